@@ -1,0 +1,1 @@
+"""The voxwire server: incremental text in, paced audio frames out."""

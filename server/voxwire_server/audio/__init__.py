@@ -1,0 +1,1 @@
+"""From an engine's float samples to encoded audio frames."""

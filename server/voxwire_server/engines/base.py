@@ -1,0 +1,126 @@
+"""What a model offers so that one scheduler can serve all of them. Knows nothing of sessions.
+
+A clause becomes a `Job` (`prepare`), the job passes through the engine's stages in batched steps (`step`), and leaves
+(`finish`). Clause engines speak a whole clause in a few steps; codec-frame engines speak a little at every step, and
+jobs join and leave between steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from voxwire_server.speech import AudioChunk, Clause, EndReason, Voice
+
+
+@dataclass(frozen=True, slots=True)
+class StageInfo:
+    """One kind of step. Only jobs of one stage and one bucket share a batch of at most `batch_size_max` jobs."""
+
+    name: str
+    batch_size_max: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What an engine is.
+
+    `lane`: where its steps run. "cpu": on the shared pool of CPU workers, at most `concurrency` at once (the engine's
+    `step` must be safe to call from that many threads). "device": on one thread of its own.
+    `slots`: how many jobs may be past `prepare` at once (KV slots of a codec-frame engine); 0 means no limit.
+    `realtime_factor`: seconds of one worker per second of audio, a first guess until the scheduler has learned.
+    `clause_chars_max`: the longest clause it takes, in characters of `Clause.text`.
+    """
+
+    name: str
+    sample_rate: int
+    voices: tuple[Voice, ...]
+    stages: tuple[StageInfo, ...]
+    unit: Literal["clause", "codec_frame"] = "clause"
+    timing: Literal["phoneme", "none"] = "none"
+    lane: Literal["cpu", "device"] = "cpu"
+    concurrency: int = 1
+    slots: int = 0
+    realtime_factor: float = 0.1
+    chars_per_second: float = 15.0
+    clause_chars_max: int = 300
+    description: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One clause inside one engine. Engines subclass it to carry tokens, generators and device state.
+
+    `stage` and `bucket` say what it can be batched with; `cost` is the predicted seconds of its next step alone.
+    `empty` is true when nothing in the clause can be spoken: such a job is never stepped.
+    """
+
+    clause: Clause
+    stage: str
+    bucket: int = 0
+    cost: float = 0.0
+    empty: bool = False
+
+
+@dataclass(slots=True)
+class StepResult:
+    """What one step did for one job.
+
+    `chunk` may be None (no audio yet). `stage`, `bucket` and `cost` describe the next step; `stage` None means the job
+    is finished. `error` fails this job alone.
+    """
+
+    chunk: AudioChunk | None = None
+    stage: str | None = None
+    bucket: int = 0
+    cost: float = 0.0
+    error: Exception | None = None
+
+
+@dataclass(slots=True)
+class NoSlot(Exception):
+    """A step could not take a job because no slot is free; the job stays where it is and is tried again."""
+
+    jobs: Sequence[Job] = field(default_factory=tuple)
+
+
+class EngineUnavailable(Exception):
+    """An engine can't be created: `hint` says which extra or which weights are missing and how to get them."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class Engine(Protocol):
+    """A model. `prepare` runs on CPU workers, `step` on the lane its info names, `finish` on either; never on the loop."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """What the engine is; constant."""
+
+    def warm_up(self) -> None:
+        """Run once everything that is slow the first time. Called before the server says it is ready."""
+
+    def prepare(self, clause: Clause) -> Job:
+        """Do the text work of a clause: normalise, phonemise, tokenise. Thread-safe; no device work.
+
+        Raises:
+            Exception: the clause can't be prepared; its job alone fails.
+        """
+
+    def step(self, stage: str, jobs: Sequence[Job]) -> Sequence[StepResult]:
+        """Make one batched call; one result a job, in order. The jobs share `stage` and bucket.
+
+        Raises:
+            NoSlot: some jobs can't enter yet.
+            Exception: the whole batch fails.
+        """
+
+    def finish(self, job: Job, reason: EndReason) -> None:
+        """Free what the job holds. Idempotent; also called for cancelled and failed jobs."""
+
+

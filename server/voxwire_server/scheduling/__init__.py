@@ -1,0 +1,1 @@
+"""Which listener is fed next."""

@@ -1,0 +1,1 @@
+"""One client's conversation with the server."""

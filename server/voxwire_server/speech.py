@@ -1,0 +1,99 @@
+"""The nouns that text, engines, scheduling and sessions share. No behaviour beyond checks of their own shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class EndReason(Enum):
+    """Why a job left its engine."""
+
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """One voice of one engine.
+
+    `name` is unique within the engine; `languages` are BCP 47 tags, the first is its own.
+    """
+
+    name: str
+    engine: str
+    languages: tuple[str, ...]
+    description: str = ""
+    gender: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """The smallest text given to an engine.
+
+    `text` is speakable (no markup). `origins[i]` is the index, in the context's original text, of the character that
+    `text[i]` came from: same length as `text`, never decreasing. `chars` is the half-open range of original text that
+    the clause stands for. `seed` fixes every random draw of its synthesis.
+    """
+
+    text: str
+    chars: tuple[int, int]
+    origins: Sequence[int]
+    voice: str
+    language: str
+    speed: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        assert len(self.origins) == len(self.text), "one origin a character"
+
+    def original_range(self, start: int, end: int) -> tuple[int, int]:
+        """The half-open range of original text behind `text[start:end]`."""
+        if start >= end:
+            at = self.origins[start] if start < len(self.origins) else self.chars[1]
+            return at, at
+        return self.origins[start], self.origins[end - 1] + 1
+
+
+@dataclass(frozen=True, slots=True)
+class PhonemeMark:
+    """One phoneme: `ipa`, its samples [start, end) at the engine's rate, its characters [start, end) in `Clause.text`."""
+
+    ipa: str
+    start: int
+    end: int
+    chars: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class WordMark:
+    """One word: its samples [start, end) at the engine's rate, its characters [start, end) in `Clause.text`."""
+
+    text: str
+    start: int
+    end: int
+    chars: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """When each word and phoneme of a clause sounds; sample 0 is the clause's first. Sorted by start, no overlap."""
+
+    words: tuple[WordMark, ...] = ()
+    phonemes: tuple[PhonemeMark, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AudioChunk:
+    """Samples from one step of one job: float32, mono, shape [n], nominally within [-1, 1], at the engine's rate."""
+
+    samples: NDArray[np.float32]
+    alignment: Alignment | None = field(default=None)

@@ -1,0 +1,1 @@
+"""From a language model's tokens to clauses an engine can speak."""
