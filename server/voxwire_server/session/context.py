@@ -1,0 +1,627 @@
+"""Owns one context: its text, the clauses in flight, its ready audio and its playout clock. Pure: no I/O, no clock.
+
+    OPEN --end--> ENDING --last frame sent--> CLOSED (completed, no_speakable_text)
+      |             |
+      +---error-----+--> FAILING --last frame sent--> CLOSED (error)
+      +---cancel----+----------------------------> CLOSED (cancelled)
+
+A clause is cut when the listener will need it, not before, so that it can grow while the model still writes; whether it
+is cut at a sentence, at a phrase mark or at a word depends on how soon the listener runs dry (`_urgency`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, assert_never
+
+from voxwire_protocol import messages as m
+from voxwire_server.session import effects as fx
+from voxwire_server.session.heard import ClauseSpan, HeardLog, WordSpan
+from voxwire_server.session.playout import Playout
+from voxwire_server.speech import Clause
+from voxwire_server.text.intake import TextIntake, Urgency
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from voxwire_protocol.errors import VoxwireError
+    from voxwire_server.audio.framing import FrameBlock
+    from voxwire_server.audio.path import Shaped
+    from voxwire_server.engines.base import EngineInfo
+    from voxwire_server.speech import Alignment, Voice
+    from voxwire_server.text.intake import ClauseText
+
+HELD_DEADLINE_SECONDS = 3600.0
+UNDERRUN_SECONDS_MIN = 0.01
+"""Shorter gaps are within a sound card's own buffer."""
+
+
+class Phase(Enum):
+    """Where a context is in its life."""
+
+    OPEN = "open"
+    ENDING = "ending"
+    FAILING = "failing"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class PlayoutPolicy:
+    """When clauses are cut and how far generation runs ahead, in seconds.
+
+    `ahead`: the next clause is started when less than this is left to hear. `unsent_max`: no clause is started while
+    this much audio waits for the socket. `soon` and `dry` (to which an engine's own time is added): less than this left
+    allows a cut at a phrase mark, or at a word. `start_wait`: how long the first words wait for a phrase to end.
+    `text_idle`: a context that gets no text for so long, and has some unspoken, is flushed.
+    """
+
+    ahead: float = 3.0
+    unsent_max: float = 20.0
+    soon: float = 1.0
+    dry: float = 0.25
+    start_wait: float = 0.5
+    text_idle: float = 120.0
+    burst_frames: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ContextSpec:
+    """What a context was opened with, all defaults resolved."""
+
+    name: str
+    serial: int
+    number: int
+    engine: EngineInfo
+    voice: Voice
+    language: str
+    speed: float
+    format: m.AudioFormat
+    timings: frozenset[str]
+    pacing: m.Pacing
+    bulk: bool
+    seed: int
+
+
+@dataclass(slots=True)
+class InFlight:
+    """A clause between its cut and its last sample."""
+
+    text: ClauseText
+    submitted_at: float
+    first: bool
+    text_at: float
+    alignment: Alignment | None = None
+    span: ClauseSpan | None = None
+
+
+@dataclass(slots=True)
+class Terminator:
+    """A flush (with the client's id) or the end of a context, waiting for the last frame before it."""
+
+    flush_id: str | None
+    ends: bool
+
+
+@dataclass(slots=True)
+class Announcement:
+    """Messages that must not be later than the audio at `pts`; `ttfa_from` is set for the first of an utterance."""
+
+    pts: int
+    messages: tuple[m.ServerMessage, ...]
+    ttfa_from: float | None
+
+
+@dataclass(slots=True)
+class Ready:
+    """A block of frames and how many of them have been passed on."""
+
+    block: FrameBlock
+    cursor: int = 0
+
+    @property
+    def left(self) -> int:
+        """Frames not passed on yet."""
+        return self.block.count - self.cursor
+
+
+@dataclass(slots=True)
+class Times:
+    """Seconds for `done.timings`."""
+
+    queue: float | None = None
+    ttfa: float | None = None
+    synth: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class Context:
+    """One stream of text and its audio. Every method that changes something ends in `advance`."""
+
+    spec: ContextSpec
+    policy: PlayoutPolicy
+    intake: TextIntake
+    emit: Callable[[fx.Effect], None]
+    opened_at: float
+    phase: Phase = Phase.OPEN
+    text_seq: int | None = None
+    writable: bool = True
+    playout: Playout = field(init=False)
+    heard_log: HeardLog = field(default_factory=HeardLog)
+    times: Times = field(default_factory=Times)
+    last_text_at: float = 0.0
+    _waiting_since: float = 0.0
+    _next_index: int = 0
+    _utterance_clauses: int = 0
+    _inflight: dict[int, InFlight] = field(default_factory=dict)
+    _terminators: deque[Terminator] = field(default_factory=deque)
+    _endings: deque[tuple[int, Terminator]] = field(default_factory=deque)
+    _announcements: deque[Announcement] = field(default_factory=deque)
+    _raw: deque[Ready] = field(default_factory=deque)
+    _ready: deque[Ready] = field(default_factory=deque)
+    _ready_frames: int = 0
+    _encoding: bool = False
+    _samples: int = 0
+    _has_text: bool = False
+    _listening: bool = False
+    _complete: bool = False
+
+    def __post_init__(self) -> None:
+        spec = self.spec
+        self.playout = Playout(
+            sample_rate=spec.format.sample_rate,
+            frame_samples=spec.format.frame_samples,
+            pacing=spec.pacing,
+            burst_frames=self.policy.burst_frames,
+        )
+        self.last_text_at = self._waiting_since = self.opened_at
+        self.emit(fx.OpenPath(spec.serial, spec.number, spec.engine, spec.format))
+
+    # -- what the client says ---------------------------------------------------------------------------------
+
+    def feed(self, text: str, now: float) -> None:
+        """Append text."""
+        if not self.intake.pending_chars:
+            self._waiting_since = now
+        self._has_text = self._has_text or not text.isspace()
+        self.last_text_at = now
+        self.intake.feed(text)
+
+    def flush(self, flush_id: str | None, now: float) -> None:
+        """Speak all that has been fed; `flushed` follows its last frame."""
+        self.last_text_at = now
+        self.intake.flush()
+        self._terminators.append(Terminator(flush_id, ends=False))
+
+    def end(self) -> None:
+        """No more text will come."""
+        self.phase = Phase.ENDING
+        self.intake.flush()
+        self._terminators.append(Terminator(None, ends=True))
+
+    def hold(self, now: float) -> None:
+        """Stop sending; nothing is lost."""
+        self.playout.hold(now)
+        self._reprioritise(now + HELD_DEADLINE_SECONDS)
+
+    def release(self, now: float) -> None:
+        """Go on where `hold` stopped."""
+        self.playout.release(now)
+        self._reprioritise(self.playout.dry_at(now))
+
+    def configure(self, *, bitrate: int | None, pacing: m.Pacing | None) -> None:
+        """Change the encoder's bitrate or the pacing, from the next frame on."""
+        if bitrate is not None:
+            self.emit(fx.SetBitrate(self.spec.serial, bitrate))
+        if pacing is not None:
+            self.playout.pacing = pacing
+
+    def cancel(self, played_pts: int | None, now: float) -> None:
+        """Barge-in: drop everything unsent and report what was heard. The context is closed afterwards."""
+        playout = self.playout
+        pts = playout.heard_pts(now, played_pts)
+        original = self.intake.original(0, self.intake.chars)
+        heard = self.heard_log.at(pts, original)
+        self.emit(
+            fx.Send(
+                m.Cancelled(
+                    context=self.spec.name,
+                    sent_seq=self.sent_seq,
+                    heard=m.Heard(pts=pts, chars=heard.chars, text=original[: heard.chars], word=heard.word),
+                    unheard=m.Unheard(chars=len(original) - heard.chars, text=original[heard.chars :]),
+                )
+            )
+        )
+        self._close(m.DoneReason.CANCELLED)
+
+    @property
+    def sent_seq(self) -> int | None:
+        """The newest sequence number sent, None before the first."""
+        sent = self.playout.sent_pts // self.playout.frame_samples
+        return sent - 1 if sent else None
+
+    def state(self, now: float) -> m.ContextState:
+        """What the context is doing, for `state`."""
+        if self.playout.held_at is not None:
+            return m.ContextState.HELD
+        if self.playout.remaining(now) > 0:
+            return m.ContextState.SPEAKING
+        if self._inflight or self.intake.has_speakable:
+            return m.ContextState.QUEUED
+        return m.ContextState.WAITING_FOR_TEXT
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is in flight, unsent or ready to be cut."""
+        return not (self._inflight or self._ready or self._raw or self._encoding or self.intake.has_speakable)
+
+    # -- what the engine and the encoder say --------------------------------------------------------------------
+
+    def produced(self, index: int, alignment: Alignment | None, pieces: Sequence[Shaped], now: float) -> None:
+        """Take the audio that a step of clause `index` made ready, in playing order."""
+        if alignment is not None and index in self._inflight:
+            self._inflight[index].alignment = alignment
+        for piece in pieces:
+            self._take_piece(piece, now)
+
+    def step_times(self, queue_seconds: float, synth_seconds: float) -> None:
+        """Add what a clause's work cost to the context's times."""
+        if self.times.queue is None:
+            self.times.queue = queue_seconds
+        self.times.synth += synth_seconds
+
+    def encoded(self, block: FrameBlock) -> None:
+        """Take packets that an `Encode` effect asked for."""
+        self._encoding = False
+        self._append_ready(block)
+
+    def failed(self, error: VoxwireError) -> None:
+        """A clause failed: what is ready is still sent, then the context ends with reason error."""
+        if self.phase in (Phase.FAILING, Phase.CLOSED):
+            return
+        self.emit(fx.Send(error.to_message(context=self.spec.name)))
+        self.phase = Phase.FAILING
+        self.emit(fx.Abandon(self.spec.serial))
+        index = min(self._inflight, default=self._next_index)
+        self._inflight = {index: self._inflight[index]} if index in self._inflight else {}
+        self._terminators.clear()
+        self._terminators.append(Terminator(None, ends=True))
+        self._end_utterance(index)
+
+    # -- progress -----------------------------------------------------------------------------------------------
+
+    def advance(self, now: float) -> None:
+        """Cut, encode, send and settle whatever is due at `now`."""
+        if self.phase is Phase.CLOSED:
+            return
+        self._cut(now)
+        self._encode(now)
+        self._send(now)
+        self._settle(now)
+
+    def next_due(self, now: float) -> float | None:
+        """When `advance` has something to do, if nothing else happens first; None when nothing will."""
+        if self.phase is Phase.CLOSED:
+            return None
+        moments: list[float] = []
+        send_at = self.playout.next_send_at(self._ready_frames) if self.writable else None
+        if send_at is not None:
+            moments.append(max(send_at, now))
+        if self.intake.pending_chars and self.phase is not Phase.FAILING:
+            moments += [at for at in self._cut_moments(now) if at > now]
+        elif self._listening and not self._inflight and self.playout.held_at is None:
+            moments.append(max(self.playout.dry_at(now), now + self.playout.frame_seconds))
+        return min(moments, default=None)
+
+    def _cut_moments(self, now: float) -> tuple[float, ...]:
+        """When the urgency of the pending text changes."""
+        idle_at = self.last_text_at + self.policy.text_idle
+        if len(self._inflight) >= self._clauses_ahead():
+            return ()
+        start_at = self._waiting_since + self.policy.start_wait
+        if self.playout.held_at is not None:
+            return (idle_at, start_at)
+        dry_at = self.playout.dry_at(now)
+        engine = self._engine_seconds()
+        policy = self.policy
+        return (
+            idle_at,
+            start_at,
+            dry_at - policy.ahead,
+            dry_at - policy.soon - engine,
+            dry_at - policy.dry - engine,
+            dry_at + 0.001,
+        )
+
+    def _clauses_ahead(self) -> int:
+        return 1 if self.playout.paced and not self.spec.bulk else 2
+
+    def _engine_seconds(self) -> float:
+        """What a clause of four seconds takes the engine, at its first guess."""
+        return 4.0 * self.spec.engine.realtime_factor
+
+    def _wants_clause(self, now: float) -> bool:
+        if self.phase is Phase.FAILING or len(self._inflight) >= self._clauses_ahead():
+            return False
+        if self.playout.unsent_seconds() >= self.policy.unsent_max:
+            return False
+        return not self.playout.paced or self.playout.remaining(now) < self.policy.ahead
+
+    def _urgency(self, now: float) -> Urgency:
+        if self._inflight:
+            return Urgency.RELAXED
+        remaining = self.playout.remaining(now)
+        if remaining <= 0:
+            if now - self._waiting_since >= self.policy.start_wait:
+                return Urgency.DRY
+            return Urgency.SOON if self._utterance_clauses else Urgency.RELAXED
+        if not self.playout.paced:
+            # Bulk and burst listeners get whole sentences for as long as audio is left.
+            return Urgency.SOON if remaining < self.policy.soon + self._engine_seconds() else Urgency.RELAXED
+        if remaining < self.policy.dry + self._engine_seconds():
+            return Urgency.DRY
+        if remaining < self.policy.soon + self._engine_seconds():
+            return Urgency.SOON
+        return Urgency.RELAXED
+
+    def _cut(self, now: float) -> None:
+        while (self.intake.pending_chars or self._terminators) and self._wants_clause(now):
+            text = self.intake.take(self._urgency(now))
+            if text is None:
+                break
+            self._waiting_since, waited_since = now, self._waiting_since
+            if text.text:
+                self._speak(text, waited_since, now)
+            else:
+                self._inflight[self._next_index] = InFlight(text, now, first=False, text_at=now)
+                self._end_utterance(self._next_index)
+                self._next_index += 1
+            self._utterance_clauses = 0 if text.ends_utterance else self._utterance_clauses + 1
+        for warning in self.intake.drain_warnings():
+            self._warn(warning.code, warning.message)
+        if self.phase is Phase.OPEN and self.intake.pending_chars and now - self.last_text_at >= self.policy.text_idle:
+            self._flush_idle(now)
+
+    def _flush_idle(self, now: float) -> None:
+        """Nobody waits for ever: the last words of a text that neither goes on nor ends are spoken after a long while."""
+        if not self.intake.original(self.intake.taken_chars, self.intake.chars).isspace():
+            self._warn("text_idle", "no text came for a long time; what was left is spoken now, as after a flush")
+        self.flush(None, now)
+        self._cut(now)
+
+    def _speak(self, text: ClauseText, text_at: float, now: float) -> None:
+        spec = self.spec
+        first = not self._inflight and self.playout.remaining(now) <= 0
+        clause = Clause(
+            text=text.text,
+            chars=text.chars,
+            origins=text.origins,
+            voice=spec.voice.name,
+            language=spec.language,
+            speed=spec.speed,
+            seed=clause_seed(spec.seed, self._next_index),
+        )
+        if first:
+            deadline = text_at
+        else:
+            ahead = sum(len(f.text.text) for f in self._inflight.values()) / spec.engine.chars_per_second
+            deadline = self.playout.dry_at(now) + ahead
+        self._inflight[self._next_index] = InFlight(text, now, first, text_at)
+        self.emit(
+            fx.Speak(
+                serial=spec.serial,
+                index=self._next_index,
+                engine=spec.engine.name,
+                clause=clause,
+                deadline=deadline,
+                bulk=spec.bulk,
+                first=first,
+                ends_utterance=text.ends_utterance,
+            )
+        )
+        self._next_index += 1
+
+    def _end_utterance(self, index: int) -> None:
+        self.emit(fx.EndUtterance(self.spec.serial, index))
+
+    def _reprioritise(self, deadline: float) -> None:
+        if self._inflight:
+            self.emit(fx.Reprioritise(self.spec.serial, deadline))
+
+    def _take_piece(self, piece: Shaped, now: float) -> None:
+        job = self._inflight.get(piece.index)
+        if job is None:
+            return
+        if job.span is None and job.text.text and (piece.samples or piece.block is not None):
+            self._begin_clause(job, piece, now)
+        if piece.block is not None:
+            self._take_block(piece.block)
+        self._samples += piece.samples
+        if piece.finished:
+            if job.span is not None:
+                job.span.end_pts = piece.end_pts
+            del self._inflight[piece.index]
+            if job.text.ends_utterance or self.phase is Phase.FAILING:
+                self._endings.append((self.playout.ready_pts, self._terminators.popleft()))
+
+    def _take_block(self, block: FrameBlock) -> None:
+        self.playout.ready_pts += block.count * self.playout.frame_samples
+        if self.spec.format.codec == "opus":
+            self._raw.append(Ready(block))
+        else:
+            self._append_ready(block)
+
+    def _append_ready(self, block: FrameBlock) -> None:
+        self._ready.append(Ready(block))
+        self._ready_frames += block.count
+
+    def _begin_clause(self, job: InFlight, piece: Shaped, now: float) -> None:
+        self._note_underrun(job, now)
+        spec = self.spec
+        base, ratio = piece.clause_pts, spec.format.sample_rate / spec.engine.sample_rate
+        text, alignment = job.text, job.alignment
+        words: tuple[WordSpan, ...] = ()
+        phonemes: tuple[m.PhonemeTiming, ...] = ()
+        if alignment is not None:
+            words = tuple(
+                WordSpan(w.text, _original(text, w.chars), base + round(w.start * ratio), base + round(w.end * ratio))
+                for w in alignment.words
+            )
+            if "phoneme" in spec.timings:
+                phonemes = tuple(
+                    m.PhonemeTiming(ipa=p.ipa, pts=base + round(p.start * ratio), end_pts=base + round(p.end * ratio))
+                    for p in alignment.phonemes
+                )
+        job.span = ClauseSpan(text.chars, base, None, words)
+        self.heard_log.began(job.span)
+        messages: list[m.ServerMessage] = [m.ClauseStarted(context=spec.name, chars=text.chars, pts=base)]
+        shown = tuple(m.WordTiming(text=w.text, chars=w.chars, pts=w.pts, end_pts=w.end_pts) for w in words)
+        if (shown and "word" in spec.timings) or phonemes:
+            messages.append(
+                m.Timing(context=spec.name, words=shown if "word" in spec.timings else (), phonemes=phonemes)
+            )
+        self._announcements.append(Announcement(base, tuple(messages), job.text_at if job.first else None))
+
+    def _note_underrun(self, job: InFlight, now: float) -> None:
+        """A clause that was asked for in good time and comes after the listener ran dry is the server's fault."""
+        if job.first or self.playout.held_at is not None:
+            return
+        late = now - self.playout.dry_at(now)
+        if late > UNDERRUN_SECONDS_MIN and job.submitted_at + self.policy.dry / 5 < now - late:
+            self.emit(fx.Underrun(late))
+            self._warn("underrun", f"the listener ran dry for {late * 1000:.0f} ms")
+
+    def _encode(self, now: float) -> None:
+        """Keep two bursts of packets ahead of the sender; a later change of bitrate then takes effect soon."""
+        playout = self.playout
+        if self._encoding or not self._raw:
+            return
+        burst = max(1, self.policy.burst_frames)
+        if playout.paced and self._ready_frames >= 2 * burst:
+            return
+        head = self._raw[0]
+        limit = burst // 2 if playout.origin is None and not self._ready_frames else 2 * burst
+        count = min(head.left, max(1, limit))
+        self._encoding = True
+        self.emit(
+            fx.Encode(self.spec.serial, head.block, head.cursor, head.cursor + count, playout.origin or now)
+        )
+        head.cursor += count
+        if not head.left:
+            self._raw.popleft()
+
+    def _send(self, now: float) -> None:
+        if not self.writable:
+            return
+        playout = self.playout
+        count = playout.frames_due(now, self._ready_frames)
+        if count:
+            self._announce(playout.sent_pts + count * playout.frame_samples, now)
+            playout.sent(count, now)
+            self._ready_frames -= count
+            while count:
+                head = self._ready[0]
+                part = min(count, head.left)
+                self.emit(fx.SendFrames(head.block, head.cursor, head.cursor + part))
+                head.cursor += part
+                count -= part
+                if not head.left:
+                    self._ready.popleft()
+            if self._raw:
+                self._encode(now)
+        while self._endings and self._endings[0][0] <= playout.sent_pts:
+            self._ended(self._endings.popleft()[1])
+
+    def _announce(self, end_pts: int, now: float) -> None:
+        while self._announcements and self._announcements[0].pts < end_pts:
+            announcement = self._announcements.popleft()
+            if announcement.ttfa_from is not None:
+                ttfa = now - announcement.ttfa_from
+                if self.times.ttfa is None:
+                    self.times.ttfa = ttfa
+                self.emit(fx.FirstAudio(self.spec.engine.name, ttfa))
+            for message in announcement.messages:
+                self.emit(fx.Send(message))
+
+    def _ended(self, terminator: Terminator) -> None:
+        if terminator.ends:
+            self._complete = True
+        else:
+            flushed = m.Flushed(context=self.spec.name, id=terminator.flush_id, seq=self.sent_seq)
+            self.emit(fx.Send(flushed))
+
+    def _settle(self, now: float) -> None:
+        if self._complete:
+            match self.phase:
+                case Phase.FAILING:
+                    self._close(m.DoneReason.ERROR)
+                case Phase.OPEN | Phase.ENDING:
+                    silent = self._has_text and not self._samples
+                    self._close(m.DoneReason.NO_SPEAKABLE_TEXT if silent else m.DoneReason.COMPLETED)
+                case Phase.CLOSED:
+                    pass
+                case _:
+                    assert_never(self.phase)
+            return
+        listening = not self.idle or self.playout.remaining(now) > 0
+        if listening != self._listening:
+            self._listening = listening
+            serial = self.spec.serial
+            self.emit(fx.ListenerJoined(serial, self.spec.engine.name) if listening else fx.ListenerLeft(serial))
+
+    def _close(self, reason: m.DoneReason) -> None:
+        spec, times = self.spec, self.times
+        if reason in (m.DoneReason.CANCELLED, m.DoneReason.ERROR):
+            self.emit(fx.Abandon(spec.serial))
+        self.emit(
+            fx.Send(
+                m.Done(
+                    context=spec.name,
+                    reason=reason,
+                    frames=self.playout.sent_pts // self.playout.frame_samples,
+                    samples=min(self._samples, self.playout.sent_pts),
+                    chars=self.intake.chars,
+                    timings=m.PipelineTimes(
+                        queue_ms=_ms(times.queue), ttfa_ms=_ms(times.ttfa), synth_ms=_ms(times.synth)
+                    ),
+                )
+            )
+        )
+        self.discard()
+
+    def discard(self) -> None:
+        """Let go of everything, silently: the context is over or its session is."""
+        if self._listening:
+            self.emit(fx.ListenerLeft(self.spec.serial))
+            self._listening = False
+        self.emit(fx.ClosePath(self.spec.serial))
+        self.phase = Phase.CLOSED
+        self._ready.clear()
+        self._raw.clear()
+        self._inflight.clear()
+
+    def _warn(self, code: str, message: str) -> None:
+        self.emit(fx.Send(m.WarningMessage(code=code, message=message, context=self.spec.name)))
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 3)
+
+
+def _original(text: ClauseText, chars: tuple[int, int]) -> tuple[int, int]:
+    """The original characters behind a range of a clause's text."""
+    start, end = chars
+    if start >= end:
+        at = text.origins[start] if start < len(text.origins) else text.chars[1]
+        return at, at
+    return text.origins[start], text.origins[end - 1] + 1
+
+
+def clause_seed(seed: int, index: int) -> int:
+    """The seed of clause `index`: one step of SplitMix64 (Steele, Lea, Flood 2014), so that neighbours differ."""
+    mask = (1 << 64) - 1
+    z = (seed + (index + 1) * 0x9E3779B97F4A7C15) & mask
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
+    return z ^ (z >> 31)

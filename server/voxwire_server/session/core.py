@@ -1,0 +1,581 @@
+"""Owns one session: takes messages, audio and the time, and returns effects. Does no I/O and reads no clock.
+
+A driver decodes what the client sends, calls one method a fact (`receive`, `produced`, `encoded`, `writable`, `tick`),
+and carries out the effects that each returns, in order. `next_due` says when `tick` is wanted next.
+
+    NEW --open--> LIVE --drain--> DRAINING --all contexts done--> CLOSED
+                   |                  |
+                   +--abuse, idle-----+--> CLOSED
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol, assert_never
+
+from voxwire_protocol import messages as m
+from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
+from voxwire_server.session import effects as fx
+from voxwire_server.session.context import Context, ContextSpec, Phase, PlayoutPolicy
+from voxwire_server.text.intake import ClauseLimits, TextIntake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from voxwire_server.audio.framing import FrameBlock
+    from voxwire_server.audio.path import Shaped
+    from voxwire_server.engines.base import EngineInfo
+    from voxwire_server.speech import Alignment, Voice
+
+DRAIN_GRACE_SECONDS = 2.0
+"""While draining, a context that has been waiting for text for so long does not hold the session open."""
+
+CONTEXT_NUMBERS = 1 << 16
+
+
+class ResolvedVoice(NamedTuple):
+    """A voice, the engine that has it, and the language it will speak."""
+
+    engine: EngineInfo
+    voice: Voice
+    language: str
+
+
+class Directory(Protocol):
+    """Where voices are looked up and new speech is admitted. Answers at once."""
+
+    def resolve(self, voice: str | None, language: str | None) -> ResolvedVoice:
+        """Find a voice by name (None: the default).
+
+        Raises:
+            VoxwireError: client.unknown_voice (details list what there is) or client.unsupported_language.
+        """
+
+    def admit(self, engine: str, *, bulk: bool, now: float) -> None:
+        """Let one more listener in.
+
+        Raises:
+            VoxwireError: system.engine_overloaded with retry_after_ms.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """Bounds and defaults of a session. Characters are code points; rates are per second."""
+
+    message_bytes_max: int = 1 << 20
+    contexts_max: int = 32
+    text_chars_max: int = 20_000
+    unspoken_chars_max: int = 50_000
+    context_chars_max: int = 200_000
+    messages_per_second: float = 400.0
+    messages_burst: float = 2000.0
+    bad_messages_max: int = 100
+    bad_messages_seconds: float = 10.0
+    heartbeat_ms: int = 5000
+    idle_seconds: float = 600.0
+    lead_ms: int = 500
+    opus_bitrate: int = 24_000
+    policy: PlayoutPolicy = field(default_factory=PlayoutPolicy)
+
+
+@dataclass(slots=True)
+class TokenBucket:
+    """Allows `rate` a second with bursts of `size`. Pure."""
+
+    rate: float
+    size: float
+    level: float
+    at: float
+
+    def take(self, now: float) -> bool:
+        """Use one token; False when the bucket was empty (the level goes below zero all the same)."""
+        self.level = min(self.size, self.level + (now - self.at) * self.rate) - 1
+        self.at = now
+        return self.level >= 0
+
+    def delay(self) -> float:
+        """Seconds until the level is back at zero."""
+        return max(0.0, -self.level / self.rate)
+
+
+class SessionCore:
+    """One session. Not thread-safe; one driver calls it."""
+
+    def __init__(
+        self,
+        session_id: str,
+        token: str,
+        settings: SessionSettings,
+        directory: Directory,
+        seeds: Callable[[], int],
+        now: float,
+    ) -> None:
+        self.session_id = session_id
+        self._token = token
+        self._settings = settings
+        self._directory = directory
+        self._seeds = seeds
+        self._contexts: dict[str, Context] = {}
+        self._by_serial: dict[int, Context] = {}
+        self._serial = 0
+        self._effects: list[fx.Effect] = []
+        self._messages = TokenBucket(settings.messages_per_second, settings.messages_burst, settings.messages_burst, now)
+        self._mistakes = TokenBucket(
+            settings.bad_messages_max / settings.bad_messages_seconds,
+            settings.bad_messages_max,
+            settings.bad_messages_max,
+            now,
+        )
+        self._state_at = now
+        self._active_at = now
+        self._drain_by: float | None = None
+        self._writable = True
+        self.closed = False
+
+    # -- facts ----------------------------------------------------------------------------------------------------
+
+    def open(self, now: float) -> list[fx.Effect]:
+        """The client is connected and authenticated."""
+        s = self._settings
+        self._active_at = now
+        limits = m.Limits(
+            message_bytes_max=s.message_bytes_max,
+            contexts_max=s.contexts_max,
+            text_chars_max=s.text_chars_max,
+            unspoken_chars_max=s.unspoken_chars_max,
+            context_chars_max=s.context_chars_max,
+        )
+        self._send(
+            m.Ready(
+                session=self.session_id,
+                token=self._token,
+                heartbeat_ms=s.heartbeat_ms,
+                resume_window_ms=0,
+                limits=limits,
+            )
+        )
+        return self._take()
+
+    def receive(self, message: m.ClientMessage, now: float) -> list[fx.Effect]:
+        """A message came. Every mistake in it is answered with an `error`; nothing else is disturbed."""
+        if self.closed:
+            return []
+        self._active_at = now
+        self._messages.take(now)
+        try:
+            context = self._dispatch(message, now)
+        except VoxwireError as error:
+            self._mistake(error, getattr(message, "context", None), now)
+        else:
+            if context is not None:
+                context.advance(now)
+                self._forget_if_closed(context)
+        self._close_if_drained(now)
+        return self._take()
+
+    def reject(self, error: VoxwireError, now: float) -> list[fx.Effect]:
+        """Something came that is no message; `error` says what is wrong with it."""
+        if not self.closed:
+            self._messages.take(now)
+            self._mistake(error, None, now)
+        return self._take()
+
+    def produced(
+        self,
+        serial: int,
+        index: int,
+        alignment: Alignment | None,
+        pieces: Sequence[Shaped],
+        now: float,
+        *,
+        queue_seconds: float = 0.0,
+        synth_seconds: float = 0.0,
+    ) -> list[fx.Effect]:
+        """A step made audio of context `serial`; late audio of a context that is gone is dropped here."""
+        context = self._by_serial.get(serial)
+        if context is not None:
+            context.step_times(queue_seconds, synth_seconds)
+            context.produced(index, alignment, pieces, now)
+            self._advance(context, now)
+        return self._take()
+
+    def failed(self, serial: int, error: VoxwireError, now: float) -> list[fx.Effect]:
+        """A clause of context `serial` could not be spoken."""
+        context = self._by_serial.get(serial)
+        if context is not None:
+            context.failed(error)
+            self._advance(context, now)
+        return self._take()
+
+    def encoded(self, serial: int, block: FrameBlock, now: float) -> list[fx.Effect]:
+        """Packets of context `serial` are ready, in the order asked for."""
+        context = self._by_serial.get(serial)
+        if context is not None:
+            context.encoded(block)
+            self._advance(context, now)
+        return self._take()
+
+    def writable(self, writable: bool, now: float) -> list[fx.Effect]:
+        """The socket takes more, or does not."""
+        self._writable = writable
+        for context in list(self._contexts.values()):
+            context.writable = writable
+            if writable:
+                self._advance(context, now)
+        return self._take()
+
+    def tick(self, now: float) -> list[fx.Effect]:
+        """Time passed."""
+        if self.closed:
+            return []
+        for context in list(self._contexts.values()):
+            self._advance(context, now)
+        if self._contexts and now >= self._state_at + self._settings.heartbeat_ms / 1000:
+            self._state_at = now
+            self._send(m.State(contexts={name: c.state(now) for name, c in self._contexts.items()}))
+        elif not self._contexts:
+            self._state_at = now
+            if now - self._active_at >= self._settings.idle_seconds:
+                self._fail(VoxwireError(ErrorCode.IDLE, f"nothing happened for {self._settings.idle_seconds:g} s"))
+        self._close_if_drained(now)
+        return self._take()
+
+    def drain(self, deadline_ms: int, now: float) -> list[fx.Effect]:
+        """The server goes away: no new contexts; speech under way is finished, within `deadline_ms`."""
+        if not self.closed and self._drain_by is None:
+            self._drain_by = now + deadline_ms / 1000
+            self._send(m.Draining(deadline_ms=deadline_ms))
+            self._close_if_drained(now)
+        return self._take()
+
+    def fail(self, error: VoxwireError) -> list[fx.Effect]:
+        """End the session with `error` and its close code."""
+        if not self.closed:
+            self._fail(error)
+        return self._take()
+
+    def disconnected(self) -> list[fx.Effect]:
+        """The client is gone: drop all its work."""
+        self._drop_contexts()
+        return self._take()
+
+    # -- questions ------------------------------------------------------------------------------------------------
+
+    @property
+    def contexts_open(self) -> int:
+        """How many contexts are open."""
+        return len(self._contexts)
+
+    def next_due(self, now: float) -> float:
+        """When `tick` is wanted next, at the latest."""
+        if self._contexts:
+            due = self._state_at + self._settings.heartbeat_ms / 1000
+            for context in self._contexts.values():
+                at = context.next_due(now)
+                if at is not None and at < due:
+                    due = at
+        else:
+            due = self._active_at + self._settings.idle_seconds
+        if self._drain_by is not None:
+            due = min(due, self._drain_by, now + DRAIN_GRACE_SECONDS / 2)
+        return due
+
+    def read_delay(self) -> float:
+        """Seconds to wait before the next message is read: a flood is slowed down, and nothing of it is lost."""
+        return self._messages.delay()
+
+    # -- messages -------------------------------------------------------------------------------------------------
+
+    def _dispatch(self, message: m.ClientMessage, now: float) -> Context | None:
+        match message:
+            case m.Start():
+                return self._open_context(message, now)
+            case m.Text():
+                return self._text(message, now)
+            case m.Flush():
+                context = self._open(message.context)
+                context.flush(message.id, now)
+                return context
+            case m.End():
+                context = self._open(message.context)
+                context.end()
+                return context
+            case m.Cancel():
+                context = self._known(message.context)
+                context.cancel(message.played_pts, now)
+                return context
+            case m.Hold():
+                context = self._known(message.context)
+                context.hold(now)
+                return context
+            case m.Release():
+                context = self._known(message.context)
+                context.release(now)
+                return context
+            case m.Retract():
+                return self._retract(message)
+            case m.Configure():
+                return self._configure(message)
+            case m.Ack():
+                return self._ack(message)
+            case m.Ping():
+                self._send(m.Pong(t=message.t, server_ms=round(now * 1000)))
+                return None
+            case m.Resume():
+                self._send(m.ResumeFailed(reason="not_supported"))
+                return None
+            case _:
+                assert_never(message)
+
+    def _open_context(self, message: m.Start, now: float) -> Context:
+        s, name = self._settings, message.context
+        if name in self._contexts:
+            raise VoxwireError(ErrorCode.CONTEXT_EXISTS, f"context {name!r} is open already")
+        if self._drain_by is not None:
+            raise VoxwireError(ErrorCode.DRAINING, "the server takes no new contexts, it is going away")
+        if len(self._contexts) >= s.contexts_max:
+            raise VoxwireError(
+                ErrorCode.TOO_MANY_CONTEXTS,
+                f"{s.contexts_max} contexts are open on this connection",
+                details={"contexts_max": s.contexts_max},
+            )
+        resolved = self._directory.resolve(message.voice, message.language)
+        bulk = message.priority == "bulk"
+        audio = (message.audio or m.AudioRequest()).resolve(
+            sample_rate=resolved.engine.sample_rate, bitrate=s.opus_bitrate
+        )
+        self._directory.admit(resolved.engine.name, bulk=bulk, now=now)
+        self._serial += 1
+        spec = ContextSpec(
+            name=name,
+            serial=self._serial,
+            number=self._free_number(),
+            engine=resolved.engine,
+            voice=resolved.voice,
+            language=resolved.language,
+            speed=1.0 if message.speed is None else message.speed,
+            format=audio,
+            timings=frozenset(("word",) if message.timings is None else message.timings),
+            pacing=(message.pacing or m.PacingRequest()).resolve(lead_ms=s.lead_ms),
+            bulk=bulk,
+            seed=self._seeds() if message.seed is None else message.seed,
+        )
+        intake = TextIntake(resolved.language, clause_limits(resolved.engine))
+        context = Context(spec, s.policy, intake, self._effects.append, now)
+        context.writable = self._writable
+        self._contexts[name] = context
+        self._by_serial[spec.serial] = context
+        if len(self._contexts) == 1:
+            self._state_at = now
+        self._send(started(spec))
+        return context
+
+    def _free_number(self) -> int:
+        used = {c.spec.number for c in self._contexts.values()}
+        number = (self._serial - 1) % CONTEXT_NUMBERS
+        while number in used:
+            number = (number + 1) % CONTEXT_NUMBERS
+        return number
+
+    def _text(self, message: m.Text, now: float) -> Context:
+        s = self._settings
+        if len(message.text) > s.text_chars_max:
+            raise _too_long(f"a text may have {s.text_chars_max} characters", "text_chars_max", s.text_chars_max)
+        context = self._contexts.get(message.context)
+        if context is None:
+            context = self._open_context(m.Start(context=message.context), now)
+        elif context.phase is not Phase.OPEN:
+            raise _ended(message.context)
+        if message.seq is not None and not self._is_next(context, message.seq):
+            return context
+        self._check_room(context, len(message.text))
+        if message.text:
+            context.feed(message.text, now)
+        if message.seq is not None:
+            context.text_seq = message.seq
+            self._accepted(context)
+        if message.flush:
+            context.flush(None, now)
+        return context
+
+    def _check_room(self, context: Context, chars: int) -> None:
+        s, intake = self._settings, context.intake
+        if intake.pending_chars + chars > s.unspoken_chars_max:
+            raise VoxwireError(
+                ErrorCode.TEXT_BUFFER_FULL,
+                f"more than {s.unspoken_chars_max} characters would wait to be spoken; send this text again later",
+                retry_after_ms=1000,
+                details={"unspoken_chars_max": s.unspoken_chars_max, "unspoken_chars": intake.pending_chars},
+            )
+        if intake.chars + chars > s.context_chars_max:
+            raise _too_long(
+                f"a context may have {s.context_chars_max} characters in all; open another",
+                "context_chars_max",
+                s.context_chars_max,
+            )
+
+    def _is_next(self, context: Context, seq: int) -> bool:
+        """Whether a text is new. One that was accepted before is acknowledged again and not spoken again."""
+        expected = 0 if context.text_seq is None else context.text_seq + 1
+        if seq == expected:
+            return True
+        if seq < expected:
+            self._accepted(context)
+            return False
+        raise VoxwireError(
+            ErrorCode.TEXT_GAP,
+            f"text {seq} came where {expected} was expected",
+            details={"expected": expected, "seq": seq},
+        )
+
+    def _accepted(self, context: Context) -> None:
+        self._send(m.Accepted(context=context.spec.name, text_seq=context.text_seq, chars=context.intake.chars))
+
+    def _retract(self, message: m.Retract) -> Context:
+        context = self._open(message.context)
+        context.intake.retract(message.from_char)
+        self._accepted(context)
+        return context
+
+    def _configure(self, message: m.Configure) -> Context:
+        context = self._known(message.context)
+        bitrate = None if message.audio is None else message.audio.bitrate
+        if bitrate is not None and context.spec.format.codec != "opus":
+            raise VoxwireError(
+                ErrorCode.UNSUPPORTED_AUDIO,
+                f"codec {context.spec.format.codec} has no bitrate to change",
+                details={"field": "audio.bitrate"},
+            )
+        pacing = None
+        if message.pacing is not None:
+            now_so = context.playout.pacing
+            pacing = m.Pacing(
+                mode=now_so.mode if message.pacing.mode is None else message.pacing.mode,
+                lead_ms=now_so.lead_ms if message.pacing.lead_ms is None else message.pacing.lead_ms,
+            )
+        context.configure(bitrate=bitrate, pacing=pacing)
+        return context
+
+    def _ack(self, message: m.Ack) -> Context | None:
+        context = self._contexts.get(message.context)
+        if context is None:
+            # A context may well end while its last ack is on the way.
+            return None
+        playout, sent_seq = context.playout, context.sent_seq
+        if message.seq is not None and (sent_seq is None or message.seq > sent_seq):
+            raise _from_the_future("seq", message.seq, sent_seq)
+        if message.played_pts is not None:
+            if message.played_pts > playout.sent_pts:
+                raise _from_the_future("played_pts", message.played_pts, playout.sent_pts)
+            playout.acked_pts = max(playout.acked_pts or 0, message.played_pts)
+        return context
+
+    def _known(self, name: str) -> Context:
+        context = self._contexts.get(name)
+        if context is None:
+            raise VoxwireError(ErrorCode.UNKNOWN_CONTEXT, f"there is no open context {name!r}")
+        return context
+
+    def _open(self, name: str) -> Context:
+        context = self._known(name)
+        if context.phase is not Phase.OPEN:
+            raise _ended(name)
+        return context
+
+    # -- housekeeping ---------------------------------------------------------------------------------------------
+
+    def _advance(self, context: Context, now: float) -> None:
+        context.advance(now)
+        self._forget_if_closed(context)
+
+    def _forget_if_closed(self, context: Context) -> None:
+        if context.phase is Phase.CLOSED:
+            self._contexts.pop(context.spec.name, None)
+            self._by_serial.pop(context.spec.serial, None)
+
+    def _mistake(self, error: VoxwireError, context: str | None, now: float) -> None:
+        if self._mistakes.take(now):
+            self._send(error.to_message(context=error.context or context))
+        else:
+            self._fail(VoxwireError(ErrorCode.ABUSE, "too many messages that are wrong"))
+
+    def _fail(self, error: VoxwireError) -> None:
+        self._send(error.to_message())
+        self._shut(error.close_code or CloseCode.POLICY, error.code.value)
+
+    def _shut(self, code: int, reason: str) -> None:
+        self._effects.append(fx.Close(code, reason))
+        self._drop_contexts()
+
+    def _drop_contexts(self) -> None:
+        self.closed = True
+        for context in self._contexts.values():
+            self._effects.append(fx.Abandon(context.spec.serial))
+            context.discard()
+        self._contexts.clear()
+        self._by_serial.clear()
+
+    def _close_if_drained(self, now: float) -> None:
+        if self._drain_by is None or self.closed:
+            return
+        waiting = all(c.idle and now - c.last_text_at >= DRAIN_GRACE_SECONDS for c in self._contexts.values())
+        if waiting or now >= self._drain_by:
+            self._shut(CloseCode.RESTART, "the server is going away")
+
+    def _send(self, message: m.ServerMessage) -> None:
+        self._effects.append(fx.Send(message))
+
+    def _take(self) -> list[fx.Effect]:
+        effects = self._effects[:]
+        # Contexts hold this list's append; it is emptied, never replaced.
+        self._effects.clear()
+        return effects
+
+
+def clause_limits(engine: EngineInfo) -> ClauseLimits:
+    """How an engine's clauses may grow: a fast one can be given long clauses early without starving the listener."""
+    growth = min(6.0, max(1.5, 0.5 / max(engine.realtime_factor, 1e-3)))
+    return ClauseLimits(
+        growth=growth, clause_chars_max=engine.clause_chars_max, chars_per_second=engine.chars_per_second
+    )
+
+
+def started(spec: ContextSpec) -> m.Started:
+    """The answer to `start`."""
+    audio = spec.format
+    return m.Started(
+        context=spec.name,
+        number=spec.number,
+        voice=spec.voice.name,
+        engine=spec.engine.name,
+        audio=m.AudioInfo(
+            codec=audio.codec,
+            sample_rate=audio.sample_rate,
+            frame_ms=audio.frame_ms,
+            frame_samples=audio.frame_samples,
+            bitrate=audio.bitrate,
+            lookahead_samples=opus_lookahead(audio),
+        ),
+    )
+
+
+def opus_lookahead(audio: m.AudioFormat) -> int | None:
+    """Samples of encoder delay at the start of an Opus stream: 6.5 ms (RFC 6716, section 2; libopus, voip mode)."""
+    return audio.sample_rate * 13 // 2000 if audio.codec == "opus" else None
+
+
+def _too_long(message: str, limit: str, value: int) -> VoxwireError:
+    return VoxwireError(ErrorCode.TEXT_TOO_LONG, message, details={"field": "text", limit: value})
+
+
+def _ended(name: str) -> VoxwireError:
+    return VoxwireError(ErrorCode.CONTEXT_ENDED, f"context {name!r} has been ended and is still speaking")
+
+
+def _from_the_future(name: str, value: int, sent: int | None) -> VoxwireError:
+    return VoxwireError(
+        ErrorCode.INVALID_FIELD,
+        f"{name} {value} is beyond what was sent ({sent})",
+        details={"field": name, "sent": sent},
+    )

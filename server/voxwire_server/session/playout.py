@@ -1,0 +1,135 @@
+"""Keeps one context's playout clock: what has been sent, what the listener hears, and when more is due. Pure.
+
+The clock has one origin, the moment at which pts 0 is heard. Every send is judged against that absolute origin, so a
+late wake-up never adds up; the origin moves only when the listener really ran dry, or was held.
+
+    pts 0 ........ position(now) ........ sent_pts ........ ready_pts
+                   |<---- at most lead_ms ---->|                |
+                   what is heard now                            dry_at: all of it heard
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from voxwire_protocol.messages import Pacing
+
+
+@dataclass(slots=True)
+class Playout:
+    """A playout clock at `sample_rate`, for audio frames of `frame_samples`.
+
+    In realtime pacing frames go out in bursts of at most `burst_frames`, so that one socket write carries several.
+    """
+
+    sample_rate: int
+    frame_samples: int
+    pacing: Pacing
+    burst_frames: int
+    sent_pts: int = 0
+    ready_pts: int = 0
+    acked_pts: int | None = None
+    origin: float | None = field(default=None)
+    held_at: float | None = field(default=None)
+
+    @property
+    def frame_seconds(self) -> float:
+        """How long one audio frame lasts."""
+        return self.frame_samples / self.sample_rate
+
+    @property
+    def lead_seconds(self) -> float:
+        """How far ahead of the listener audio may be sent."""
+        return self.pacing.lead_ms / 1000
+
+    @property
+    def paced(self) -> bool:
+        """Whether frames wait for their time (realtime) or go as they come (burst)."""
+        return self.pacing.mode == "realtime"
+
+    def _at(self, now: float) -> float:
+        return now if self.held_at is None else self.held_at
+
+    def position(self, now: float) -> int:
+        """The pts that the listener hears at `now`, never beyond what was sent."""
+        if self.origin is None:
+            return 0
+        return max(0, min(self.sent_pts, int((self._at(now) - self.origin) * self.sample_rate)))
+
+    def dry_at(self, now: float) -> float:
+        """When everything that is ready will have been heard; `now` when nothing is."""
+        if self.origin is None:
+            return now + (self.ready_pts - self.sent_pts) / self.sample_rate
+        dry = self.origin + self.ready_pts / self.sample_rate
+        return dry if self.held_at is None else dry + now - self.held_at
+
+    def remaining(self, now: float) -> float:
+        """Seconds of audio that the listener has not heard yet, sent or not; at least 0."""
+        return max(0.0, self.dry_at(now) - now)
+
+    def unsent_seconds(self) -> float:
+        """Seconds of audio that are ready and not sent."""
+        return (self.ready_pts - self.sent_pts) / self.sample_rate
+
+    def frames_due(self, now: float, available: int) -> int:
+        """How many of `available` frames go out now; 0 while held."""
+        if self.held_at is not None or available <= 0:
+            return 0
+        if not self.paced:
+            return available
+        if self._ran_dry(now):
+            return min(available, self._lead_frames())
+        assert self.origin is not None
+        limit_pts = (now - self.origin + self.lead_seconds) * self.sample_rate
+        due = int((limit_pts - self.sent_pts) / self.frame_samples + 1e-6)
+        if due < min(self._burst(), available):
+            return 0
+        return min(due, available)
+
+    def next_send_at(self, available: int) -> float | None:
+        """When `frames_due` will next give frames, if `available` does not change; None: not before something happens."""
+        if self.held_at is not None or available <= 0 or self.origin is None or not self.paced:
+            return None
+        end_pts = self.sent_pts + min(self._burst(), available) * self.frame_samples
+        return self.origin + end_pts / self.sample_rate - self.lead_seconds
+
+    def sent(self, frames: int, now: float) -> float:
+        """Account for `frames` sent at `now`; returns for how many seconds the listener had been dry."""
+        gap = 0.0
+        if self.origin is None:
+            self.origin = now - self.sent_pts / self.sample_rate
+        elif self._ran_dry(now):
+            gap = now - self.origin - self.sent_pts / self.sample_rate
+            self.origin += gap
+        self.sent_pts += frames * self.frame_samples
+        return gap
+
+    def hold(self, now: float) -> None:
+        """Stop the clock."""
+        if self.held_at is None:
+            self.held_at = now
+
+    def release(self, now: float) -> None:
+        """Let the clock go on where it stopped."""
+        if self.held_at is not None and self.origin is not None:
+            self.origin += now - self.held_at
+        self.held_at = None
+
+    def heard_pts(self, now: float, played_pts: int | None) -> int:
+        """The pts up to which audio counts as heard: the client's word, else its newest ack, else this clock."""
+        if played_pts is not None:
+            return max(0, min(played_pts, self.sent_pts))
+        if self.acked_pts is not None:
+            return min(self.acked_pts, self.sent_pts)
+        return self.position(now)
+
+    def _ran_dry(self, now: float) -> bool:
+        return self.origin is None or now - self.origin > self.sent_pts / self.sample_rate
+
+    def _lead_frames(self) -> int:
+        return max(1, int(self.lead_seconds / self.frame_seconds + 1e-6))
+
+    def _burst(self) -> int:
+        return max(1, min(self.burst_frames, self._lead_frames() // 2))
