@@ -101,7 +101,7 @@ class AuthConfig:
     keys: Annotated[
         tuple[ApiKey, ...],
         Setting(
-            "API keys, a table of name = hash; `voxwire key NAME` makes one. Without any, all of this machine is let in."
+            "API keys, a table of name = hash; `voxwire key NAME` makes one. Without any, this machine is let in."
         ),
     ] = ()
     token_ttl_seconds: Annotated[int, Setting("How long a browser token can open sessions.", 1, 86_400)] = 300
