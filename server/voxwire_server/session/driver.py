@@ -1,0 +1,362 @@
+"""Carries out what a session core asks for: the only place of a session that does I/O and reads a clock.
+
+A driver belongs to one connection. What it sends goes to an `Outlet` (the native protocol's, or a vendor's), what it
+has synthesised goes to the shared `Studio`. `Sessions` knows all drivers and brings each its results.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, assert_never
+
+from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.audio.encode import OpusStream
+from voxwire_server.audio.lane import EncodeLane, EncodeTask
+from voxwire_server.audio.path import AudioPath
+from voxwire_server.scheduling.scheduler import Work
+from voxwire_server.session import effects as fx
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Hashable, Sequence
+
+    from voxwire_protocol.messages import ClientMessage, ServerMessage
+    from voxwire_server.audio.framing import FrameBlock
+    from voxwire_server.audio.path import Shaped
+    from voxwire_server.engines.runner import Outcome
+    from voxwire_server.session.core import SessionCore
+    from voxwire_server.session.ticker import Ticker
+    from voxwire_server.speech import AudioChunk
+
+
+class Outlet(Protocol):
+    """Where a session's messages and audio frames leave. Calls never wait; `flush` writes what was gathered."""
+
+    def message(self, message: ServerMessage) -> None:
+        """Gather a message."""
+
+    def frames(self, block: FrameBlock, start: int, stop: int) -> None:
+        """Gather the audio frames [start, stop) of a block."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the connection after everything gathered so far."""
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+
+    def prefix(self, length: int) -> bytes:
+        """What the transport puts in front of a message of `length` bytes (nothing for a transport that adds it itself)."""
+
+
+class Synthesis(Protocol):
+    """Where work is submitted; thread-safe, never waits."""
+
+    def submit(self, work: Work) -> None:
+        """Queue a clause."""
+
+    def cancel(self, owner: Hashable) -> None:
+        """Drop an owner's work."""
+
+    def reprioritise(self, owner: Hashable, deadline: float) -> None:
+        """Move an owner's deadline."""
+
+    def listener_joined(self, owner: Hashable, engine: str) -> None:
+        """Count a listener."""
+
+    def listener_left(self, owner: Hashable) -> None:
+        """Stop counting a listener."""
+
+
+class Observer(Protocol):
+    """What is counted. Text and audio never reach it."""
+
+    def first_audio(self, engine: str, ttfa_seconds: float) -> None:
+        """An utterance's first audio frame was sent."""
+
+    def underrun(self, seconds: float) -> None:
+        """A listener ran dry."""
+
+    def frames_sent(self, frames: int) -> None:
+        """Audio frames were handed to the transport."""
+
+    def error_sent(self, code: str) -> None:
+        """A client was told of an error."""
+
+    def contexts_changed(self, change: int) -> None:
+        """Contexts were opened or closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Studio:
+    """What all sessions share."""
+
+    synthesis: Synthesis
+    encoder: EncodeLane
+    ticker: Ticker
+    observer: Observer
+    clock: Callable[[], float]
+    opus_complexity: int = 5
+
+
+@dataclass(slots=True)
+class Path:
+    """One context's audio path and, for Opus, its encoder."""
+
+    audio: AudioPath
+    opus: OpusStream | None
+
+
+Owner = tuple[str, int]
+"""Session id and context serial: whose work it is."""
+
+
+class Driver:
+    """One connection's driver. All methods are called on the event loop."""
+
+    def __init__(self, core: SessionCore, outlet: Outlet, studio: Studio) -> None:
+        self.core = core
+        self.due = math.inf
+        self._outlet = outlet
+        self._studio = studio
+        self._paths: dict[int, Path] = {}
+        self._queue: deque[fx.Effect] = deque()
+        self._applying = False
+
+    # -- facts ------------------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Say `ready`."""
+        self._apply(self.core.open(self._now()))
+
+    def receive(self, message: ClientMessage) -> None:
+        """A message came."""
+        self._apply(self.core.receive(message, self._now()))
+
+    def reject(self, error: VoxwireError) -> None:
+        """Something came that is no message."""
+        self._apply(self.core.reject(error, self._now()))
+
+    def fail(self, error: VoxwireError) -> None:
+        """End the session with an error."""
+        self._apply(self.core.fail(error))
+
+    def drain(self, deadline_ms: int) -> None:
+        """The server goes away."""
+        self._apply(self.core.drain(deadline_ms, self._now()))
+
+    def writable(self, writable: bool) -> None:
+        """The socket takes more, or does not."""
+        self._apply(self.core.writable(writable, self._now()))
+
+    def tick(self, now: float) -> None:
+        """It is `due`."""
+        self._apply(self.core.tick(now))
+
+    def disconnected(self) -> None:
+        """The connection is gone."""
+        self._apply(self.core.disconnected())
+        self._studio.ticker.forget(self)
+
+    def outcome(self, serial: int, outcome: Outcome) -> None:
+        """A step of one of this session's clauses is over."""
+        if outcome.error is not None:
+            self._apply(self.core.failed(serial, outcome.error, self._now()))
+            return
+        self._apply(
+            self.core.produced(
+                serial,
+                outcome.work.index,
+                outcome.alignment,
+                outcome.shaped or (),
+                self._now(),
+                queue_seconds=outcome.queue_seconds,
+                synth_seconds=outcome.synth_seconds,
+            )
+        )
+
+    def _encoded(self, serial: int, block: FrameBlock | None, error: Exception | None) -> None:
+        if block is not None:
+            self._apply(self.core.encoded(serial, block, self._now()))
+        elif error is not None:
+            problem = VoxwireError(ErrorCode.INTERNAL, f"audio could not be encoded: {error}")
+            self._apply(self.core.failed(serial, problem, self._now()))
+
+    # -- effects ----------------------------------------------------------------------------------------------------
+
+    def _now(self) -> float:
+        return self._studio.clock()
+
+    def _apply(self, effects: Sequence[fx.Effect]) -> None:
+        """Carry out effects; those that they lead to come after them, in order."""
+        self._queue.extend(effects)
+        if self._applying:
+            return
+        self._applying = True
+        try:
+            while self._queue:
+                self._carry_out(self._queue.popleft())
+        finally:
+            self._applying = False
+        self._outlet.flush()
+        if not self.core.closed:
+            self._studio.ticker.schedule(self, self.core.next_due(self._now()))
+
+    def _carry_out(self, effect: fx.Effect) -> None:
+        studio, owner = self._studio, self._owner
+        match effect:
+            case fx.SendFrames(block, start, stop):
+                self._outlet.frames(block, start, stop)
+                studio.observer.frames_sent(stop - start)
+            case fx.Send(message):
+                self._send(message)
+            case fx.Speak():
+                self._speak(effect)
+            case fx.EndUtterance(serial, index):
+                self._end_utterance(serial, index)
+            case fx.Encode():
+                self._encode(effect)
+            case fx.OpenPath():
+                self._open_path(effect)
+            case fx.ClosePath(serial):
+                self._paths.pop(serial, None)
+                studio.observer.contexts_changed(-1)
+            case fx.SetBitrate(serial, bitrate):
+                self._set_bitrate(serial, bitrate)
+            case fx.Abandon(serial):
+                studio.synthesis.cancel(owner(serial))
+            case fx.Reprioritise(serial, deadline):
+                studio.synthesis.reprioritise(owner(serial), deadline)
+            case fx.ListenerJoined(serial, engine):
+                studio.synthesis.listener_joined(owner(serial), engine)
+            case fx.ListenerLeft(serial):
+                studio.synthesis.listener_left(owner(serial))
+            case fx.FirstAudio(engine, ttfa_seconds):
+                studio.observer.first_audio(engine, ttfa_seconds)
+            case fx.Underrun(seconds):
+                studio.observer.underrun(seconds)
+            case fx.Close(code, reason):
+                self._outlet.close(code, reason)
+            case _:
+                assert_never(effect)
+
+    def _owner(self, serial: int) -> Owner:
+        return self.core.session_id, serial
+
+    def _send(self, message: ServerMessage) -> None:
+        if message.type == "error":
+            self._studio.observer.error_sent(message.code)
+        self._outlet.message(message)
+
+    def _open_path(self, effect: fx.OpenPath) -> None:
+        audio = AudioPath(effect.engine.sample_rate, effect.format, effect.number, self._outlet.prefix)
+        opus = None
+        if effect.format.codec == "opus":
+            opus = OpusStream(effect.format, self._studio.opus_complexity, self._outlet.prefix)
+        self._paths[effect.serial] = Path(audio, opus)
+        self._studio.observer.contexts_changed(+1)
+
+    def _speak(self, effect: fx.Speak) -> None:
+        path = self._paths.get(effect.serial)
+        if path is None:
+            return
+        work = Work(
+            owner=self._owner(effect.serial),
+            engine=effect.engine,
+            clause=effect.clause,
+            index=effect.index,
+            deadline=effect.deadline,
+            bulk=effect.bulk,
+            first=effect.first,
+            ends_utterance=effect.ends_utterance,
+            sink=Shaper(path.audio),
+        )
+        try:
+            self._studio.synthesis.submit(work)
+        except VoxwireError as error:
+            self._queue.extend(self.core.failed(effect.serial, error, self._now()))
+
+    def _end_utterance(self, serial: int, index: int) -> None:
+        path = self._paths.get(serial)
+        if path is not None:
+            pieces = path.audio.skip(index, ends_utterance=True)
+            self._queue.extend(self.core.produced(serial, index, None, pieces, self._now()))
+
+    def _encode(self, effect: fx.Encode) -> None:
+        path = self._paths.get(effect.serial)
+        if path is None or path.opus is None:
+            return
+        serial = effect.serial
+
+        def done(block: FrameBlock | None, error: Exception | None) -> None:
+            self._encoded(serial, block, error)
+
+        task = EncodeTask(path.opus, effect.block, effect.start, effect.stop, done)
+        self._studio.encoder.submit(task, effect.deadline)
+
+    def _set_bitrate(self, serial: int, bitrate: int) -> None:
+        path = self._paths.get(serial)
+        if path is not None and path.opus is not None:
+            path.opus.set_bitrate(bitrate)
+
+
+class Shaper:
+    """A work's sink: called in a worker thread right after each step, it gives the audio its final shape."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: AudioPath) -> None:
+        self._path = path
+
+    def __call__(self, work: Work, chunk: AudioChunk | None, finished: bool) -> Sequence[Shaped]:
+        """Resample, frame and convert `chunk`."""
+        if chunk is None:
+            return self._path.skip(work.index, ends_utterance=work.ends_utterance) if finished else ()
+        return self._path.push(
+            work.index, chunk.samples, finished=finished, ends_utterance=work.ends_utterance
+        )
+
+
+class Sessions:
+    """All drivers of this process: brings outcomes to their drivers, and drains them."""
+
+    def __init__(self) -> None:
+        self._drivers: dict[str, Driver] = {}
+        self._drain_ms: int | None = None
+        self._empty: asyncio.Event | None = None
+
+    def __len__(self) -> int:
+        return len(self._drivers)
+
+    @property
+    def draining(self) -> bool:
+        """Whether the server is going away."""
+        return self._drain_ms is not None
+
+    def add(self, driver: Driver) -> None:
+        """A session begins."""
+        self._drivers[driver.core.session_id] = driver
+
+    def remove(self, driver: Driver) -> None:
+        """A session is over."""
+        self._drivers.pop(driver.core.session_id, None)
+        if not self._drivers and self._empty is not None:
+            self._empty.set()
+
+    def deliver(self, outcomes: Sequence[Outcome]) -> None:
+        """Bring outcomes home; those of sessions that are gone are dropped."""
+        for outcome in outcomes:
+            owner: Any = outcome.work.owner
+            driver = self._drivers.get(owner[0])
+            if driver is not None:
+                driver.outcome(owner[1], outcome)
+
+    async def drain(self, deadline_ms: int, empty: asyncio.Event) -> None:
+        """Ask every session to finish, and return when the last is gone; each ends itself at the deadline."""
+        self._drain_ms = deadline_ms
+        self._empty = empty
+        for driver in list(self._drivers.values()):
+            driver.drain(deadline_ms)
+        if self._drivers:
+            await empty.wait()

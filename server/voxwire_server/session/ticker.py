@@ -1,0 +1,79 @@
+"""Owns the one timer that paces all sessions: wakes whoever is due, on a grid, so that one wake-up serves many."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+GRID_SECONDS = 0.01
+"""Sends are due in bursts some 200 ms apart and up to a lead ahead, so 10 ms later is not heard by anybody."""
+
+
+class Ticked(Protocol):
+    """What a ticker wakes."""
+
+    due: float
+
+    def tick(self, now: float) -> None:
+        """Do what is due; sets `due` anew by calling `Ticker.schedule`."""
+
+
+class Ticker:
+    """A heap of who is due when. `schedule` moves an entry; stale ones are skipped."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float]) -> None:
+        """`clock` is the sessions' clock; it must run with the loop's own (CLOCK_MONOTONIC)."""
+        self._loop = loop
+        self._clock = clock
+        self._heap: list[tuple[float, int, Ticked]] = []
+        self._order = itertools.count()
+        self._handle: asyncio.TimerHandle | None = None
+        self._at = math.inf
+        self.lag_seconds = 0.0
+
+    def schedule(self, ticked: Ticked, due: float) -> None:
+        """Wake `ticked` at `due`, or up to a grid step later."""
+        due = math.ceil(due / GRID_SECONDS) * GRID_SECONDS
+        if due == ticked.due:
+            return
+        ticked.due = due
+        heapq.heappush(self._heap, (due, next(self._order), ticked))
+        if due < self._at:
+            self._arm(due)
+
+    def forget(self, ticked: Ticked) -> None:
+        """Never wake `ticked` again."""
+        ticked.due = math.inf
+
+    def stop(self) -> None:
+        """Stop the timer."""
+        if self._handle is not None:
+            self._handle.cancel()
+        self._heap.clear()
+
+    def _arm(self, at: float) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        self._at = at
+        self._handle = self._loop.call_at(at, self._fire)
+
+    def _fire(self) -> None:
+        now = self._clock()
+        self.lag_seconds = max(0.0, now - self._at)
+        self._at = math.inf
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            due, _, ticked = heapq.heappop(heap)
+            if due == ticked.due:
+                ticked.due = math.inf
+                ticked.tick(now)
+        while heap and heap[0][0] != heap[0][2].due:
+            heapq.heappop(heap)
+        if heap:
+            self._arm(min(self._at, heap[0][0]))

@@ -1,0 +1,99 @@
+"""The WebSocket protocol that uvicorn runs for us: its sans-I/O implementation, and a way to write many messages at once.
+
+A session sends some fifty audio frames a second. Each as an ASGI event costs a coroutine, a framing object and a socket
+write; several in one write cost about as much as one. So audio blocks are built with their WebSocket frame headers in
+place (a server's frames are unmasked: RFC 6455, section 5.2) and written to the transport as they are. Handshake,
+control frames, fragments, close and every incoming byte stay with `websockets`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.protocol import State
+
+if TYPE_CHECKING:
+    from asyncio import BaseTransport
+    from collections.abc import Callable
+
+    from websockets.http11 import Request
+
+EXTENSION = "voxwire.wire"
+"""The ASGI scope extension that holds the connection's `WireProtocol`."""
+
+BUFFER_HIGH_BYTES = 256 * 1024
+"""Bytes in the transport's buffer from which on the peer counts as slow: some three seconds of 24 kHz PCM and more."""
+
+FIN_TEXT = 0x81
+FIN_BINARY = 0x82
+
+
+def message_prefix(opcode_byte: int, length: int) -> bytes:
+    """The header of an unmasked, unfragmented WebSocket frame of `length` bytes (RFC 6455, section 5.2)."""
+    if length < 126:
+        return bytes((opcode_byte, length))
+    if length < 1 << 16:
+        return bytes((opcode_byte, 126)) + length.to_bytes(2, "big")
+    return bytes((opcode_byte, 127)) + length.to_bytes(8, "big")
+
+
+def binary_prefix(length: int) -> bytes:
+    """The header in front of a binary message of `length` bytes."""
+    return message_prefix(FIN_BINARY, length)
+
+
+class WireProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's sans-I/O WebSocket protocol, reachable by the endpoint for writes that go around ASGI."""
+
+    on_writable: Callable[[bool], None] | None = None
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        """Bound what may wait in the transport's buffer."""
+        super().connection_made(transport)
+        self.transport.set_write_buffer_limits(high=BUFFER_HIGH_BYTES)
+
+    def handle_connect(self, event: Request) -> None:
+        """Let the endpoint find this object."""
+        super().handle_connect(event)
+        if hasattr(self, "scope"):
+            extensions: dict[str, Any] = self.scope["extensions"]  # type: ignore[assignment]
+            extensions[EXTENSION] = self
+
+    def pause_writing(self) -> None:
+        """The buffer is over its high mark."""
+        super().pause_writing()
+        if self.on_writable is not None:
+            self.on_writable(False)
+
+    def resume_writing(self) -> None:
+        """The buffer is below its low mark."""
+        super().resume_writing()
+        if self.on_writable is not None:
+            self.on_writable(True)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether data messages may be sent."""
+        return (
+            self.handshake_complete
+            and not self.close_sent
+            and not self.disconnected
+            and self.conn.state is State.OPEN
+            and not self.transport.is_closing()
+        )
+
+    def write_wire(self, data: bytes) -> None:
+        """Write whole WebSocket frames, header included; nothing happens once the connection closes."""
+        if self.is_open:
+            self.transport.write(data)
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes that the peer has not taken yet."""
+        size: int = self.transport.get_write_buffer_size()
+        return size
+
+    def abort(self) -> None:
+        """Drop the connection and what is buffered, at once."""
+        self.transport.abort()
