@@ -100,9 +100,7 @@ class AuthConfig:
 
     keys: Annotated[
         tuple[ApiKey, ...],
-        Setting(
-            "API keys, a table of name = hash; `voxwire key NAME` makes one. Without any, this machine is let in."
-        ),
+        Setting("API keys, a table of name = hash; `voxwire key NAME` makes one. Without any, this machine is let in."),
     ] = ()
     token_ttl_seconds: Annotated[int, Setting("How long a browser token can open sessions.", 1, 86_400)] = 300
     token_secret: Annotated[
@@ -130,6 +128,9 @@ class LimitsConfig:
     outbox_bytes_max: Annotated[
         int, Setting("Bytes waiting for a slow reader before the session ends with `client.slow_reader`.", 64 << 10)
     ] = 4 << 20
+    slow_reader_seconds: Annotated[
+        float, Setting("How long a client may leave its socket full before the session ends so too.", 0.1, 600)
+    ] = 10.0
     messages_per_second: Annotated[
         float, Setting("Sustained rate of messages; beyond it `client.rate_limited`.", 1)
     ] = 400.0

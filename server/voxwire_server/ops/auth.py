@@ -1,0 +1,297 @@
+"""Owns who may come in: API keys, browser tokens, the Origin and Host of a request. Does no I/O and reads no clock.
+
+API keys are random and long, so a plain SHA-256 of them is safe to keep (nothing to guess, no dictionary to try;
+NIST SP 800-132 is about passwords). A browser token is `payload.signature`, both base64url: it names the key it was
+minted with and when it ends, signed by HMAC-SHA256, so that any server with the same `auth.token_secret` takes it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.config import HASH_PREFIX, is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from voxwire_server.config import AuthConfig, ServerConfig
+
+KEY_PREFIX = "vw_"
+KEY_BYTES = 32
+SUBPROTOCOL_TOKEN_PREFIX = "voxwire.token."  # noqa: S105 - the name of a subprotocol, not a secret
+QUERY_TOKEN = "token"  # noqa: S105 - the name of a parameter
+CREDENTIAL_CHARS_MAX = 512
+PEERS_MAX = 1024
+"""Addresses whose failures are remembered; beyond that the oldest is forgotten."""
+
+FAILURE_WINDOW_SECONDS = 60.0
+DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
+def generate_key() -> str:
+    """A new API key: 256 random bits, safe in a header and a URL."""
+    return KEY_PREFIX + secrets.token_urlsafe(KEY_BYTES)
+
+
+def hash_key(key: str) -> str:
+    """What the configuration keeps of a key."""
+    return HASH_PREFIX + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Via(Enum):
+    """How somebody was let in."""
+
+    KEY = "key"
+    TOKEN = "token"  # noqa: S105
+    OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who was let in: the name of the key (behind the token), or "anonymous" where no key is configured."""
+
+    name: str
+    via: Via
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a request shows of itself. `headers` must find names in lower case; `peer` is the address it came from."""
+
+    headers: Mapping[str, str]
+    query: Mapping[str, str] = field(default_factory=dict)
+    subprotocols: Sequence[str] = ()
+    peer: str = ""
+
+
+class Token(NamedTuple):
+    """A minted browser token and when it ends, in seconds since the epoch."""
+
+    text: str
+    expires_at: int
+
+
+class _Credential(NamedTuple):
+    text: str
+    key_allowed: bool
+
+
+class Gate:
+    """Lets requests in, or says why not. `now` is in seconds since the epoch. Not thread-safe."""
+
+    def __init__(self, auth: AuthConfig, server: ServerConfig) -> None:
+        self._keys = [(key.name, key.hash) for key in auth.keys]
+        self._ttl = auth.token_ttl_seconds
+        self._secret = auth.token_secret.encode() or secrets.token_bytes(32)
+        self._origins = {origin if origin == "*" else _canonical_origin(origin) for origin in server.origins}
+        self._insecure = server.insecure
+        self._failures = FailureCounts(auth.failures_per_minute)
+
+    def admit(self, presented: Presented, now: float) -> Identity:
+        """Check the Host, the Origin, and the key or token of a request.
+
+        Raises:
+            VoxwireError: client.not_allowed, client.not_authenticated or client.rate_limited.
+        """
+        self._check_host(presented.headers)
+        self._check_origin(presented.headers)
+        return self._identify(presented, now)
+
+    def mint(self, identity: Identity, now: float) -> Token:
+        """A browser token in the name of `identity`.
+
+        Raises:
+            VoxwireError: client.not_allowed when `identity` itself came with a token.
+        """
+        if identity.via is Via.TOKEN:
+            raise VoxwireError(
+                ErrorCode.NOT_ALLOWED, "a token can't be used to make another", hint="Ask with an API key."
+            )
+        expires_at = int(now) + self._ttl
+        payload = _base64url(json.dumps([identity.name, expires_at, secrets.token_urlsafe(9)]).encode())
+        return Token(f"{payload}.{self._sign(payload)}", expires_at)
+
+    # -- who ------------------------------------------------------------------------------------------------------
+
+    def _identify(self, presented: Presented, now: float) -> Identity:
+        if not self._keys:
+            return Identity("anonymous", Via.OPEN)
+        credential = _credential(presented)
+        if credential is None:
+            raise VoxwireError(
+                ErrorCode.NOT_AUTHENTICATED,
+                "an API key is needed",
+                hint="Send `Authorization: Bearer KEY`; browsers use a token from POST /v1/tokens.",
+            )
+        identity, problem = self._recognise(credential, now)
+        if identity is not None:
+            return identity
+        wait = self._failures.add(presented.peer, now)
+        if wait > 0:
+            raise VoxwireError(
+                ErrorCode.RATE_LIMITED, "too many wrong API keys or tokens", retry_after_ms=int(wait * 1000) + 1
+            )
+        raise VoxwireError(ErrorCode.NOT_AUTHENTICATED, problem)
+
+    def _recognise(self, credential: _Credential, now: float) -> tuple[Identity | None, str]:
+        text, key_allowed = credential
+        if len(text) > CREDENTIAL_CHARS_MAX:
+            return None, "the API key or token is too long"
+        if key_allowed:
+            name = self._key_name(text)
+            if name is not None:
+                return Identity(name, Via.KEY), ""
+        elif text.startswith(KEY_PREFIX):
+            return None, "an API key does not belong in a URL or a subprotocol; get a token from POST /v1/tokens"
+        if "." not in text:
+            return None, "the API key is not known here"
+        return self._token_identity(text, now)
+
+    def _key_name(self, text: str) -> str | None:
+        """Compares with every key, so that the time taken tells nothing about which one is near."""
+        digest, found = hash_key(text), None
+        for name, known in self._keys:
+            if hmac.compare_digest(digest, known):
+                found = name
+        return found
+
+    def _token_identity(self, text: str, now: float) -> tuple[Identity | None, str]:
+        payload, _, signature = text.rpartition(".")
+        if not hmac.compare_digest(_bytes(signature), _bytes(self._sign(payload))):
+            return None, "the token is not one of this server's"
+        name, expires_at = _token_payload(payload)
+        if expires_at <= now:
+            return None, "the token has expired"
+        if name not in {known for known, _ in self._keys}:
+            return None, "the API key behind the token is gone"
+        return Identity(name, Via.TOKEN), ""
+
+    def _sign(self, payload: str) -> str:
+        return _base64url(hmac.new(self._secret, _bytes(payload), hashlib.sha256).digest())
+
+    # -- from where -----------------------------------------------------------------------------------------------
+
+    def _check_host(self, headers: Mapping[str, str]) -> None:
+        """Without keys only loopback is served; a page whose own name points here (DNS rebinding) is refused."""
+        host = headers.get("host", "")
+        if self._keys or self._insecure or not host:
+            return
+        name = _split_host(host)[0]
+        if not is_loopback(name) and name not in {urlsplit(origin).hostname for origin in self._origins}:
+            raise VoxwireError(
+                ErrorCode.NOT_ALLOWED,
+                "without API keys this server answers only to localhost",
+                hint="Configure a key, or list the origin this name belongs to in server.origins.",
+            )
+
+    def _check_origin(self, headers: Mapping[str, str]) -> None:
+        origin = headers.get("origin")
+        if origin is None or "*" in self._origins:
+            return
+        if _canonical_origin(origin) not in self._origins and not _same_host(origin, headers.get("host", "")):
+            raise VoxwireError(
+                ErrorCode.NOT_ALLOWED,
+                "pages of this origin may not connect",
+                hint="List it in server.origins.",
+                details={"origin": origin[:200]},
+            )
+
+
+class FailureCounts:
+    """Counts failures by address in fixed windows of a minute; remembers at most PEERS_MAX addresses."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._max = per_minute
+        self._windows: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def add(self, peer: str, now: float) -> float:
+        """Count one; returns the seconds to wait, 0 while the address is within its allowance."""
+        start, count = self._windows.pop(peer, (now, 0))
+        if not start <= now < start + FAILURE_WINDOW_SECONDS:
+            start, count = now, 0
+        self._windows[peer] = (start, count + 1)
+        if len(self._windows) > PEERS_MAX:
+            self._windows.popitem(last=False)
+        return start + FAILURE_WINDOW_SECONDS - now if count >= self._max else 0.0
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+
+def _credential(presented: Presented) -> _Credential | None:
+    """What a request shows, the first of: Authorization, X-API-Key, `?token=`, the subprotocol `voxwire.token.…`."""
+    scheme, _, bearer = presented.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and bearer.strip():
+        return _Credential(bearer.strip(), key_allowed=True)
+    key = presented.headers.get("x-api-key", "").strip()
+    if key:
+        return _Credential(key, key_allowed=True)
+    token = presented.query.get(QUERY_TOKEN, "")
+    if token:
+        return _Credential(token, key_allowed=False)
+    for name in presented.subprotocols:
+        if name.startswith(SUBPROTOCOL_TOKEN_PREFIX):
+            return _Credential(name.removeprefix(SUBPROTOCOL_TOKEN_PREFIX), key_allowed=False)
+    return None
+
+
+def _token_payload(payload: str) -> tuple[str, float]:
+    """Name and end of a token whose signature was checked; ("", 0) when it is of another make."""
+    try:
+        name, expires_at, _ = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (ValueError, TypeError, binascii.Error):
+        return "", 0.0
+    if not isinstance(name, str) or not isinstance(expires_at, int):
+        return "", 0.0
+    return name, float(expires_at)
+
+
+def _canonical_origin(origin: str) -> str:
+    """Scheme, host and port, lower case, the port always written; "" for what is no origin ("null")."""
+    try:
+        parts = urlsplit(origin)
+        port = parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{_bracketed(parts.hostname)}:{port}" if parts.hostname else ""
+
+
+def _same_host(origin: str, host: str) -> bool:
+    """True when a page's origin and the Host it asks for are one; the Host may leave out its scheme's default port."""
+    canonical = _canonical_origin(origin)
+    if not canonical or not host:
+        return False
+    parts = urlsplit(canonical)
+    name, port = _split_host(host)
+    return parts.hostname == name and parts.port == (port if port is not None else DEFAULT_PORTS.get(parts.scheme))
+
+
+def _split_host(host: str) -> tuple[str, int | None]:
+    try:
+        parts = urlsplit(f"//{host}")
+        return parts.hostname or "", parts.port
+    except ValueError:
+        return "", None
+
+
+def _bracketed(name: str | None) -> str:
+    return f"[{name}]" if name and ":" in name else name or ""
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -1,0 +1,204 @@
+"""Owns what Prometheus reads: one registry for each application. Text, audio and secrets never come here.
+
+What changes with every burst of audio is counted in plain integers and read at a scrape; the rest are
+prometheus-client's own counters and histograms. Queue lengths and the like are not kept twice: `watch` reads them
+where they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Literal
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from prometheus_client.metrics_core import Metric
+
+FIRST_AUDIO_SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0)
+WORK_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+LAG_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
+LAG_PROBE_SECONDS = 0.25
+
+MetricKind = Literal["gauge", "counter"]
+
+
+class Watched(Collector):
+    """One metric that is read when scraped. `read` gives a value for each tuple of label values."""
+
+    def __init__(
+        self,
+        kind: MetricKind,
+        name: str,
+        meaning: str,
+        labels: tuple[str, ...],
+        read: Callable[[], Mapping[tuple[str, ...], float]],
+    ) -> None:
+        self._kind = kind
+        self._name = name
+        self._meaning = meaning
+        self._labels = labels
+        self._read = read
+
+    def describe(self) -> Iterable[Metric]:
+        """The metric without samples: the registry learns its name without calling `read`."""
+        yield self._family()
+
+    def collect(self) -> Iterable[Metric]:
+        """The metric as it is now."""
+        family = self._family()
+        for labels, value in self._read().items():
+            family.add_metric(labels, value)
+        yield family
+
+    def _family(self) -> GaugeMetricFamily | CounterMetricFamily:
+        family = GaugeMetricFamily if self._kind == "gauge" else CounterMetricFamily
+        return family(self._name, self._meaning, labels=self._labels)
+
+
+class BuildInfo(Collector):
+    """Which version runs."""
+
+    def __init__(self, version: str) -> None:
+        self._version = version
+
+    def collect(self) -> Iterable[Metric]:
+        """`voxwire_build_info{version="…"} 1`."""
+        yield InfoMetricFamily("voxwire_build", "What is running.", {"version": self._version})
+
+
+class Metrics:
+    """Counts, and renders the counts. Everything but `step` and `clause_spoken` is called on the event loop alone."""
+
+    def __init__(self, version: str = "") -> None:
+        self.registry = CollectorRegistry(auto_describe=False)
+        self.registry.register(BuildInfo(version))
+        ProcessCollector(registry=self.registry)
+        self._contexts = 0
+        self._sessions = 0
+        self._frames = 0
+        self._bytes = 0
+        self._underruns = 0
+        self._underrun_seconds = 0.0
+        self.watch("voxwire_sessions", "Sessions that are open.", lambda: self._sessions)
+        self.watch("voxwire_contexts", "Contexts that are open.", lambda: self._contexts)
+        self.watch("voxwire_audio_frames", "Audio frames sent.", lambda: self._frames, "counter")
+        self.watch("voxwire_sent_bytes", "Bytes given to sockets.", lambda: self._bytes, "counter")
+        self.watch("voxwire_underruns", "Listeners who ran dry.", lambda: self._underruns, "counter")
+        self.watch("voxwire_underrun_seconds", "How long they waited.", lambda: self._underrun_seconds, "counter")
+        self._opened = Counter("voxwire_sessions_opened", "Sessions that began.", registry=self.registry)
+        self._errors = Counter("voxwire_errors", "Errors told to clients.", ["code"], registry=self.registry)
+        self._refusals = Counter(
+            "voxwire_refusals", "Requests and connections turned away.", ["code"], registry=self.registry
+        )
+        self._first_audio = self._histogram(
+            "voxwire_ttfa_seconds", "First speakable text to first audio frame.", FIRST_AUDIO_SECONDS, "engine"
+        )
+        self._queued = self._histogram(
+            "voxwire_clause_queue_seconds", "A clause's wait for its first step.", WORK_SECONDS, "engine"
+        )
+        self._synthesis = self._histogram(
+            "voxwire_clause_synthesis_seconds", "A clause's time inside its engine.", WORK_SECONDS, "engine"
+        )
+        self._steps = self._histogram(
+            "voxwire_step_seconds", "One batched call of an engine.", WORK_SECONDS, "engine", "stage"
+        )
+        self._batches = self._histogram(
+            "voxwire_step_jobs", "Jobs in one step.", (1, 2, 4, 8, 16, 32, 64, 128), "engine", "stage"
+        )
+        self._lag = self._histogram("voxwire_loop_lag_seconds", "How late the event loop runs a timer.", LAG_SECONDS)
+
+    # -- what sessions tell ---------------------------------------------------------------------------------------
+
+    def session_opened(self) -> None:
+        """A session began."""
+        self._sessions += 1
+        self._opened.inc()
+
+    def session_closed(self) -> None:
+        """A session is over."""
+        self._sessions -= 1
+
+    def contexts_changed(self, change: int) -> None:
+        """Contexts were opened or closed."""
+        self._contexts += change
+
+    def first_audio(self, engine: str, ttfa_seconds: float) -> None:
+        """An utterance's first audio frame was sent."""
+        self._first_audio.labels(engine).observe(ttfa_seconds)
+
+    def underrun(self, seconds: float) -> None:
+        """A listener ran dry."""
+        self._underruns += 1
+        self._underrun_seconds += seconds
+
+    def frames_sent(self, frames: int) -> None:
+        """Audio frames were handed to the transport."""
+        self._frames += frames
+
+    def bytes_sent(self, count: int) -> None:
+        """Bytes were handed to a socket."""
+        self._bytes += count
+
+    def error_sent(self, code: str) -> None:
+        """A client was told of an error; `code` is one of the error tree's."""
+        self._errors.labels(code).inc()
+
+    def refused(self, code: str) -> None:
+        """A request or a connection was turned away; `code` is one of the error tree's."""
+        self._refusals.labels(code).inc()
+
+    # -- what engines tell ----------------------------------------------------------------------------------------
+
+    def step(self, engine: str, stage: str, jobs: int, seconds: float) -> None:
+        """An engine made one batched call. Thread-safe."""
+        self._steps.labels(engine, stage).observe(seconds)
+        self._batches.labels(engine, stage).observe(jobs)
+
+    def clause_spoken(self, engine: str, queue_seconds: float, synth_seconds: float) -> None:
+        """A clause is finished. Thread-safe."""
+        self._queued.labels(engine).observe(queue_seconds)
+        self._synthesis.labels(engine).observe(synth_seconds)
+
+    def loop_late(self, seconds: float) -> None:
+        """The event loop ran a timer so much too late."""
+        self._lag.observe(seconds)
+
+    # -- what is read elsewhere -----------------------------------------------------------------------------------
+
+    def watch(self, name: str, meaning: str, read: Callable[[], float], kind: MetricKind = "gauge") -> None:
+        """Read one value at every scrape. A counter's name gets `_total`."""
+        self.watch_table(name, meaning, (), lambda: {(): read()}, kind)
+
+    def watch_table(
+        self,
+        name: str,
+        meaning: str,
+        labels: tuple[str, ...],
+        read: Callable[[], Mapping[tuple[str, ...], float]],
+        kind: MetricKind = "gauge",
+    ) -> None:
+        """Read a value for each tuple of label values at every scrape."""
+        self.registry.register(Watched(kind, name, meaning, labels, read))
+
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """The exposition and its content type, in the format that an Accept header asks for."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+    def _histogram(self, name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(name, meaning, labels, buckets=buckets, registry=self.registry)
+
+
+async def watch_loop(metrics: Metrics, interval: float = LAG_PROBE_SECONDS) -> None:
+    """Measure the event loop's lag until cancelled."""
+    clock = asyncio.get_running_loop().time
+    while True:
+        due = clock() + interval
+        await asyncio.sleep(interval)
+        metrics.loop_late(max(0.0, clock() - due))

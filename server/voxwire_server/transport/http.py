@@ -1,0 +1,268 @@
+"""The plain HTTP side: health, readiness, voices, engines, metrics, and tokens for browsers. Speech is not served here.
+
+Every refusal is JSON in the shape of the protocol's errors: `{"error": {code, message, retryable, hint, …}}`.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.errors import http_body, http_headers, http_status
+from voxwire_server.ops.auth import Presented
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from starlette.requests import HTTPConnection, Request
+
+    from voxwire_server.config import Config
+    from voxwire_server.engines.base import EngineInfo, EngineUnavailable
+    from voxwire_server.ops.auth import Gate, Identity
+    from voxwire_server.ops.metrics import Metrics
+    from voxwire_server.speech import Voice
+
+    Endpoint = Callable[["ServerState", Request], Awaitable[Response]]
+
+log = logging.getLogger("voxwire.http")
+
+DRAINING_RETRY_MS = 2000
+WARMING_RETRY_MS = 1000
+
+
+class ServerState(Protocol):
+    """What these endpoints ask the application."""
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+
+    @property
+    def gate(self) -> Gate:
+        """Who lets requests in."""
+
+    @property
+    def metrics(self) -> Metrics:
+        """Where everything is counted."""
+
+    @property
+    def ready(self) -> bool:
+        """True when every engine is warm and new sessions are taken."""
+
+    @property
+    def draining(self) -> bool:
+        """True once the server has begun to go away."""
+
+    @property
+    def reason(self) -> str:
+        """Why the server is not ready, for a person; empty when it is."""
+
+    @property
+    def default_voice(self) -> Voice | None:
+        """The voice that speaks when none is named; None before its engine is loaded."""
+
+    def engines(self) -> Sequence[EngineInfo]:
+        """The engines that are loaded."""
+
+    def unavailable_engines(self) -> Mapping[str, EngineUnavailable]:
+        """The engines that were asked for and can't be loaded, by name."""
+
+
+def presented(connection: HTTPConnection) -> Presented:
+    """What a request or a WebSocket handshake shows of itself."""
+    return Presented(
+        headers=connection.headers,
+        query=connection.query_params,
+        subprotocols=connection.scope.get("subprotocols", ()),
+        peer=connection.client.host if connection.client else "",
+    )
+
+
+def admit(state: ServerState, connection: HTTPConnection) -> Identity:
+    """Let a request or a WebSocket handshake in; what is turned away is counted.
+
+    Raises:
+        VoxwireError: client.not_allowed, client.not_authenticated or client.rate_limited.
+    """
+    try:
+        return state.gate.admit(presented(connection), time.time())
+    except VoxwireError as error:
+        state.metrics.refused(error.code.value)
+        raise
+
+
+def routes(state: ServerState) -> list[Route]:
+    """The routes, in order."""
+
+    def route(path: str, endpoint: Endpoint, method: str = "GET") -> Route:
+        return Route(path, functools.partial(endpoint, state), methods=[method])
+
+    return [
+        route("/health", health),
+        route("/ready", ready),
+        route("/metrics", metrics),
+        route("/v1/voices", voices),
+        route("/v1/engines", engines),
+        route("/v1/tokens", mint_token, "POST"),
+    ]
+
+
+def middleware(config: Config) -> list[Middleware]:
+    """What lets pages of the configured origins read the answers (CORS); WebSockets pass through untouched."""
+    if not config.server.origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=[origin.lower().rstrip("/") for origin in config.server.origins],
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "X-API-Key", "Content-Type"],
+            max_age=3600,
+        )
+    ]
+
+
+# -- endpoints ----------------------------------------------------------------------------------------------------
+
+
+async def health(_state: ServerState, _request: Request) -> Response:
+    """200 for as long as the event loop runs."""
+    return JSONResponse({"status": "ok"})
+
+
+async def ready(state: ServerState, _request: Request) -> Response:
+    """200 when a session would be taken, 503 with the reason when not."""
+    if state.draining:
+        raise VoxwireError(
+            ErrorCode.DRAINING, state.reason or "the server is going away", retry_after_ms=DRAINING_RETRY_MS
+        )
+    if not state.ready:
+        raise VoxwireError(
+            ErrorCode.NOT_READY,
+            state.reason or "the engines are warming up",
+            retryable=True,
+            retry_after_ms=WARMING_RETRY_MS,
+        )
+    return JSONResponse({"status": "ready", "engines": [engine.name for engine in state.engines()]})
+
+
+async def metrics(state: ServerState, request: Request) -> Response:
+    """Prometheus' exposition."""
+    if not state.config.server.metrics_public:
+        admit(state, request)
+    body, content_type = state.metrics.render(request.headers.get("accept", ""))
+    return Response(body, headers={"Content-Type": content_type})
+
+
+async def voices(state: ServerState, request: Request) -> Response:
+    """Every voice; `?language=en` and `?engine=hibari` narrow them down."""
+    admit(state, request)
+    language = request.query_params.get("language", "").lower()
+    wanted = request.query_params.get("engine")
+    found = [
+        voice_fields(voice, engine)
+        for engine in state.engines()
+        if wanted in (None, engine.name)
+        for voice in engine.voices
+        if not language or any(_speaks(tag, language) for tag in voice.languages)
+    ]
+    default = state.default_voice
+    return JSONResponse({"voices": found, "default": default.name if default else None})
+
+
+async def engines(state: ServerState, request: Request) -> Response:
+    """Every engine that is loaded, and those that could not be, with what they miss."""
+    admit(state, request)
+    missing = [
+        {"name": name, "message": str(problem), "hint": problem.hint}
+        for name, problem in state.unavailable_engines().items()
+    ]
+    return JSONResponse({"engines": [engine_fields(engine) for engine in state.engines()], "unavailable": missing})
+
+
+async def mint_token(state: ServerState, request: Request) -> Response:
+    """A short-lived token that a browser can put into `?token=` or the subprotocol `voxwire.token.…`."""
+    identity = admit(state, request)
+    now = time.time()
+    token = state.gate.mint(identity, now)
+    return JSONResponse(
+        {"token": token.text, "expires_at": token.expires_at, "expires_in": max(0, token.expires_at - int(now))},
+        status_code=201,
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def voice_fields(voice: Voice, engine: EngineInfo) -> dict[str, Any]:
+    """A voice as `/v1/voices` shows it."""
+    return {
+        "name": voice.name,
+        "engine": voice.engine,
+        "languages": list(voice.languages),
+        "description": voice.description,
+        "gender": voice.gender,
+        "sample_rate": engine.sample_rate,
+        "timing": engine.timing,
+    }
+
+
+def engine_fields(engine: EngineInfo) -> dict[str, Any]:
+    """An engine as `/v1/engines` shows it."""
+    return {
+        "name": engine.name,
+        "description": engine.description,
+        "sample_rate": engine.sample_rate,
+        "unit": engine.unit,
+        "timing": engine.timing,
+        "lane": engine.lane,
+        "clause_chars_max": engine.clause_chars_max,
+        "languages": sorted({tag for voice in engine.voices for tag in voice.languages}),
+        "voices": [voice.name for voice in engine.voices],
+    }
+
+
+def _speaks(tag: str, language: str) -> bool:
+    """Whether a BCP 47 tag is `language` or a kind of it (RFC 4647, basic filtering)."""
+    tag = tag.lower()
+    return tag == language or tag.startswith(f"{language}-")
+
+
+# -- refusals -----------------------------------------------------------------------------------------------------
+
+
+async def voxwire_error(_request: Request, error: Exception) -> Response:
+    """An error of the tree, as JSON."""
+    assert isinstance(error, VoxwireError)
+    return JSONResponse(http_body(error), http_status(error), http_headers(error))
+
+
+async def http_exception(_request: Request, error: Exception) -> Response:
+    """What the router itself refuses: no such path, no such method."""
+    assert isinstance(error, HTTPException)
+    code = "client.not_found" if error.status_code == 404 else "client.method_not_allowed"
+    if error.status_code not in (404, 405):
+        code = ErrorCode.INTERNAL.value if error.status_code >= 500 else ErrorCode.MALFORMED_MESSAGE.value
+    body = {"error": {"code": code, "message": error.detail, "retryable": False}}
+    return JSONResponse(body, error.status_code, error.headers)
+
+
+async def unexpected(request: Request, error: Exception) -> Response:
+    """A mistake of the server's own: the log has it, the client learns no more than that."""
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return await voxwire_error(request, VoxwireError(ErrorCode.INTERNAL, "the request failed"))
+
+
+EXCEPTION_HANDLERS: Mapping[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
+    VoxwireError: voxwire_error,
+    HTTPException: http_exception,
+    Exception: unexpected,
+}
+"""For Starlette's `exception_handlers`."""
