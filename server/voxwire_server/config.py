@@ -366,7 +366,14 @@ def _from_flags(flags: Mapping[str, object]) -> dict[str, _Given]:
 
 def _known(name: str, source: str) -> None:
     if name not in KEYS:
-        raise ConfigError(f"Unknown key {name} ({source}).", name, _nearest(name, KEYS))
+        raise ConfigError(f"Unknown key {name} ({source}).", name, _nearest_key(name))
+
+
+def _nearest_key(name: str) -> str:
+    """The nearest key by its field, whatever its section."""
+    attributes = {known.rpartition(".")[2]: known for known in KEYS}
+    near = difflib.get_close_matches(name.rpartition(".")[2], attributes, n=1)
+    return f"Did you mean {attributes[near[0]]}?" if near else "See `voxwire config` for every key."
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:

@@ -64,6 +64,7 @@ def test_every_key_has_a_meaning_and_a_variable_of_its_own() -> None:
     [
         ({"flags": {"server.prot": 1}}, "server.port"),
         ({"flags": {"limits.context_max": 1}}, "limits.contexts_max"),
+        ({"flags": {"server.contexts_max": 1}}, "limits.contexts_max"),
         ({"env": {"VOXWIRE_SEVER_PORT": "1"}}, "VOXWIRE_SERVER_PORT"),
         ({"env": {"VOXWIRE_AUDIO_LEAD": "1"}}, "VOXWIRE_AUDIO_LEAD_MS"),
     ],
