@@ -1,0 +1,279 @@
+"""Finds where speakable text may be cut and chooses where to cut it. Pure: the same text gives the same clauses.
+
+A mark is decided only when the first letter or digit after it is known, so later text never changes it. Abbreviations
+are judged by sentencex (Wikimedia's segmenter), on the few words before a full stop.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+
+from sentencex import segment  # type: ignore[import-untyped]
+
+from voxwire_server.text.markup import CJK, GLUE, HARD_BREAK, SOFT_BREAK
+
+_BREAKS = f" {HARD_BREAK}{SOFT_BREAK}"
+_CLOSERS = "\"'”’»)\\]}"
+_CANDIDATE = re.compile(
+    rf"(?P<end>[.!?…]+[{_CLOSERS}]{{0,8}})(?=[{_BREAKS}])"
+    rf"|(?P<cjk_end>[。！？｡]+[」』）】〉》”’\"!?！？。]{{0,8}})"
+    rf"|(?P<phrase>[,;:][{_CLOSERS}]{{0,8}})(?=[{_BREAKS}])"
+    r"|(?P<cjk_phrase>[、，；：][」』）】〉》”’]{0,8})"
+    rf"|(?P<dash>(?<=[\w{_CLOSERS},]) (?:--?|[–—])(?= )|(?<=\w)—(?=\w))"
+    rf"|(?P<line>[{HARD_BREAK}{SOFT_BREAK}])"
+)
+_CANDIDATE_CHARS_MAX = 16  # how far back a candidate may begin and still grow; a longer run of dots is found by its end
+_SPEAKABLE = re.compile(r"[^\W_]")
+_SPACE = re.compile(rf"[{_BREAKS}]")
+_WORDS_BEFORE = re.compile(rf"(?:[^{_BREAKS}]+ ){{0,3}}[^{_BREAKS}]+\Z")
+_LIST_NUMBER = re.compile(r"(?:\A|[:;.!?]\s|[\n\v])\s*\(?\d{1,2}\.\Z")
+_CJK_BREAK = re.compile(rf"(?<=[{CJK}])(?=\w)|(?<=\w)(?=[\u3400-\u9fff])")
+_WEAK_END = re.compile(
+    r"an?|the|of|to|in|on|at|by|for|from|with|and|or|but|nor|so|as|if|than|that|which|who|whose|into|onto|my|your|his"
+    r"|her|its|our|their|is|are|was|were|be|been|very|more|most|no|not",
+    re.IGNORECASE,
+)
+_TITLE = re.compile(
+    r"mr|mrs|ms|dr|prof|st|sr|jr|gen|sen|rep|gov|capt|lt|col|sgt|rev|hon|no|vs|fig|approx|dept|est", re.IGNORECASE
+)
+JUDGED_CHARS_MAX = 80
+
+
+class Boundary(Enum):
+    """What a clause ends at."""
+
+    SENTENCE = "sentence"
+    PHRASE = "phrase"
+    WORD = "word"
+    UTTERANCE = "utterance"
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseLimits:
+    """How long clauses may be, in characters of speakable text.
+
+    The first clause of an utterance ends at the first sentence end, or at the first phrase mark from `first_chars_min`
+    on, or at a word before `first_chars_max`. A later one may be `growth` times as long as what the utterance
+    has said so far, but at least `clause_chars_min` and at most `clause_chars_max`.
+    """
+
+    first_chars_min: int = 10
+    first_chars_max: int = 100
+    growth: float = 1.5
+    clause_chars_min: int = 80
+    clause_chars_max: int = 220
+    chars_per_second: float = 15.0
+
+    def __post_init__(self) -> None:
+        assert 0 < self.first_chars_min <= self.first_chars_max, "the first clause's bounds are in order"
+        assert 0 < self.clause_chars_min <= self.clause_chars_max, "a clause's bounds are in order"
+
+    def clause_chars(self, spoken: int) -> int:
+        """The longest next clause after `spoken` characters of the utterance."""
+        return max(self.clause_chars_min, min(int(spoken * self.growth), self.clause_chars_max))
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place to cut: before the character at `end` (counted over all output), and how good a place it is."""
+
+    end: int
+    boundary: Boundary
+
+
+class MarkFinder:
+    """The marks of one utterance's text, found as it grows.
+
+    `marks` are those not yet passed, in order. All marks with `end <= known` are in it. `open` is the candidate at
+    which the search had to stop, as (start, end), until more text decides it.
+    """
+
+    def __init__(self, language: str) -> None:
+        self._language = language.partition("-")[0].lower() or "en"
+        self.marks: deque[Mark] = deque()
+        self.known = 0
+        self.open: tuple[int, int] | None = None
+        self._scanned = 0
+        self._looked = 0  # nothing speakable between the open candidate and here
+
+    def drop(self, end: int) -> None:
+        """Forget the marks up to `end`."""
+        while self.marks and self.marks[0].end <= end:
+            self.marks.popleft()
+        self._scanned = max(self._scanned, end)
+
+    def scan(self, text: str, base: int, final: bool) -> None:
+        """Look at `text`, whose first character is number `base`; `final` when nothing follows it."""
+        at = max(self._scanned - base, 0)
+        self.open = None
+        while found := _CANDIDATE.search(text, at):
+            verdict = self._verdict(found, text, base, final)
+            if verdict is None:
+                self._scanned = base + found.start()
+                self.known = self._scanned
+                self.open = (base + found.start(), base + found.end())
+                return
+            if verdict is not Boundary.WORD:
+                end = base + (found.start() if found["line"] else found.end())
+                if not self.marks or self.marks[-1].end < end:
+                    self.marks.append(Mark(end, verdict))
+                elif verdict is Boundary.SENTENCE:
+                    self.marks[-1] = Mark(end, verdict)
+            at = found.end()
+        self._scanned = base + max(at, len(text) - _CANDIDATE_CHARS_MAX)
+        self.known = base + len(text) if final else base + len(text.rstrip(" ")) - 1
+
+    def guess(self, text: str, base: int) -> Boundary:
+        """What the open candidate would be if a new sentence came next; WORD when it is no mark."""
+        assert self.open is not None, "there is an open candidate"
+        found = _CANDIDATE.match(text, self.open[0] - base)
+        assert found is not None, "the open candidate is still there"
+        verdict = self._verdict(found, text[: found.end()] + " The ", base, final=False, guessed=True)
+        return verdict or Boundary.WORD
+
+    def ends_sentence(self, token: str) -> bool:
+        """Whether `token`, with nothing known of what follows, ends a sentence: "that." but not "3." or "Dr."."""
+        found = re.fullmatch(rf"[\w'’-]*[^\W\d_]{{2}}([.!?…。！？]+)[{_CLOSERS}」』）]{{0,4}}", token)
+        if found is None:
+            return False
+        return found[1][0] != "." or self._judge(f"so {token[: found.end(1)]}", "The")
+
+    def _verdict(
+        self, found: re.Match[str], text: str, base: int, final: bool, guessed: bool = False
+    ) -> Boundary | None:
+        """What a candidate is: a boundary, WORD for none at all, None while that is open."""
+        look_from = found.end() if guessed else max(found.end(), self._looked - base)
+        following = _SPEAKABLE.search(text, look_from)
+        if following is None:
+            self._looked = base + len(text.rstrip(" "))  # a line end replaces the spaces before it
+            return Boundary.WORD if final else None
+        next_char = following[0]
+        match found.lastgroup:
+            case "cjk_end":
+                return Boundary.SENTENCE
+            case "cjk_phrase":
+                return Boundary.PHRASE
+            case "phrase":
+                inside = text[found.start() - 1 : found.start()].isdigit() and next_char.isdigit()
+                return Boundary.WORD if inside else Boundary.PHRASE
+            case "dash":
+                return Boundary.PHRASE
+            case "line":
+                return Boundary.SENTENCE if found[0] == HARD_BREAK else Boundary.PHRASE
+            case _:
+                return self._sentence_end(found, text, following.start(), final)
+
+    def _sentence_end(self, found: re.Match[str], text: str, next_at: int, final: bool) -> Boundary | None:
+        ender = found["end"].rstrip(_CLOSERS)
+        next_char = text[next_at]
+        best = Boundary.PHRASE if next_char.islower() else Boundary.SENTENCE
+        if ender != ".":
+            return best
+        end = found.start() + 1
+        start = max(0, end - JUDGED_CHARS_MAX)
+        if _LIST_NUMBER.search(text, start, end):
+            return Boundary.WORD
+        before = _WORDS_BEFORE.search(text[start:end])
+        words = before[0].replace(GLUE, " ") if before else text[start:end]
+        if self._judge(words, "X" if next_char.islower() else next_char):
+            return best
+        if next_char.islower():
+            return Boundary.WORD
+        word_end = _SPACE.search(text, next_at)  # "U.S. He" ends a sentence, "U.S. Army" does not
+        if word_end is None and not final:
+            return None
+        word = text[next_at : word_end.start() if word_end else len(text)]
+        return best if self._judge(words, word) else Boundary.WORD
+
+    def _judge(self, words: str, following: str) -> bool:
+        """Whether a sentence ends between `words`, which end in a full stop, and `following`."""
+        if _TITLE.fullmatch(words[words.rfind(" ") + 1 : -1].lstrip("(\"'“‘[")):
+            return False
+        parts = list(segment(self._language, f"{words} {following}"))
+        return len(parts) > 1 and len(parts[-1].strip()) == len(following)
+
+
+def speakable(text: str) -> bool:
+    """Whether there is a letter or digit in `text`."""
+    return _SPEAKABLE.search(text) is not None
+
+
+def count_words(text: str) -> int:
+    """Words in `text`: what stands between spaces and has a letter or digit; or two CJK characters each."""
+    words = sum(1 for word in re.split(rf"[{_BREAKS}]+", text) if _SPEAKABLE.search(word))
+    return max(words, len(re.findall(r"[\u3040-\u30ff\u3400-\u9fff]", text)) // 2)
+
+
+def complete_words(text: str, final: bool) -> int:
+    """Words in `text` that have ended."""
+    if not final:
+        spaces = [text.rfind(space) for space in _BREAKS]
+        text = text[: max(spaces) + 1]
+    return count_words(text)
+
+
+def _joins(before: str, after: str) -> bool:
+    """Whether `after` belongs to the same visible character as `before`."""
+    return (
+        unicodedata.category(after).startswith("M")
+        or after in "\u200d\u200c"
+        or before in "\u200d\u200c"
+        or "\U0001f3fb" <= after <= "\U0001f3ff"
+    )
+
+
+def word_cut(text: str, at_least: int, at_most: int) -> int:
+    """Where a clause of `at_least` to `at_most` characters may end between words, the last such place; 0 if nowhere.
+
+    Not between a title and its name, a number and what it counts, nor inside `GLUE`.
+    """
+    fallback = 0
+    for found in reversed(list(_SPACE.finditer(text, at_least, min(at_most + 1, len(text))))):
+        at = found.start()
+        if at < 1 or text[at - 1] in _BREAKS or not text[at - 1 : at].strip() or _mark_follows(text, at):
+            continue
+        if not fallback:
+            fallback = at
+        word = text[_word_start(text, at) : at]
+        following = _SPEAKABLE.search(text, at)
+        numbers = word[-1].isdigit() or (following is not None and following[0].isdigit())
+        if numbers or (word[-1] == "." and _TITLE.fullmatch(word[:-1])) or not speakable(text[:at]):
+            continue
+        return at
+    cjk = [m.start() for m in _CJK_BREAK.finditer(text, 1, at_most + 1) if at_least <= m.start() <= at_most]
+    if cjk and cjk[-1] < len(text) and not _joins(text[cjk[-1] - 1], text[cjk[-1]]):
+        return max(cjk[-1], fallback)
+    return fallback
+
+
+def _word_start(text: str, end: int) -> int:
+    return max(text.rfind(space, 0, end) for space in _BREAKS) + 1
+
+
+def _mark_follows(text: str, at: int) -> bool:
+    """Whether the space at `at` stands before a combining character, so that it is part of it."""
+    return at + 1 < len(text) and unicodedata.category(text[at + 1]).startswith("M")
+
+
+def hard_cut(text: str, at_most: int) -> int:
+    """Where to cut text that has no place to cut: the last whole visible character."""
+    at = min(at_most, len(text))
+    while 1 < at < len(text) and _joins(text[at - 1], text[at]):
+        at -= 1
+    return at if at > 1 else min(at_most, len(text))
+
+
+def without_weak_end(text: str, end: int, words_min: int) -> int:
+    """`end` moved back over words that want another after them ("the", "of"), if `words_min` words are left."""
+    while True:
+        start = _word_start(text, end)
+        if not _WEAK_END.fullmatch(text, start, end) or start < 2:
+            return end
+        shorter = len(text[:start].rstrip(_BREAKS))
+        if count_words(text[:shorter]) < words_min:
+            return end
+        end = shorter
