@@ -1,0 +1,97 @@
+"""Opus: turns audio frames of 16-bit PCM into packets (libopus, which releases the GIL while it works)."""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from opuslib_next import APPLICATION_VOIP, OpusError
+from opuslib_next import api as opus_api
+from opuslib_next.api import ctl, encoder
+
+from voxwire_server.audio.framing import (
+    FrameBlock,
+    PacketBlock,
+    RecordBlock,
+    lookahead_samples,
+    no_prefix,
+    packet_block,
+)
+
+if TYPE_CHECKING:
+    from voxwire_protocol.messages import AudioFormat
+    from voxwire_server.audio.framing import Prefix
+
+BITRATE_DEFAULT = 24_000
+PACKET_BYTES_MAX = 4000
+"""What the libopus manual recommends for one packet; at 60 ms and the highest bitrate it stays below."""
+
+
+def _opus_encode() -> Any:
+    """libopus' own encode function; the wrapper's copies each packet three times through Python objects."""
+    function = opus_api.libopus["opus_encode"]
+    function.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_int32)
+    function.restype = ctypes.c_int32
+    return function
+
+
+class OpusStream:
+    """One context's Opus encoder: voice mode, constrained variable bitrate, no DTX.
+
+    Blocks must come in order, each frame once; one call of `encode` at a time, from any thread. `set_bitrate` may be
+    called at any moment. The same frames and bitrates give the same packets.
+    """
+
+    def __init__(self, format: AudioFormat, complexity: int = 5, prefix: Prefix = no_prefix) -> None:
+        assert format.codec == "opus"
+        assert 0 <= complexity <= 10
+        self._prefix = prefix
+        self._frame_samples = int(format.frame_samples)
+        self._lookahead_samples = lookahead_samples(format)
+        self._encode = _opus_encode()
+        self._packet = ctypes.create_string_buffer(PACKET_BYTES_MAX)
+        self._state = encoder.create_state(format.sample_rate, 1, APPLICATION_VOIP)
+        weakref.finalize(self, encoder.destroy, self._state)
+        self._pointer = ctypes.cast(self._state, ctypes.c_void_p)
+        self._bitrate = self._bitrate_wanted = format.bitrate or BITRATE_DEFAULT
+        self._control(ctl.set_bitrate, self._bitrate)
+        self._control(ctl.set_complexity, complexity)
+        self._control(ctl.set_dtx, 0)
+
+    @property
+    def lookahead_samples(self) -> int:
+        """How many samples the decoded signal lags behind the frames' pts, at the format's rate."""
+        return self._lookahead_samples
+
+    def set_bitrate(self, bitrate: int) -> None:
+        """Aim at another bitrate, in bits a second, from the next `encode` on."""
+        self._bitrate_wanted = bitrate
+
+    def encode(self, block: FrameBlock, start: int, stop: int) -> PacketBlock:
+        """Frames [start, stop) of a PCM block as packets, with the same numbers, pts and flags.
+
+        Raises:
+            OpusError: libopus refused a frame or a bitrate.
+        """
+        assert isinstance(block, RecordBlock)
+        assert block.codec == "pcm_s16le"
+        assert block.frame_samples == self._frame_samples
+        wanted = self._bitrate_wanted
+        if wanted != self._bitrate:
+            self._control(ctl.set_bitrate, wanted)
+            self._bitrate = wanted
+        pcm = np.ascontiguousarray(block.payloads(start, stop)).view("<i2").astype(np.int16, copy=False)
+        address, step = pcm.ctypes.data, pcm.strides[0]
+        packets = [self._encode_frame(address + i * step) for i in range(stop - start)]
+        return packet_block(block, start, stop, packets, self._prefix)
+
+    def _encode_frame(self, address: int) -> bytes:
+        size = self._encode(self._pointer, address, self._frame_samples, self._packet, PACKET_BYTES_MAX)
+        if size < 0:
+            raise OpusError(size)
+        return ctypes.string_at(self._packet, size)
+
+    def _control(self, request: Any, value: int) -> None:
+        encoder.encoder_ctl(self._state, request, value)
