@@ -1,4 +1,4 @@
-"""Owns who may come in: API keys, browser tokens, the Origin and Host of a request. Does no I/O and reads no clock.
+"""Owns who may come in: API keys, browser tokens, the Origin and Host of a request. Does no I/O.
 
 API keys are random and long, so a plain SHA-256 of them is safe to keep (nothing to guess, no dictionary to try;
 NIST SP 800-132 is about passwords). A browser token is `payload.signature`, both base64url: it names the key it was
@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import json
 import secrets
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import Enum
@@ -23,9 +24,11 @@ from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.config import HASH_PREFIX, is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from voxwire_server.config import AuthConfig, ServerConfig
+    from starlette.requests import HTTPConnection
+
+    from voxwire_server.config import AuthConfig, Config, ServerConfig
 
 KEY_PREFIX = "vw_"
 KEY_BYTES = 32
@@ -76,10 +79,11 @@ class Presented:
 
 
 class Token(NamedTuple):
-    """A minted browser token and when it ends, in seconds since the epoch."""
+    """A minted browser token, when it ends in seconds since the epoch, and how long that is from now."""
 
     text: str
     expires_at: int
+    expires_in: int
 
 
 class _Credential(NamedTuple):
@@ -120,7 +124,7 @@ class Gate:
             )
         expires_at = int(now) + self._ttl
         payload = _base64url(json.dumps([identity.name, expires_at, secrets.token_urlsafe(9)]).encode())
-        return Token(f"{payload}.{self._sign(payload)}", expires_at)
+        return Token(f"{payload}.{self._sign(payload)}", expires_at, self._ttl)
 
     # -- who ------------------------------------------------------------------------------------------------------
 
@@ -206,6 +210,41 @@ class Gate:
                 hint="List it in server.origins.",
                 details={"origin": origin[:200]},
             )
+
+
+class Authenticator:
+    """The gate as requests and WebSocket handshakes meet it. Not thread-safe."""
+
+    def __init__(self, config: Config, clock: Callable[[], float] = time.time) -> None:
+        """`clock` gives seconds since the epoch."""
+        self._gate = Gate(config.auth, config.server)
+        self._clock = clock
+
+    def authenticate(self, connection: HTTPConnection) -> Identity:
+        """Who asks.
+
+        Raises:
+            VoxwireError: client.not_allowed, client.not_authenticated or client.rate_limited.
+        """
+        return self._gate.admit(presented(connection), self._clock())
+
+    def mint(self, identity: Identity) -> Token:
+        """A browser token in the name of `identity`.
+
+        Raises:
+            VoxwireError: client.not_allowed when `identity` itself came with a token.
+        """
+        return self._gate.mint(identity, self._clock())
+
+
+def presented(connection: HTTPConnection) -> Presented:
+    """What a request or a WebSocket handshake shows of itself."""
+    return Presented(
+        headers=connection.headers,
+        query=connection.query_params,
+        subprotocols=connection.scope.get("subprotocols", ()),
+        peer=connection.client.host if connection.client else "",
+    )
 
 
 class FailureCounts:

@@ -1,7 +1,7 @@
 """Owns what Prometheus reads: one registry for each application. Text, audio and secrets never come here.
 
 What changes with every burst of audio is counted in plain integers and read at a scrape; the rest are
-prometheus-client's own counters and histograms. Queue lengths and the like are not kept twice: `watch` reads them
+prometheus-client's own counters and histograms. Queue lengths and the like are not kept twice: `read` finds them
 where they are.
 """
 
@@ -80,18 +80,15 @@ class Metrics:
         self.registry.register(BuildInfo(version))
         ProcessCollector(registry=self.registry)
         self._contexts = 0
-        self._sessions = 0
         self._frames = 0
         self._bytes = 0
         self._underruns = 0
         self._underrun_seconds = 0.0
-        self.watch("voxwire_sessions", "Sessions that are open.", lambda: self._sessions)
-        self.watch("voxwire_contexts", "Contexts that are open.", lambda: self._contexts)
-        self.watch("voxwire_audio_frames", "Audio frames sent.", lambda: self._frames, "counter")
-        self.watch("voxwire_sent_bytes", "Bytes given to sockets.", lambda: self._bytes, "counter")
-        self.watch("voxwire_underruns", "Listeners who ran dry.", lambda: self._underruns, "counter")
-        self.watch("voxwire_underrun_seconds", "How long they waited.", lambda: self._underrun_seconds, "counter")
-        self._opened = Counter("voxwire_sessions_opened", "Sessions that began.", registry=self.registry)
+        self.read("voxwire_contexts", "Contexts that are open.", lambda: self._contexts)
+        self.read("voxwire_audio_frames", "Audio frames sent.", lambda: self._frames, "counter")
+        self.read("voxwire_sent_bytes", "Bytes given to sockets.", lambda: self._bytes, "counter")
+        self.read("voxwire_underruns", "Listeners who ran dry.", lambda: self._underruns, "counter")
+        self.read("voxwire_underrun_seconds", "How long they waited.", lambda: self._underrun_seconds, "counter")
         self._errors = Counter("voxwire_errors", "Errors told to clients.", ["code"], registry=self.registry)
         self._refusals = Counter(
             "voxwire_refusals", "Requests and connections turned away.", ["code"], registry=self.registry
@@ -114,15 +111,6 @@ class Metrics:
         self._lag = self._histogram("voxwire_loop_lag_seconds", "How late the event loop runs a timer.", LAG_SECONDS)
 
     # -- what sessions tell ---------------------------------------------------------------------------------------
-
-    def session_opened(self) -> None:
-        """A session began."""
-        self._sessions += 1
-        self._opened.inc()
-
-    def session_closed(self) -> None:
-        """A session is over."""
-        self._sessions -= 1
 
     def contexts_changed(self, change: int) -> None:
         """Contexts were opened or closed."""
@@ -171,11 +159,11 @@ class Metrics:
 
     # -- what is read elsewhere -----------------------------------------------------------------------------------
 
-    def watch(self, name: str, meaning: str, read: Callable[[], float], kind: MetricKind = "gauge") -> None:
+    def read(self, name: str, meaning: str, read: Callable[[], float], kind: MetricKind = "gauge") -> None:
         """Read one value at every scrape. A counter's name gets `_total`."""
-        self.watch_table(name, meaning, (), lambda: {(): read()}, kind)
+        self.read_table(name, meaning, (), lambda: {(): read()}, kind)
 
-    def watch_table(
+    def read_table(
         self,
         name: str,
         meaning: str,

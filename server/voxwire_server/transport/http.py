@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.exceptions import HTTPException
@@ -18,7 +17,6 @@ from starlette.routing import Route
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.errors import http_body, http_headers, http_status
-from voxwire_server.ops.auth import Presented
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
     from voxwire_server.config import Config
     from voxwire_server.engines.base import EngineInfo, EngineUnavailable
-    from voxwire_server.ops.auth import Gate, Identity
+    from voxwire_server.ops.auth import Authenticator, Identity
     from voxwire_server.ops.metrics import Metrics
     from voxwire_server.speech import Voice
 
@@ -42,17 +40,9 @@ WARMING_RETRY_MS = 1000
 class ServerState(Protocol):
     """What these endpoints ask the application."""
 
-    @property
-    def config(self) -> Config:
-        """The configuration in force."""
-
-    @property
-    def gate(self) -> Gate:
-        """Who lets requests in."""
-
-    @property
-    def metrics(self) -> Metrics:
-        """Where everything is counted."""
+    config: Config
+    auth: Authenticator
+    metrics: Metrics
 
     @property
     def ready(self) -> bool:
@@ -66,25 +56,11 @@ class ServerState(Protocol):
     def reason(self) -> str:
         """Why the server is not ready, for a person; empty when it is."""
 
-    @property
-    def default_voice(self) -> Voice | None:
-        """The voice that speaks when none is named; None before its engine is loaded."""
-
     def engines(self) -> Sequence[EngineInfo]:
-        """The engines that are loaded."""
+        """The engines that are loaded, the default first."""
 
     def unavailable_engines(self) -> Mapping[str, EngineUnavailable]:
         """The engines that were asked for and can't be loaded, by name."""
-
-
-def presented(connection: HTTPConnection) -> Presented:
-    """What a request or a WebSocket handshake shows of itself."""
-    return Presented(
-        headers=connection.headers,
-        query=connection.query_params,
-        subprotocols=connection.scope.get("subprotocols", ()),
-        peer=connection.client.host if connection.client else "",
-    )
 
 
 def admit(state: ServerState, connection: HTTPConnection) -> Identity:
@@ -94,7 +70,7 @@ def admit(state: ServerState, connection: HTTPConnection) -> Identity:
         VoxwireError: client.not_allowed, client.not_authenticated or client.rate_limited.
     """
     try:
-        return state.gate.admit(presented(connection), time.time())
+        return state.auth.authenticate(connection)
     except VoxwireError as error:
         state.metrics.refused(error.code.value)
         raise
@@ -136,7 +112,7 @@ def middleware(config: Config) -> list[Middleware]:
 
 async def health(_state: ServerState, _request: Request) -> Response:
     """200 for as long as the event loop runs."""
-    return JSONResponse({"status": "ok"})
+    return JSONResponse({"status": "ok", "server": "voxwire"})
 
 
 async def ready(state: ServerState, _request: Request) -> Response:
@@ -175,8 +151,7 @@ async def voices(state: ServerState, request: Request) -> Response:
         for voice in engine.voices
         if not language or any(_speaks(tag, language) for tag in voice.languages)
     ]
-    default = state.default_voice
-    return JSONResponse({"voices": found, "default": default.name if default else None})
+    return JSONResponse({"voices": found, "default": default_voice(state)})
 
 
 async def engines(state: ServerState, request: Request) -> Response:
@@ -192,10 +167,9 @@ async def engines(state: ServerState, request: Request) -> Response:
 async def mint_token(state: ServerState, request: Request) -> Response:
     """A short-lived token that a browser can put into `?token=` or the subprotocol `voxwire.token.…`."""
     identity = admit(state, request)
-    now = time.time()
-    token = state.gate.mint(identity, now)
+    token = state.auth.mint(identity)
     return JSONResponse(
-        {"token": token.text, "expires_at": token.expires_at, "expires_in": max(0, token.expires_at - int(now))},
+        {"token": token.text, "expires_at": token.expires_at, "expires_in": token.expires_in},
         status_code=201,
         headers={"Cache-Control": "no-store"},
     )
@@ -227,6 +201,15 @@ def engine_fields(engine: EngineInfo) -> dict[str, Any]:
         "languages": sorted({tag for voice in engine.voices for tag in voice.languages}),
         "voices": [voice.name for voice in engine.voices],
     }
+
+
+def default_voice(state: ServerState) -> str | None:
+    """The voice that speaks when a client names none; None where the default engine is not loaded."""
+    configured = state.config.engines
+    for engine in state.engines():
+        if engine.name == configured.default:
+            return configured.default_voice or engine.voices[0].name
+    return None
 
 
 def _speaks(tag: str, language: str) -> bool:
