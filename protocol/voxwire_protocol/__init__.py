@@ -1,0 +1,20 @@
+"""The voxwire wire protocol, version 1: messages, their encodings, audio frames, errors. No I/O, nothing heavy."""
+
+from voxwire_protocol.audio import AudioFrame, Flag, pack_frame, unpack_frame
+from voxwire_protocol.codec import JSON, MSGPACK, Codec, codec_for
+from voxwire_protocol.errors import CloseCode, ErrorCode, ProtocolError, VoxwireError
+
+__all__ = [
+    "JSON",
+    "MSGPACK",
+    "AudioFrame",
+    "CloseCode",
+    "Codec",
+    "ErrorCode",
+    "Flag",
+    "ProtocolError",
+    "VoxwireError",
+    "codec_for",
+    "pack_frame",
+    "unpack_frame",
+]
