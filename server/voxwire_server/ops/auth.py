@@ -306,6 +306,13 @@ def _canonical_origin(origin: str) -> str:
     return f"{parts.scheme}://{_bracketed(parts.hostname)}:{port}" if parts.hostname else ""
 
 
+def browser_origin(origin: str) -> str:
+    """An origin as browsers write it (RFC 6454, section 6.2): lower case, without the scheme's default port."""
+    canonical = _canonical_origin(origin)
+    scheme = canonical.partition(":")[0]
+    return canonical.removesuffix(f":{DEFAULT_PORTS.get(scheme)}")
+
+
 def _same_host(origin: str, host: str) -> bool:
     """True when a page's origin and the Host it asks for are one; the Host may leave out its scheme's default port."""
     canonical = _canonical_origin(origin)

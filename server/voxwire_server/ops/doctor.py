@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def check(config: Config) -> list[Finding]:
-    """Every finding; what only a server needs is looked at where one is installed. A check that fails is a finding too."""
+    """Every finding; what only a server needs is looked at where one is installed. A failing check is one too."""
     checks: list[Callable[[], Iterable[Finding]]] = [check_python, check_packages]
     if not lacking("server")[1]:
         checks += [

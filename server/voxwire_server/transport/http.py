@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.errors import http_body, http_headers, http_status
+from voxwire_server.ops.auth import browser_origin
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -94,12 +95,13 @@ def routes(state: ServerState) -> list[Route]:
 
 def middleware(config: Config) -> list[Middleware]:
     """What lets pages of the configured origins read the answers (CORS); WebSockets pass through untouched."""
-    if not config.server.origins:
+    origins = config.server.origins
+    if not origins:
         return []
     return [
         Middleware(
             CORSMiddleware,
-            allow_origins=[origin.lower().rstrip("/") for origin in config.server.origins],
+            allow_origins=["*"] if "*" in origins else [browser_origin(origin) for origin in origins],
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "X-API-Key", "Content-Type"],
             max_age=3600,

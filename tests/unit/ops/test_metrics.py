@@ -1,0 +1,107 @@
+"""What Prometheus reads."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from voxwire_server.ops.metrics import Metrics, watch_loop
+
+
+def samples(metrics: Metrics) -> dict[str, float]:
+    """Every sample by its name and labels."""
+    body, content_type = metrics.render()
+    assert content_type.startswith("text/plain")
+    return {
+        sample.name + "".join(f" {label}={value}" for label, value in sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(body.decode())
+        for sample in family.samples
+    }
+
+
+def test_two_applications_do_not_share_counts() -> None:
+    first, second = Metrics(), Metrics()
+    first.frames_sent(10)
+    assert samples(first)["voxwire_audio_frames_total"] == 10
+    assert samples(second)["voxwire_audio_frames_total"] == 0
+
+
+def test_what_sessions_tell_is_counted() -> None:
+    metrics = Metrics("1.2.3")
+    metrics.contexts_changed(+1)
+    metrics.contexts_changed(+1)
+    metrics.contexts_changed(-1)
+    metrics.frames_sent(50)
+    metrics.bytes_sent(4000)
+    metrics.underrun(0.2)
+    metrics.underrun(0.3)
+    metrics.first_audio("hibari", 0.012)
+    metrics.error_sent("client.unknown_voice")
+    metrics.refused("client.not_authenticated")
+    found = samples(metrics)
+    assert found["voxwire_contexts"] == 1
+    assert found["voxwire_audio_frames_total"] == 50
+    assert found["voxwire_sent_bytes_total"] == 4000
+    assert found["voxwire_underruns_total"] == 2
+    assert found["voxwire_underrun_seconds_total"] == pytest.approx(0.5)
+    assert found["voxwire_ttfa_seconds_count engine=hibari"] == 1
+    assert found["voxwire_ttfa_seconds_bucket engine=hibari le=0.02"] == 1
+    assert found["voxwire_ttfa_seconds_bucket engine=hibari le=0.01"] == 0
+    assert found["voxwire_errors_total code=client.unknown_voice"] == 1
+    assert found["voxwire_refusals_total code=client.not_authenticated"] == 1
+    assert found["voxwire_build_info version=1.2.3"] == 1
+
+
+def test_what_engines_tell_is_counted_by_engine_and_stage() -> None:
+    metrics = Metrics()
+    metrics.step("hibari", "speak", 4, 0.02)
+    metrics.clause_spoken("hibari", 0.001, 0.03)
+    found = samples(metrics)
+    assert found["voxwire_step_seconds_sum engine=hibari stage=speak"] == pytest.approx(0.02)
+    assert found["voxwire_step_jobs_sum engine=hibari stage=speak"] == 4
+    assert found["voxwire_clause_queue_seconds_count engine=hibari"] == 1
+    assert found["voxwire_clause_synthesis_seconds_sum engine=hibari"] == pytest.approx(0.03)
+
+
+def test_what_is_kept_elsewhere_is_read_at_each_scrape_and_not_before() -> None:
+    metrics, reads = Metrics(), []
+
+    def length() -> float:
+        reads.append(1)
+        return len(reads)
+
+    metrics.read("voxwire_queue", "Waiting.", length)
+    assert reads == []
+    assert samples(metrics)["voxwire_queue"] == 1
+    assert samples(metrics)["voxwire_queue"] == 2
+
+
+def test_a_table_has_a_sample_for_each_row() -> None:
+    metrics = Metrics()
+    table = {("hibari", "prepare"): 1.0, ("hibari", "speak"): 2.0}
+    metrics.read_table("voxwire_busy_seconds", "Busy.", ("engine", "stage"), lambda: table, "counter")
+    found = samples(metrics)
+    assert found["voxwire_busy_seconds_total engine=hibari stage=prepare"] == 1
+    assert found["voxwire_busy_seconds_total engine=hibari stage=speak"] == 2
+
+
+def test_openmetrics_is_given_to_who_asks_for_it() -> None:
+    body, content_type = Metrics().render("application/openmetrics-text; version=1.0.0")
+    assert content_type.startswith("application/openmetrics-text")
+    assert body.endswith(b"# EOF\n")
+
+
+def test_the_loop_is_probed_until_cancelled() -> None:
+    async def probe() -> Metrics:
+        metrics = Metrics()
+        task = asyncio.create_task(watch_loop(metrics, interval=0))
+        while not samples(metrics)["voxwire_loop_lag_seconds_count"]:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return metrics
+
+    assert samples(asyncio.run(probe()))["voxwire_loop_lag_seconds_count"] >= 1
