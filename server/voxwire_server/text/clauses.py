@@ -19,9 +19,9 @@ from voxwire_server.text.markup import CJK, GLUE, HARD_BREAK, SOFT_BREAK
 _BREAKS = f" {HARD_BREAK}{SOFT_BREAK}"
 _CLOSERS = "\"'”’»)\\]}"
 _CANDIDATE = re.compile(
-    rf"(?P<end>[.!?…]+[{_CLOSERS}]{{0,8}})(?=[{_BREAKS}])"
+    rf"(?P<end>[.!?…؟۔।]+[{_CLOSERS}]{{0,8}})(?=[{_BREAKS}])"
     rf"|(?P<cjk_end>[。！？｡]+[」』）】〉》”’\"!?！？。]{{0,8}})"
-    rf"|(?P<phrase>[,;:][{_CLOSERS}]{{0,8}})(?=[{_BREAKS}])"
+    rf"|(?P<phrase>[,;:،؛][{_CLOSERS}]{{0,8}})(?=[{_BREAKS}])"
     r"|(?P<cjk_phrase>[、，；：][」』）】〉》”’]{0,8})"
     rf"|(?P<dash>(?<=[\w{_CLOSERS},]) (?:--?|[–—])(?= )|(?<=\w)—(?=\w))"
     rf"|(?P<line>[{HARD_BREAK}{SOFT_BREAK}])"
@@ -30,6 +30,7 @@ _CANDIDATE_CHARS_MAX = 16  # how far back a candidate may begin and still grow; 
 _SPEAKABLE = re.compile(r"[^\W_]")
 _SPACE = re.compile(rf"[{_BREAKS}]")
 _WORDS_BEFORE = re.compile(rf"(?:[^{_BREAKS}]+ ){{0,3}}[^{_BREAKS}]+\Z")
+_DOTTED = re.compile(r"(?<![^\W\d_])[^\W\d_]\.[^\W\d_]\.\Z")  # e.g., p.m., U.S.
 _LIST_NUMBER = re.compile(r"(?:\A|[:;.!?]\s|[\n\v])\s*\(?\d{1,2}\.\Z")
 _CJK_BREAK = re.compile(rf"(?<=[{CJK}])(?=\w)|(?<=\w)(?=[\u3400-\u9fff])")
 _WEAK_END = re.compile(
@@ -58,7 +59,8 @@ class ClauseLimits:
 
     The first clause of an utterance ends at the first sentence end, or at the first phrase mark from `first_chars_min`
     on, or at a word before `first_chars_max`. A later one may be `growth` times as long as what the utterance
-    has said so far, but at least `clause_chars_min` and at most `clause_chars_max`.
+    has said so far, but at least `clause_chars_min` and at most `clause_chars_max`. All are meant for speech of 15
+    characters a second; where `chars_per_second` is lower they shrink with it.
     """
 
     first_chars_min: int = 10
@@ -68,13 +70,23 @@ class ClauseLimits:
     clause_chars_max: int = 220
     chars_per_second: float = 15.0
 
+    def for_language(self, language: str) -> ClauseLimits:
+        """The limits scaled to as much speech as in English: CJK characters take about three times as long to say."""
+        slow = language.partition("-")[0].lower() in ("zh", "ja", "yue")
+        scale = min(1.0, min(self.chars_per_second, 5.0 if slow else self.chars_per_second) / 15.0)
+        if scale == 1.0:
+            return self
+        lengths = (self.first_chars_min, self.first_chars_max, self.clause_chars_min, self.clause_chars_max)
+        first_min, first_max, clause_min, clause_max = (max(1, round(length * scale)) for length in lengths)
+        return ClauseLimits(first_min, first_max, self.growth, clause_min, clause_max, self.chars_per_second)
+
     def __post_init__(self) -> None:
         assert 0 < self.first_chars_min <= self.first_chars_max, "the first clause's bounds are in order"
         assert 0 < self.clause_chars_min <= self.clause_chars_max, "a clause's bounds are in order"
 
     def clause_chars(self, spoken: int) -> int:
         """The longest next clause after `spoken` characters of the utterance."""
-        return max(self.clause_chars_min, min(int(spoken * self.growth), self.clause_chars_max))
+        return min(max(int(spoken * self.growth), self.clause_chars_min), self.clause_chars_max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +191,10 @@ class MarkFinder:
             return Boundary.WORD
         before = _WORDS_BEFORE.search(text[start:end])
         words = before[0].replace(GLUE, " ") if before else text[start:end]
-        if self._judge(words, "X" if next_char.islower() else next_char):
-            return best
         if next_char.islower():
-            return Boundary.WORD
+            return best if not _DOTTED.search(words) and self._judge(words, "The") else Boundary.WORD
+        if self._judge(words, next_char):
+            return best
         word_end = _SPACE.search(text, next_at)  # "U.S. He" ends a sentence, "U.S. Army" does not
         if word_end is None and not final:
             return None

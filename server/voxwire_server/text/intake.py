@@ -9,6 +9,7 @@ is there, the clauses are a function of the text and of where it was flushed, wh
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
@@ -36,6 +37,7 @@ __all__ = ["Boundary", "ClauseLimits", "ClauseText", "IntakeWarning", "TextIntak
 DRY_WORDS_MIN = 2  # a lone word said early sounds worse than waiting for the next
 WEAK_WORDS_MIN = 3  # "the end of the" is said as "the end" only if this many words are left
 _CONTEXT_CHARS = JUDGED_CHARS_MAX + 16  # taken text kept, so that a mark is judged alike before and after a take
+_SPACES = re.compile(rf"[ {HARD_BREAK}{SOFT_BREAK}]*")
 _TO_SPACES = str.maketrans({HARD_BREAK: " ", SOFT_BREAK: " ", GLUE: " "})
 
 
@@ -92,7 +94,7 @@ class TextIntake:
 
     def __init__(self, language: str = "en", limits: ClauseLimits | None = None) -> None:
         self._language = language
-        self._limits = limits or ClauseLimits()
+        self._limits = (limits or ClauseLimits()).for_language(language)
         self._pieces: list[str] = []
         self._chars = 0
         self._taken = 0
@@ -109,7 +111,12 @@ class TextIntake:
         self._final = False  # the whole utterance has been read
         self._from = 0  # output before this index is taken
         self._spoken = 0  # characters the utterance has said
-        self._waits: Urgency | None = None  # the highest urgency known to get nothing until more text comes
+        self._changed()
+
+    def _changed(self) -> None:
+        """What was found out about the next clause no longer holds."""
+        self._waits: Urgency | None = None  # the highest urgency known to get nothing
+        self._ready: bool | None = None  # has_speakable
 
     # -- what is there --------------------------------------------------------------------
 
@@ -137,8 +144,12 @@ class TextIntake:
     @property
     def has_speakable(self) -> bool:
         """Whether `take(Urgency.DRY)` would return a clause with text."""
-        cut = self._plan(Urgency.DRY)
-        return cut is not None and (cut.releases or speakable(self._markup.text[self._start() : self._local(cut.end)]))
+        if self._ready is None:
+            cut = self._plan(Urgency.DRY)
+            self._ready = cut is not None and (
+                cut.releases or speakable(self._markup.text[self._start() : self._local(cut.end)])
+            )
+        return self._ready
 
     @property
     def words_ready(self) -> int:
@@ -164,13 +175,13 @@ class TextIntake:
         self._pieces.append(text)
         self._chars += len(text)
         self._queue.append(text)
-        self._waits = None
+        self._changed()
 
     def flush(self) -> None:
         """End an utterance here: everything fed so far is complete."""
         self._flushes.append(self._chars)
         self._queue.append(None)
-        self._waits = None
+        self._changed()
 
     def retract(self, from_char: int) -> int:
         """Drop the text not yet taken from `from_char` on; returns the new number of accepted characters.
@@ -217,7 +228,7 @@ class TextIntake:
             text, origins, (self._taken, chars_end), cut.boundary is Boundary.UTTERANCE, cut.boundary
         )
         self._taken = chars_end
-        self._waits = None
+        self._changed()
         if clause.ends_utterance:
             self._flushes.popleft()
             self._begin_utterance(chars_end)
@@ -241,6 +252,13 @@ class TextIntake:
         """Where the next clause ends, or None."""
         if self._waits is not None and urgency.value <= self._waits.value:
             return None
+        if (
+            urgency is Urgency.RELAXED
+            and self._spoken
+            and not self._flushes
+            and self.pending_chars <= self._limits.clause_chars(self._spoken)
+        ):
+            return None  # too little to decide: more is read at once later
         self._read()
         markup = self._markup
         ahead = markup.text if self._final else markup.text + markup.peek
@@ -368,8 +386,14 @@ class TextIntake:
             if piece is None:
                 self._markup.finish()
                 self._final = True
-            else:
-                self._markup.feed(piece)
+                break
+            if queue and queue[0] is not None:
+                pieces = [piece]
+                while queue and (more := queue[0]) is not None:
+                    pieces.append(more)
+                    queue.popleft()
+                piece = "".join(pieces)
+            self._markup.feed(piece)
         if self._markup.skipped:
             self._warn()
 
@@ -383,11 +407,8 @@ class TextIntake:
 
     def _start(self) -> int:
         """The index in the markup's text where the next clause begins."""
-        text = self._markup.text
-        at = self._from - self._markup.base
-        while at < len(text) and text[at] in f" {HARD_BREAK}{SOFT_BREAK}":
-            at += 1
-        return at
+        spaces = _SPACES.match(self._markup.text, self._from - self._markup.base)
+        return spaces.end() if spaces else 0
 
     def _local(self, end: int) -> int:
         return end - self._markup.base
@@ -400,7 +421,10 @@ class TextIntake:
 
 def _plain(text: str, origins: list[int]) -> tuple[str, tuple[int, ...]]:
     """Output as it is given to an engine: breaks and glue are spaces, no space at the ends or twice."""
-    kept = text.translate(_TO_SPACES).rstrip(" ") if not text.isascii() or not text.isprintable() else text.rstrip(" ")
+    kept = text.translate(_TO_SPACES).rstrip(" ")
+    if kept[:1] == " ":
+        lead = len(kept) - len(kept.lstrip(" "))
+        kept, origins = kept[lead:], origins[lead:]
     if not speakable(kept):
         return "", ()
     if "  " not in kept:

@@ -18,7 +18,7 @@ HARD_BREAK = "\n"
 SOFT_BREAK = "\v"
 GLUE = "\u00a0"
 
-TOKEN_CHARS_MAX = 4096
+TOKEN_CHARS_MAX = 2048
 LABEL_CHARS_MAX = 300
 TAG_CHARS_MAX = 400
 
@@ -26,6 +26,7 @@ TAG_CHARS_MAX = 400
 SPACE = " \t\n\r\x0b\x0c\x1c-\x1f\x85\u1680\u2000-\u2006\u2008-\u200a\u2028\u2029\u205f\u3000"
 # Scripts written without spaces, with their punctuation: each character is a token of its own.
 CJK = "\u2e80-\u2fdf\u3001-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uff65\U00020000-\U0003fffd"
+FIRST_CJK = CJK[0]
 _JOINING = "\u0300-\u036f\u200c\u200d\u3099\u309a\ufe00-\ufe0f\U000e0100-\U000e01ef"
 _INVISIBLE = (
     "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\uffff\ud800-\udfff"
@@ -42,6 +43,7 @@ _SPECIAL = re.compile(
     rf"|://|www\.|[a-z]/|(?<![^{SPACE}])[:;=][-']?[()DPp](?![^{SPACE}])",
     re.IGNORECASE,
 )
+_ENDS_TOKEN = re.compile(rf"[{SPACE}{CJK}]")
 _SPACES = re.compile(rf"[{SPACE}]*")
 _LAST_SAFE = re.compile(rf"(?s:.*)(?:[{SPACE}]|[{CJK}](?=[^{_JOINING}]))")
 _TOKEN_END = re.compile(rf"(?=[{SPACE}])|(?<=[{CJK}])(?=[^{_JOINING}])")
@@ -53,35 +55,31 @@ _ORDERED = re.compile(r"\d{1,3}[.)]")
 _TABLE_RULE = re.compile(r"[|:]*-[-|:]*")
 _FENCE = re.compile(r"(`{3,}|~{3,})([^`\n]*)")
 
-_TAG_NAMES = re.compile(
-    r"a|abbr|article|aside|audio|b|big|blockquote|body|br|break|button|caption|center|cite|code|col|dd|del"
-    r"|details|div|dl|dt|em|emphasis|figcaption|figure|font|footer|form|h1|h2|h3|h4|h5|h6|head|header|hr|html|i"
-    r"|iframe|img|input|ins|kbd|label|li|link|main|mark|meta|nav|ol|option|p|phoneme|picture|pre|prosody|q|s"
-    r"|samp|say-as|script|section|select|small|source|span|speak|strike|strong|style|sub|summary|sup|table|tbody"
-    r"|td|textarea|tfoot|th|thead|time|title|tr|tt|u|ul|var|video|voice|w|wbr",
-    re.IGNORECASE,
-)
 _BREAKING_TAGS = re.compile(r"blockquote|br|d[dlt]|div|h[1-6r]|li|ol|p|pre|table|t[dhr]|ul", re.IGNORECASE)
 _TAG_NAME = re.compile(r"</?([A-Za-z][A-Za-z0-9-]*)")
-_TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9-]*(?:[\s/][^<>\n]*)?>|<!--(?s:.*?)-->")
-
-_ADDRESS_START = re.compile(r"https?:|[\w.+-]+@", re.IGNORECASE)
+_ATTRIBUTES = r"(?:\s+[\w:@-]+\s*=\s*(?:\"[^\"<>\n]*\"|'[^'<>\n]*'|[^\s\"'<>=]+))*"
+_TAG = re.compile(rf"</?[A-Za-z][\w:-]*{_ATTRIBUTES}\s*/?>|<\|[\w ]{{1,40}}\|>|<!--(?s:.*?)-->")
+_TAG_BEGUN = re.compile(
+    rf"</?(?:[A-Za-z][\w:-]*{_ATTRIBUTES}(?:\s+(?:[\w:@-]+\s*(?:=\s*(?:\"[^\"<>\n]*|'[^'<>\n]*|[^\s\"'<>=]+)?)?)?)?\s*/?)?"
+    r"|<\|[\w ]{0,40}\|?|<!(?:-(?:-(?s:.*))?)?"
+)
 _OPENER = re.compile(r"[\[<【`]")
 _TASK = re.compile(r"\[[ xX]\](?=\s)")
 _TASK_START = re.compile(r"\[(?:[ xX](?:\])?)?$")
 _UNSPEAKABLE = re.compile(rf"[{SPACE}{_INVISIBLE}]")
 
 _DESTINATION = r"\((?:/[^/\n]+/|[^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?:\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?)\)"
-_URL = r"(?:https?://|www\.)[^\s<>\"”’`|*\]]*[^\s<>\"”’`|*\].,;:!?'…_~)}]|https?://"
+_PATH = rf"[^\s<>\"”’`|*\]{CJK}]*[^\s<>\"”’`|*\].,;:!?'…_~)}}{CJK}]"
+_URL = rf"(?:https?://|www\.){_PATH}|https?://"
 _INLINE = re.compile(
     rf"(?P<link>!?\[(?P<label>[^\[\]\n]{{0,{LABEL_CHARS_MAX}}})\](?P<dest>{_DESTINATION}))"
-    rf"|(?P<reference>\[(?P<name>[^\[\]\n]{{1,{LABEL_CHARS_MAX}}})\]\[[^\[\]\n]{{0,{LABEL_CHARS_MAX}}}\])"
     r"|(?P<note>\[\^[^\]\n]{1,40}\]|(?<=[^\W_])\[\d{1,3}\](?:\[\d{1,3}\])*|(?<=[.,;!?)\"”])\[\d{1,3}\](?:\[\d{1,3}\])*|【[^】\n]*†[^】\n]*】)"
+    rf"|(?P<reference>\[(?P<name>[^\[\]\n]{{1,{LABEL_CHARS_MAX}}})\]\[[^\[\]\n]{{0,{LABEL_CHARS_MAX}}}\])"
     r"|(?P<autolink><(?:https?://[^\s<>]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+)>)"
     rf"|(?P<tag>{_TAG.pattern})"
-    r"|(?P<email>[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,})"
+    r"|(?P<email>(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,})"
     rf"|(?P<url>{_URL})"
-    r"|(?P<domain>(?<![\w./@-])(?:[\w-]+\.)+[A-Za-z]{2,}(?=/)/[^\s<>\"”’`|*\]]*[^\s<>\"”’`|*\].,;:!?'…_~)}]|(?<![\w./@-])(?:[\w-]+\.)+(?:com|org|net|io|dev|ai|edu|gov)/)"
+    rf"|(?P<domain>(?<![\w./@-])(?:[\w-]+\.)+(?:[A-Za-z]{{2,}}/{_PATH}|(?:com|org|net|io|dev|ai|edu|gov)/))"
     r"|(?P<code>`+)"
     r"|(?P<escape>\\[!-/:-@\[-`{-~])"
     r"|(?P<emphasis>\*+|_+|~~+)"
@@ -105,7 +103,7 @@ _SPOKEN = {  # how "." and "@" are read inside addresses
     "zh": ("点", "艾特"),
 }
 _URL_STARTS = ("https://", "http://", "www.")
-_CLOSED = frozenset(".!?…:;,。！？：；，、—–-(\"")  # after these a line end needs no full stop of its own
+_CLOSED = frozenset(".!?…:;,؟۔।،؛。！？：；，、—–-(\"")  # after these a line end needs no full stop of its own
 
 
 class Block(Enum):
@@ -183,7 +181,11 @@ class Markup:
 
     def feed(self, piece: str) -> None:
         """Append input and decide what can be decided."""
-        self._raw = self._raw + piece if self._raw else piece
+        held = self._raw
+        if held and held[-1] < FIRST_CJK and not _ENDS_TOKEN.search(piece) and len(held) + len(piece) < TOKEN_CHARS_MAX:
+            self._raw += piece  # the token goes on
+            return
+        self._raw = held + piece if held else piece
         if not self._line_start and not self._fence:
             safe = self._plain_until()
             if safe:
@@ -330,10 +332,7 @@ class Markup:
             return
         hard = self._line_ends > 1 or prior is not Block.PARAGRAPH or block is not Block.PARAGRAPH
         self._line_ends = 0
-        trailing = len(self.text) - len(self.text.rstrip(" "))
-        if trailing:
-            self.text = self.text[:-trailing]
-            del self.origins[-trailing:]
+        self._trim(len(self.text.rstrip(" ")))
         if not hard:
             soft = bool(self._raw) and self._raw[0].isupper()
             self._emit(SOFT_BREAK if soft else " ", (self._line_end_at,))
@@ -445,22 +444,12 @@ class Markup:
 
     def _closing_tag(self, at: int, final: bool) -> int | None:
         raw = self._raw
-        if raw.startswith("<!--", at):
-            comment_end = raw.find("-->", at, at + TOKEN_CHARS_MAX)
-            if comment_end >= 0:
-                return comment_end + 3
-            return at + 1 if final or len(raw) - at >= TOKEN_CHARS_MAX else None
-        if len(raw) - at < 4 and "<!--".startswith(raw[at:]) and not final:
-            return None
-        name = _TAG_NAME.match(raw, at)
-        if name is None:
-            return None if raw[at:] in ("<", "</") and not final else at + 1
-        if name.end() < len(raw) and not (_TAG_NAMES.fullmatch(name[1]) or _ADDRESS_START.match(raw, at + 1)):
+        tag = _TAG.match(raw, at, TOKEN_CHARS_MAX)
+        if tag is not None:
+            return tag.end()
+        if final or len(raw) >= at + TAG_CHARS_MAX:
             return at + 1
-        end = _bounded_find(raw, ">", name.end(), TAG_CHARS_MAX, final)
-        if end is None:
-            return None
-        return end + 1 if end > 0 else at + 1
+        return None if _TAG_BEGUN.fullmatch(raw, at) else at + 1
 
     def _inline(self, end: int) -> None:
         """Give out the token `_raw[:end]` without its markup."""
@@ -483,6 +472,8 @@ class Markup:
                 at = self._code_span(context, at, end, start)
                 continue
             found = _INLINE.search(context, at, min(len(context), end + 1))
+            if found is not None and found.end() > end:
+                found = _INLINE.search(context, at, end)
             if found is None or found.start() >= end:
                 self._verbatim(context, at, end, start)
                 return
@@ -522,8 +513,6 @@ class Markup:
                 name = _TAG_NAME.match(found[0])
                 if name and _BREAKING_TAGS.fullmatch(name[1]):
                     self._emit(SOFT_BREAK, (at,))
-                elif name and not _TAG_NAMES.fullmatch(name[1]):
-                    self._emit(found[0].replace(" ", GLUE), range(at, end))
             case "code":
                 self._code = len(found[0])
             case "escape":
@@ -541,6 +530,8 @@ class Markup:
                     self._skip("an emoji", at, end)
             case "pipe":
                 self._pipe(found[0], at)
+            case "note" if context[found.end() : found.end() + 1] in tuple(".,;:!?"):
+                self._trim(len(self.text.rstrip(" ")))
             case _:
                 pass  # notes, emoticons and invisible characters leave nothing
 
@@ -583,8 +574,7 @@ class Markup:
             return
         kept = len(self.text.rstrip(" "))
         if kept and self.text[kept - 1] not in _CLOSED and self.text[kept - 1] not in "\n\v":
-            self.text = self.text[:kept]
-            del self.origins[kept:]
+            self._trim(kept)
             self._emit(",", (at,))
             if self._raw[at - self._start + 1 : at - self._start + 2] not in (" ", "\n", ""):
                 self._emit(" ", (at,))
@@ -601,6 +591,13 @@ class Markup:
         self.text += text
         self.origins.extend(origins)
 
+    def _trim(self, length: int) -> None:
+        """Take back the output from `text[length]` on."""
+        for at in range(length, len(self.text)):
+            self.tails.pop(self.base + at, None)
+        self.text = self.text[:length]
+        del self.origins[length:]
+
     def _advance(self, count: int) -> None:
         if count:
             self._before = self._raw[count - 1]
@@ -613,7 +610,7 @@ class Markup:
 
 def _bounded_find(raw: str, char: str, at: int, chars_max: int, final: bool) -> int | None:
     """Where `char` is on this line within `chars_max`; -1 if it is not; None while it may still come."""
-    limit = at + chars_max
+    limit = min(at + chars_max, TOKEN_CHARS_MAX)
     end = raw.find(char, at, limit)
     newline = raw.find("\n", at, limit if end < 0 else end)
     if newline >= 0:
