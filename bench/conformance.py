@@ -1,6 +1,6 @@
 """Conformance and cost of uvicorn's WebSocket implementations: Autobahn's cases by kosoku, CPU a message sent.
 
-    python bench/conformance.py        # needs the extras dev and conformance, and wsproto
+python bench/conformance.py        # needs the extras dev and conformance, and wsproto
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ def serve(ws: str, port: int) -> subprocess.Popen[bytes]:
 
 async def conformance(port: int) -> tuple[int, int, Counter[str]]:
     try:
-        results = await kosoku.run_fuzzingclient(f"ws://127.0.0.1:{port}", exclude_cases=["12.*", "13.*"], concurrency=4)
+        results = await kosoku.run_fuzzingclient(
+            f"ws://127.0.0.1:{port}", exclude_cases=["12.*", "13.*"], concurrency=4
+        )
     except kosoku.FailureError as failure:
         results = failure.results
     return sum(r.passed for r in results), len(results), Counter(r.behavior.value for r in results)

@@ -25,6 +25,9 @@ class Flag(IntFlag):
     """Sent again after a resume."""
 
 
+NO_FLAGS = Flag(0)
+
+
 @dataclass(frozen=True, slots=True)
 class AudioFrame:
     """One audio frame. `seq` counts from 0 in each context; `pts` is its first sample on the context's clock."""
@@ -33,7 +36,7 @@ class AudioFrame:
     seq: int
     pts: int
     payload: bytes
-    flags: Flag = Flag(0)
+    flags: Flag = NO_FLAGS
 
 
 def pack_frame(frame: AudioFrame) -> bytes:

@@ -62,9 +62,7 @@ def _message(value: Any, table: _Table) -> Any:
     known = table.get(type_)
     if known is None:
         shown = type_[:64].encode(errors="replace").decode()
-        raise ProtocolError(
-            ErrorCode.UNKNOWN_TYPE, f"there is no message of type {shown!r}", details={"field": "type"}
-        )
+        raise ProtocolError(ErrorCode.UNKNOWN_TYPE, f"there is no message of type {shown!r}", details={"field": "type"})
     try:
         return build(*known, value)
     except ProtocolError as error:

@@ -1,4 +1,4 @@
-"""The error tree: every code with its class, whether a retry can help, what to do next, and how it closes a connection."""
+"""The error tree: each code with its class, whether a retry helps, what to do next, and how it closes a connection."""
 
 from __future__ import annotations
 
@@ -94,7 +94,9 @@ ERRORS: Mapping[ErrorCode, ErrorFacts] = {
     ErrorCode.UNKNOWN_TYPE: ErrorFacts(False, "See the specification for the message types."),
     ErrorCode.MISSING_FIELD: ErrorFacts(False, "Add the field that `details.field` names."),
     ErrorCode.INVALID_FIELD: ErrorFacts(False, "Correct the field that `details.field` names."),
-    ErrorCode.UNEXPECTED_BINARY: ErrorFacts(False, "Under voxwire.v1.json messages are text; offer voxwire.v1.msgpack."),
+    ErrorCode.UNEXPECTED_BINARY: ErrorFacts(
+        False, "Under voxwire.v1.json messages are text; offer voxwire.v1.msgpack."
+    ),
     ErrorCode.MESSAGE_TOO_BIG: ErrorFacts(
         False, "Keep messages below `ready.limits.message_bytes_max`.", CloseCode.TOO_BIG
     ),

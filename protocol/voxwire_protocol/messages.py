@@ -356,9 +356,7 @@ class Resume:
     text_seq: Mapping[str, int] = field(default_factory=dict)
 
 
-ClientMessage = (
-    Start | Text | Flush | End | Cancel | Hold | Release | Retract | Configure | Ack | Ping | Resume
-)
+ClientMessage = Start | Text | Flush | End | Cancel | Hold | Release | Retract | Configure | Ack | Ping | Resume
 
 # -- server to client -------------------------------------------------------------------------------------------------
 
@@ -535,7 +533,7 @@ ServerMessage = (
     | Pong
 )
 
-# -- what fields may hold -----------------------------------------------------------------------------------------------
+# -- what fields may hold ---------------------------------------------------------------------------------------------
 
 _CONTEXT = Field(s.text(1, CONTEXT_CHARS_MAX))
 _IN_CONTEXT = Field(s.text(1, CONTEXT_CHARS_MAX), required=True)
@@ -623,9 +621,7 @@ _LIMITS = s.record(
 )
 _WORD = s.record(WordTiming, {"text": _WORDS, "chars": _SPAN, "pts": _COUNTED, "end_pts": _COUNTED})
 _PHONEME = s.record(PhonemeTiming, {"ipa": _WORDS, "pts": _COUNTED, "end_pts": _COUNTED})
-_VISEME = s.record(
-    VisemeTiming, {"id": _COUNTED, "weight": Field(s.number(0.0, 1.0), required=True), "pts": _COUNTED}
-)
+_VISEME = s.record(VisemeTiming, {"id": _COUNTED, "weight": Field(s.number(0.0, 1.0), required=True), "pts": _COUNTED})
 _MS = Field(s.number(0.0))
 
 SERVER_MESSAGES: Mapping[type[Any], Mapping[str, Field]] = {

@@ -144,8 +144,9 @@ def mapping(item: Check, maximum: int = 100_000) -> Check:
     return check
 
 
-def anything(value: Any, _path: str) -> Any:
+def anything(value: Any, path: str) -> Any:
     """Not checked: for programs of other versions."""
+    del path
     return value
 
 
@@ -193,6 +194,4 @@ def plain(value: Any) -> Any:
 
 def record_map(value: Any) -> dict[str, Any]:
     """A dataclass as a map, without the fields that are None."""
-    return {
-        name: plain(each) for name in value.__dataclass_fields__ if (each := getattr(value, name)) is not None
-    }
+    return {name: plain(each) for name in value.__dataclass_fields__ if (each := getattr(value, name)) is not None}

@@ -91,9 +91,7 @@ class Application:
         )
         encoder = EncodeLane(loop.call_soon_threadsafe, threads=max(1, workers // 2))
         ticker = Ticker(loop, time.monotonic)
-        self.studio = Studio(
-            runner, encoder, ticker, self.metrics, time.monotonic, self.config.audio.opus_complexity
-        )
+        self.studio = Studio(runner, encoder, ticker, self.metrics, time.monotonic, self.config.audio.opus_complexity)
         engines = self.config.engines
         self._runner = runner
         self._voices = VoiceDirectory(self._infos, engines.default, engines.default_voice, runner)
@@ -287,5 +285,3 @@ def serve(config: Config) -> int:
     server = make_server(config, application)
     server.run()
     return 0 if server.started else 1
-
-

@@ -1,4 +1,4 @@
-"""The `voxwire` command. Imports what a command needs when it runs, so that a client-only install has its own commands."""
+"""The `voxwire` command. Imports what a command needs when it runs, so that a client-only install has its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`voxwire demo`: a server of its own, a paragraph streamed through it as a language model would, a WAV file, the times."""
+"""`voxwire demo`: its own server, a paragraph streamed through it as by a language model, a WAV file, the times."""
 
 from __future__ import annotations
 
@@ -73,8 +73,9 @@ async def _token_stream(text: str, rate: float) -> AsyncIterator[str]:
 
 
 async def _speak(url: str, args: argparse.Namespace) -> int:
-    from voxwire_client import Audio, connect
     from voxwire_client.wav import WavWriter
+
+    from voxwire_client import Audio, connect
     from voxwire_protocol import messages as m
 
     words: list[m.WordTiming] = []
@@ -122,7 +123,7 @@ def _wait_ready(server: subprocess.Popen[bytes], port: int) -> float | None:
     began = time.monotonic()
     while time.monotonic() - began < READY_SECONDS_MAX and server.poll() is None:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=2) as answer:  # noqa: S310 - loopback
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=2) as answer:
                 json.load(answer)
                 return time.monotonic() - began
         except (urllib.error.URLError, OSError, ValueError):

@@ -1,4 +1,4 @@
-"""An echo server on a WebSocket implementation of uvicorn's, for conformance and cost: `python -m support.echo WS PORT`."""
+"""An echo server on one of uvicorn's WebSocket implementations: `python -m support.echo WS PORT`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the threads that encode audio frames, earliest deadline first. Encoding releases the GIL; the loop never waits."""
+"""Owns the threads that encode audio frames, earliest deadline first. Encoding releases the GIL; nobody waits."""
 
 from __future__ import annotations
 

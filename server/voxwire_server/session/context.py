@@ -17,6 +17,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, assert_never
 
 from voxwire_protocol import messages as m
+from voxwire_server.audio.resample import rescaled
 from voxwire_server.session import effects as fx
 from voxwire_server.session.heard import ClauseSpan, HeardLog, WordSpan
 from voxwire_server.session.playout import Playout
@@ -162,6 +163,8 @@ class Context:
     _ready: deque[Ready] = field(default_factory=deque)
     _ready_frames: int = 0
     _encoding: bool = False
+    _early: dict[int, Shaped] = field(default_factory=dict)
+    _next_order: int = 0
     _samples: int = 0
     _has_text: bool = False
     _listening: bool = False
@@ -259,11 +262,17 @@ class Context:
     # -- what the engine and the encoder say --------------------------------------------------------------------
 
     def produced(self, index: int, alignment: Alignment | None, pieces: Sequence[Shaped], now: float) -> None:
-        """Take the audio that a step of clause `index` made ready, in playing order."""
+        """Take the audio that a step of clause `index` made ready.
+
+        Steps of two clauses may run at once in two threads, so pieces can arrive out of their order; they wait for it.
+        """
         if alignment is not None and index in self._inflight:
             self._inflight[index].alignment = alignment
         for piece in pieces:
-            self._take_piece(piece, now)
+            self._early[piece.order] = piece
+        while (next_piece := self._early.pop(self._next_order, None)) is not None:
+            self._next_order += 1
+            self._take_piece(next_piece, now)
 
     def step_times(self, queue_seconds: float, synth_seconds: float) -> None:
         """Add what a clause's work cost to the context's times."""
@@ -384,7 +393,7 @@ class Context:
             self._flush_idle(now)
 
     def _flush_idle(self, now: float) -> None:
-        """Nobody waits for ever: the last words of a text that neither goes on nor ends are spoken after a long while."""
+        """Nobody waits for ever: the last words of a text that neither goes on nor ends are spoken after a while."""
         if not self.intake.original(self.intake.taken_chars, self.intake.chars).isspace():
             self._warn("text_idle", "no text came for a long time; what was left is spoken now, as after a flush")
         self.flush(None, now)
@@ -459,18 +468,22 @@ class Context:
     def _begin_clause(self, job: InFlight, piece: Shaped, now: float) -> None:
         self._note_underrun(job, now)
         spec = self.spec
-        base, ratio = piece.clause_pts, spec.format.sample_rate / spec.engine.sample_rate
         text, alignment = job.text, job.alignment
+        base, rates = piece.clause_pts, (spec.engine.sample_rate, spec.format.sample_rate)
         words: tuple[WordSpan, ...] = ()
         phonemes: tuple[m.PhonemeTiming, ...] = ()
         if alignment is not None:
             words = tuple(
-                WordSpan(w.text, _original(text, w.chars), base + round(w.start * ratio), base + round(w.end * ratio))
+                WordSpan(
+                    w.text, _original(text, w.chars), base + rescaled(w.start, *rates), base + rescaled(w.end, *rates)
+                )
                 for w in alignment.words
             )
             if "phoneme" in spec.timings:
                 phonemes = tuple(
-                    m.PhonemeTiming(ipa=p.ipa, pts=base + round(p.start * ratio), end_pts=base + round(p.end * ratio))
+                    m.PhonemeTiming(
+                        ipa=p.ipa, pts=base + rescaled(p.start, *rates), end_pts=base + rescaled(p.end, *rates)
+                    )
                     for p in alignment.phonemes
                 )
         job.span = ClauseSpan(text.chars, base, None, words)
@@ -504,9 +517,7 @@ class Context:
         limit = burst // 2 if playout.origin is None and not self._ready_frames else 2 * burst
         count = min(head.left, max(1, limit))
         self._encoding = True
-        self.emit(
-            fx.Encode(self.spec.serial, head.block, head.cursor, head.cursor + count, playout.origin or now)
-        )
+        self.emit(fx.Encode(self.spec.serial, head.block, head.cursor, head.cursor + count, playout.origin or now))
         head.cursor += count
         if not head.left:
             self._raw.popleft()
@@ -599,6 +610,7 @@ class Context:
         self.phase = Phase.CLOSED
         self._ready.clear()
         self._raw.clear()
+        self._early.clear()
         self._inflight.clear()
 
     def _warn(self, code: str, message: str) -> None:

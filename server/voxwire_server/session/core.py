@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, assert_never
 
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
+from voxwire_server.audio.framing import lookahead_samples
 from voxwire_server.session import effects as fx
 from voxwire_server.session.context import Context, ContextSpec, Phase, PlayoutPolicy
 from voxwire_server.text.intake import ClauseLimits, TextIntake
@@ -120,7 +121,9 @@ class SessionCore:
         self._by_serial: dict[int, Context] = {}
         self._serial = 0
         self._effects: list[fx.Effect] = []
-        self._messages = TokenBucket(settings.messages_per_second, settings.messages_burst, settings.messages_burst, now)
+        self._messages = TokenBucket(
+            settings.messages_per_second, settings.messages_burst, settings.messages_burst, now
+        )
         self._mistakes = TokenBucket(
             settings.bad_messages_max / settings.bad_messages_seconds,
             settings.bad_messages_max,
@@ -189,13 +192,14 @@ class SessionCore:
         pieces: Sequence[Shaped],
         now: float,
         *,
-        queue_seconds: float = 0.0,
-        synth_seconds: float = 0.0,
+        queue_seconds: float | None = None,
+        synth_seconds: float | None = None,
     ) -> list[fx.Effect]:
         """A step made audio of context `serial`; late audio of a context that is gone is dropped here."""
         context = self._by_serial.get(serial)
         if context is not None:
-            context.step_times(queue_seconds, synth_seconds)
+            if queue_seconds is not None and synth_seconds is not None:
+                context.step_times(queue_seconds, synth_seconds)
             context.produced(index, alignment, pieces, now)
             self._advance(context, now)
         return self._take()
@@ -555,14 +559,9 @@ def started(spec: ContextSpec) -> m.Started:
             frame_ms=audio.frame_ms,
             frame_samples=audio.frame_samples,
             bitrate=audio.bitrate,
-            lookahead_samples=opus_lookahead(audio),
+            lookahead_samples=lookahead_samples(audio),
         ),
     )
-
-
-def opus_lookahead(audio: m.AudioFormat) -> int | None:
-    """Samples of encoder delay at the start of an Opus stream: 6.5 ms (RFC 6716, section 2; libopus, voip mode)."""
-    return audio.sample_rate * 13 // 2000 if audio.codec == "opus" else None
 
 
 def _too_long(message: str, limit: str, value: int) -> VoxwireError:

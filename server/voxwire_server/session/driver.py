@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, assert_never
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_protocol.messages import ErrorMessage
 from voxwire_server.audio.encode import OpusStream
 from voxwire_server.audio.lane import EncodeLane, EncodeTask
 from voxwire_server.audio.path import AudioPath
@@ -47,7 +48,7 @@ class Outlet(Protocol):
         """Write what was gathered."""
 
     def prefix(self, length: int) -> bytes:
-        """What the transport puts in front of a message of `length` bytes (nothing for a transport that adds it itself)."""
+        """What goes in front of an audio frame of `length` bytes; nothing where the transport adds it itself."""
 
 
 class Synthesis(Protocol):
@@ -171,8 +172,9 @@ class Driver:
                 outcome.alignment,
                 outcome.shaped or (),
                 self._now(),
-                queue_seconds=outcome.queue_seconds,
-                synth_seconds=outcome.synth_seconds,
+                # The sums of a clause are whole with its last outcome.
+                queue_seconds=outcome.queue_seconds if outcome.finished else None,
+                synth_seconds=outcome.synth_seconds if outcome.finished else None,
             )
         )
 
@@ -245,7 +247,7 @@ class Driver:
         return self.core.session_id, serial
 
     def _send(self, message: ServerMessage) -> None:
-        if message.type == "error":
+        if isinstance(message, ErrorMessage):
             self._studio.observer.error_sent(message.code)
         self._outlet.message(message)
 
@@ -313,9 +315,7 @@ class Shaper:
         """Resample, frame and convert `chunk`."""
         if chunk is None:
             return self._path.skip(work.index, ends_utterance=work.ends_utterance) if finished else ()
-        return self._path.push(
-            work.index, chunk.samples, finished=finished, ends_utterance=work.ends_utterance
-        )
+        return self._path.push(work.index, chunk.samples, finished=finished, ends_utterance=work.ends_utterance)
 
 
 class Sessions:

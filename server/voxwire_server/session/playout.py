@@ -89,7 +89,7 @@ class Playout:
         return min(due, available)
 
     def next_send_at(self, available: int) -> float | None:
-        """When `frames_due` will next give frames, if `available` does not change; None: not before something happens."""
+        """When `frames_due` next gives frames, if `available` stays; None: not before something happens."""
         if self.held_at is not None or available <= 0 or self.origin is None or not self.paced:
             return None
         end_pts = self.sent_pts + min(self._burst(), available) * self.frame_samples

@@ -1,4 +1,4 @@
-"""The WebSocket protocol that uvicorn runs for us: its sans-I/O implementation, and a way to write many messages at once.
+"""The WebSocket protocol that uvicorn runs for us: its sans-I/O one, and a way to write many messages at once.
 
 A session sends some fifty audio frames a second. Each as an ASGI event costs a coroutine, a framing object and a socket
 write; several in one write cost about as much as one. So audio blocks are built with their WebSocket frame headers in
@@ -57,7 +57,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
         """Let the endpoint find this object."""
         super().handle_connect(event)
         if hasattr(self, "scope"):
-            extensions: dict[str, Any] = self.scope["extensions"]  # type: ignore[assignment]
+            extensions: dict[str, Any] = self.scope["extensions"]
             extensions[EXTENSION] = self
 
     def pause_writing(self) -> None:
