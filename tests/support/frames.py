@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from voxwire_protocol.audio import HEADER, Flag
+from voxwire_protocol.audio import AudioFrame, Flag, unpack_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from voxwire_server.audio.framing import FrameBlock
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One audio frame as a client sees it."""
-
-    flags: Flag
-    number: int
-    seq: int
-    pts: int
-    payload: bytes
 
 
 def websocket_prefix(length: int) -> bytes:
@@ -33,13 +21,7 @@ def websocket_prefix(length: int) -> bytes:
     return bytes((0x82, 126)) + length.to_bytes(2, "big")
 
 
-def read_message(message: bytes) -> Frame:
-    kind, flags, number, seq, pts = HEADER.unpack_from(message)
-    assert kind == 1
-    return Frame(Flag(flags), number, seq, pts, message[HEADER.size :])
-
-
-def read_wire(data: bytes | memoryview) -> list[Frame]:
+def read_wire(data: bytes | memoryview) -> list[AudioFrame]:
     """The frames in a run of WebSocket frames; nothing may be left over."""
     data, at, frames = bytes(data), 0, []
     while at < len(data):
@@ -49,16 +31,16 @@ def read_wire(data: bytes | memoryview) -> list[Frame]:
             length, begin = int.from_bytes(data[at + 2 : at + 4], "big"), at + 4
         at = begin + length
         assert at <= len(data)
-        frames.append(read_message(data[begin:at]))
+        frames.append(unpack_frame(data[begin:at]))
     return frames
 
 
-def frames_of(blocks: Iterable[FrameBlock | None]) -> list[Frame]:
+def frames_of(blocks: Iterable[FrameBlock | None]) -> list[AudioFrame]:
     """All frames of some blocks."""
     return [frame for block in blocks if block is not None for frame in read_wire(block.wire(0, block.count))]
 
 
-def assert_numbered(frames: list[Frame], frame_samples: int) -> None:
+def assert_numbered(frames: list[AudioFrame], frame_samples: int) -> None:
     """No gap and no repeat in seq, contiguous pts, and FIRST and LAST in turn."""
     open_utterance = False
     for i, frame in enumerate(frames):

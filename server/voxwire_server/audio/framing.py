@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from voxwire_protocol.audio import HEADER, Flag
+from voxwire_protocol.audio import HEADER, KIND_AUDIO, Flag
 from voxwire_server.audio.pcm import Codes, to_codes
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 Prefix = Callable[[int], bytes]
 """The bytes in front of a message of a given length; the same for equal lengths."""
 
-KIND = 1
 HEADER_DTYPE = np.dtype([("kind", "u1"), ("flags", "u1"), ("context", "<u2"), ("seq", "<u4"), ("pts", "<u8")])
 assert HEADER_DTYPE.itemsize == HEADER.size
 
@@ -128,7 +127,7 @@ def packet_block(source: FrameBlock, start: int, stop: int, packets: Sequence[by
     for i, packet in enumerate(packets, start):
         head = prefix(HEADER.size + len(packet))
         pts = source.first_pts + i * source.frame_samples
-        header = HEADER.pack(KIND, source.flags(i), source.context_number, source.first_seq + i, pts)
+        header = HEADER.pack(KIND_AUDIO, source.flags(i), source.context_number, source.first_seq + i, pts)
         records.append(b"".join((head, header, packet)))
         prefix_bytes.append(len(head))
     return PacketBlock(
@@ -215,7 +214,7 @@ class Framer:
         size, head_bytes = self._frame_samples, len(self._head)
         first_pts = self._seq * size
         header = np.empty(count, HEADER_DTYPE)
-        header["kind"] = KIND
+        header["kind"] = KIND_AUDIO
         header["flags"] = 0
         header["flags"][0] |= _flags(self._first, False)
         header["flags"][-1] |= _flags(False, last)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from opuslib_next import Decoder
 from opuslib_next.api import ctl, encoder
-from support.frames import assert_numbered, frames_of, read_message, read_wire, speech_like, websocket_prefix
 
+from support.frames import assert_numbered, frames_of, read_wire, speech_like, websocket_prefix
+from voxwire_protocol.audio import unpack_frame
 from voxwire_protocol.messages import AudioFormat
 from voxwire_server.audio.encode import OpusStream
 from voxwire_server.audio.framing import FrameBlock, Framer, lookahead_samples
@@ -87,7 +88,7 @@ def test_encoding_in_parts_gives_the_same_packets() -> None:
     frames = frames_of(parts)
     assert frames == read_wire(whole.wire(0, whole.count))
     assert_numbered(frames, 480)
-    assert {frame.number for frame in frames} == {9}
+    assert {frame.context_number for frame in frames} == {9}
     assert [part.count for part in parts] == [1, 0, 5, 14, raw.count - 20]
 
 
@@ -97,7 +98,7 @@ def test_parts_of_a_packet_block_are_the_same_frames() -> None:
     block = OpusStream(opus(bitrate=64000), prefix=websocket_prefix).encode(raw, 2, raw.count)
     frames = read_wire(block.wire(0, block.count))
     assert len({len(websocket_prefix(16 + len(frame.payload))) for frame in frames}) > 1
-    assert frames_of([block]) == [read_message(message) for message in block.messages(0, block.count)]
+    assert frames_of([block]) == [unpack_frame(message) for message in block.messages(0, block.count)]
     assert packets_of(block) == [frame.payload for frame in frames]
     assert [block.flags(i) for i in range(block.count)] == [frame.flags for frame in frames]
     assert (block.first_seq, block.first_pts, block.codec) == (2, 960, "opus")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.frames import assert_numbered, frames_of, read_message, read_wire, speech_like, websocket_prefix
 
-from voxwire_protocol.audio import Flag
+from support.frames import assert_numbered, frames_of, read_wire, speech_like, websocket_prefix
+from voxwire_protocol.audio import Flag, unpack_frame
 from voxwire_protocol.messages import AudioFormat
 from voxwire_server.audio.framing import Framer, RecordBlock
 from voxwire_server.audio.pcm import to_codes
@@ -56,7 +56,7 @@ def test_any_split_gives_the_same_numbered_frames(format: AudioFormat, utterance
     frames = frames_of(split_blocks)
     assert frames == frames_of(whole_blocks)
     assert_numbered(frames, format.frame_samples)
-    assert {frame.number for frame in frames} <= {7}
+    assert {frame.context_number for frame in frames} <= {7}
     assert [frame.flags & Flag.LAST for frame in frames].count(Flag.LAST) == sum(length > 0 for length in lengths)
     assert split.samples == sum(lengths)
     assert split.pts == len(frames) * format.frame_samples
@@ -137,11 +137,11 @@ def test_parts_of_a_block_are_the_same_frames() -> None:
     assert [frame.seq for frame in whole] == list(range(1, 1 + block.count))
     assert read_wire(bytes(block.wire(0, 3)) + bytes(block.wire(3, block.count))) == whole
     assert len(block.wire(4, 4)) == 0
-    messages = [read_message(message) for message in block.messages(0, block.count)]
+    messages = [unpack_frame(message) for message in block.messages(0, block.count)]
     assert messages == whole
     assert [block.payload(i) for i in range(block.count)] == [frame.payload for frame in whole]
     assert [block.flags(i) for i in range(block.count)] == [frame.flags for frame in whole]
-    assert whole[0].number == 65535
+    assert whole[0].context_number == 65535
 
 
 def test_what_goes_out_cannot_be_changed() -> None:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.frames import assert_numbered, frames_of, speech_like, websocket_prefix
 
+from support.frames import assert_numbered, frames_of, speech_like, websocket_prefix
 from voxwire_protocol.audio import Flag
 from voxwire_protocol.messages import AudioFormat
 from voxwire_server.audio.path import AudioPath, Shaped
