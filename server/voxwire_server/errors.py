@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from voxwire_protocol.errors import CloseCode, ErrorCode
+from voxwire_protocol.errors import CloseCode, ErrorClass, ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ _STATUS: Mapping[ErrorCode, int] = {
 
 def http_status(error: VoxwireError) -> int:
     """The HTTP status of an error (RFC 9110, section 15): 400 for what is left of the client's, 503 of all others."""
-    return _STATUS.get(error.code, 400 if _is_client(error) else 503)
+    return _STATUS.get(error.code, 400 if error.error_class is ErrorClass.CLIENT else 503)
 
 
 def http_headers(error: VoxwireError) -> dict[str, str]:
@@ -53,7 +53,7 @@ def http_headers(error: VoxwireError) -> dict[str, str]:
 def http_body(error: VoxwireError) -> dict[str, Any]:
     """`{"error": {...}}` with the fields of the protocol's `error` message; what is None is left out."""
     fields = {
-        "code": error.code.value,
+        "code": error.raw_code,
         "message": error.message,
         "retryable": error.retryable,
         "retry_after_ms": error.retry_after_ms,
@@ -67,8 +67,4 @@ def close_code(error: VoxwireError) -> int:
     """The WebSocket close code for an error that ends the session: its own, else 1008 for a client's, else 1011."""
     if error.close_code is not None:
         return int(error.close_code)
-    return int(CloseCode.POLICY if _is_client(error) else CloseCode.INTERNAL)
-
-
-def _is_client(error: VoxwireError) -> bool:
-    return error.code.value.startswith("client.")
+    return int(CloseCode.POLICY if error.error_class is ErrorClass.CLIENT else CloseCode.INTERNAL)

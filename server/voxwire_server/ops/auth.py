@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.config import HASH_PREFIX, is_loopback
+from voxwire_server.ops.origins import canonical_origin, same_host, split_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +40,6 @@ PEERS_MAX = 1024
 """Addresses whose failures are remembered; beyond that the oldest is forgotten."""
 
 FAILURE_WINDOW_SECONDS = 60.0
-DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
 def generate_key() -> str:
@@ -98,7 +98,7 @@ class Gate:
         self._keys = [(key.name, key.hash) for key in auth.keys]
         self._ttl = auth.token_ttl_seconds
         self._secret = auth.token_secret.encode() or secrets.token_bytes(32)
-        self._origins = {origin if origin == "*" else _canonical_origin(origin) for origin in server.origins}
+        self._origins = {origin if origin == "*" else canonical_origin(origin) for origin in server.origins}
         self._insecure = server.insecure
         self._failures = FailureCounts(auth.failures_per_minute)
 
@@ -191,7 +191,7 @@ class Gate:
         host = headers.get("host", "")
         if self._keys or self._insecure or not host:
             return
-        name = _split_host(host)[0]
+        name = split_host(host)[0]
         if not is_loopback(name) and name not in {urlsplit(origin).hostname for origin in self._origins}:
             raise VoxwireError(
                 ErrorCode.NOT_ALLOWED,
@@ -203,7 +203,7 @@ class Gate:
         origin = headers.get("origin")
         if origin is None or "*" in self._origins:
             return
-        if _canonical_origin(origin) not in self._origins and not _same_host(origin, headers.get("host", "")):
+        if canonical_origin(origin) not in self._origins and not same_host(origin, headers.get("host", "")):
             raise VoxwireError(
                 ErrorCode.NOT_ALLOWED,
                 "pages of this origin may not connect",
@@ -228,13 +228,13 @@ class Authenticator:
         """
         return self._gate.admit(presented(connection), self._clock())
 
-    def mint(self, identity: Identity) -> Token:
-        """A browser token in the name of `identity`.
+    def mint(self, connection: HTTPConnection) -> Token:
+        """A browser token in the name of who asks.
 
         Raises:
-            VoxwireError: client.not_allowed when `identity` itself came with a token.
+            VoxwireError: as `authenticate`; client.not_allowed too when the request itself came with a token.
         """
-        return self._gate.mint(identity, self._clock())
+        return self._gate.mint(self.authenticate(connection), self._clock())
 
 
 def presented(connection: HTTPConnection) -> Presented:
@@ -294,45 +294,6 @@ def _token_payload(payload: str) -> tuple[str, float]:
     if not isinstance(name, str) or not isinstance(expires_at, int):
         return "", 0.0
     return name, float(expires_at)
-
-
-def _canonical_origin(origin: str) -> str:
-    """Scheme, host and port, lower case, the port always written; "" for what is no origin ("null")."""
-    try:
-        parts = urlsplit(origin)
-        port = parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
-    except ValueError:
-        return ""
-    return f"{parts.scheme}://{_bracketed(parts.hostname)}:{port}" if parts.hostname else ""
-
-
-def browser_origin(origin: str) -> str:
-    """An origin as browsers write it (RFC 6454, section 6.2): lower case, without the scheme's default port."""
-    canonical = _canonical_origin(origin)
-    scheme = canonical.partition(":")[0]
-    return canonical.removesuffix(f":{DEFAULT_PORTS.get(scheme)}")
-
-
-def _same_host(origin: str, host: str) -> bool:
-    """True when a page's origin and the Host it asks for are one; the Host may leave out its scheme's default port."""
-    canonical = _canonical_origin(origin)
-    if not canonical or not host:
-        return False
-    parts = urlsplit(canonical)
-    name, port = _split_host(host)
-    return parts.hostname == name and parts.port == (port if port is not None else DEFAULT_PORTS.get(parts.scheme))
-
-
-def _split_host(host: str) -> tuple[str, int | None]:
-    try:
-        parts = urlsplit(f"//{host}")
-        return parts.hostname or "", parts.port
-    except ValueError:
-        return "", None
-
-
-def _bracketed(name: str | None) -> str:
-    return f"[{name}]" if name and ":" in name else name or ""
 
 
 def _bytes(text: str) -> bytes:

@@ -5,29 +5,25 @@ Every refusal is JSON in the shape of the protocol's errors: `{"error": {code, m
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.errors import http_body, http_headers, http_status
-from voxwire_server.ops.auth import browser_origin
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from starlette.requests import HTTPConnection, Request
 
     from voxwire_server.config import Config
     from voxwire_server.engines.base import EngineInfo, EngineUnavailable
-    from voxwire_server.ops.auth import Authenticator, Identity
-    from voxwire_server.ops.metrics import Metrics
     from voxwire_server.speech import Voice
 
     Endpoint = Callable[["ServerState", Request], Awaitable[Response]]
@@ -38,12 +34,48 @@ DRAINING_RETRY_MS = 2000
 WARMING_RETRY_MS = 1000
 
 
+class Authentication(Protocol):
+    """Who lets requests in."""
+
+    def authenticate(self, connection: HTTPConnection) -> object:
+        """Who asks.
+
+        Raises:
+            VoxwireError: client.not_allowed, client.not_authenticated or client.rate_limited.
+        """
+
+    def mint(self, connection: HTTPConnection) -> tuple[str, int, int]:
+        """A browser token for who asks: its text, its end in seconds since the epoch, and how many seconds off that is.
+
+        Raises:
+            VoxwireError: as `authenticate`.
+        """
+
+
+class Exposition(Protocol):
+    """Where everything is counted."""
+
+    def refused(self, code: str) -> None:
+        """A request was turned away."""
+
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """All counts and their content type."""
+
+
 class ServerState(Protocol):
     """What these endpoints ask the application."""
 
-    config: Config
-    auth: Authenticator
-    metrics: Metrics
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+
+    @property
+    def auth(self) -> Authentication:
+        """Who lets requests in."""
+
+    @property
+    def metrics(self) -> Exposition:
+        """Where everything is counted."""
 
     @property
     def ready(self) -> bool:
@@ -64,17 +96,24 @@ class ServerState(Protocol):
         """The engines that were asked for and can't be loaded, by name."""
 
 
-def admit(state: ServerState, connection: HTTPConnection) -> Identity:
-    """Let a request or a WebSocket handshake in; what is turned away is counted.
+@contextlib.contextmanager
+def counting_refusals(state: ServerState) -> Iterator[None]:
+    """Count what is turned away inside."""
+    try:
+        yield
+    except VoxwireError as error:
+        state.metrics.refused(error.raw_code)
+        raise
+
+
+def admit(state: ServerState, connection: HTTPConnection) -> None:
+    """Let a request in.
 
     Raises:
         VoxwireError: client.not_allowed, client.not_authenticated or client.rate_limited.
     """
-    try:
-        return state.auth.authenticate(connection)
-    except VoxwireError as error:
-        state.metrics.refused(error.code.value)
-        raise
+    with counting_refusals(state):
+        state.auth.authenticate(connection)
 
 
 def routes(state: ServerState) -> list[Route]:
@@ -90,22 +129,6 @@ def routes(state: ServerState) -> list[Route]:
         route("/v1/voices", voices),
         route("/v1/engines", engines),
         route("/v1/tokens", mint_token, "POST"),
-    ]
-
-
-def middleware(config: Config) -> list[Middleware]:
-    """What lets pages of the configured origins read the answers (CORS); WebSockets pass through untouched."""
-    origins = config.server.origins
-    if not origins:
-        return []
-    return [
-        Middleware(
-            CORSMiddleware,
-            allow_origins=["*"] if "*" in origins else [browser_origin(origin) for origin in origins],
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "X-API-Key", "Content-Type"],
-            max_age=3600,
-        )
     ]
 
 
@@ -127,7 +150,6 @@ async def ready(state: ServerState, _request: Request) -> Response:
         raise VoxwireError(
             ErrorCode.NOT_READY,
             state.reason or "the engines are warming up",
-            retryable=True,
             retry_after_ms=WARMING_RETRY_MS,
         )
     return JSONResponse({"status": "ready", "engines": [engine.name for engine in state.engines()]})
@@ -168,10 +190,10 @@ async def engines(state: ServerState, request: Request) -> Response:
 
 async def mint_token(state: ServerState, request: Request) -> Response:
     """A short-lived token that a browser can put into `?token=` or the subprotocol `voxwire.token.…`."""
-    identity = admit(state, request)
-    token = state.auth.mint(identity)
+    with counting_refusals(state):
+        token, expires_at, expires_in = state.auth.mint(request)
     return JSONResponse(
-        {"token": token.text, "expires_at": token.expires_at, "expires_in": token.expires_in},
+        {"token": token, "expires_at": expires_at, "expires_in": expires_in},
         status_code=201,
         headers={"Cache-Control": "no-store"},
     )

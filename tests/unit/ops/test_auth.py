@@ -216,7 +216,7 @@ def test_a_clock_that_is_set_back_does_not_lock_anybody_out() -> None:
     assert counts.add("a", NOW - 3600) == 0
 
 
-# -- origins and hosts --------------------------------------------------------------------------------------------------
+# -- origins and hosts ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

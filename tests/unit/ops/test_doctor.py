@@ -131,7 +131,7 @@ def test_an_engine_that_cannot_be_made_says_what_to_do(monkeypatch: pytest.Monke
         raise Unavailable("no weights")
 
     monkeypatch.setattr(doctor, "engine_entries", lambda: {"hibari": "voxwire_fake_engine:create"})
-    monkeypatch.setattr(doctor.importlib, "import_module", lambda _: argparse.Namespace(create=create))
+    monkeypatch.setattr("importlib.import_module", lambda _: argparse.Namespace(create=create))
     (finding,) = doctor.check_engines(Config())
     assert (finding.detail, finding.fix) == ("no weights", "get the weights")
 
@@ -140,7 +140,7 @@ def test_a_default_voice_that_the_engine_does_not_have_is_a_problem(monkeypatch:
     info = argparse.Namespace(voices=[argparse.Namespace(name="heart")], sample_rate=24_000)
     engine = argparse.Namespace(info=info)
     monkeypatch.setattr(doctor, "engine_entries", lambda: {"hibari": "voxwire_fake_engine:create"})
-    monkeypatch.setattr(doctor.importlib, "import_module", lambda _: argparse.Namespace(create=lambda: engine))
+    monkeypatch.setattr("importlib.import_module", lambda _: argparse.Namespace(create=lambda: engine))
     (good,) = doctor.check_engines(Config(engines=EnginesConfig(default_voice="heart")))
     (bad,) = doctor.check_engines(Config(engines=EnginesConfig(default_voice="hart")))
     assert (good.status, bad.status) == (Status.OK, Status.PROBLEM)

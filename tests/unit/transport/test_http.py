@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 import pytest
 from starlette.applications import Starlette
-from support.asgi import Answer, request
 
+from support.asgi import Answer, request
 from voxwire_server.config import ApiKey, AuthConfig, Config, EnginesConfig, ServerConfig
 from voxwire_server.engines.base import EngineInfo, EngineUnavailable, StageInfo
+from voxwire_server.ops import cors
 from voxwire_server.ops.auth import Authenticator, hash_key
 from voxwire_server.ops.metrics import Metrics
 from voxwire_server.speech import Voice
@@ -64,7 +65,7 @@ def call(
 def application(state: State) -> Starlette:
     return Starlette(
         routes=http.routes(state),
-        middleware=http.middleware(state.config),
+        middleware=cors.middleware(state.config),
         exception_handlers=http.EXCEPTION_HANDLERS,
     )
 
