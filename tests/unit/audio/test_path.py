@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import sys
 import threading
 from collections import deque
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -17,6 +19,9 @@ from voxwire_protocol.audio import Flag
 from voxwire_protocol.messages import AudioFormat
 from voxwire_server.audio.path import AudioPath, Shaped
 from voxwire_server.audio.resample import rescaled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PCM = AudioFormat(codec="pcm_s16le", sample_rate=24000, frame_ms=20)
 FORMATS = [
@@ -132,6 +137,15 @@ def test_clauses_follow_each_other_on_the_clock(format: AudioFormat, engine_rate
             pushed = 0
 
 
+@pytest.fixture
+def _eager_thread_switches() -> Iterator[None]:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("_eager_thread_switches")
 def test_threads_may_push_at_once() -> None:
     rng = random.Random(5)
     clauses = [
@@ -181,6 +195,7 @@ def test_what_comes_for_a_clause_that_was_skipped_is_dropped() -> None:
     assert path.skip(2, ends_utterance=True) == []
     pieces = path.push(1, speech_like(480), finished=True, ends_utterance=True)
     assert [(piece.index, piece.samples) for piece in pieces] == [(1, 480), (2, 1000)]
+    assert not path._waiting, "nothing that was dropped is kept"
 
 
 @pytest.mark.parametrize("to_rate", [8000, 24000, 48000])
