@@ -14,7 +14,7 @@ from enum import Enum
 
 from sentencex import segment  # type: ignore[import-untyped]
 
-from voxwire_server.text.markup import CJK, GLUE, HARD_BREAK, SOFT_BREAK
+from voxwire_server.text.markup import CJK, HARD_BREAK, SOFT_BREAK
 
 _BREAKS = f" {HARD_BREAK}{SOFT_BREAK}"
 _CLOSERS = "\"'”’»)\\]}"
@@ -28,6 +28,8 @@ _CANDIDATE = re.compile(
 )
 _CANDIDATE_CHARS_MAX = 16  # how far back a candidate may begin and still grow; a longer run of dots is found by its end
 _SPEAKABLE = re.compile(r"[^\W_]")
+_WORD = re.compile(r"[^\W_][\w'’-]*")
+_ANY_SPACE = re.compile(r"\s")  # sentencex 1.0.32 panics on spaces beyond ASCII
 _SPACE = re.compile(rf"[{_BREAKS}]")
 _WORDS_BEFORE = re.compile(rf"(?:[^{_BREAKS}]+ ){{0,3}}[^{_BREAKS}]+\Z")
 _DOTTED = re.compile(r"(?<![^\W\d_])[^\W\d_]\.[^\W\d_]\.\Z")  # e.g., p.m., U.S.
@@ -190,28 +192,32 @@ class MarkFinder:
         if _LIST_NUMBER.search(text, start, end):
             return Boundary.WORD
         before = _WORDS_BEFORE.search(text[start:end])
-        words = before[0].replace(GLUE, " ") if before else text[start:end]
+        words = before[0] if before else text[start:end]
         if next_char.islower():
             return best if not _DOTTED.search(words) and self._judge(words, "The") else Boundary.WORD
         if self._judge(words, next_char):
             return best
-        word_end = _SPACE.search(text, next_at)  # "U.S. He" ends a sentence, "U.S. Army" does not
-        if word_end is None and not final:
+        word = _WORD.match(text, next_at)  # "U.S. He" ends a sentence, "U.S. Army" does not
+        if word is None or (word.end() == len(text) and not final):
             return None
-        word = text[next_at : word_end.start() if word_end else len(text)]
-        return best if self._judge(words, word) else Boundary.WORD
+        return best if self._judge(words, word[0]) else Boundary.WORD
 
     def _judge(self, words: str, following: str) -> bool:
         """Whether a sentence ends between `words`, which end in a full stop, and `following`."""
         if _TITLE.fullmatch(words[words.rfind(" ") + 1 : -1].lstrip("(\"'“‘[")):
             return False
-        parts = list(segment(self._language, f"{words} {following}"))
+        try:
+            parts = list(segment(self._language, f"{_ANY_SPACE.sub(' ', words)} {following}"))
+        except BaseException as panic:  # a panic of the Rust library is no Exception, and is no reason to die
+            if type(panic).__name__ != "PanicException":
+                raise
+            return True
         return len(parts) > 1 and len(parts[-1].strip()) == len(following)
 
 
-def speakable(text: str) -> bool:
-    """Whether there is a letter or digit in `text`."""
-    return _SPEAKABLE.search(text) is not None
+def speakable(text: str, at: int = 0) -> bool:
+    """Whether there is a letter or digit in `text[at:]`."""
+    return _SPEAKABLE.search(text, at) is not None
 
 
 def count_words(text: str) -> int:

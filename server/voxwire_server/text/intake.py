@@ -110,6 +110,7 @@ class TextIntake:
         self._finder = MarkFinder(self._language)
         self._final = False  # the whole utterance has been read
         self._from = 0  # output before this index is taken
+        self._silent_until = 0  # nothing speakable between the limit and here
         self._spoken = 0  # characters the utterance has said
         self._changed()
 
@@ -325,11 +326,20 @@ class TextIntake:
         base = self._markup.base
         if self._final and len(text.rstrip()) - start <= limit:
             return _Cut(base + len(text), Boundary.UTTERANCE)
-        if not self._final and (self._finder.known <= base + start + limit or not speakable(text[start + limit + 1 :])):
+        decided = self._final or self._finder.known > base + start + limit
+        if not decided or not (self._final or self._goes_on(text, start + limit + 1)):
             return None
         rest = text[start : start + limit + 64]
         end = word_cut(rest, 1, limit) or hard_cut(rest, limit)
         return _Cut(base + start + end, Boundary.WORD)
+
+    def _goes_on(self, text: str, at: int) -> bool:
+        """Whether something speakable comes after `at`, so that the clause cut there is not the last."""
+        base = self._markup.base
+        if speakable(text, max(at, self._silent_until - base)):
+            return True
+        self._silent_until = base + len(text.rstrip(" "))
+        return False
 
     def _cut_soon(self, start: int, limit: int) -> _Cut | None:
         """The best mark there is now, counting the one at the end of the text."""

@@ -447,7 +447,8 @@ class Markup:
         tag = _TAG.match(raw, at, TOKEN_CHARS_MAX)
         if tag is not None:
             return tag.end()
-        if final or len(raw) >= at + TAG_CHARS_MAX:
+        chars_max = TOKEN_CHARS_MAX if raw.startswith("<!--", at) else min(at + TAG_CHARS_MAX, TOKEN_CHARS_MAX)
+        if final or len(raw) >= chars_max:
             return at + 1
         return None if _TAG_BEGUN.fullmatch(raw, at) else at + 1
 
