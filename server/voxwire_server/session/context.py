@@ -527,22 +527,41 @@ class Context:
             return
         playout = self.playout
         count = playout.frames_due(now, self._ready_frames)
+        pts = playout.sent_pts
         if count:
-            self._announce(playout.sent_pts + count * playout.frame_samples, now)
+            self._announce(pts + count * playout.frame_samples, now)
             playout.sent(count, now)
             self._ready_frames -= count
-            while count:
-                head = self._ready[0]
-                part = min(count, head.left)
-                self.emit(fx.SendFrames(head.block, head.cursor, head.cursor + part))
-                head.cursor += part
-                count -= part
-                if not head.left:
-                    self._ready.popleft()
-            if self._raw:
-                self._encode(now)
-        while self._endings and self._endings[0][0] <= playout.sent_pts:
-            self._ended(self._endings.popleft()[1])
+            self._pass_on(count, pts)
+            self._encode(now)
+        self._end_what_is_sent(playout.sent_pts)
+
+    def _pass_on(self, count: int, pts: int) -> None:
+        """Send `count` frames from `pts` on; what follows an utterance's last frame is said right after it."""
+        size = self.playout.frame_samples
+        while count:
+            head = self._ready[0]
+            part = min(count, head.left)
+            if self._endings:
+                part = min(part, max(1, (self._endings[0][0] - pts) // size))
+            self.emit(fx.SendFrames(head.block, head.cursor, head.cursor + part))
+            head.cursor += part
+            count -= part
+            pts += part * size
+            if not head.left:
+                self._ready.popleft()
+            self._end_what_is_sent(pts)
+
+    def _end_what_is_sent(self, pts: int) -> None:
+        while self._endings and self._endings[0][0] <= pts:
+            end_pts, terminator = self._endings.popleft()
+            if terminator.ends:
+                self._complete = True
+            else:
+                seq = end_pts // self.playout.frame_samples - 1
+                self.emit(
+                    fx.Send(m.Flushed(context=self.spec.name, id=terminator.flush_id, seq=seq if seq >= 0 else None))
+                )
 
     def _announce(self, end_pts: int, now: float) -> None:
         while self._announcements and self._announcements[0].pts < end_pts:
@@ -554,13 +573,6 @@ class Context:
                 self.emit(fx.FirstAudio(self.spec.engine.name, ttfa))
             for message in announcement.messages:
                 self.emit(fx.Send(message))
-
-    def _ended(self, terminator: Terminator) -> None:
-        if terminator.ends:
-            self._complete = True
-        else:
-            flushed = m.Flushed(context=self.spec.name, id=terminator.flush_id, seq=self.sent_seq)
-            self.emit(fx.Send(flushed))
 
     def _settle(self, now: float) -> None:
         if self._complete:
