@@ -1,4 +1,4 @@
-"""A session core under test: an engine that speaks at once, real audio paths, and what the client would have received."""
+"""A session core under test: an engine that speaks at once, real audio paths, and what the client received."""
 
 from __future__ import annotations
 
@@ -100,8 +100,10 @@ class Desk:
         path = self.paths.get(effect.serial)
         if path is None:
             return
-        pieces = path.push(effect.index, samples, finished=True, ends_utterance=effect.ends_utterance)
-        self.apply(self.core.produced(effect.serial, effect.index, alignment, pieces, self.now))
+        pieces = path.push(
+            effect.index, samples, finished=True, ends_utterance=effect.ends_utterance, alignment=alignment
+        )
+        self.apply(self.core.produced(effect.serial, effect.index, pieces, self.now))
 
     def run(self, seconds: float) -> None:
         """Let time pass, ticking whenever the core wants it."""
@@ -133,7 +135,7 @@ class Desk:
                         self.speak_next()
                 case fx.EndUtterance(serial, index):
                     pieces = self.paths[serial].skip(index, ends_utterance=True)
-                    self.apply(self.core.produced(serial, index, None, pieces, self.now))
+                    self.apply(self.core.produced(serial, index, pieces, self.now))
                 case fx.Abandon(serial):
                     self.pending = [each for each in self.pending if each.serial != serial]
                 case fx.Close(code, reason):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from voxwire_protocol.messages import AudioFormat
     from voxwire_server.audio.framing import FrameBlock, Prefix
+    from voxwire_server.speech import Alignment
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Shaped:
     piece holds `samples` output samples and ends at `end_pts`. The engine's sample s of the clause stands at
     `clause_pts + rescaled(s, engine_rate, output_rate)`. `block` is what can be sent now: it lags behind `end_pts` by
     what the resampler and the framer hold back, and may begin with the end of the clause before. `finished` marks the
-    clause's last piece.
+    clause's last piece. `alignment` is what came with the chunk.
     """
 
     order: int
@@ -38,6 +39,7 @@ class Shaped:
     end_pts: int
     block: FrameBlock | None
     finished: bool
+    alignment: Alignment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class _Piece:
     samples: NDArray[np.float32]
     finished: bool
     ends_utterance: bool
+    alignment: Alignment | None = None
 
 
 class AudioPath:
@@ -69,7 +72,15 @@ class AudioPath:
         self._utterance_samples = 0
         self._clause_pts: int | None = None
 
-    def push(self, index: int, samples: NDArray[np.float32], *, finished: bool, ends_utterance: bool) -> list[Shaped]:
+    def push(
+        self,
+        index: int,
+        samples: NDArray[np.float32],
+        *,
+        finished: bool,
+        ends_utterance: bool,
+        alignment: Alignment | None = None,
+    ) -> list[Shaped]:
         """Take a chunk of clause `index` at the engine's rate, shape [n]; returns all pieces whose turn has come.
 
         `finished` says that it is the clause's last chunk, `ends_utterance` that the utterance ends with the clause.
@@ -80,7 +91,7 @@ class AudioPath:
                 return []
             pieces = self._waiting.setdefault(index, deque())
             if not (pieces and pieces[-1].finished):
-                pieces.append(_Piece(samples, finished, ends_utterance))
+                pieces.append(_Piece(samples, finished, ends_utterance, alignment))
             return self._shape_ready()
 
     def skip(self, index: int, ends_utterance: bool) -> list[Shaped]:
@@ -104,7 +115,14 @@ class AudioPath:
         self._utterance_samples += len(piece.samples)
         end = self._position
         shaped = Shaped(
-            self._order, self._index, self._clause_pts, end - start, end, self._frame(piece), piece.finished
+            self._order,
+            self._index,
+            self._clause_pts,
+            end - start,
+            end,
+            self._frame(piece),
+            piece.finished,
+            piece.alignment,
         )
         self._order += 1
         return shaped

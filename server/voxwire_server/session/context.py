@@ -22,7 +22,7 @@ from voxwire_server.session import effects as fx
 from voxwire_server.session.heard import ClauseSpan, HeardLog, WordSpan
 from voxwire_server.session.playout import Playout
 from voxwire_server.speech import Clause
-from voxwire_server.text.intake import TextIntake, Urgency
+from voxwire_server.text.intake import Boundary, ClauseText, TextIntake, Urgency
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from voxwire_server.audio.framing import FrameBlock
     from voxwire_server.audio.path import Shaped
     from voxwire_server.engines.base import EngineInfo
-    from voxwire_server.speech import Alignment, Voice
-    from voxwire_server.text.intake import ClauseText
+    from voxwire_server.speech import Voice
 
 HELD_DEADLINE_SECONDS = 3600.0
 UNDERRUN_SECONDS_MIN = 0.01
@@ -93,7 +92,6 @@ class InFlight:
     submitted_at: float
     first: bool
     text_at: float
-    alignment: Alignment | None = None
     span: ClauseSpan | None = None
 
 
@@ -261,18 +259,27 @@ class Context:
 
     # -- what the engine and the encoder say --------------------------------------------------------------------
 
-    def produced(self, index: int, alignment: Alignment | None, pieces: Sequence[Shaped], now: float) -> None:
+    def produced(self, index: int, pieces: Sequence[Shaped], now: float) -> None:
         """Take the audio that a step of clause `index` made ready.
 
         Steps of two clauses may run at once in two threads, so pieces can arrive out of their order; they wait for it.
         """
-        if alignment is not None and index in self._inflight:
-            self._inflight[index].alignment = alignment
+        if self.phase is Phase.FAILING:
+            self._salvage(index, pieces, now)
+            return
         for piece in pieces:
             self._early[piece.order] = piece
         while (next_piece := self._early.pop(self._next_order, None)) is not None:
             self._next_order += 1
             self._take_piece(next_piece, now)
+
+    def _salvage(self, index: int, pieces: Sequence[Shaped], now: float) -> None:
+        """Of a failing context, take what joins on to the audio that is there; some of it may have been abandoned."""
+        for piece in pieces:
+            self._take_piece(piece, now)
+        if index in self._inflight and self._terminators and not pieces:
+            del self._inflight[index]
+            self._endings.append((self.playout.ready_pts, self._terminators.popleft()))
 
     def step_times(self, queue_seconds: float, synth_seconds: float) -> None:
         """Add what a clause's work cost to the context's times."""
@@ -293,7 +300,8 @@ class Context:
         self.phase = Phase.FAILING
         self.emit(fx.Abandon(self.spec.serial))
         index = min(self._inflight, default=self._next_index)
-        self._inflight = {index: self._inflight[index]} if index in self._inflight else {}
+        text = ClauseText("", (), (self.intake.taken_chars,) * 2, ends_utterance=True, boundary=Boundary.UTTERANCE)
+        self._inflight = {index: self._inflight.get(index) or InFlight(text, 0.0, first=False, text_at=0.0)}
         self._terminators.clear()
         self._terminators.append(Terminator(None, ends=True))
         self._end_utterance(index)
@@ -455,6 +463,9 @@ class Context:
                 self._endings.append((self.playout.ready_pts, self._terminators.popleft()))
 
     def _take_block(self, block: FrameBlock) -> None:
+        if block.first_pts != self.playout.ready_pts:
+            assert self.phase is Phase.FAILING, "blocks join on"
+            return
         self.playout.ready_pts += block.count * self.playout.frame_samples
         if self.spec.format.codec == "opus":
             self._raw.append(Ready(block))
@@ -468,7 +479,7 @@ class Context:
     def _begin_clause(self, job: InFlight, piece: Shaped, now: float) -> None:
         self._note_underrun(job, now)
         spec = self.spec
-        text, alignment = job.text, job.alignment
+        text, alignment = job.text, piece.alignment
         base, rates = piece.clause_pts, (spec.engine.sample_rate, spec.format.sample_rate)
         words: tuple[WordSpan, ...] = ()
         phonemes: tuple[m.PhonemeTiming, ...] = ()

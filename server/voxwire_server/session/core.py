@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from voxwire_server.audio.framing import FrameBlock
     from voxwire_server.audio.path import Shaped
     from voxwire_server.engines.base import EngineInfo
-    from voxwire_server.speech import Alignment, Voice
+    from voxwire_server.speech import Voice
 
 DRAIN_GRACE_SECONDS = 2.0
 """While draining, a context that has been waiting for text for so long does not hold the session open."""
@@ -188,7 +188,6 @@ class SessionCore:
         self,
         serial: int,
         index: int,
-        alignment: Alignment | None,
         pieces: Sequence[Shaped],
         now: float,
         *,
@@ -200,7 +199,7 @@ class SessionCore:
         if context is not None:
             if queue_seconds is not None and synth_seconds is not None:
                 context.step_times(queue_seconds, synth_seconds)
-            context.produced(index, alignment, pieces, now)
+            context.produced(index, pieces, now)
             self._advance(context, now)
         return self._take()
 

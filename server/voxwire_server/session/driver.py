@@ -169,7 +169,6 @@ class Driver:
             self.core.produced(
                 serial,
                 outcome.work.index,
-                outcome.alignment,
                 outcome.shaped or (),
                 self._now(),
                 # The sums of a clause are whole with its last outcome.
@@ -283,7 +282,7 @@ class Driver:
         path = self._paths.get(serial)
         if path is not None:
             pieces = path.audio.skip(index, ends_utterance=True)
-            self._queue.extend(self.core.produced(serial, index, None, pieces, self._now()))
+            self._queue.extend(self.core.produced(serial, index, pieces, self._now()))
 
     def _encode(self, effect: fx.Encode) -> None:
         path = self._paths.get(effect.serial)
@@ -315,7 +314,13 @@ class Shaper:
         """Resample, frame and convert `chunk`."""
         if chunk is None:
             return self._path.skip(work.index, ends_utterance=work.ends_utterance) if finished else ()
-        return self._path.push(work.index, chunk.samples, finished=finished, ends_utterance=work.ends_utterance)
+        return self._path.push(
+            work.index,
+            chunk.samples,
+            finished=finished,
+            ends_utterance=work.ends_utterance,
+            alignment=chunk.alignment,
+        )
 
 
 class Sessions:
