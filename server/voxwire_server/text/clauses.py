@@ -28,6 +28,10 @@ _CANDIDATE = re.compile(
 )
 _CANDIDATE_CHARS_MAX = 16  # how far back a candidate may begin and still grow; a longer run of dots is found by its end
 _SPEAKABLE = re.compile(r"[^\W_]")
+_LAST_TOKEN = re.compile(
+    r"[\"'“‘(\[]*(?P<word>[\w'’-]*[^\W_](?:(?<=[^\W\d_]{2})|(?=[!?！？])))(?P<ender>[.!?…。！？]+)"
+    rf"[{_CLOSERS}」』）]{{0,4}}"
+)
 _WORD = re.compile(r"[^\W_][\w'’-]*")
 _ANY_SPACE = re.compile(r"\s")  # sentencex 1.0.32 panics on spaces beyond ASCII
 _SPACE = re.compile(rf"[{_BREAKS}]")
@@ -151,10 +155,10 @@ class MarkFinder:
 
     def ends_sentence(self, token: str) -> bool:
         """Whether `token`, with nothing known of what follows, ends a sentence: "that." but not "3." or "Dr."."""
-        found = re.fullmatch(rf"[\w'’-]*[^\W\d_]{{2}}([.!?…。！？]+)[{_CLOSERS}」』）]{{0,4}}", token)
+        found = _LAST_TOKEN.fullmatch(token)
         if found is None:
             return False
-        return found[1][0] != "." or self._judge(f"so {token[: found.end(1)]}", "The")
+        return found["ender"][0] != "." or self._judge(f"so {found['word']}.", "The")
 
     def _verdict(
         self, found: re.Match[str], text: str, base: int, final: bool, guessed: bool = False

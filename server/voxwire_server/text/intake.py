@@ -110,6 +110,7 @@ class TextIntake:
         self._finder = MarkFinder(self._language)
         self._final = False  # the whole utterance has been read
         self._from = 0  # output before this index is taken
+        self._rereads = False  # the input at hand was taken before a retract: its output is not given again
         self._silent_until = 0  # nothing speakable between the limit and here
         self._spoken = 0  # characters the utterance has said
         self._changed()
@@ -203,9 +204,7 @@ class TextIntake:
         spoken = self._spoken
         self._begin_utterance(self._utterance_at)
         self._spoken = spoken
-        self._read()
-        origins = self._markup.origins
-        self._from = next((i for i, origin in enumerate(origins) if origin >= self._taken), len(origins))
+        self._rereads = self._taken > self._utterance_at
         self._warned_until = min(self._warned_until, kept)
         return kept
 
@@ -225,9 +224,7 @@ class TextIntake:
         start, end = self._start(), len(markup.text) if cut.releases else self._local(cut.end)
         chars_end = self._chars_end(end) if cut.boundary is not Boundary.UTTERANCE else self._flushes[0]
         text, origins = _plain(markup.text[start:end], markup.origins[start:end])
-        clause = ClauseText(
-            text, origins, (self._taken, chars_end), cut.boundary is Boundary.UTTERANCE, cut.boundary
-        )
+        clause = ClauseText(text, origins, (self._taken, chars_end), cut.boundary is Boundary.UTTERANCE, cut.boundary)
         self._taken = chars_end
         self._changed()
         if clause.ends_utterance:
@@ -367,7 +364,7 @@ class TextIntake:
     def _cut_now(self, text: str, start: int, limit: int) -> _Cut | None:
         """The end of a sentence that nothing follows yet, else the last complete word."""
         markup = self._markup
-        held = markup.held
+        held = "" if self._rereads else markup.held
         if (
             held
             and len(markup.text) - start + len(held) <= limit
@@ -406,6 +403,16 @@ class TextIntake:
             self._markup.feed(piece)
         if self._markup.skipped:
             self._warn()
+        if self._rereads:
+            self._pass_taken()
+
+    def _pass_taken(self) -> None:
+        """Pass over output that was taken before the text behind it was retracted."""
+        markup = self._markup
+        at = next((i for i, origin in enumerate(markup.origins) if origin >= self._taken), len(markup.origins))
+        self._from = markup.base + at
+        self._finder.drop(self._from)
+        self._rereads = at == len(markup.origins)
 
     def _warn(self) -> None:
         for skipped in self._markup.skipped:

@@ -29,7 +29,8 @@ CJK = "\u2e80-\u2fdf\u3001-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\
 FIRST_CJK = CJK[0]
 _JOINING = "\u0300-\u036f\u200c\u200d\u3099\u309a\ufe00-\ufe0f\U000e0100-\U000e01ef"
 _INVISIBLE = (
-    "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\uffff\ud800-\udfff"
+    "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff"
+    "\ufff9-\uffff\ud800-\udfff"
 )
 # After Unicode's emoji-data.txt: the blocks of pictographs, without arrows and mathematical signs.
 _EMOJI = (
@@ -103,7 +104,7 @@ _SPOKEN = {  # how "." and "@" are read inside addresses
     "zh": ("点", "艾特"),
 }
 _URL_STARTS = ("https://", "http://", "www.")
-_CLOSED = frozenset(".!?…:;,؟۔।،؛。！？：；，、—–-(\"")  # after these a line end needs no full stop of its own
+_CLOSED = frozenset('.!?…:;,؟۔।،؛。！？：；，、—–-("')  # after these a line end needs no full stop of its own
 
 
 class Block(Enum):
@@ -148,6 +149,7 @@ class Markup:
         self._code = 0  # length of the backtick run that is open
         self._fence = ""
         self._fence_at = 0
+        self._pipe_at = -1  # where the last table cell's comma came from
         self._emoji_said = False
 
     @property
@@ -196,6 +198,7 @@ class Markup:
     def finish(self) -> None:
         """Decide everything: no more input comes."""
         self._decide(final=True)
+        self._end_row()
         if self._fence:
             self._skip("a code block", self._fence_at, self._start)
             self._fence = ""
@@ -327,11 +330,14 @@ class Markup:
         self._line_start = False
         if self._marked:
             block, self._marked = Block.ITEM, False
-        prior, self._block = self._block, block
+        prior = self._block
         if not self._line_ends:
+            self._block = block
             return
         hard = self._line_ends > 1 or prior is not Block.PARAGRAPH or block is not Block.PARAGRAPH
         self._line_ends = 0
+        self._end_row()
+        self._block = block
         self._trim(len(self.text.rstrip(" ")))
         if not hard:
             soft = bool(self._raw) and self._raw[0].isupper()
@@ -339,9 +345,7 @@ class Markup:
             return
         self._code = 0
         last = self.text[-1:]
-        if last == "," and prior is Block.TABLE:
-            self.text = self.text[:-1] + "."
-        elif last and last not in _CLOSED and last not in " \n\v":
+        if last and last not in _CLOSED and last not in " \n\v":
             self._emit(".", (self._line_end_at,))
         self._emit(HARD_BREAK, (self._line_end_at,))
 
@@ -529,12 +533,18 @@ class Markup:
                 if not self._emoji_said:
                     self._emoji_said = True
                     self._skip("an emoji", at, end)
+                self._close_up(context, found.end())
             case "pipe":
                 self._pipe(found[0], at)
-            case "note" if context[found.end() : found.end() + 1] in tuple(".,;:!?"):
-                self._trim(len(self.text.rstrip(" ")))
+            case "note":
+                self._close_up(context, found.end())
             case _:
-                pass  # notes, emoticons and invisible characters leave nothing
+                pass  # emoticons and invisible characters leave nothing
+
+    def _close_up(self, context: str, at: int) -> None:
+        """After something left out: no space before the punctuation that follows."""
+        if context[at : at + 1] in tuple(".,;:!?"):
+            self._trim(len(self.text.rstrip(" ")))
 
     def _link(self, found: re.Match[str], start: int) -> None:
         destination = found["dest"]
@@ -568,6 +578,12 @@ class Markup:
             origins.extend([first + i] * len(said))
         self._emit("".join(spoken), origins)
 
+    def _end_row(self) -> None:
+        """The comma after the last cell of a table's row is a full stop."""
+        kept = len(self.text.rstrip(" "))
+        if self._block is Block.TABLE and self.text[:kept].endswith(",") and self.origins[kept - 1] == self._pipe_at:
+            self.text = self.text[: kept - 1] + "." + self.text[kept:]
+
     def _pipe(self, pipes: str, at: int) -> None:
         """A cell ends: a comma in a table, itself elsewhere."""
         if self._block is not Block.TABLE:
@@ -577,6 +593,7 @@ class Markup:
         if kept and self.text[kept - 1] not in _CLOSED and self.text[kept - 1] not in "\n\v":
             self._trim(kept)
             self._emit(",", (at,))
+            self._pipe_at = at
             if self._raw[at - self._start + 1 : at - self._start + 2] not in (" ", "\n", ""):
                 self._emit(" ", (at,))
 

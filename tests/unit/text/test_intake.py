@@ -1,0 +1,269 @@
+"""When clauses come out, and what is held back."""
+
+import pytest
+
+from voxwire_server.text.intake import Boundary, ClauseLimits, TextIntake, Urgency
+
+SENTENCE = "This sentence has about forty characters. "
+
+
+def fed(*pieces: str) -> TextIntake:
+    intake = TextIntake()
+    for piece in pieces:
+        intake.feed(piece)
+    return intake
+
+
+def text_of(intake: TextIntake, urgency: Urgency = Urgency.RELAXED) -> str | None:
+    clause = intake.take(urgency)
+    return clause.text if clause else None
+
+
+def test_the_first_sentence_comes_as_soon_as_the_next_one_begins() -> None:
+    intake = fed("Hello there.")
+    assert text_of(intake) is None
+    intake.feed(" Ho")
+    assert text_of(intake) == "Hello there."
+
+
+def test_a_long_enough_phrase_starts_speech() -> None:
+    intake = fed("No, but of course, we")
+    assert text_of(intake) == "No, but of course,"
+
+
+def test_the_first_clause_is_cut_at_a_word_when_no_mark_comes() -> None:
+    intake = fed("word " * 30)
+    clause = intake.take(Urgency.RELAXED)
+    assert clause is not None
+    assert clause.boundary is Boundary.WORD
+    assert len(clause.text) <= ClauseLimits().first_chars_max
+
+
+def test_later_clauses_grow_with_what_was_said() -> None:
+    intake = fed(SENTENCE * 40)
+    intake.flush()
+    lengths = []
+    while clause := intake.take(Urgency.RELAXED):
+        lengths.append(len(clause.text))
+    assert lengths[0] < 45
+    assert lengths[1] <= ClauseLimits().clause_chars_min
+    assert max(lengths) <= ClauseLimits().clause_chars_max
+    assert lengths[4] > 2 * lengths[1]
+
+
+def test_each_utterance_starts_short_again() -> None:
+    intake = fed(SENTENCE * 8)
+    intake.flush()
+    intake.feed(SENTENCE * 2)
+    intake.flush()
+    clauses = []
+    while clause := intake.take(Urgency.RELAXED):
+        clauses.append(clause)
+    ends = [i for i, clause in enumerate(clauses) if clause.ends_utterance]
+    assert len(ends) == 2
+    assert clauses[ends[0] + 1].text == SENTENCE.strip()
+
+
+@pytest.mark.parametrize(
+    "tail", ["3.", "Dr.", "exam", "$1,", "7:", "https://exa", "**bo", "[link te", "<a href=", "e.g.", "我", "`x", "&am"]
+)
+@pytest.mark.parametrize("urgency", Urgency)
+def test_what_may_still_change_is_held_back(tail: str, urgency: Urgency) -> None:
+    intake = fed("Here you are. ", tail)
+    assert text_of(intake, urgency) in ("Here you are.", None)
+    assert text_of(intake, urgency) is None
+
+
+@pytest.mark.parametrize("urgency", [Urgency.RELAXED, Urgency.SOON])
+def test_a_phrase_alone_is_not_enough_to_hurry(urgency: Urgency) -> None:
+    assert text_of(fed("one two three "), urgency) is None
+
+
+def test_soon_takes_a_sentence_whose_follower_is_not_there() -> None:
+    intake = fed("Let me look that up. ")
+    assert text_of(intake) is None
+    assert text_of(intake, Urgency.SOON) == "Let me look that up."
+
+
+def test_soon_takes_a_phrase_in_a_later_clause() -> None:
+    intake = fed("Hello there. Now let me see, if this ")
+    assert text_of(intake) == "Hello there."
+    assert text_of(intake) is None
+    assert text_of(intake, Urgency.SOON) == "Now let me see,"
+
+
+def test_soon_takes_a_line() -> None:
+    assert text_of(fed("A list of things\n"), Urgency.SOON) == "A list of things"
+
+
+def test_dry_takes_words_but_not_one_alone() -> None:
+    assert text_of(fed("Thinking "), Urgency.DRY) is None
+    assert text_of(fed("I am thinking abo"), Urgency.DRY) == "I am thinking"
+
+
+def test_dry_does_not_end_on_a_word_that_wants_another() -> None:
+    assert text_of(fed("I went to see the old house of the "), Urgency.DRY) == "I went to see the old house"
+
+
+def test_dry_does_not_part_what_belongs_together() -> None:
+    assert text_of(fed("You owe me twelve or 5 "), Urgency.DRY) == "You owe me twelve"
+    assert text_of(fed("Please ask Dr. "), Urgency.DRY) == "Please ask"
+
+
+@pytest.mark.parametrize("text", ["Let me check that.", "Shall I?", 'He said "stop."', "好的，我看看。"])
+def test_dry_says_the_end_of_a_sentence_that_nothing_follows(text: str) -> None:
+    intake = fed(text)
+    clauses = []
+    while clause := intake.take(Urgency.DRY):
+        clauses.append(clause.text)
+    assert "".join(clauses) == text
+
+
+def test_dry_holds_back_an_abbreviation_or_a_number() -> None:
+    assert text_of(fed("I will ask Dr."), Urgency.DRY) == "I will ask"
+    assert text_of(fed("It costs about 3."), Urgency.DRY) == "It costs"
+
+
+def test_a_pause_in_the_middle_neither_cuts_nor_loses_words() -> None:
+    intake = fed("The answer to your question is for")
+    said = [text_of(intake, Urgency.DRY)]
+    assert text_of(intake, Urgency.DRY) is None
+    intake.feed("ty-two, I think.")
+    intake.flush()
+    while (text := text_of(intake)) is not None:
+        said.append(text)
+    assert " ".join(filter(None, said)) == "The answer to your question is forty-two, I think."
+
+
+def test_a_flush_is_always_answered() -> None:
+    intake = fed()
+    intake.flush()
+    intake.flush()
+    for _ in range(2):
+        clause = intake.take(Urgency.RELAXED)
+        assert clause is not None
+        assert (clause.text, clause.chars, clause.ends_utterance) == ("", (0, 0), True)
+    assert intake.take(Urgency.DRY) is None
+
+
+def test_origins_point_into_the_original() -> None:
+    intake = fed("**Hi** [the link](https://a.b/c) all. Done")
+    clause = intake.take(Urgency.RELAXED)
+    assert clause is not None
+    assert clause.text == "Hi the link all."
+    original = intake.original(0, intake.chars)
+    assert [original[origin] for origin in clause.origins] == list(clause.text)
+    assert intake.original(*clause.chars) == "**Hi** [the link](https://a.b/c) all."
+
+
+def test_a_clause_uses_up_the_markup_that_closes_it() -> None:
+    intake = fed("See **https://example.com/some/path.** Then go")
+    clause = intake.take(Urgency.RELAXED)
+    assert clause is not None
+    assert clause.text == "See example dot com."
+    assert intake.original(*clause.chars) == "See **https://example.com/some/path.**"
+
+
+def test_code_blocks_are_skipped_with_one_warning() -> None:
+    intake = fed("Look:\n```py\na = 1.\n\nb\n```\nThen ", "go.")
+    intake.flush()
+    while intake.take(Urgency.RELAXED):
+        pass
+    (warning,) = intake.drain_warnings()
+    assert warning.code == "text_without_speech"
+    assert intake.original(*warning.chars) == "```py\na = 1.\n\nb\n```"
+    assert intake.drain_warnings() == []
+
+
+def test_one_warning_for_all_emoji_of_an_utterance() -> None:
+    intake = fed("Hi 😀 there 🎉🎉.")
+    intake.flush()
+    intake.take(Urgency.RELAXED)
+    assert len(intake.drain_warnings()) == 1
+
+
+def test_a_code_block_that_never_ends_ends_with_its_utterance() -> None:
+    intake = fed("Look:\n```\ncode")
+    intake.flush()
+    intake.feed("Then this.")
+    intake.flush()
+    said = []
+    while (text := text_of(intake)) is not None:
+        said.append(text)
+    assert said == ["Look:", "Then this."]
+
+
+def test_skipped_text_is_not_held_in_memory() -> None:
+    intake = fed("Look:\n```\n")
+    for _ in range(1000):
+        intake.feed("x = 1\n")
+        intake.take(Urgency.RELAXED)
+    assert intake.unspoken_chars < 100
+    assert intake.pending_chars > 5000
+
+
+def test_has_speakable_says_what_dry_would_give() -> None:
+    for text in ("", " ", "Hel", "Hello ", "Hello my fri", "Hello.", "😀 ", "```\na b c\n"):
+        intake = fed(text)
+        expected = intake.has_speakable
+        clause = intake.take(Urgency.DRY)
+        assert expected == (clause is not None and bool(clause.text)), text
+
+
+def test_words_ready_counts_complete_words() -> None:
+    assert fed("one two thr").words_ready == 2
+    assert fed("").words_ready == 0
+
+
+def test_retract_stops_at_what_was_taken() -> None:
+    intake = fed("Hello there. How are you today, my friend")
+    assert text_of(intake) == "Hello there."
+    assert intake.retract(0) == 12
+    assert intake.chars == 12
+    intake.feed(" Goodbye then.")
+    intake.flush()
+    assert text_of(intake) == "Goodbye then."
+
+
+def test_a_flush_outlives_the_text_before_it() -> None:
+    intake = fed("Hello")
+    intake.flush()
+    assert intake.retract(0) == 0
+    clause = intake.take(Urgency.RELAXED)
+    assert clause is not None
+    assert (clause.text, clause.ends_utterance) == ("", True)
+
+
+def test_a_word_without_end_is_cut_all_the_same() -> None:
+    intake = fed("x" * 5000)
+    intake.flush()
+    lengths = []
+    while clause := intake.take(Urgency.RELAXED):
+        lengths.append(len(clause.text))
+    assert sum(lengths) == 5000
+    assert max(lengths) <= ClauseLimits().clause_chars_max
+
+
+def test_languages_without_spaces_get_shorter_clauses() -> None:
+    intake = TextIntake("zh-CN")
+    intake.feed("今天天气很好我们一起出去玩吧" * 30)
+    intake.flush()
+    lengths = []
+    while clause := intake.take(Urgency.RELAXED):
+        lengths.append(len(clause.text))
+    assert max(lengths) <= 80
+
+
+def test_addresses_are_read_in_the_language() -> None:
+    intake = TextIntake("de")
+    intake.feed("Siehe https://beispiel.de/x bitte")
+    intake.flush()
+    assert text_of(intake) == "Siehe beispiel Punkt de bitte"
+
+
+def test_strange_spaces_do_not_upset_the_segmenter() -> None:
+    intake = fed("W p.m. 5\u00a0J. R.\u3000\u2028 U.S.\u00a0\u0130x 5. X")
+    intake.flush()
+    while intake.take(Urgency.RELAXED):
+        pass
+    assert intake.pending_chars == 0
