@@ -10,7 +10,7 @@ import orjson
 
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, ProtocolError
-from voxwire_protocol.schema import Field, build, record_map
+from voxwire_protocol.schema import Field, build, record_map, shown
 
 if TYPE_CHECKING:
     from voxwire_protocol.messages import ClientMessage, ServerMessage
@@ -19,6 +19,7 @@ _Table = Mapping[str, tuple[type[Any], Mapping[str, Field]]]
 
 _CLIENT: _Table = {type_.type: (type_, fields) for type_, fields in m.CLIENT_MESSAGES.items()}
 _SERVER: _Table = {type_.type: (type_, fields) for type_, fields in m.SERVER_MESSAGES.items()}
+_ALL: _Table = {**_CLIENT, **_SERVER}
 
 
 def to_map(message: ClientMessage | ServerMessage) -> dict[str, Any]:
@@ -61,8 +62,8 @@ def _message(value: Any, table: _Table) -> Any:
         raise ProtocolError(ErrorCode.INVALID_FIELD, "type must be text", details={"field": "type"})
     known = table.get(type_)
     if known is None:
-        shown = type_[:64].encode(errors="replace").decode()
-        raise ProtocolError(ErrorCode.UNKNOWN_TYPE, f"there is no message of type {shown!r}", details={"field": "type"})
+        problem = f"there is no message of type {shown(type_)!r}"
+        raise ProtocolError(ErrorCode.UNKNOWN_TYPE, problem, details={"field": "type"})
     try:
         return build(*known, value)
     except ProtocolError as error:
@@ -87,7 +88,12 @@ class Codec(Protocol):
     binary: bool
 
     def encode(self, message: ClientMessage | ServerMessage) -> str | bytes:
-        """A message as the payload of one WebSocket message: text or binary by `binary`."""
+        """A message as the payload of one WebSocket message: text or binary by `binary`.
+
+        Raises:
+            ProtocolError: client.invalid_field; a field holds what can't be written (a lone surrogate, a number
+                beyond 64 bits).
+        """
 
     def decode_client(self, raw: str | bytes) -> ClientMessage:
         """What a client sent.
@@ -112,7 +118,10 @@ class JsonCodec:
 
     def encode(self, message: ClientMessage | ServerMessage) -> str:
         """A message as JSON text."""
-        return orjson.dumps(to_map(message)).decode()
+        try:
+            return orjson.dumps(to_map(message)).decode()
+        except (TypeError, ValueError) as error:
+            raise _unwritable(message, error) from None
 
     def decode_client(self, raw: str | bytes) -> ClientMessage:
         """See `Codec`."""
@@ -139,7 +148,10 @@ class MsgpackCodec:
 
     def encode(self, message: ClientMessage | ServerMessage) -> bytes:
         """A message as MessagePack."""
-        packed: bytes = msgpack.packb(to_map(message))
+        try:
+            packed: bytes = msgpack.packb(to_map(message))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise _unwritable(message, error) from None
         return packed
 
     def decode_client(self, raw: str | bytes) -> ClientMessage:
@@ -154,9 +166,23 @@ class MsgpackCodec:
         if isinstance(raw, str):
             raise ProtocolError(ErrorCode.MALFORMED_MESSAGE, "under voxwire.v1.msgpack messages are binary")
         try:
-            return msgpack.unpackb(raw, raw=False, strict_map_key=False)
+            # Names are text: a map of numbers, chosen so that they collide, could be made to take hours.
+            return msgpack.unpackb(raw, raw=False, strict_map_key=True, ext_hook=_no_extension)
         except (ValueError, TypeError, RecursionError, msgpack.exceptions.UnpackException) as error:
             raise ProtocolError(ErrorCode.MALFORMED_MESSAGE, f"this is no MessagePack: {_first_line(error)}") from None
+
+
+def _no_extension(code: int, _data: bytes) -> Any:
+    raise ValueError(f"extension type {code} has no meaning here")
+
+
+def _unwritable(message: ClientMessage | ServerMessage, problem: Exception) -> ProtocolError:
+    """What a message that can't be encoded has wrong: the field, where the checks of the reader find it."""
+    try:
+        _message(to_map(message), _ALL)
+    except ProtocolError as error:
+        return error
+    return ProtocolError(ErrorCode.INVALID_FIELD, f"{message.type} can't be encoded: {_first_line(problem)}")
 
 
 def _first_line(error: Exception) -> str:

@@ -562,7 +562,7 @@ _AUDIO_REQUEST = Field(
         },
     )
 )
-_SEQS = Field(s.mapping(s.integer(), 65_536))
+_SEQS = Field(s.mapping(s.integer(), 65_536, CONTEXT_CHARS_MAX))
 
 CLIENT_MESSAGES: Mapping[type[Any], Mapping[str, Field]] = {
     Start: {
@@ -673,7 +673,7 @@ SERVER_MESSAGES: Mapping[type[Any], Mapping[str, Field]] = {
         "retryable": Field(s.boolean, required=True),
         "retry_after_ms": _COUNT,
         "context": _CONTEXT,
-        "details": Field(s.mapping(s.anything)),
+        "details": Field(s.mapping(s.free)),
         "hint": Field(s.text()),
     },
     Draining: {"deadline_ms": _COUNTED},

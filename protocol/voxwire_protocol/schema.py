@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -13,6 +14,14 @@ from voxwire_protocol.errors import ErrorCode, ProtocolError
 
 INT_MAX = (1 << 53) - 1
 """The largest whole number that every JSON implementation keeps exactly (RFC 8259, section 6)."""
+
+NUMBER_MAX = sys.float_info.max
+
+DEPTH_MAX = 16
+"""How deep a value of free form (`error.details`) may be nested."""
+
+SHOWN_CHARS_MAX = 64
+"""How much of a name that came over the wire an error repeats."""
 
 
 class Check(Protocol):
@@ -72,7 +81,8 @@ def number(minimum: float = -math.inf, maximum: float = math.inf) -> Check:
     def check(value: Any, path: str) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise invalid(path, expected)
-        if not math.isfinite(value) or not minimum <= value <= maximum:
+        # Compared first: a whole number can be too large to become a float.
+        if not -NUMBER_MAX <= value <= NUMBER_MAX or not minimum <= value <= maximum:
             raise invalid(path, expected)
         return value
 
@@ -87,10 +97,12 @@ def boolean(value: Any, path: str) -> bool:
 
 
 def choice(*values: str | int) -> Check:
-    """One of a few values."""
+    """One of a few values; 20.0 is as good as 20."""
     expected = "one of " + ", ".join(map(str, values))
 
     def check(value: Any, path: str) -> Any:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
         if isinstance(value, bool) or not isinstance(value, str | int) or value not in values:
             raise invalid(path, expected)
         return value
@@ -133,21 +145,62 @@ def span(value: Any, path: str) -> tuple[int, int]:
     return start, end
 
 
-def mapping(item: Check, maximum: int = 100_000) -> Check:
+def mapping(item: Check, maximum: int = 100_000, name_chars_max: int | None = None) -> Check:
     """A map from names to values that each pass `item`."""
+    name = text(0 if name_chars_max is None else 1, name_chars_max)
 
     def check(value: Any, path: str) -> dict[str, Any]:
-        if not isinstance(value, Mapping) or len(value) > maximum or not all(isinstance(key, str) for key in value):
+        if not isinstance(value, Mapping) or len(value) > maximum:
             raise invalid(path, f"a map of at most {maximum} names")
-        return {key: item(each, f"{path}.{key}") for key, each in value.items()}
+        for key in value:
+            _check_name(name, key, path)
+        return {key: item(each, f"{path}.{shown(key)}") for key, each in value.items()}
 
     return check
 
 
-def anything(value: Any, path: str) -> Any:
-    """Not checked: for programs of other versions."""
-    del path
-    return value
+def _check_name(check: Check, name: Any, path: str) -> None:
+    try:
+        check(name, "each name")
+    except ProtocolError as error:
+        raise ProtocolError(error.code, f"in {path} {error.message}", details={"field": path}) from None
+
+
+def free(value: Any, path: str) -> Any:
+    """What JSON can hold, in any form: for programs that know more."""
+    return _free(value, path, DEPTH_MAX)
+
+
+def _free(value: Any, path: str, depth: int) -> Any:
+    if not depth:
+        raise invalid(path, f"nested at most {DEPTH_MAX} deep")
+    match value:
+        case None | bool():
+            return value
+        case str():
+            return _ANY_TEXT(value, path)
+        case int():
+            return _ANY_INTEGER(value, path)
+        case float():
+            return _ANY_NUMBER(value, path)
+        case list():
+            return [_free(each, f"{path}[{i}]", depth - 1) for i, each in enumerate(value)]
+        case dict():
+            for key in value:
+                _check_name(_ANY_TEXT, key, path)
+            return {key: _free(each, f"{path}.{shown(key)}", depth - 1) for key, each in value.items()}
+        case _:
+            raise invalid(path, "what JSON can hold")
+
+
+def shown(name: object) -> str:
+    """A name that came over the wire, short and writable."""
+    return str(name)[:SHOWN_CHARS_MAX].encode(errors="replace").decode()
+
+
+_ANY_TEXT = text()
+_ANY_INTEGER = integer(-(1 << 63), (1 << 64) - 1)
+_ANY_NUMBER = number()
 
 
 def record(type_: type[Any], fields: Mapping[str, Field]) -> Check:
@@ -178,20 +231,27 @@ def build(type_: type[Any], fields: Mapping[str, Field], values: Mapping[Any, An
     return type_(**found)
 
 
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
 def plain(value: Any) -> Any:
     """A value as maps, lists and scalars; fields that are None are left out."""
+    if type(value) in _SCALARS:
+        return value
+    if isinstance(value, list | tuple):
+        return [each if type(each) in _SCALARS else plain(each) for each in value]
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, str | int | float | bool) or value is None:
-        return value
     if isinstance(value, Mapping):
         return {key: plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
     assert dataclasses.is_dataclass(value), f"{type(value)} does not go on the wire"
     return record_map(value)
 
 
 def record_map(value: Any) -> dict[str, Any]:
     """A dataclass as a map, without the fields that are None."""
-    return {name: plain(each) for name in value.__dataclass_fields__ if (each := getattr(value, name)) is not None}
+    return {
+        name: each if type(each) in _SCALARS else plain(each)
+        for name in value.__dataclass_fields__
+        if (each := getattr(value, name)) is not None
+    }
