@@ -404,12 +404,12 @@ class SessionCore:
 
     def _check_room(self, context: Context, chars: int) -> None:
         s, intake = self._settings, context.intake
-        if intake.pending_chars + chars > s.unspoken_chars_max:
+        if intake.unspoken_chars + chars > s.unspoken_chars_max:
             raise VoxwireError(
                 ErrorCode.TEXT_BUFFER_FULL,
                 f"more than {s.unspoken_chars_max} characters would wait to be spoken; send this text again later",
                 retry_after_ms=1000,
-                details={"unspoken_chars_max": s.unspoken_chars_max, "unspoken_chars": intake.pending_chars},
+                details={"unspoken_chars_max": s.unspoken_chars_max, "unspoken_chars": intake.unspoken_chars},
             )
         if intake.chars + chars > s.context_chars_max:
             raise _too_long(

@@ -16,7 +16,7 @@ from voxwire_protocol.messages import ErrorMessage
 from voxwire_server.audio.encode import OpusStream
 from voxwire_server.audio.lane import EncodeLane, EncodeTask
 from voxwire_server.audio.path import AudioPath
-from voxwire_server.scheduling.scheduler import Work
+from voxwire_server.engines.work import Work
 from voxwire_server.session import effects as fx
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from voxwire_protocol.messages import ClientMessage, ServerMessage
     from voxwire_server.audio.framing import FrameBlock
     from voxwire_server.audio.path import Shaped
-    from voxwire_server.engines.runner import Outcome
+    from voxwire_server.engines.work import Outcome
     from voxwire_server.session.core import SessionCore
     from voxwire_server.session.ticker import Ticker
     from voxwire_server.speech import AudioChunk
@@ -81,6 +81,21 @@ class Observer(Protocol):
 
     def frames_sent(self, frames: int) -> None:
         """Audio frames were handed to the transport."""
+
+    def bytes_sent(self, count: int) -> None:
+        """Bytes were handed to a socket."""
+
+    def clause_spoken(self, engine: str, queue_seconds: float, synth_seconds: float) -> None:
+        """A clause is finished."""
+
+    def session_opened(self) -> None:
+        """A session began."""
+
+    def session_closed(self) -> None:
+        """A session is over."""
+
+    def refused(self, code: str) -> None:
+        """A session was turned away."""
 
     def error_sent(self, code: str) -> None:
         """A client was told of an error."""
@@ -162,6 +177,8 @@ class Driver:
 
     def outcome(self, serial: int, outcome: Outcome) -> None:
         """A step of one of this session's clauses is over."""
+        if outcome.finished:
+            self._studio.observer.clause_spoken(outcome.work.engine, outcome.queue_seconds, outcome.synth_seconds)
         if outcome.error is not None:
             self._apply(self.core.failed(serial, outcome.error, self._now()))
             return

@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 
-from sentencex import segment  # type: ignore[import-untyped]
+from sentencex import segment
 
 from voxwire_server.text.markup import CJK, HARD_BREAK, SOFT_BREAK
 
