@@ -30,13 +30,13 @@ from voxwire_server.transport import http, websocket
 from voxwire_server.transport.wire import WireProtocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from types import FrameType
 
     from starlette.websockets import WebSocket
 
     from voxwire_server.config import Config
-    from voxwire_server.engines.base import Engine, EngineInfo
+    from voxwire_server.engines.base import Engine, EngineInfo, EngineUnavailable
 
 log = logging.getLogger("voxwire")
 
@@ -52,10 +52,17 @@ class Application:
         """Loads the engines (`engines` instead, in tests); `start` warms them and opens for business.
 
         Raises:
-            EngineUnavailable: the default engine can't be loaded.
+            EngineUnavailable: the default engine can't be loaded. Without another one the server starts.
         """
         self.config = config
-        self._engines = dict(engines) if engines is not None else load_engines(config.engines.enabled)
+        self._unavailable: Mapping[str, EngineUnavailable] = {}
+        if engines is None:
+            engines, self._unavailable = load_engines(config.engines.enabled)
+            for name, problem in self._unavailable.items():
+                log.warning("engine %s is not available: %s. %s", name, problem, problem.hint)
+        if config.engines.default not in engines:
+            raise self._unavailable[config.engines.default]
+        self._engines = dict(engines)
         self.metrics = Metrics()
         self.auth = Authenticator(config)
         self.sessions = Sessions()
@@ -85,17 +92,23 @@ class Application:
             self._engines,
             scheduler,
             deliver=self.sessions.deliver,
-            wake=loop.call_soon_threadsafe,
+            wake=wake,
             clock=time.monotonic,
             cpu_workers=workers,
         )
-        encoder = EncodeLane(loop.call_soon_threadsafe, threads=max(1, workers // 2))
+
+        def wake(callback: Callable[[], None]) -> None:
+            # A worker may still be finishing a step when the loop is gone.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(callback)
+
+        encoder = EncodeLane(wake, threads=max(1, workers // 2))
         ticker = Ticker(loop, time.monotonic)
         self.studio = Studio(runner, encoder, ticker, self.metrics, time.monotonic, self.config.audio.opus_complexity)
         engines = self.config.engines
         self._runner = runner
         self._voices = VoiceDirectory(self._infos, engines.default, engines.default_voice, runner)
-        self.metrics.watch(scheduler=scheduler, sessions=self.sessions, ticker=ticker)
+        self._watch(scheduler, ticker)
         for name, engine in self._engines.items():
             began = time.monotonic()
             await asyncio.to_thread(engine.warm_up)
@@ -141,6 +154,10 @@ class Application:
         """The engines that are loaded, the default first."""
         default = self.config.engines.default
         return sorted(self._infos.values(), key=lambda info: info.name != default)
+
+    def unavailable_engines(self) -> Mapping[str, EngineUnavailable]:
+        """The engines that were asked for and can't be loaded."""
+        return self._unavailable
 
     @property
     def slow_reader_seconds(self) -> float:

@@ -88,12 +88,6 @@ class Observer(Protocol):
     def clause_spoken(self, engine: str, queue_seconds: float, synth_seconds: float) -> None:
         """A clause is finished."""
 
-    def session_opened(self) -> None:
-        """A session began."""
-
-    def session_closed(self) -> None:
-        """A session is over."""
-
     def refused(self, code: str) -> None:
         """A session was turned away."""
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from voxwire_protocol.messages import ServerMessage
     from voxwire_server.audio.framing import FrameBlock
     from voxwire_server.session.core import SessionCore
-    from voxwire_server.session.driver import Sessions, Studio
+    from voxwire_server.session.driver import Observer, Sessions, Studio
     from voxwire_server.transport.wire import WireProtocol
 
 log = logging.getLogger("voxwire.stream")
@@ -60,8 +60,9 @@ class StreamHost(Protocol):
 class WebSocketOutlet:
     """Gathers messages and frames as WebSocket frames, and writes them at once."""
 
-    def __init__(self, wire: WireProtocol, codec: Codec) -> None:
+    def __init__(self, wire: WireProtocol, codec: Codec, observer: Observer) -> None:
         self._wire = wire
+        self._observer = observer
         self._codec = codec
         self._gathered: list[bytes | memoryview] = []
         self._closing: tuple[int, str] | None = None
@@ -93,8 +94,10 @@ class WebSocketOutlet:
     def flush(self) -> None:
         """Write everything in one go."""
         if self._gathered:
-            self._wire.write_wire(b"".join(self._gathered))
+            data = b"".join(self._gathered)
             self._gathered.clear()
+            self._wire.write_wire(data)
+            self._observer.bytes_sent(len(data))
         if self._closing is not None:
             self.closed.set()
 
@@ -142,12 +145,12 @@ class StreamEndpoint:
             return
         session_id = secrets.token_urlsafe(9)
         core = self._host.new_core(session_id, secrets.token_urlsafe(24))
-        outlet = WebSocketOutlet(wire, codec)
+        outlet = WebSocketOutlet(wire, codec, self._host.studio.observer)
         driver = Driver(core, outlet, self._host.studio)
         await Conversation(socket, wire, outlet, driver, codec, self._host).run()
 
     async def _refuse(self, socket: WebSocket, codec: Codec, error: VoxwireError) -> None:
-        self._host.studio.observer.error_sent(error.code.value)
+        self._host.studio.observer.refused(error.raw_code)
         raw = codec.encode(error.to_message())
         if isinstance(raw, str):
             await socket.send_text(raw)

@@ -18,6 +18,7 @@ from hibari.voices import voice_path
 from voxwire_server.engines.base import EngineInfo, Job, StageInfo, StepResult
 from voxwire_server.engines.hibari.graph import with_output
 from voxwire_server.engines.hibari.reading import STRESSES, readings
+from voxwire_server.engines.hibari.waveform import noise_table, synthesise
 from voxwire_server.speech import Alignment, AudioChunk, Clause, PhonemeMark, Voice, WordMark
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class HibariEngine:
 
     def warm_up(self) -> None:
         """Load the net for unknown words and let every buffer grow once."""
+        noise_table()
         self._g2p.oov("zyxomatic")
         for text in WARM_UP:
             job = self.prepare(Clause(text, (0, len(text)), range(len(text)), VOICE, "en-us", 1.0, 0))
@@ -101,6 +103,7 @@ class HibariEngine:
 
     def finish(self, job: Job, reason: EndReason) -> None:
         """A job holds nothing."""
+        del job, reason
 
     def _speak(self, job: Job) -> StepResult:
         assert isinstance(job, HibariJob)
@@ -119,7 +122,7 @@ class HibariEngine:
         """Samples, shape [n], and the duration of each id in samples."""
         inputs = {"ids": np.asarray([reading.ids], np.int64), "speed": np.asarray([speed], np.float32)}
         *spectra, durations = self._network.run(None, inputs)
-        samples = dsp.synth(*(spectrum[0] for spectrum in spectra), noise)
+        samples = synthesise([spectrum[0] for spectrum in spectra], noise)
         return samples, np.rint(durations.reshape(-1)).astype(np.int64) * DURATION_SAMPLES
 
 

@@ -1,8 +1,8 @@
 """Adds an output to an ONNX graph without the onnx package: the few lines of protobuf that it takes.
 
-A ModelProto's field 7 is its graph, a GraphProto's field 12 its outputs, a ValueInfoProto's field 1 its name (onnx.proto);
-onnxruntime infers the type of an output that has only a name. Protobuf's wire format: a key is `field << 3 | type`, type 2
-is a length and as many bytes, numbers are base-128 with the lowest seven bits first.
+A ModelProto's field 7 is its graph, a GraphProto's field 12 its outputs, a ValueInfoProto's field 1 its name
+(onnx.proto); onnxruntime infers the type of an output that has only a name. Protobuf's wire format: a key is
+`field << 3 | type`, type 2 is a length and as many bytes, numbers are base-128 with the lowest seven bits first.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How a sentence is read: its phonemes as the model's ids, and which words of the text each of them belongs to.
 
-hibari's G2P expands numbers, times, dates and abbreviations before it looks words up ("7:30" is read "seven thirty"), so
-words are led back: text before and after expansion are compared word by word, and what differs is one stretch.
+hibari's G2P expands numbers, times, dates and abbreviations before it looks words up ("7:30" is read "seven thirty"),
+so words are led back: text before and after expansion are compared word by word.
 """
 
 from __future__ import annotations

@@ -1,0 +1,82 @@
+"""A running server in a process of its own: `with serving("server.sessions_max=10") as host: ...`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psutil
+
+from support.net import free_port
+
+
+@dataclass
+class Host:
+    """A running server."""
+
+    port: int
+    process: psutil.Process
+
+    @property
+    def url(self) -> str:
+        """Where sessions are opened."""
+        return f"ws://127.0.0.1:{self.port}/v1/stream"
+
+    @property
+    def http(self) -> str:
+        """Where the HTTP side is."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def stop(self) -> None:
+        """Ask it to drain and go."""
+        self.process.send_signal(signal.SIGTERM)
+
+    def cpu_seconds(self) -> float:
+        """CPU that the server has used so far."""
+        times = self.process.cpu_times()
+        return times.user + times.system
+
+    def memory(self) -> int:
+        """Resident bytes."""
+        return self.process.memory_info().rss
+
+    def metrics(self) -> dict[str, float]:
+        """Every sample of /metrics by its name with labels."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return {name: float(value) for name, value in (x.rsplit(" ", 1) for x in lines if x and x[0] != "#")}
+
+
+@contextlib.contextmanager
+def serving(*settings: str, env: dict[str, str] | None = None) -> Iterator[Host]:
+    """Run `voxwire serve` with settings `key=value`."""
+    port = free_port()
+    command = [sys.executable, "-m", "voxwire_server.cli", "serve", "--port", str(port), "--log-level", "warning"]
+    for setting in settings:
+        command += ["--set", setting]
+    server = subprocess.Popen(command, env=dict(os.environ, **(env or {})))
+    try:
+        until = time.monotonic() + 60
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=2).close()
+                break
+            except OSError:
+                assert server.poll() is None and time.monotonic() < until, "the server did not start"
+                time.sleep(0.05)
+        yield Host(port, psutil.Process(server.pid))
+    finally:
+        if server.poll() is None:
+            server.send_signal(signal.SIGTERM)
+        try:
+            server.wait(8)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
