@@ -1,0 +1,85 @@
+"""Keeps works in order of urgency. Moving or removing a work leaves a dead entry behind that is dropped when met."""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from voxwire_server.engines.work import Work
+
+Entry = tuple[float, int, int, "Work"]
+"""Key, submission order, version, work. Order and version are unique together, so works are never compared."""
+
+
+class DeadlineQueue:
+    """Works by key, smallest first; equal keys by submission. A work stands in at most one queue.
+
+    `push`, `pop` and `remove` take O(log n) on average; `head` O(1).
+    """
+
+    __slots__ = ("_heap", "_live")
+
+    def __init__(self) -> None:
+        self._heap: list[Entry] = []
+        self._live = 0
+
+    def __len__(self) -> int:
+        return self._live
+
+    def push(self, work: Work, key: float) -> None:
+        """Put a work in; it must not be in any queue."""
+        assert work.queue is None, "a work stands in one queue"
+        work.version += 1
+        work.queue = self
+        heappush(self._heap, (key, work.order, work.version, work))
+        self._live += 1
+
+    def head(self) -> Work | None:
+        """The most urgent work, left in its place."""
+        heap = self._heap
+        while heap:
+            entry = heap[0]
+            if entry[3].version == entry[2]:
+                return entry[3]
+            heappop(heap)
+        return None
+
+    def head_key(self) -> float:
+        """The key of the most urgent work. The queue must not be empty."""
+        assert self.head() is not None, "the queue is empty"
+        return self._heap[0][0]
+
+    def pop(self) -> Work:
+        """Take the most urgent work out. The queue must not be empty."""
+        work = self.head()
+        assert work is not None, "the queue is empty"
+        heappop(self._heap)
+        self._forget(work)
+        return work
+
+    def remove(self, work: Work) -> None:
+        """Take a work out, wherever it stands."""
+        assert work.queue is self, "the work stands in another queue"
+        self._forget(work)
+        if len(self._heap) > 2 * self._live + 32:
+            self._heap = [entry for entry in self._heap if entry[3].version == entry[2]]
+            heapify(self._heap)
+
+    def until(self, key: float) -> Iterator[Work]:
+        """Works whose key is at most `key`, in no order; takes time for those only, not for the whole queue."""
+        heap, open_indexes = self._heap, [0]
+        while open_indexes:
+            index = open_indexes.pop()
+            if index < len(heap) and heap[index][0] <= key:
+                entry = heap[index]
+                if entry[3].version == entry[2]:
+                    yield entry[3]
+                open_indexes += (2 * index + 1, 2 * index + 2)
+
+    def _forget(self, work: Work) -> None:
+        work.version += 1
+        work.queue = None
+        self._live -= 1

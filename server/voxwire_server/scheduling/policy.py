@@ -1,0 +1,42 @@
+"""How the scheduler decides: its order, its budgets and its bounds. Read once, never changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Order(Enum):
+    """Which step comes first. `DEADLINE` is for service; the others are there to be measured against."""
+
+    DEADLINE = "deadline"
+    ARRIVAL = "arrival"
+    THROUGHPUT = "throughput"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How the scheduler decides.
+
+    `batching` off makes every batch one row. `step_seconds_max`: no row is added to a batch that would last longer.
+    `relaxed_seconds`: a listener with more than this left to hear can wait, so its step leaves the last free worker of
+    a lane to whoever comes; `reserve` off lets it take any. `bulk_period`: while bulk work waits, it gets one step in
+    so many, however busy the lane.
+    `utilisation_max`: listeners are refused above this share of a lane's time. `queue_seconds_max`: and while a first
+    clause would wait longer than this. `late_share_max`: and while a greater share of clauses comes too late.
+    `works_max`, `owner_works_max`: unfinished works in all and an owner; bulk has half of `works_max`.
+    `bulk_seconds_max`: bulk work queued on a lane, in seconds.
+    """
+
+    order: Order = Order.DEADLINE
+    batching: bool = True
+    reserve: bool = True
+    step_seconds_max: float = 0.1
+    relaxed_seconds: float = 1.0
+    bulk_period: int = 64
+    utilisation_max: float = 0.9
+    queue_seconds_max: float = 1.0
+    late_share_max: float = 0.1
+    works_max: int = 8192
+    owner_works_max: int = 64
+    bulk_seconds_max: float = 600.0

@@ -1,0 +1,455 @@
+"""Holds every unfinished work and decides what is stepped next; `pick` never waits. No clock, no threads, no I/O.
+
+    submit -> prepare group -> [slot] -> stage group -> … -> out
+                  |  ^                      |  ^
+             pick |  | complete        pick |  | complete
+                  v  |                      v  |
+                  batch on "cpu"            batch on "cpu" or "device:ENGINE"
+
+A group holds the works that may share a step: one engine, stage and bucket. `pick` takes the group that holds the
+earliest deadline of the lane and fills a batch from it. Interactive work goes before bulk, which fills what is left.
+Whoever calls holds a lock of its own; every call takes microseconds, whatever waits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, assert_never
+
+from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.engines.work import PREPARE, Batch, Outcome, Refusal, Row, Verdict, Work, WorkState
+from voxwire_server.scheduling import admission
+from voxwire_server.scheduling.policy import Order, Policy
+from voxwire_server.scheduling.state import CPU, EngineState, Group, LaneState
+from voxwire_server.scheduling.stats import EngineStats, LaneStats, SchedulerStats, StageStats
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+
+    from voxwire_server.engines.base import EngineInfo
+    from voxwire_server.scheduling.deadlines import DeadlineQueue
+
+__all__ = ["Batch", "Order", "Outcome", "Policy", "Refusal", "Row", "Scheduler", "Verdict", "Work", "WorkState"]
+
+FAR_SECONDS = 1e12
+"""Deadlines are kept within this, so that an infinite one can still be moved by a difference."""
+
+REFUSALS_MAX = 3
+"""How often an engine that has nothing under way may say that it has no slot, before a work is given up."""
+
+
+def device_lane(engine: str) -> str:
+    """The lane of an engine that has a device."""
+    return f"device:{engine}"
+
+
+class Scheduler:
+    """Every unfinished work of all owners. See the module for the way of a work."""
+
+    def __init__(self, engines: Mapping[str, EngineInfo], cpu_workers: int, policy: Policy | None = None) -> None:
+        assert cpu_workers >= 1, "somebody must prepare"
+        self.policy = policy or Policy()
+        cpu = LaneState(CPU, cpu_workers)
+        self._lanes = {CPU: cpu}
+        self._engines: dict[str, EngineState] = {}
+        for name, info in engines.items():
+            own = cpu if info.lane == "cpu" else LaneState(device_lane(name), max(1, info.concurrency))
+            self._lanes[own.name] = own
+            self._engines[name] = EngineState(info, cpu, own)
+        self._owners: dict[Hashable, dict[Work, None]] = {}
+        self._listening: dict[Hashable, str] = {}
+        self._works = self._bulk_works = 0
+        self._submitted = self._completed = self._failed = self._cancelled = 0
+        self._refused: Counter[str] = Counter()
+        self._order = 0
+
+    # -- works ------------------------------------------------------------------------------------------------------
+
+    @property
+    def lanes(self) -> Mapping[str, int]:
+        """Workers a lane: "cpu", and "device:ENGINE" for each engine with a device."""
+        return {name: lane.workers for name, lane in self._lanes.items()}
+
+    def submit(self, work: Work, now: float) -> None:
+        """Take in a work that was never submitted before.
+
+        Raises:
+            VoxwireError: `system.engine_unavailable` for an engine that is not there; `system.engine_overloaded` when
+                as many works as there may be are unfinished, in all or of this owner.
+        """
+        assert work.state is WorkState.NEW, "a work is submitted once"
+        engine = self._engines.get(work.engine)
+        if engine is None:
+            raise VoxwireError(ErrorCode.ENGINE_UNAVAILABLE, f"there is no engine {work.engine!r}")
+        works = self._owners.get(work.owner)
+        self._check_bounds(work, len(works or ()))
+        if works is None:
+            works = self._owners[work.owner] = {}
+        works[work] = None
+        self._works += 1
+        self._bulk_works += work.bulk
+        self._submitted += 1
+        self._order += 1
+        work.order = self._order
+        work.submitted_at = now
+        work.deadline = _near(work.deadline)
+        work.queued_at = now
+        self._queue(work, engine)
+
+    def cancel(self, owner: Hashable) -> list[Work]:
+        """Drop all of an owner's works. Returns those that left at once; their jobs, if any, are to be finished.
+
+        A running work is marked `cancelled`; it is dropped when its step is over.
+        """
+        left = []
+        for work in list(self._owners.get(owner, ())):
+            work.cancelled = True
+            if work.state is not WorkState.RUNNING:
+                self._unqueue(work)
+                self._drop(work, WorkState.CANCELLED)
+                left.append(work)
+        for name in {work.engine for work in left}:
+            self._enter_all(self._engines[name])
+        return left
+
+    def clear(self) -> list[Work]:
+        """Cancel the works of all owners; see `cancel`."""
+        return [work for owner in list(self._owners) for work in self.cancel(owner)]
+
+    def reprioritise(self, owner: Hashable, deadline: float) -> None:
+        """The owner's earliest unfinished clause is now due at `deadline`; its later ones move by as much."""
+        works = self._owners.get(owner)
+        if not works:
+            return
+        change = _near(deadline) - next(iter(works)).deadline
+        if change == 0.0:
+            return
+        for work in works:
+            work.deadline = _near(work.deadline + change)
+            queue: DeadlineQueue | None = work.queue
+            if queue is not None:
+                queue.remove(work)
+                queue.push(work, self._key(work))
+
+    # -- steps ------------------------------------------------------------------------------------------------------
+
+    def pick(self, lane: str, now: float) -> Batch | None:
+        """The batch that a free worker of `lane` steps now, or None. `complete` must follow."""
+        state = self._lanes[lane]
+        chosen = self._choose(state, now)
+        if chosen is None:
+            return None
+        group, bulk = chosen
+        state.since_bulk = 0 if bulk or not self._bulk_waits(state) else state.since_bulk + 1
+        works, units, seconds = self._fill(group, bulk, now)
+        for work in works:
+            work.state = WorkState.RUNNING
+            work.queue_seconds += now - work.queued_at
+        batch = Batch(lane, group.engine.info.name, group.stage.name, group.bucket, works, units, seconds, now)
+        state.running[id(batch)] = batch
+        if group.stage.name != PREPARE:
+            group.engine.stepping += 1
+        return batch
+
+    def ready(self, lane: str, now: float) -> bool:
+        """Whether `pick` would give a batch."""
+        return self._choose(self._lanes[lane], now) is not None
+
+    def complete(self, batch: Batch, rows: Sequence[Row], seconds: float, now: float) -> list[Work]:
+        """A step of `batch` is over after `seconds`; one row a work.
+
+        Works move to their next stage, or out. Returns those that the engine has no slot for and never will have, as
+        nothing of it is under way: they are out, and their owners are to be told.
+        """
+        engine = self._engines[batch.engine]
+        stage = engine.stages[batch.stage]
+        del self._lanes[batch.lane].running[id(batch)]
+        if batch.stage != PREPARE:
+            engine.stepping -= 1
+        stage.count(batch, seconds)
+        if all(row.verdict is Verdict.NEXT or row.verdict is Verdict.FINISHED for row in rows):
+            stage.cost.learn(batch.units, seconds)
+        starved = [row.work for row in rows if not self._settle(row, engine, seconds, now)]
+        self._enter_all(engine)
+        return starved
+
+    def out_of_memory(self, batch: Batch) -> None:
+        """A step did not fit into memory: batches of this stage have at most half as many rows from now on."""
+        stage = self._engines[batch.engine].stages[batch.stage]
+        stage.rows_limit = max(1, min(stage.rows_limit, len(batch.works) // 2))
+
+    # -- listeners --------------------------------------------------------------------------------------------------
+
+    def listener_joined(self, owner: Hashable, engine: str) -> None:
+        """From now on the owner wants a second of audio a second. A second call moves it to another engine."""
+        self.listener_left(owner)
+        if engine in self._engines:
+            self._listening[owner] = engine
+            self._engines[engine].listeners.add(owner)
+
+    def listener_left(self, owner: Hashable) -> None:
+        """The owner wants no audio for now. Unknown owners are passed over."""
+        engine = self._listening.pop(owner, None)
+        if engine is not None:
+            self._engines[engine].listeners.discard(owner)
+
+    def admission(self, engine: str, bulk: bool, now: float, speaking: int = 0) -> Refusal | None:
+        """None if the engine can feed one more, else why not and when to try again.
+
+        `speaking`: listeners of the engine that the caller knows of; counts where it is more than have joined.
+
+        Raises:
+            VoxwireError: `system.engine_unavailable` for an engine that is not there.
+        """
+        state = self._engines.get(engine)
+        if state is None:
+            raise VoxwireError(ErrorCode.ENGINE_UNAVAILABLE, f"there is no engine {engine!r}")
+        if bulk:
+            refusal = admission.refuse_bulk(state, self.policy)
+        else:
+            refusal = admission.refuse_listener(state, self._engines.values(), speaking, self.policy, now)
+        if refusal is not None:
+            self._refused[refusal.reason.value] += 1
+        return refusal
+
+    def stats(self, now: float) -> SchedulerStats:
+        """Everything that metrics show, at this moment."""
+        engines = self._engines.values()
+        return SchedulerStats(
+            lanes=tuple(
+                LaneStats(lane.name, lane.workers, len(lane.running), admission.lane_load(lane, engines))
+                for lane in self._lanes.values()
+            ),
+            engines=tuple(_engine_stats(engine, now) for engine in engines),
+            stages=tuple(self._stage_stats(engine, name) for engine in engines for name in engine.stages),
+            works=self._works,
+            submitted=self._submitted,
+            completed=self._completed,
+            failed=self._failed,
+            cancelled=self._cancelled,
+            refused=dict(self._refused),
+        )
+
+    # -- choosing ---------------------------------------------------------------------------------------------------
+
+    def _choose(self, lane: LaneState, now: float) -> tuple[Group, bool] | None:
+        """The group to step next and whether for its bulk work; None when nothing may start."""
+        if len(lane.running) >= lane.workers:
+            return None
+        groups = [group for group in lane.groups.values() if len(group) and group.open]
+        bulk = self._first(groups, bulk=True)
+        if bulk is not None and lane.since_bulk >= self.policy.bulk_period:
+            return bulk, True
+        group = self._first(groups, bulk=False)
+        if group is not None:
+            return None if self._leaves_last_worker(lane, group, now) else (group, False)
+        if bulk is None or (self._last_worker(lane) and self._listening):
+            return None
+        return bulk, True
+
+    def _first(self, groups: Sequence[Group], bulk: bool) -> Group | None:
+        """The group that comes first of those that hold work of this class."""
+        best, best_rank = None, (0.0, 0)
+        for group in groups:
+            queue = group.queue(bulk)
+            head = queue.head()
+            if head is not None:
+                rank = (self._key(head), head.order)
+                if self.policy.order is Order.THROUGHPUT:
+                    rank = (-float(min(len(queue), group.stage.rows_limit)), head.order)
+                if best is None or rank < best_rank:
+                    best, best_rank = group, rank
+        return best
+
+    def _key(self, work: Work) -> float:
+        match self.policy.order:
+            case Order.DEADLINE:
+                return work.deadline
+            case Order.ARRIVAL | Order.THROUGHPUT:
+                return work.submitted_at
+            case _:
+                assert_never(self.policy.order)
+
+    def _last_worker(self, lane: LaneState) -> bool:
+        return self.policy.reserve and lane.workers > 1 and len(lane.running) == lane.workers - 1
+
+    def _leaves_last_worker(self, lane: LaneState, group: Group, now: float) -> bool:
+        """Whether the step can wait for a busy worker, so that a first clause that comes meanwhile finds a free one.
+
+        Nobody need look again later: a worker that ends its step picks anew.
+        """
+        if group.stage.name == PREPARE or not self._last_worker(lane):
+            return False
+        head = group.interactive.head()
+        assert head is not None, "a chosen group has work"
+        return head.deadline - now > self.policy.relaxed_seconds + group.stage.cost.predict(head.units)
+
+    def _bulk_waits(self, lane: LaneState) -> bool:
+        return any(group.bulk for group in lane.groups.values())
+
+    def _fill(self, group: Group, bulk: bool, now: float) -> tuple[list[Work], float, float]:
+        """Take a batch out of a group: works, units, predicted seconds. The first work is always taken.
+
+        More are added in order while their step fits: those that are due soon as long as the step stays below its
+        greatest length, all others as long as it also does not keep the first one waiting for much longer.
+        """
+        cost, longest = group.stage.cost, self.policy.step_seconds_max
+        head = group.queue(bulk).pop()
+        works, units = [head], head.units
+        seconds = cost.predict(units)
+        limit = group.stage.rows_limit if self.policy.batching else 1
+        patient = min(longest, max(1.5 * seconds, head.deadline - now))
+        while len(works) < limit:
+            queue = group.interactive or group.bulk
+            other = queue.head()
+            if other is None:
+                break
+            longer = cost.predict(units + other.units)
+            soon = not other.bulk and other.deadline - now < longest
+            if longer > (longest if soon else patient):
+                break
+            works.append(queue.pop())
+            units, seconds = units + other.units, longer
+        return works, units, seconds
+
+    # -- moving -----------------------------------------------------------------------------------------------------
+
+    def _settle(self, row: Row, engine: EngineState, seconds: float, now: float) -> bool:
+        """Move a work on after its step. False if it waits for a slot in vain."""
+        work = row.work
+        work.synth_seconds += seconds
+        self._count_audio(row, engine, now)
+        prepared = work.job is not None
+        if row.job is not None and not prepared:
+            work.job = row.job
+        if work.cancelled:
+            self._leave(work, engine, prepared, WorkState.CANCELLED)
+            return True
+        match row.verdict:
+            case Verdict.NEXT:
+                work.refusals = 0
+                work.queued_at = now
+                self._queue(work, engine) if prepared else self._wait(work, engine)
+            case Verdict.FINISHED:
+                self._completed += 1
+                self._leave(work, engine, prepared, WorkState.ENDED)
+            case Verdict.FAILED:
+                self._failed += 1
+                self._leave(work, engine, prepared, WorkState.ENDED)
+            case Verdict.NO_SLOT:
+                return self._turned_away(work, engine, now)
+            case _:
+                assert_never(row.verdict)
+        return True
+
+    def _turned_away(self, work: Work, engine: EngineState, now: float) -> bool:
+        engine.holders -= 1
+        work.refusals += 1
+        engine.blocked = engine.holders > 0
+        if not engine.blocked and work.refusals >= REFUSALS_MAX:
+            self._failed += 1
+            self._drop(work, WorkState.ENDED)
+            return False
+        work.queued_at = now
+        self._wait(work, engine)
+        return True
+
+    def _count_audio(self, row: Row, engine: EngineState, now: float) -> None:
+        work, audio_seconds = row.work, row.audio_seconds
+        if audio_seconds <= 0.0:
+            return
+        engine.audio_seconds += audio_seconds
+        engine.realtime.produced(audio_seconds)
+        if not (work.bulk or work.cancelled or (work.first and not work.spoken)):
+            engine.lateness.judge(now > work.deadline, now)
+        work.spoken = True
+        work.deadline = _near(max(work.deadline, now) + audio_seconds)
+
+    def _queue(self, work: Work, engine: EngineState) -> None:
+        """Put a work into the group of its next step."""
+        stage = engine.stages[work.stage]
+        work.units = stage.units(work)
+        work.state = WorkState.QUEUED
+        stage.lane.group(engine, work.stage, work.bucket).queue(work.bulk).push(work, self._key(work))
+
+    def _wait(self, work: Work, engine: EngineState) -> None:
+        """Let a prepared work wait for a slot; `_enter_all` moves it on, at once where slots are free."""
+        work.state = WorkState.WAITING
+        work.units = engine.stages[work.stage].units(work)
+        engine.waiting_queue(work.bulk).push(work, self._key(work))
+
+    def _enter_all(self, engine: EngineState) -> None:
+        """Give free slots to the works that wait, most urgent first."""
+        while (queue := engine.next_entrant()) is not None:
+            engine.holders += 1
+            self._queue(queue.pop(), engine)
+
+    def _leave(self, work: Work, engine: EngineState, held_slot: bool, state: WorkState) -> None:
+        """A work is over after a step."""
+        if held_slot:
+            engine.holders -= 1
+            engine.blocked = False
+        self._drop(work, state)
+
+    def _unqueue(self, work: Work) -> None:
+        """Take a work out of the queue it stands in, and give its slot back."""
+        queue: DeadlineQueue = work.queue
+        queue.remove(work)
+        if work.state is WorkState.QUEUED and work.job is not None:
+            engine = self._engines[work.engine]
+            engine.holders -= 1
+            engine.blocked = False
+
+    def _drop(self, work: Work, state: WorkState) -> None:
+        work.state = state
+        self._cancelled += state is WorkState.CANCELLED
+        self._works -= 1
+        self._bulk_works -= work.bulk
+        works = self._owners[work.owner]
+        del works[work]
+        if not works:
+            del self._owners[work.owner]
+
+    def _check_bounds(self, work: Work, owner_works: int) -> None:
+        policy = self.policy
+        full = self._works >= policy.works_max or (work.bulk and 2 * self._bulk_works >= policy.works_max)
+        if full or owner_works >= policy.owner_works_max:
+            self._refused["works"] += 1
+            whose = "works" if full else "works of one context"
+            raise VoxwireError(ErrorCode.ENGINE_OVERLOADED, f"too many unfinished {whose}", retry_after_ms=1000)
+
+    def _stage_stats(self, engine: EngineState, name: str) -> StageStats:
+        stage = engine.stages[name]
+        groups = [g for g in stage.lane.groups.values() if g.stage is stage]
+        return StageStats(
+            engine=engine.info.name,
+            stage=name,
+            lane=stage.lane.name,
+            queued=sum(len(group.interactive) for group in groups),
+            queued_bulk=sum(len(group.bulk) for group in groups),
+            steps=stage.steps,
+            rows=sum(size * count for size, count in stage.batch_sizes.items()),
+            batch_sizes=dict(stage.batch_sizes),
+            busy_seconds=stage.busy_seconds,
+            predicted_seconds=stage.predicted_seconds,
+            prediction_error=stage.cost.error,
+            prediction_bias=stage.cost.bias,
+        )
+
+
+def _engine_stats(engine: EngineState, now: float) -> EngineStats:
+    return EngineStats(
+        engine=engine.info.name,
+        listeners=len(engine.listeners),
+        holders=engine.holders,
+        slots=engine.info.slots,
+        waiting=len(engine.waiting) + len(engine.waiting_bulk),
+        realtime_factor=engine.realtime.realtime_factor,
+        audio_seconds=engine.audio_seconds,
+        late=engine.lateness.total,
+        late_share=engine.lateness.share(now),
+    )
+
+
+def _near(deadline: float) -> float:
+    return min(max(deadline, -FAR_SECONDS), FAR_SECONDS)

@@ -1,0 +1,202 @@
+"""The scheduler's books: lanes with their groups of works that may share a step, engines, and what they learned."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from voxwire_server.engines.work import PREPARE
+from voxwire_server.scheduling.cost import RealtimeCost, StageCost, StageUse
+from voxwire_server.scheduling.deadlines import DeadlineQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from voxwire_server.engines.base import EngineInfo
+    from voxwire_server.engines.work import Batch, Work
+
+CPU = "cpu"
+"""The lane that prepares for every engine and steps the engines that run on a CPU."""
+
+PREPARE_SECONDS_A_CHAR = 20e-6
+"""First guess of text work: 110-220 us a second of speech of 15 characters was measured for an English G2P."""
+
+LATE_HALF_LIFE_SECONDS = 2.0
+"""After so long, a late clause counts half in the decision to refuse."""
+
+LATE_WEIGHT_MIN = 20.0
+"""Clauses that must have been judged lately before their share of late ones says anything."""
+
+LISTENERS_A_ROW = {"clause": 4.0, "codec_frame": 1.5}
+"""One listener in so many has a job that waits in a given bucket when the device is full."""
+
+ROWS_BETWEEN_GROWTH = 256
+"""Steps without trouble after which a batch that once did not fit into memory may have one row more."""
+
+
+@dataclass(slots=True, eq=False)
+class StageState:
+    """One stage of one engine: where it runs, how many rows it takes, what it costs."""
+
+    name: str
+    lane: LaneState
+    rows_max: int
+    seconds_a_char: float
+    rows_limit: int = field(init=False)
+    cost: StageCost = field(init=False)
+    use: StageUse = field(default_factory=StageUse)
+    steps: int = 0
+    busy_seconds: float = 0.0
+    predicted_seconds: float = 0.0
+    batch_sizes: Counter[int] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.rows_limit = self.rows_max
+        self.cost = StageCost(self.seconds_a_char)
+
+    def units(self, work: Work) -> float:
+        """The size of a work's next step, in characters: of its text, or as many as cost what its job says it costs."""
+        cost = 0.0 if work.job is None else work.job.cost
+        return cost / self.seconds_a_char if cost > 0.0 and self.seconds_a_char > 0.0 else float(len(work.clause.text))
+
+    def count(self, batch: Batch, seconds: float) -> None:
+        """Count a step."""
+        rows = len(batch.works)
+        self.steps += 1
+        self.busy_seconds += seconds
+        self.predicted_seconds += batch.predicted_seconds
+        self.batch_sizes[rows] += 1
+        self.use.add(rows, batch.units, seconds)
+        if self.rows_limit < self.rows_max and self.steps % ROWS_BETWEEN_GROWTH == 0:
+            self.rows_limit += 1
+
+
+class Lateness:
+    """The share of clauses that came after their listener ran dry, lately."""
+
+    __slots__ = ("_at", "_judged", "_late", "total")
+
+    def __init__(self) -> None:
+        self._late = self._judged = self._at = 0.0
+        self.total = 0
+
+    def judge(self, late: bool, now: float) -> None:
+        """Count a clause."""
+        self._decay(now)
+        self._judged += 1.0
+        self._late += late
+        self.total += late
+
+    def share(self, now: float) -> float:
+        """Late clauses in all clauses of the last seconds; 0 where they are too few to say."""
+        self._decay(now)
+        return self._late / self._judged if self._judged >= LATE_WEIGHT_MIN else 0.0
+
+    def _decay(self, now: float) -> None:
+        keep = 0.5 ** (max(0.0, now - self._at) / LATE_HALF_LIFE_SECONDS)
+        self._judged *= keep
+        self._late *= keep
+        self._at = max(now, self._at)
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """Works that may share a step: one engine, stage and bucket."""
+
+    engine: EngineState
+    stage: StageState
+    bucket: int
+    interactive: DeadlineQueue = field(default_factory=DeadlineQueue)
+    bulk: DeadlineQueue = field(default_factory=DeadlineQueue)
+
+    @property
+    def open(self) -> bool:
+        """Whether its engine may start another step now."""
+        return self.stage.name == PREPARE or self.engine.stepping < self.engine.concurrency
+
+    def queue(self, bulk: bool) -> DeadlineQueue:
+        """The queue of one class."""
+        return self.bulk if bulk else self.interactive
+
+    def __len__(self) -> int:
+        return len(self.interactive) + len(self.bulk)
+
+
+@dataclass(slots=True, eq=False)
+class LaneState:
+    """Where steps run: so many workers, so many of them busy."""
+
+    name: str
+    workers: int
+    running: dict[int, Batch] = field(default_factory=dict)
+    groups: dict[tuple[str, str, int], Group] = field(default_factory=dict)
+    since_bulk: int = 0
+
+    def group(self, engine: EngineState, stage: str, bucket: int) -> Group:
+        """The group of a stage and bucket, made where it is new."""
+        key = (engine.info.name, stage, bucket)
+        group = self.groups.get(key)
+        if group is None:
+            if len(self.groups) > 64:
+                self.groups = {k: g for k, g in self.groups.items() if len(g)}
+            group = self.groups[key] = Group(engine, engine.stages[stage], bucket)
+        return group
+
+
+class EngineState:
+    """One engine: its stages, its slots, its listeners, what it was seen to cost.
+
+    `stepping` counts its steps under way, `holders` its works past `prepare` (each has a slot). `blocked`: it said
+    that no slot is free, and none of its works has ended since.
+    """
+
+    def __init__(self, info: EngineInfo, cpu: LaneState, own: LaneState) -> None:
+        self.info = info
+        self.lane = own
+        self.concurrency = max(1, info.concurrency)
+        self.stepping = 0
+        self.holders = 0
+        self.blocked = False
+        self.waiting = DeadlineQueue()
+        self.waiting_bulk = DeadlineQueue()
+        self.stages = {PREPARE: StageState(PREPARE, cpu, 1, PREPARE_SECONDS_A_CHAR)}
+        a_char = info.realtime_factor / info.chars_per_second / max(1, len(info.stages))
+        for stage in info.stages:
+            self.stages[stage.name] = StageState(stage.name, own, stage.batch_size_max, a_char)
+        self.realtime = RealtimeCost(info.realtime_factor, {name: stage.use for name, stage in self.stages.items()})
+        self.listeners: set[Hashable] = set()
+        self.audio_seconds = 0.0
+        self.lateness = Lateness()
+
+    def waiting_queue(self, bulk: bool) -> DeadlineQueue:
+        """The prepared works of one class that have no slot yet."""
+        return self.waiting_bulk if bulk else self.waiting
+
+    def lanes(self) -> tuple[LaneState, ...]:
+        """The lanes it needs: the one that prepares and, if it is another, its own."""
+        cpu = self.stages[PREPARE].lane
+        return (cpu,) if cpu is self.lane else (cpu, self.lane)
+
+    def next_entrant(self) -> DeadlineQueue | None:
+        """The queue whose head enters next, or None: no slot, or nobody waits.
+
+        A quarter of the slots is kept from bulk work, which holds a slot as long as a listener's does.
+        """
+        slots = self.info.slots
+        if self.blocked or (slots and self.holders >= slots):
+            return None
+        if self.waiting:
+            return self.waiting
+        if self.waiting_bulk and (not slots or self.holders < slots - slots // 4):
+            return self.waiting_bulk
+        return None
+
+    def lane_factor(self, lane: LaneState, listeners: int) -> float:
+        """Seconds of one worker of `lane` that a second of audio takes, with so many listening."""
+        factor = self.realtime.prior if lane is self.lane else 0.0
+        for name, stage in self.stages.items():
+            if stage.lane is lane:
+                rows = min(stage.rows_limit, listeners / LISTENERS_A_ROW[self.info.unit])
+                factor += self.realtime.stage_factor(name, stage.cost, rows)
+        return factor

@@ -1,0 +1,71 @@
+"""What the scheduler tells metrics: a snapshot of counts and seconds. Totals only grow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class StageStats:
+    """One stage of one engine. `prediction_error` is the running mean of |real - predicted| / real of its steps;
+    `prediction_bias` keeps the sign (above 0: predicted too short). `batch_sizes` counts steps by rows.
+    """
+
+    engine: str
+    stage: str
+    lane: str
+    queued: int
+    queued_bulk: int
+    steps: int
+    rows: int
+    batch_sizes: Mapping[int, int]
+    busy_seconds: float
+    predicted_seconds: float
+    prediction_error: float
+    prediction_bias: float
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """One engine. `realtime_factor`: worker seconds a second of audio, learned. `late` clauses came after the listener
+    had run dry. `waiting` works are prepared and have no slot.
+    """
+
+    engine: str
+    listeners: int
+    holders: int
+    slots: int
+    waiting: int
+    realtime_factor: float
+    audio_seconds: float
+    late: int
+    late_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class LaneStats:
+    """One lane. `load`: the share of its workers' time that its present listeners take, predicted."""
+
+    lane: str
+    workers: int
+    running: int
+    load: float
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerStats:
+    """Everything at one moment. `works` are unfinished; the counts after it are totals."""
+
+    lanes: tuple[LaneStats, ...]
+    engines: tuple[EngineStats, ...]
+    stages: tuple[StageStats, ...]
+    works: int
+    submitted: int
+    completed: int
+    failed: int
+    cancelled: int
+    refused: Mapping[str, int]
