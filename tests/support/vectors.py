@@ -233,7 +233,12 @@ LENIENT: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         {"type": "start", "audio": {"sample_rate": 24000.0, "frame_ms": 20.0}, "seed": 7.0, "speed": 1},
         {"type": "start", "context": "0", "speed": 1, "audio": {"sample_rate": 24000, "frame_ms": 20}, "seed": 7},
     ),
-    ("client", "flush false", {"type": "text", "text": "", "flush": False}, {"type": "text", "context": "0", "text": ""}),
+    (
+        "client",
+        "flush false",
+        {"type": "text", "text": "", "flush": False},
+        {"type": "text", "context": "0", "text": ""},
+    ),
     (
         "client",
         "unknown fields inside a value",
@@ -255,10 +260,18 @@ LENIENT: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     (
         "server",
         "fields of a later version",
-        {"type": "ready", "session": "s", "token": "t", "heartbeat_ms": 1, "resume_window_ms": 2, "limits": {**LIMITS, "pets_max": 3}, "motd": ""},
+        {
+            "type": "ready",
+            "session": "s",
+            "token": "t",
+            "heartbeat_ms": 1,
+            "resume_window_ms": 2,
+            "limits": {**LIMITS, "pets_max": 3},
+            "motd": "",
+        },
         {"type": "ready", "session": "s", "token": "t", "heartbeat_ms": 1, "resume_window_ms": 2, "limits": LIMITS},
     ),
-]  # fmt: skip
+]
 
 INVALID_MAPS: list[tuple[str, str, Any, str, str | None]] = [
     ("client", "a list", [1, 2], "malformed_message", None),
@@ -391,7 +404,7 @@ INVALID_JSON: list[tuple[str, str, str, str | None]] = [
     ("a number beyond doubles", '{"type":"ping","t":1e400}', "malformed_message", None),
     ("a lone surrogate, escaped", '{"type":"text","text":"\\ud83d"}', "malformed_message", None),
     ("a number beyond 64 bits", '{"type":"text","text":"","seq":18446744073709551616}', "invalid_field", "seq"),
-    ("nesting without end", "[" * 100_000, "malformed_message", None),
+    ("nesting without end", "[" * 2000 + "]" * 2000, "malformed_message", None),
 ]
 
 INVALID_MSGPACK: list[tuple[str, bytes, str, str | None]] = [
@@ -408,7 +421,7 @@ INVALID_MSGPACK: list[tuple[str, bytes, str, str | None]] = [
     ("NaN", bytes.fromhex("82a474797065a470696e67a174cb7ff8000000000000"), "invalid_field", "t"),
     ("infinity", bytes.fromhex("82a474797065a470696e67a174cb7ff0000000000000"), "invalid_field", "t"),
     ("an array of four thousand million", bytes.fromhex("ddffffffff"), "malformed_message", None),
-    ("nesting without end", b"\x91" * 100_000, "malformed_message", None),
+    ("nesting without end", b"\x91" * 2000 + b"\xc0", "malformed_message", None),
 ]
 
 FIRST, LAST, REPLAYED = 1, 2, 4
