@@ -19,8 +19,11 @@ from voxwire_server.audio.lane import EncodeLane
 from voxwire_server.engines.registry import load_engines
 from voxwire_server.engines.runner import Runner
 from voxwire_server.ops.auth import Authenticator
-from voxwire_server.ops.metrics import Metrics
+from voxwire_server.ops.cors import middleware
+from voxwire_server.ops.metrics import Metrics, watch_loop
 from voxwire_server.ops.voices import VoiceDirectory
+from voxwire_server.ops.watch import watch_scheduler
+from voxwire_server.scheduling.policy import Policy
 from voxwire_server.scheduling.scheduler import Scheduler
 from voxwire_server.session.context import PlayoutPolicy
 from voxwire_server.session.core import SessionCore, SessionSettings
@@ -71,6 +74,7 @@ class Application:
         self._runner: Runner | None = None
         self._voices: VoiceDirectory | None = None
         self._ready = False
+        self._lag: asyncio.Task[None] | None = None
         self._settings = session_settings(config)
         self._seeds = secrets.SystemRandom()
 
@@ -79,14 +83,18 @@ class Application:
     async def start(self) -> None:
         """Warm every engine (off the loop), start the threads, and be ready."""
         loop = asyncio.get_running_loop()
+        def wake(callback: Callable[[], None]) -> None:
+            # A worker may still be finishing a step when the loop is gone.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(callback)
+
         sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
         workers = self.config.scheduling.cpu_workers or os.cpu_count() or 1
         scheduling = self.config.scheduling
         scheduler = Scheduler(
             self._infos,
-            cpu_workers=workers,
-            utilisation_max=scheduling.utilisation_max,
-            queue_seconds_max=scheduling.queue_seconds_max,
+            workers,
+            Policy(utilisation_max=scheduling.utilisation_max, queue_seconds_max=scheduling.queue_seconds_max),
         )
         runner = Runner(
             self._engines,
@@ -94,13 +102,7 @@ class Application:
             deliver=self.sessions.deliver,
             wake=wake,
             clock=time.monotonic,
-            cpu_workers=workers,
         )
-
-        def wake(callback: Callable[[], None]) -> None:
-            # A worker may still be finishing a step when the loop is gone.
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(callback)
 
         encoder = EncodeLane(wake, threads=max(1, workers // 2))
         ticker = Ticker(loop, time.monotonic)
@@ -108,18 +110,22 @@ class Application:
         engines = self.config.engines
         self._runner = runner
         self._voices = VoiceDirectory(self._infos, engines.default, engines.default_voice, runner)
-        self._watch(scheduler, ticker)
+        self.metrics.read("voxwire_sessions", "Sessions that are open.", lambda: len(self.sessions))
+        watch_scheduler(self.metrics, runner.stats)
         for name, engine in self._engines.items():
             began = time.monotonic()
             await asyncio.to_thread(engine.warm_up)
             log.info("engine %s is warm after %.1f s", name, time.monotonic() - began)
         runner.start()
         encoder.start()
+        self._lag = asyncio.create_task(watch_loop(self.metrics), name="voxwire-lag")
         self._ready = True
 
     async def stop(self) -> None:
         """Stop the threads; sessions are over by now."""
         self._ready = False
+        if self._lag is not None:
+            self._lag.cancel()
         if self._runner is not None:
             self.studio.ticker.stop()
             await asyncio.to_thread(self._runner.stop, 5.0)
@@ -201,7 +207,12 @@ class Application:
             finally:
                 await self.stop()
 
-        return Starlette(routes=[*http.routes(self), *websocket.routes(self)], lifespan=lifespan)
+        return Starlette(
+            routes=[*http.routes(self), *websocket.routes(self)],
+            middleware=middleware(self.config),
+            exception_handlers=http.EXCEPTION_HANDLERS,
+            lifespan=lifespan,
+        )
 
 
 SLOW_READER_SECONDS = 30.0

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from voxwire_server.engines.base import EngineInfo
-    from voxwire_server.scheduling.scheduler import Refusal
+    from voxwire_server.engines.work import Refusal
     from voxwire_server.speech import Voice
 
 
