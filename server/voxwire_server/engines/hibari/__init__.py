@@ -1,25 +1,27 @@
-"""The embedded English voice: hibari-tts, a 7.9 MB model with its lexicon and G2P inside the wheel."""
+"""The embedded English voice: hibari's network and pronunciation, with marks, seeds and a vocoder of its own."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from voxwire_server.engines.hibari.engine import HibariEngine
+    from voxwire_server.engines.base import Engine
 
 
-def create() -> HibariEngine:
-    """The engine, for the entry point.
+def create() -> Engine:
+    """Load the engine.
 
     Raises:
-        EngineUnavailable: the extra `hibari` is not installed.
+        EngineUnavailable: hibari-tts or onnxruntime is not installed, or its files are not the ones this was built for.
     """
     from voxwire_server.engines.base import EngineUnavailable
 
+    hint = "pip install 'voxwire[hibari]'"
     try:
         from voxwire_server.engines.hibari.engine import HibariEngine
     except ImportError as error:
-        raise EngineUnavailable(
-            f"the hibari voice needs the package {error.name}", "pip install 'voxwire[hibari]'"
-        ) from error
-    return HibariEngine()
+        raise EngineUnavailable(f"engine 'hibari' needs {error.name or error}, which is not installed", hint) from error
+    try:
+        return HibariEngine()
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise EngineUnavailable(f"engine 'hibari' can't load its model: {error}", hint) from error

@@ -1,158 +1,115 @@
-"""hibari as an engine: one sentence a step, on CPU workers, with the durations that its graph computes brought out."""
+"""The hibari engine: one clause, sentence by sentence, on as many CPU workers as there are."""
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
-from hibari import dsp
-from hibari.g2p import G2P
-from hibari.tts import ASSETS
-from hibari.voices import voice_path
 
 from voxwire_server.engines.base import EngineInfo, Job, StageInfo, StepResult
-from voxwire_server.engines.hibari.graph import with_output
-from voxwire_server.engines.hibari.reading import STRESSES, readings
-from voxwire_server.engines.hibari.waveform import noise_table, synthesise
-from voxwire_server.speech import Alignment, AudioChunk, Clause, PhonemeMark, Voice, WordMark
+from voxwire_server.engines.hibari.alignment import DURATION_SAMPLES, align
+from voxwire_server.engines.hibari.network import Network
+from voxwire_server.engines.hibari.reading import Reader, Sentence
+from voxwire_server.engines.hibari.vocoder import HOP, SAMPLE_RATE, Vocoder
+from voxwire_server.speech import AudioChunk, Clause, EndReason, Voice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+NAME = "hibari"
+_STAGE = "speak"
+_VOICE = Voice("heart", NAME, ("en-us",), "American English, bright and warm", "female")
+# Seconds of one core per second of audio, G2P included: `bench/cost.py`.
+_REALTIME_FACTOR = 0.005
+_SYMBOLS_PER_SECOND = 16.0
+# The pace range in which the distilled durations still make sense.
+_SPEED_MIN, _SPEED_MAX = 0.25, 4.0
+_WARM_UP = "This is how the voice warms up, and a second time with rather more words than before. Done."
 
-    from voxwire_server.engines.hibari.reading import Reading
-    from voxwire_server.speech import EndReason
-
-DURATIONS = "/Clip_output_0"
-"""The tensor that holds each id's duration, pads included, in units of 25 ms; the audio has 600 samples for each."""
-DURATION_SAMPLES = 600
-VOICE = "heart"
-ID_SECONDS = 0.0005
-"""What one id costs on one core of a small server: a first guess, the scheduler learns the rest."""
-
-WARM_UP = ("Hello there.", "On the 3rd of May, 1,250 people paid $9.99 each, zyxomatically speaking.")
+assert DURATION_SAMPLES == 2 * HOP
 
 
 @dataclass(slots=True, eq=False)
 class HibariJob(Job):
-    """A clause as readings, how many of them are spoken, and the clause's own noise."""
+    """`sentences` are spoken one a step; `spoken` of them are done and gave `samples` samples."""
 
-    readings: Sequence[Reading] = ()
+    sentences: list[Sentence] = field(default_factory=list)
     spoken: int = 0
     samples: int = 0
-    noise: np.random.Generator = field(default_factory=np.random.default_rng)
 
 
 class HibariEngine:
-    """American English, one voice. The same clause and seed give the same samples, from any thread."""
+    """See `voxwire_server.engines.base.Engine`. Safe for any number of threads; a job is stepped by one at a time."""
 
     def __init__(self) -> None:
-        self.info = EngineInfo(
-            name="hibari",
-            sample_rate=dsp.SR,
-            voices=(
-                Voice(VOICE, "hibari", ("en-us",), "American English, distilled from Kokoro's af_heart.", "female"),
-            ),
-            stages=(StageInfo("speak"),),
+        self._reader = Reader()
+        self._network = Network()
+        self._vocoder = Vocoder()
+        self._info = EngineInfo(
+            name=NAME,
+            sample_rate=SAMPLE_RATE,
+            voices=(_VOICE,),
+            stages=(StageInfo(_STAGE, batch_size_max=1),),
             timing="phoneme",
             concurrency=64,
-            realtime_factor=0.007,
+            realtime_factor=_REALTIME_FACTOR,
             clause_chars_max=220,
-            description="The embedded voice: hibari-tts 0.2.1, 24 kHz, no download.",
+            description="embedded English voice, 7.9 MB, distilled from Kokoro-82M's af_heart",
         )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        model = with_output(Path(voice_path(VOICE)).read_bytes(), DURATIONS)
-        self._network = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        with open(os.path.join(ASSETS, "vocab.json"), encoding="utf-8") as file:
-            self._vocabulary: dict[str, int] = json.load(file)
-        self._g2p = G2P()
+
+    @property
+    def info(self) -> EngineInfo:
+        """What the engine is; constant."""
+        return self._info
 
     def warm_up(self) -> None:
-        """Load the net for unknown words and let every buffer grow once."""
-        noise_table()
-        self._g2p.oov("zyxomatic")
-        for text in WARM_UP:
-            job = self.prepare(Clause(text, (0, len(text)), range(len(text)), VOICE, "en-us", 1.0, 0))
-            while self.step("speak", [job])[0].stage is not None:
-                pass
+        """Load the network for unknown words, and speak once."""
+        self._reader.warm_up()
+        clause = Clause(_WARM_UP, (0, len(_WARM_UP)), range(len(_WARM_UP)), _VOICE.name, "en", 1.0, 0)
+        job = self.prepare(clause)
+        while self.step(_STAGE, [job])[0].stage is not None:
+            pass
 
-    def prepare(self, clause: Clause) -> HibariJob:
-        """Read the clause: G2P, sentence by sentence."""
-        found = readings(clause.text, self._g2p, self._vocabulary)
-        return HibariJob(
-            clause,
-            "speak",
-            cost=_cost(found[0]) if found else 0.0,
-            empty=not found,
-            readings=found,
-            noise=np.random.default_rng(clause.seed),
-        )
+    def prepare(self, clause: Clause) -> Job:
+        """Read the text. A clause in which nothing can be pronounced gives an empty job."""
+        sentences = self._reader.read(clause.text)
+        job = HibariJob(clause, _STAGE, empty=not sentences, sentences=sentences)
+        job.cost = _cost(job)
+        return job
 
-    def step(self, stage: str, jobs: Sequence[Job]) -> list[StepResult]:
-        """Speak each job's next sentence."""
-        assert stage == "speak"
+    def step(self, stage: str, jobs: Sequence[Job]) -> Sequence[StepResult]:
+        """Speak the next sentence of each job."""
+        assert stage == _STAGE
         return [self._speak(job) for job in jobs]
 
-    def finish(self, job: Job, reason: EndReason) -> None:
-        """A job holds nothing."""
-        del job, reason
+    def finish(self, job: Job, reason: EndReason) -> None:  # noqa: ARG002 -- part of the interface
+        """Drop what the job still had to say."""
+        assert isinstance(job, HibariJob)
+        job.sentences = []
 
     def _speak(self, job: Job) -> StepResult:
         assert isinstance(job, HibariJob)
-        reading = job.readings[job.spoken]
-        samples, durations = self._synthesise(reading, job.clause.speed, job.noise)
-        chunk = AudioChunk(samples, align(reading, durations, job.clause, job.samples))
+        assert not job.empty, "an empty job is never stepped"
+        clause, sentence = job.clause, job.sentences[job.spoken]
+        speed = min(max(clause.speed, _SPEED_MIN), _SPEED_MAX)
+        head, f0, durations = self._network.run(sentence.ids, speed)
+        samples = self._vocoder.samples(head, f0, noise_row(clause.seed, job.spoken))
+        alignment = align(sentence, durations, clause.text, job.samples)
         job.spoken += 1
         job.samples += len(samples)
-        if job.spoken == len(job.readings):
-            return StepResult(chunk)
-        return StepResult(chunk, "speak", cost=_cost(job.readings[job.spoken]))
-
-    def _synthesise(
-        self, reading: Reading, speed: float, noise: np.random.Generator
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Samples, shape [n], and the duration of each id in samples."""
-        inputs = {"ids": np.asarray([reading.ids], np.int64), "speed": np.asarray([speed], np.float32)}
-        *spectra, durations = self._network.run(None, inputs)
-        samples = synthesise([spectrum[0] for spectrum in spectra], noise)
-        return samples, np.rint(durations.reshape(-1)).astype(np.int64) * DURATION_SAMPLES
+        more = job.spoken < len(job.sentences)
+        return StepResult(AudioChunk(samples, alignment), _STAGE if more else None, 0, _cost(job) if more else 0.0)
 
 
-def _cost(reading: Reading) -> float:
-    return len(reading.ids) * ID_SECONDS
+def noise_row(seed: int, sentence: int) -> int:
+    """Where in the noise table a sentence of a clause begins: spread by the seed, the same on every machine."""
+    return int(np.random.SeedSequence((seed & (1 << 64) - 1, sentence)).generate_state(1, np.uint32)[0])
 
 
-def align(reading: Reading, durations: NDArray[np.int64], clause: Clause, offset: int) -> Alignment:
-    """When each word and phoneme of a reading sounds, `offset` samples into its clause.
-
-    A stress mark sounds with the vowel it stands before; spaces, marks and pads belong to no word.
-    """
-    ends = np.cumsum(durations).tolist()
-    phonemes: list[PhonemeMark] = []
-    spans: dict[int, tuple[int, int]] = {}
-    stress_start: int | None = None
-    for i, symbol in enumerate(reading.symbols):
-        start, end = ends[i] + offset, ends[i + 1] + offset
-        if symbol.word < 0:
-            stress_start = None
-            continue
-        spans[symbol.word] = (spans.get(symbol.word, (start, end))[0], end)
-        if symbol.ipa in STRESSES:
-            stress_start = start if stress_start is None else stress_start
-            continue
-        begin = start if stress_start is None else stress_start
-        phonemes.append(PhonemeMark(symbol.ipa, begin, end, reading.words[symbol.word]))
-        stress_start = None
-    words = tuple(
-        WordMark(clause.text[slice(*reading.words[word])], start, end, reading.words[word])
-        for word, (start, end) in sorted(spans.items())
-    )
-    return Alignment(words, tuple(phonemes))
+def _cost(job: HibariJob) -> float:
+    """Predicted seconds of the job's next step alone."""
+    if job.spoken >= len(job.sentences):
+        return 0.0
+    speed = min(max(job.clause.speed, _SPEED_MIN), _SPEED_MAX)
+    return len(job.sentences[job.spoken].ids) / _SYMBOLS_PER_SECOND / speed * _REALTIME_FACTOR

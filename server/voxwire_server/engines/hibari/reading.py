@@ -1,165 +1,167 @@
-"""How a sentence is read: its phonemes as the model's ids, and which words of the text each of them belongs to.
-
-hibari's G2P expands numbers, times, dates and abbreviations before it looks words up ("7:30" is read "seven thirty"),
-so words are led back: text before and after expansion are compared word by word.
-"""
+"""Turns a clause's text into what the network reads, and remembers which characters each sound came from."""
 
 from __future__ import annotations
 
-import re
+import json
+import os
+import unicodedata
 from dataclasses import dataclass
-from difflib import SequenceMatcher
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import hibari
+from hibari.g2p import G2P, LINK_RE
 from hibari.g2p.normalize import normalize
-from hibari.tts import MAX_PHONEMES, Hibari
+
+from voxwire_server.engines.hibari.source_map import SourceMap, map_rewriting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Sequence
 
-    from hibari.g2p import G2P
+    from hibari.g2p.token import Tok
 
-STRESSES = "ˈˌ"
-PAD = 0
-_WORD = re.compile(r"\S+")
-_LINK = re.compile(r"\[([^\]]+)\]\(/[^)]*/\)")
-"""A pronunciation given inline: `[word](/wˈɜɹd/)`."""
-_EDGES = re.compile(r"^[^\w]*(.*?)[^\w]*$", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Symbol:
-    """One id of the model's input: its phoneme, and which word of the reading it belongs to (-1: none)."""
-
-    ipa: str
-    word: int
+# Symbols that are read as pauses or intonation, not as sounds.
+PAUSES = frozenset(' ;:,.!?—…"“”()→↗↘↓')
+# hibari's own limit on what the network is given at once (`hibari.tts.MAX_PHONEMES`).
+SYMBOLS_MAX = 400
+_PAD = 0
+_BRACKETS = "\"'“”‘’«»()[]{}<>*_"
+_CUT_AFTER = frozenset(",;:—")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """One call of the model. `ids` has a pad at each end; `symbols[i]` stands behind `ids[i + 1]`.
+class Sentence:
+    """What one call of the network reads.
 
-    `words` are ranges of characters in the clause's text.
+    `ids` has a pad at each end; `symbols[k]` is what `ids[k + 1]` stands for; `owners[k]` is the index in `words` of
+    the word it belongs to, or -1. `words` are half-open ranges of the clause's characters, ascending, apart.
     """
 
     ids: tuple[int, ...]
-    symbols: tuple[Symbol, ...]
+    symbols: str
+    owners: tuple[int, ...]
     words: tuple[tuple[int, int], ...]
 
 
-def readings(text: str, g2p: G2P, vocabulary: Mapping[str, int]) -> list[Reading]:
-    """The sentences of `text`, each as one call of the model; a very long one as several."""
-    found = []
+class Reader:
+    """Reads English. Thread-safe: hibari's pronunciation keeps no state between calls once it is warm."""
+
+    def __init__(self) -> None:
+        self._g2p = G2P()
+        assets = os.path.join(os.path.dirname(hibari.__file__), "assets")
+        with open(os.path.join(assets, "vocab.json"), encoding="utf-8") as file:
+            self._vocabulary: dict[str, int] = json.load(file)
+
+    def warm_up(self) -> None:
+        """Load what is loaded at first use: the network for unknown words."""
+        self.read("Zqorvy flimmed 12 glorbs at 7:30.")
+
+    def read(self, text: str) -> list[Sentence]:
+        """The sentences of `text` that hold a sound, in order."""
+        return [sentence for start, end in _sentences(text) for sentence in self._read(text, start, end)]
+
+    def _read(self, text: str, start: int, end: int) -> Iterator[Sentence]:
+        source = map_rewriting(text[start:end], normalize)
+        tokens = self._g2p.phonemize_tokens(self._g2p.tokenize(source.text))
+        spans = list(_token_spans(source, tokens))
+        words, owner_of_token = _words(text[start:end], tokens, spans)
+        symbols = [
+            (symbol, owner_of_token[i] if symbol not in PAUSES else -1)
+            for i, token in enumerate(tokens)
+            for symbol in (token.phonemes or "") + (" " if token.whitespace else "")
+            if symbol in self._vocabulary
+        ]
+        for piece in _pieces(symbols):
+            if any(symbol not in PAUSES for symbol, _ in piece):
+                yield self._sentence(piece, [(start + a, start + b) for a, b in words])
+
+    def _sentence(self, piece: Sequence[tuple[str, int]], words: Sequence[tuple[int, int]]) -> Sentence:
+        used = sorted({owner for _, owner in piece if owner >= 0})
+        index = {owner: i for i, owner in enumerate(used)} | {-1: -1}
+        return Sentence(
+            ids=(_PAD, *(self._vocabulary[symbol] for symbol, _ in piece), _PAD),
+            symbols="".join(symbol for symbol, _ in piece),
+            owners=tuple(index[owner] for _, owner in piece),
+            words=tuple(words[owner] for owner in used),
+        )
+
+
+def _sentences(text: str) -> Iterator[tuple[int, int]]:
+    """The ranges of hibari's sentences, each of which it speaks by itself."""
     at = 0
-    for sentence in Hibari.split_sentences(text):
+    for sentence in hibari.Hibari.split_sentences(text):
         start = text.index(sentence, at)
         at = start + len(sentence)
-        found += _read_sentence(sentence, start, g2p, vocabulary)
-    return found
+        yield start, at
 
 
-def _read_sentence(sentence: str, offset: int, g2p: G2P, vocabulary: Mapping[str, int]) -> list[Reading]:
-    expanded = normalize(sentence)
-    origins = word_origins(sentence, expanded)
-    symbols: list[Symbol] = []
-    spoken: list[tuple[int, int]] = []
-    for phonemes, start in _tokens(expanded, g2p):
-        word = -1
-        if any(c.isalpha() for c in phonemes):
-            chars = _trimmed(sentence, origins(start))
-            chars = (chars[0] + offset, chars[1] + offset)
-            if not spoken or spoken[-1] != chars:
-                spoken.append(chars)
-            word = len(spoken) - 1
-        symbols += [Symbol(c, word if c.isalpha() or c in STRESSES else -1) for c in phonemes if c in vocabulary]
-    while symbols and symbols[-1].ipa == " ":
-        symbols.pop()
-    return [_reading(part, spoken, vocabulary) for part in _parts(symbols)]
-
-
-def _tokens(expanded: str, g2p: G2P) -> Iterator[tuple[str, int]]:
-    """Each token's phonemes, the space after it included, and where its text begins in `expanded`."""
+def _token_spans(source: SourceMap, tokens: Sequence[Tok]) -> Iterator[tuple[int, int]]:
+    """The range of source text behind each token; tokens lie in the text in order."""
+    text = LINK_RE.sub(lambda link: f"\0{link[1]}" + "\0" * (len(link[0]) - len(link[1]) - 1), source.text)
     at = 0
-    tokens: list[Any] = g2p.phonemize_tokens(g2p.tokenize(expanded))
     for token in tokens:
-        found = expanded.find(token.text, at)
-        start = found if found >= 0 else at
-        at = max(at, start + len(token.text)) if found >= 0 else at
-        yield (token.phonemes or "") + (" " if token.whitespace else ""), start
+        found = text.find(token.text, at) if token.text else -1
+        start, end = (found, found + len(token.text)) if found >= 0 else (at, min(at + 1, len(text)))
+        at = end
+        yield source.span(start, end) if start < end else (len(source.text), len(source.text))
 
 
-def _parts(symbols: list[Symbol]) -> list[list[Symbol]]:
-    """Symbols in calls of at most MAX_PHONEMES, parted at spaces."""
-    parts = []
-    while len(symbols) > MAX_PHONEMES:
-        spaces = [i for i in range(1, MAX_PHONEMES) if symbols[i].ipa == " "]
-        marked = [i for i in spaces if symbols[i - 1].ipa in ",;:—"]
-        cut = (marked or spaces or [MAX_PHONEMES])[-1]
-        parts.append(symbols[:cut])
-        symbols = symbols[cut:]
-        while symbols and symbols[0].ipa == " ":
-            symbols = symbols[1:]
-    return [*parts, symbols] if any(s.word >= 0 for s in symbols) else parts
+def _words(
+    text: str, tokens: Sequence[Tok], spans: Sequence[tuple[int, int]]
+) -> tuple[list[tuple[int, int]], list[int]]:
+    """Join tokens to words: the words' ranges, and for each token the index of its word or -1.
 
-
-def _reading(symbols: list[Symbol], words: list[tuple[int, int]], vocabulary: Mapping[str, int]) -> Reading:
-    ids = (PAD, *(vocabulary[s.ipa] for s in symbols), PAD)
-    return Reading(ids, tuple(symbols), tuple(words))
-
-
-def word_origins(sentence: str, expanded: str) -> Any:
-    """A function from a position in `expanded` to the range of `sentence` that was expanded to what stands there."""
-    theirs = [(m.start(), m.end()) for m in _WORD.finditer(expanded)]
-    ours = [(m.start(), m.end()) for m in _WORD.finditer(sentence)]
-    ranges = _matched([sentence[a:b] for a, b in ours], [expanded[a:b] for a, b in theirs], ours)
-
-    def origin(position: int) -> tuple[int, int]:
-        low, high = 0, len(theirs)
-        while low < high:
-            middle = (low + high) // 2
-            if theirs[middle][1] <= position:
-                low = middle + 1
+    Spoken tokens share a word when they come from the same characters ("seven", "thirty" from "7:30") or when nothing
+    lies between them ("50", "%"). A currency sign belongs to the amount that it is read with.
+    """
+    words: list[tuple[int, int]] = []
+    owners: list[int] = []
+    sign_at = -1
+    joined = False
+    for token, (start, end) in zip(tokens, spans, strict=True):
+        spoken = any(symbol not in PAUSES for symbol in token.phonemes or "")
+        if spoken:
+            start = sign_at if sign_at >= 0 else start
+            if words and (start < words[-1][1] or (joined and start == words[-1][1])):
+                words[-1] = (words[-1][0], max(end, words[-1][1]))
             else:
-                high = middle
-        return ranges[min(low, len(ranges) - 1)] if ranges else (0, len(sentence))
-
-    return origin
-
-
-def _matched(ours: list[str], theirs: list[str], spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """For each expanded word the range of the text behind it."""
-    if ours == theirs:
-        return spans
-    ranges: list[tuple[int, int]] = []
-    for _, i1, i2, j1, j2 in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
-        if i2 - i1 == j2 - j1:
-            ranges += spans[i1:i2]
-        elif i2 > i1:
-            ranges += _shared_out(ours[i1:i2], spans[i1:i2], j2 - j1)
-        else:
-            # A word that came out of nothing belongs to the one before it.
-            at = spans[max(0, i1 - 1)] if spans else (0, 0)
-            ranges += [at] * (j2 - j1)
-    assert all(a[0] <= b[0] for a, b in pairwise(ranges))
-    return ranges
+                words.append((start, end))
+        owners.append(len(words) - 1 if spoken else -1)
+        sign_at = start if not spoken and not token.whitespace and _is_sign(token.text) else -1
+        joined = spoken and not token.whitespace
+    return [_without_brackets(text, start, end) for start, end in words], owners
 
 
-def _shared_out(ours: list[str], spans: list[tuple[int, int]], count: int) -> list[tuple[int, int]]:
-    """The ranges of `count` expanded words, where the words of the text, each expanded alone, give as many."""
-    shares = [len(normalize(word).split()) for word in ours]
-    if sum(shares) == count:
-        return [span for span, share in zip(spans, shares, strict=True) for _ in range(share)]
-    return [(spans[0][0], spans[-1][1])] * count
+def _is_sign(text: str) -> bool:
+    return all(unicodedata.category(character) == "Sc" for character in text)
 
 
-def _trimmed(sentence: str, chars: tuple[int, int]) -> tuple[int, int]:
-    """Without the marks around it, unless it is nothing but marks."""
-    start, end = chars
-    link = _LINK.search(sentence, start, end)
-    if link is not None:
-        return link.span(1)
-    found = _EDGES.match(sentence[start:end])
-    if found is None or not found.group(1):
-        return chars
-    return start + found.start(1), start + found.end(1)
+def _without_brackets(text: str, start: int, end: int) -> tuple[int, int]:
+    """Leave out quotes, brackets and space around a word, unless nothing else is there."""
+    word = text[start:end]
+    bare = word.strip(_BRACKETS + " ")
+    if not bare:
+        return start, end
+    first = start + word.index(bare)
+    return first, first + len(bare)
+
+
+def _pieces(symbols: list[tuple[str, int]]) -> Iterator[list[tuple[str, int]]]:
+    """Cut what is too long for the network: after the last phrase mark that fits, else at the last space, else hard."""
+    symbols = _stripped(symbols)
+    while len(symbols) > SYMBOLS_MAX:
+        spaces = [i for i in range(1, SYMBOLS_MAX + 1) if symbols[i][0] == " "]
+        marks = [i for i in spaces if symbols[i - 1][0] in _CUT_AFTER]
+        cut = (marks or spaces or [SYMBOLS_MAX])[-1]
+        yield _stripped(symbols[:cut])
+        symbols = _stripped(symbols[cut:])
+    if symbols:
+        yield symbols
+
+
+def _stripped(symbols: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    start, end = 0, len(symbols)
+    while start < end and symbols[start][0] == " ":
+        start += 1
+    while end > start and symbols[end - 1][0] == " ":
+        end -= 1
+    return symbols[start:end]
