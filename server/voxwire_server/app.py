@@ -74,15 +74,17 @@ class Application:
         self._runner: Runner | None = None
         self._voices: VoiceDirectory | None = None
         self._ready = False
-        self._lag: asyncio.Task[None] | None = None
+        self._problem = "the engines are warming up"
+        self._tasks: list[asyncio.Task[None]] = []
         self._settings = session_settings(config)
         self._seeds = secrets.SystemRandom()
 
     # -- life -----------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Warm every engine (off the loop), start the threads, and be ready."""
+        """Start the threads, and warm the engines up beside the loop; then the server is ready."""
         loop = asyncio.get_running_loop()
+
         def wake(callback: Callable[[], None]) -> None:
             # A worker may still be finishing a step when the loop is gone.
             with contextlib.suppress(RuntimeError):
@@ -103,7 +105,6 @@ class Application:
             wake=wake,
             clock=time.monotonic,
         )
-
         encoder = EncodeLane(wake, threads=max(1, workers // 2))
         ticker = Ticker(loop, time.monotonic)
         self.studio = Studio(runner, encoder, ticker, self.metrics, time.monotonic, self.config.audio.opus_complexity)
@@ -111,21 +112,32 @@ class Application:
         self._runner = runner
         self._voices = VoiceDirectory(self._infos, engines.default, engines.default_voice, runner)
         self.metrics.read("voxwire_sessions", "Sessions that are open.", lambda: len(self.sessions))
-        watch_scheduler(self.metrics, runner.stats)
-        for name, engine in self._engines.items():
-            began = time.monotonic()
-            await asyncio.to_thread(engine.warm_up)
-            log.info("engine %s is warm after %.1f s", name, time.monotonic() - began)
+        watch_scheduler(self.metrics, lambda: runner.locked(scheduler.stats))
         runner.start()
         encoder.start()
-        self._lag = asyncio.create_task(watch_loop(self.metrics), name="voxwire-lag")
-        self._ready = True
+        self._tasks = [
+            asyncio.create_task(self._warm_up(), name="voxwire-warm-up"),
+            asyncio.create_task(watch_loop(self.metrics), name="voxwire-lag"),
+        ]
+
+    async def _warm_up(self) -> None:
+        try:
+            for name, engine in self._engines.items():
+                began = time.monotonic()
+                await asyncio.to_thread(engine.warm_up)
+                log.info("engine %s is warm after %.1f s", name, time.monotonic() - began)
+        except Exception:
+            log.exception("an engine could not be warmed up")
+            self._problem = "an engine could not be warmed up; the log has the reason"
+        else:
+            self._problem = ""
+            self._ready = True
 
     async def stop(self) -> None:
         """Stop the threads; sessions are over by now."""
         self._ready = False
-        if self._lag is not None:
-            self._lag.cancel()
+        for task in self._tasks:
+            task.cancel()
         if self._runner is not None:
             self.studio.ticker.stop()
             await asyncio.to_thread(self._runner.stop, 5.0)
@@ -154,7 +166,7 @@ class Application:
         """Why the server is not ready; empty when it is."""
         if self.sessions.draining:
             return "draining"
-        return "" if self._ready else "engines are warming up"
+        return self._problem
 
     def engines(self) -> list[EngineInfo]:
         """The engines that are loaded, the default first."""

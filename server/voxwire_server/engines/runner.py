@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.engines.stepping import carry_out, end_of, outcome_of, overloaded_row
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Outcome", "Runner"]
 
 logger = logging.getLogger(__name__)
+
+Read = TypeVar("Read")
 
 
 @dataclass(slots=True)
@@ -137,6 +139,11 @@ class Runner:
         """See `Scheduler.admission`."""
         with self._lock:
             return self._scheduler.admission(engine, bulk, self._clock(), speaking)
+
+    def locked(self, read: Callable[[float], Read]) -> Read:
+        """What `read` finds in the scheduler now, while no worker changes it; it gets the time and must be short."""
+        with self._lock:
+            return read(self._clock())
 
     # -- workers ----------------------------------------------------------------------------------------------------
 
