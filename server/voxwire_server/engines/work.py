@@ -143,6 +143,7 @@ class RefusalReason(StrEnum):
     LATENESS = "lateness"
     BULK_BACKLOG = "bulk_backlog"
 
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """An engine takes no more for now; to be tried again after `retry_after_ms`."""

@@ -1,8 +1,7 @@
 """Decides whether one more listener can be fed without starving those who listen already.
 
-A listener takes one second of audio a second. What that costs on each lane is learned (`RealtimeCost`), so the load of
-a lane is known before it is full: a lane's load is the sum over its engines of listeners times seconds a second of
-audio, shared by its workers. Two measured guards stand beside the model: how long a first clause would wait now, and
+What a second of audio costs on each lane is learned (`RealtimeCost`), so the load of a lane is known before it is full:
+a listener takes a second of audio a second, and more than that while it builds up its lead. Two measured guards stand beside the model: how long a first clause would wait now, and
 the share of clauses that came too late in the last seconds.
 """
 
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 from voxwire_server.engines.work import PREPARE, Refusal, RefusalReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
     from voxwire_server.engines.work import Work
     from voxwire_server.scheduling.policy import Policy
@@ -24,19 +23,18 @@ RETRY_MS_MIN, RETRY_MS_MAX = 250, 5000
 
 
 def refuse_listener(
-    engine: EngineState, engines: Iterable[EngineState], speaking: int, policy: Policy, now: float
+    engine: EngineState, engines: Collection[EngineState], speaking: int, policy: Policy, now: float
 ) -> Refusal | None:
     """Why one more interactive listener would starve, or None. `speaking`: listeners the caller knows of."""
     wait = max(first_clause_wait(engine, lane, now) for lane in engine.lanes())
     if wait > policy.queue_seconds_max:
         return Refusal(_retry_ms(wait - policy.queue_seconds_max), RefusalReason.QUEUE)
-    listeners = max(len(engine.listeners), speaking)
-    if listeners == 0:
+    if not engine.listeners and not speaking:
         return None  # even the slowest engine may speak to one
     if engine.lateness.share(now) > policy.late_share_max:
         return Refusal(_retry_ms(1.0), RefusalReason.LATENESS)
-    others = [other for other in engines if other is not engine]
-    load = max(lane_load(lane, [*others], (engine, listeners + 1)) for lane in engine.lanes())
+    newcomers = max(0, speaking - len(engine.listeners)) + 1
+    load = max(lane_load(lane, engines, policy, engine, newcomers) for lane in engine.lanes())
     if load > policy.utilisation_max:
         return Refusal(_retry_ms(load / policy.utilisation_max), RefusalReason.UTILISATION)
     return None
@@ -51,19 +49,24 @@ def refuse_bulk(engine: EngineState, policy: Policy) -> Refusal | None:
 
 
 def lane_load(
-    lane: LaneState, engines: Iterable[EngineState], changed: tuple[EngineState, int] | None = None
+    lane: LaneState,
+    engines: Collection[EngineState],
+    policy: Policy,
+    joining: EngineState | None = None,
+    newcomers: int = 0,
 ) -> float:
-    """The share of a lane's time that listeners take; `changed` gives one engine another number of listeners.
+    """The share of a lane's time that its listeners take, if so many more join one engine.
 
-    An engine that may not use all workers of the lane counts by those it may use, where that is more.
+    A listener takes a second of audio a second, and at its start as much again as builds up its lead. An engine that
+    may not use all workers of the lane counts by those it may use, where that is more.
     """
-    counts = [(engine, len(engine.listeners)) for engine in engines]
-    if changed is not None:
-        counts.append(changed)
     total = peak = 0.0
-    for engine, listeners in counts:
+    for engine in engines:
+        more = newcomers if engine is joining else 0
+        listeners = len(engine.listeners) + more
         if listeners and lane in engine.lanes():
-            seconds = listeners * engine.lane_factor(lane, listeners)
+            starting = (engine.owed_seconds + more * policy.start_seconds) / policy.horizon_seconds
+            seconds = (listeners + starting) * engine.lane_factor(lane, listeners)
             total += seconds
             if lane is engine.lane:
                 peak = max(peak, seconds / min(engine.concurrency, lane.workers))

@@ -19,10 +19,14 @@ class Policy:
     """How the scheduler decides.
 
     `batching` off makes every batch one row. `step_seconds_max`: no row is added to a batch that would last longer.
+    `protect_seconds`: a clause whose listener has only this much left to hear ranks with first clauses that come now: a
+    late first word is a delay, a gap in the middle is a fault.
     `relaxed_seconds`: a listener with more than this left to hear can wait, so its step leaves the last free worker of
     a lane to whoever comes; `reserve` off lets it take any. `bulk_period`: while bulk work waits, it gets one step in
     so many, however busy the lane.
-    `utilisation_max`: listeners are refused above this share of a lane's time. `queue_seconds_max`: and while a first
+    `utilisation_max`: listeners are refused above this share of a lane's time. `start_seconds`: audio that a listener
+    takes beyond real time when it begins (its lead, and the rest of its second clause); `horizon_seconds`: the time in
+    which it does. `queue_seconds_max`: and while a first
     clause would wait longer than this. `late_share_max`: and while a greater share of clauses comes too late.
     `works_max`, `owner_works_max`: unfinished works in all and an owner; bulk has half of `works_max`.
     `bulk_seconds_max`: bulk work queued on a lane, in seconds.
@@ -32,9 +36,12 @@ class Policy:
     batching: bool = True
     reserve: bool = True
     step_seconds_max: float = 0.1
+    protect_seconds: float = 0.5
     relaxed_seconds: float = 1.0
     bulk_period: int = 64
     utilisation_max: float = 0.9
+    start_seconds: float = 9.0
+    horizon_seconds: float = 3.0
     queue_seconds_max: float = 1.0
     late_share_max: float = 0.1
     works_max: int = 8192

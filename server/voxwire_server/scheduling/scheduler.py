@@ -185,13 +185,13 @@ class Scheduler:
         self.listener_left(owner)
         if engine in self._engines:
             self._listening[owner] = engine
-            self._engines[engine].listeners.add(owner)
+            self._engines[engine].join(owner, self.policy.start_seconds)
 
     def listener_left(self, owner: Hashable) -> None:
         """The owner wants no audio for now. Unknown owners are passed over."""
         engine = self._listening.pop(owner, None)
         if engine is not None:
-            self._engines[engine].listeners.discard(owner)
+            self._engines[engine].leave(owner)
 
     def admission(self, engine: str, bulk: bool, now: float, speaking: int = 0) -> Refusal | None:
         """None if the engine can feed one more, else why not and when to try again.
@@ -217,7 +217,7 @@ class Scheduler:
         engines = self._engines.values()
         return SchedulerStats(
             lanes=tuple(
-                LaneStats(lane.name, lane.workers, len(lane.running), admission.lane_load(lane, engines))
+                LaneStats(lane.name, lane.workers, len(lane.running), admission.lane_load(lane, engines, self.policy))
                 for lane in self._lanes.values()
             ),
             engines=tuple(_engine_stats(engine, now) for engine in engines),
@@ -264,7 +264,7 @@ class Scheduler:
     def _key(self, work: Work) -> float:
         match self.policy.order:
             case Order.DEADLINE:
-                return work.deadline
+                return work.deadline if work.first and not work.spoken else work.deadline - self.policy.protect_seconds
             case Order.ARRIVAL | Order.THROUGHPUT:
                 return work.submitted_at
             case _:
@@ -359,6 +359,7 @@ class Scheduler:
         if audio_seconds <= 0.0:
             return
         engine.audio_seconds += audio_seconds
+        engine.feed(work.owner, audio_seconds)
         engine.realtime.produced(audio_seconds)
         if not (work.bulk or work.cancelled or (work.first and not work.spoken)):
             engine.lateness.judge(now > work.deadline, now)

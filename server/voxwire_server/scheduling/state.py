@@ -147,6 +147,7 @@ class LaneState:
 class EngineState:
     """One engine: its stages, its slots, its listeners, what it was seen to cost.
 
+    `listeners` have each the seconds of audio they are still owed to build up their lead; `owed_seconds` is their sum.
     `stepping` counts its steps under way, `holders` its works past `prepare` (each has a slot). `blocked`: it said
     that no slot is free, and none of its works has ended since.
     """
@@ -165,9 +166,27 @@ class EngineState:
         for stage in info.stages:
             self.stages[stage.name] = StageState(stage.name, own, stage.batch_size_max, a_char)
         self.realtime = RealtimeCost(info.realtime_factor, {name: stage.use for name, stage in self.stages.items()})
-        self.listeners: set[Hashable] = set()
+        self.listeners: dict[Hashable, float] = {}
+        self.owed_seconds = 0.0
         self.audio_seconds = 0.0
         self.lateness = Lateness()
+
+    def join(self, owner: Hashable, owed_seconds: float) -> None:
+        """Count a listener that was not counted before."""
+        self.listeners[owner] = owed_seconds
+        self.owed_seconds += owed_seconds
+
+    def leave(self, owner: Hashable) -> None:
+        """Stop counting a listener."""
+        self.owed_seconds -= self.listeners.pop(owner, 0.0)
+
+    def feed(self, owner: Hashable, audio_seconds: float) -> None:
+        """A listener got audio; whoever is none is passed over."""
+        owed = self.listeners.get(owner)
+        if owed:
+            paid = min(owed, audio_seconds)
+            self.listeners[owner] = owed - paid
+            self.owed_seconds -= paid
 
     def waiting_queue(self, bulk: bool) -> DeadlineQueue:
         """The prepared works of one class that have no slot yet."""
