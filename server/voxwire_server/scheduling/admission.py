@@ -31,12 +31,12 @@ def refuse_listener(
         return Refusal(_retry_ms(wait - policy.queue_seconds_max), RefusalReason.QUEUE)
     if not engine.listeners and not speaking:
         return None  # even the slowest engine may speak to one
-    if engine.lateness.share(now) > policy.late_share_max:
-        return Refusal(_retry_ms(1.0), RefusalReason.LATENESS)
     newcomers = max(0, speaking - len(engine.listeners)) + 1
     load = max(lane_load(lane, engines, policy, engine, newcomers) for lane in engine.lanes())
     if load > policy.utilisation_max:
         return Refusal(_retry_ms(load / policy.utilisation_max), RefusalReason.UTILISATION)
+    if load > policy.utilisation_max / 3 and engine.lateness.share(now) > policy.late_share_max:
+        return Refusal(_retry_ms(1.0), RefusalReason.LATENESS)
     return None
 
 

@@ -75,7 +75,9 @@ class StageCost:
 
 
 AUDIO_HALF_LIFE_SECONDS = 120.0
-"""Audio after which what was measured before counts half."""
+HALF_LIFE_SECONDS = 10.0
+"""After so much audio, and so much time, what was measured before counts half; the slower of the two holds, so that
+neither a silent hour nor a second of a fast device forgets what is typical."""
 
 PRIOR_AUDIO_SECONDS = 4.0
 """The first guess weighs as much as so many seconds of audio."""
@@ -107,11 +109,12 @@ class StageUse:
 class RealtimeCost:
     """Worker seconds an engine takes for a second of audio, by stage, learned; abandoned work counts as cost."""
 
-    __slots__ = ("_audio_seconds", "_prior_seconds", "stages")
+    __slots__ = ("_audio_seconds", "_measured_at", "_prior_seconds", "stages")
 
     def __init__(self, realtime_factor: float, stages: dict[str, StageUse]) -> None:
         self._audio_seconds = PRIOR_AUDIO_SECONDS
         self._prior_seconds = realtime_factor * PRIOR_AUDIO_SECONDS
+        self._measured_at = 0.0
         self.stages = stages
 
     @property
@@ -124,9 +127,11 @@ class RealtimeCost:
         """What is left of the first guess, in worker seconds a second of audio."""
         return self._prior_seconds / self._audio_seconds
 
-    def produced(self, audio_seconds: float) -> None:
+    def produced(self, audio_seconds: float, now: float) -> None:
         """Count audio that was made."""
-        keep = 0.5 ** (audio_seconds / AUDIO_HALF_LIFE_SECONDS)
+        lives = min(audio_seconds / AUDIO_HALF_LIFE_SECONDS, max(0.0, now - self._measured_at) / HALF_LIFE_SECONDS)
+        keep = 0.5**lives
+        self._measured_at = now
         self._prior_seconds *= keep
         for use in self.stages.values():
             use.decay(keep)

@@ -27,7 +27,8 @@ class Policy:
     `utilisation_max`: listeners are refused above this share of a lane's time. `start_seconds`: audio that a listener
     takes beyond real time when it begins (its lead, and the rest of its second clause); `horizon_seconds`: the time in
     which it does. `queue_seconds_max`: and while a first
-    clause would wait longer than this. `late_share_max`: and while a greater share of clauses comes too late.
+    clause would wait longer than this. `late_share_max`: and while a greater share of clauses comes too late, on a lane
+    that is busy at all.
     `works_max`, `owner_works_max`: unfinished works in all and an owner; bulk has half of `works_max`.
     `bulk_seconds_max`: bulk work queued on a lane, in seconds.
     """
@@ -43,7 +44,7 @@ class Policy:
     start_seconds: float = 9.0
     horizon_seconds: float = 3.0
     queue_seconds_max: float = 1.0
-    late_share_max: float = 0.1
+    late_share_max: float = 0.02
     works_max: int = 8192
     owner_works_max: int = 64
     bulk_seconds_max: float = 600.0

@@ -360,8 +360,9 @@ class Scheduler:
             return
         engine.audio_seconds += audio_seconds
         engine.feed(work.owner, audio_seconds)
-        engine.realtime.produced(audio_seconds)
-        if not (work.bulk or work.cancelled or (work.first and not work.spoken)):
+        engine.realtime.produced(audio_seconds, now)
+        in_time = work.deadline - work.submitted_at >= self.policy.protect_seconds
+        if in_time and not (work.bulk or work.cancelled):
             engine.lateness.judge(now > work.deadline, now)
         work.spoken = True
         work.deadline = _near(max(work.deadline, now) + audio_seconds)
