@@ -29,7 +29,7 @@ def refuse_listener(
     wait = max(first_clause_wait(engine, lane, now) for lane in engine.lanes())
     if wait > policy.queue_seconds_max:
         return Refusal(_retry_ms(wait - policy.queue_seconds_max), RefusalReason.QUEUE)
-    if not engine.listeners and not speaking:
+    if not speaking and not any(other.listeners for other in engines if engine.shares_lane(other)):
         return None  # even the slowest engine may speak to one
     newcomers = max(0, speaking - len(engine.listeners)) + 1
     load = max(lane_load(lane, engines, policy, engine, newcomers) for lane in engine.lanes())

@@ -140,11 +140,13 @@ class RealtimeCost:
     def stage_factor(self, stage: str, cost: StageCost, rows_a_batch: float) -> float:
         """Seconds that `stage` takes for a second of audio when its batches have `rows_a_batch` rows.
 
-        A stage that batches shares its fixed cost; the measured seconds stand for batches as they were.
+        A stage that batches shares its fixed cost; the measured seconds stand for batches as they were, and no batch is
+        expected to have more than twice as many rows as those.
         """
         use = self.stages[stage]
         if rows_a_batch <= 1.0 or use.steps <= 0.0 or cost.steps < WARM_STEPS:
             return use.seconds / self._audio_seconds
         rows_now = use.rows / use.steps
-        spared = cost.fixed * (use.steps - use.rows / max(rows_a_batch, rows_now))
+        rows = max(rows_now, min(rows_a_batch, 2.0 * rows_now))
+        spared = cost.fixed * (use.steps - use.rows / rows)
         return max(use.seconds - spared, use.seconds * 0.02) / self._audio_seconds

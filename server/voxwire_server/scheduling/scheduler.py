@@ -31,8 +31,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch", "Order", "Outcome", "Policy", "Refusal", "Row", "Scheduler", "Verdict", "Work", "WorkState"]
 
-FAR_SECONDS = 1e12
-"""Deadlines are kept within this, so that an infinite one can still be moved by a difference."""
+FAR_SECONDS = 1e9
+"""Deadlines given are kept within this (31 years), so that an infinite one can still be moved by a difference."""
+
+PATIENCE_SECONDS = 0.01
+"""A listener who is due waits this much longer for companions in its batch who could wait: nobody hears it."""
 
 REFUSALS_MAX = 3
 """How often an engine that has nothing under way may say that it has no slot, before a work is given up."""
@@ -125,7 +128,7 @@ class Scheduler:
         if change == 0.0:
             return
         for work in works:
-            work.deadline = _near(work.deadline + change)
+            work.deadline += change
             queue: DeadlineQueue | None = work.queue
             if queue is not None:
                 queue.remove(work)
@@ -298,7 +301,7 @@ class Scheduler:
         works, units = [head], head.units
         seconds = cost.predict(units)
         limit = group.stage.rows_limit if self.policy.batching else 1
-        patient = min(longest, max(1.5 * seconds, head.deadline - now))
+        patient = min(longest, max(1.5 * seconds, seconds + PATIENCE_SECONDS, head.deadline - now))
         while len(works) < limit:
             queue = group.interactive or group.bulk
             other = queue.head()

@@ -197,6 +197,10 @@ class EngineState:
         cpu = self.stages[PREPARE].lane
         return (cpu,) if cpu is self.lane else (cpu, self.lane)
 
+    def shares_lane(self, other: EngineState) -> bool:
+        """Whether the steps of both run on one lane."""
+        return self.lane is other.lane
+
     def next_entrant(self) -> DeadlineQueue | None:
         """The queue whose head enters next, or None: no slot, or nobody waits.
 

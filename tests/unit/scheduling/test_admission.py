@@ -1,0 +1,182 @@
+import pytest
+from support.simulation import model_info
+from support.works import finish, prepare_all, scheduler, work
+from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.engines.base import StageInfo
+from voxwire_server.engines.work import RefusalReason
+
+STEADY = {"start_seconds": 0.0}
+
+
+def join(sched, count, engine="model", start=0):
+    for number in range(start, start + count):
+        sched.listener_joined((engine, number), engine)
+
+
+def room(sched, engine="model", most=10_000):
+    """How many listeners are let in one after the other."""
+    for count in range(most):
+        if sched.admission(engine, False, 0.0) is not None:
+            return count
+        join(sched, 1, engine, start=count)
+    return most
+
+
+def test_a_cold_server_lets_listeners_in_by_the_engines_own_guess():
+    sched = scheduler(model_info(concurrency=2, realtime_factor=0.01), workers=2, utilisation_max=0.9, **STEADY)
+    assert room(sched) == 180
+
+
+def test_even_an_engine_slower_than_real_time_may_speak_to_one():
+    assert room(scheduler(model_info(realtime_factor=3.0), **STEADY)) == 1
+
+
+def test_an_engine_that_may_use_one_worker_counts_by_that_one():
+    sched = scheduler(model_info(concurrency=1, realtime_factor=0.01), workers=4, utilisation_max=0.9, **STEADY)
+    assert room(sched) == 90
+
+
+def test_what_was_measured_replaces_the_guess():
+    sched = scheduler(model_info(concurrency=1, realtime_factor=0.1), utilisation_max=0.9, **STEADY)
+    now = 0.0
+    for number in range(200):
+        sched.submit(work(number, text="x" * 30), now)
+        for seconds in (0.001, 0.018):
+            batch = sched.pick("cpu", now)
+            now += seconds
+            finish(sched, batch, seconds, now, audio=2.0)
+    assert sched.stats(now).engines[0].realtime_factor == pytest.approx(0.0095, rel=0.1)
+    assert 80 <= room(sched) <= 110
+
+
+def test_listeners_who_start_together_are_let_in_a_few_at_a_time():
+    sched = scheduler(model_info(realtime_factor=0.01), start_seconds=9.0, horizon_seconds=3.0, utilisation_max=0.9)
+    assert room(sched) == 22  # each takes four seconds of audio a second at first
+
+
+def test_a_listener_who_has_its_lead_leaves_room_for_the_next_to_start():
+    sched = scheduler(model_info(realtime_factor=0.01), start_seconds=9.0, horizon_seconds=3.0, utilisation_max=0.9)
+    join(sched, 22)
+    assert sched.admission("model", False, 0.0) is not None
+    for number in range(22):
+        sched.submit(work(("model", number), text="x"), 0.0)
+    while (batch := sched.pick("cpu", 0.0)) is not None:
+        finish(sched, batch, 0.00001 if batch.stage == "prepare" else 0.1, 0.0, audio=10.0)
+    assert sched.admission("model", False, 0.0) is None
+
+
+def test_listeners_who_left_make_room():
+    sched = scheduler(model_info(realtime_factor=0.3), **STEADY)
+    join(sched, 3)
+    assert sched.admission("model", False, 0.0) is not None
+    sched.listener_left(("model", 0))
+    assert sched.admission("model", False, 0.0) is None
+
+
+def test_a_listener_counts_once_and_leaving_twice_does_no_harm():
+    sched = scheduler(model_info(realtime_factor=0.3), start_seconds=9.0)
+    for _ in range(5):
+        sched.listener_joined("a", "model")
+    assert sched.stats(0.0).engines[0].listeners == 1
+    sched.listener_left("a")
+    sched.listener_left("a")
+    assert sched.stats(0.0).engines[0].listeners == 0
+    assert sched.stats(0.0).lanes[0].load == 0.0
+
+
+def test_listeners_that_only_the_caller_knows_of_count_too():
+    sched = scheduler(model_info(realtime_factor=0.3), **STEADY)
+    assert sched.admission("model", False, 0.0, speaking=2) is None
+    refusal = sched.admission("model", False, 0.0, speaking=3)
+    assert refusal.reason is RefusalReason.UTILISATION
+
+
+def test_engines_share_the_cpu_lane():
+    one, two = model_info("one", realtime_factor=0.09), model_info("two", realtime_factor=0.09)
+    sched = scheduler(one, two, **STEADY)
+    join(sched, 6, "one")
+    assert room(sched, "two") == 4
+
+
+def test_a_slow_engine_is_not_let_in_beside_listeners_it_would_starve():
+    sched = scheduler(model_info("one", realtime_factor=0.01), model_info("two", realtime_factor=3.0), **STEADY)
+    join(sched, 1, "one")
+    assert room(sched, "two") == 0
+
+
+def test_engines_with_devices_do_not_share_them():
+    one = model_info("one", lane="device", realtime_factor=0.09)
+    two = model_info("two", lane="device", realtime_factor=0.09)
+    sched = scheduler(one, two, **STEADY)
+    join(sched, 10, "one")
+    assert room(sched, "two") == 10
+
+
+def test_a_queue_of_first_clauses_refuses_and_says_when_to_come_back():
+    sched = scheduler(model_info(realtime_factor=0.01), queue_seconds_max=1.0, **STEADY)
+    for number in range(60):
+        sched.submit(work(number, deadline=0.0, first=True, text="x" * 60), 0.0)
+    refusal = sched.admission("model", False, 0.0)
+    assert refusal.reason is RefusalReason.QUEUE
+    assert 1000 <= refusal.retry_after_ms <= 5000
+
+
+def test_work_that_is_not_due_yet_does_not_count_as_a_queue():
+    sched = scheduler(model_info(realtime_factor=0.01), queue_seconds_max=1.0, **STEADY)
+    for number in range(60):
+        sched.submit(work(number, deadline=30.0, text="x" * 60), 0.0)
+    assert sched.admission("model", False, 0.0) is None
+
+
+def serve_late(sched, clauses, now, *, submitted=None):
+    for number in range(clauses):
+        sched.submit(work(("model", number), deadline=now - 0.1), now - 5.0 if submitted is None else submitted)
+    while (batch := sched.pick("cpu", now)) is not None:
+        finish(sched, batch, 0.0001, now)
+
+
+def test_running_listeners_who_run_dry_shut_the_door_for_a_while():
+    sched = scheduler(model_info(realtime_factor=0.01), start_seconds=0.0)
+    join(sched, 400)
+    serve_late(sched, 30, 100.0)
+    refusal = sched.admission("model", False, 100.0)
+    assert refusal.reason is RefusalReason.LATENESS
+    assert sched.stats(100.0).engines[0].late == 30
+    assert sched.stats(100.0).engines[0].late_share == 1.0
+    assert sched.stats(130.0).engines[0].late_share == 0.0
+
+
+def test_text_that_came_after_its_listener_ran_dry_is_not_the_servers_fault():
+    sched = scheduler(model_info(realtime_factor=0.01), start_seconds=0.0)
+    join(sched, 60)
+    serve_late(sched, 30, 100.0, submitted=100.0)
+    assert sched.stats(100.0).engines[0].late == 0
+
+
+def test_bulk_is_let_in_until_its_backlog_is_full():
+    sched = scheduler(model_info("model", StageInfo("speak"), realtime_factor=0.1), bulk_seconds_max=10.0)
+    assert sched.admission("model", True, 0.0) is None
+    for number in range(60):
+        sched.submit(work(number, bulk=True, text="x" * 60), 0.0)
+    assert sched.admission("model", True, 0.0).reason is RefusalReason.BULK_BACKLOG
+
+
+def test_bulk_work_does_not_keep_listeners_out():
+    sched = scheduler(model_info("model", lane="device", realtime_factor=0.1))
+    for number in range(60):
+        sched.submit(work(number, bulk=True, text="x" * 60), 0.0)
+    prepare_all(sched)
+    assert sched.admission("model", False, 0.0) is None
+
+
+def test_refusals_are_counted_by_reason():
+    sched = scheduler(model_info(realtime_factor=1.0), **STEADY)
+    join(sched, 1)
+    sched.admission("model", False, 0.0)
+    assert sched.stats(0.0).refused == {"utilisation": 1}
+
+
+def test_an_engine_that_is_not_there_admits_nobody():
+    with pytest.raises(VoxwireError) as refusal:
+        scheduler().admission("other", False, 0.0)
+    assert refusal.value.code is ErrorCode.ENGINE_UNAVAILABLE

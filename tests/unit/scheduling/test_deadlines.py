@@ -1,0 +1,45 @@
+from hypothesis import given
+from hypothesis import strategies as st
+from support.works import work
+from voxwire_server.scheduling.deadlines import DeadlineQueue
+
+KEYS = st.floats(-1e6, 1e6, allow_nan=False)
+OPERATIONS = st.lists(st.tuples(st.sampled_from(["push", "pop", "remove", "move"]), KEYS, st.integers(0, 1000)))
+
+
+@given(OPERATIONS)
+def test_the_queue_gives_what_a_sorted_list_would(operations):
+    queue, model, count = DeadlineQueue(), {}, 0
+    for name, key, which in operations:
+        if name == "push":
+            count += 1
+            owned = work(count)
+            owned.order = count
+            queue.push(owned, key)
+            model[owned] = key
+        elif model and name == "pop":
+            first = min(model, key=lambda owned: (model[owned], owned.order))
+            assert queue.head() is first
+            assert queue.pop() is first
+            del model[first]
+        elif model:
+            chosen = list(model)[which % len(model)]
+            queue.remove(chosen)
+            del model[chosen]
+            if name == "move":
+                queue.push(chosen, key)
+                model[chosen] = key
+        assert len(queue) == len(model)
+        assert set(queue.until(key)) == {owned for owned, its_key in model.items() if its_key <= key}
+    assert len(queue._heap) <= 2 * len(model) + 32 + len(operations)
+
+
+def test_a_work_that_moves_a_thousand_times_does_not_grow_the_queue():
+    queue = DeadlineQueue()
+    owned = work()
+    queue.push(owned, 0.0)
+    for key in range(1000, 0, -1):
+        queue.remove(owned)
+        queue.push(owned, float(key))
+    assert len(queue._heap) < 100
+    assert queue.pop() is owned

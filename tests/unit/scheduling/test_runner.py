@@ -1,0 +1,378 @@
+"""The runner with real threads. Tests wait on events, never for time to pass."""
+
+import queue
+import threading
+
+import numpy as np
+import pytest
+from support.simulation import model_info
+from support.works import work
+from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.engines.base import Job, NoSlot, StageInfo, StepResult
+from voxwire_server.engines.runner import Runner
+from voxwire_server.scheduling.scheduler import Scheduler
+from voxwire_server.speech import Alignment, AudioChunk, EndReason
+
+WAIT_SECONDS = 10.0
+GPU = model_info("model", StageInfo("speak", 8), lane="device", realtime_factor=0.0001)
+
+
+class FakeEngine:
+    """Speaks 100 samples a clause. A text that names a trouble gets it; steps wait at `gate` when it is shut."""
+
+    def __init__(self, info=None):
+        self.info = info or model_info(concurrency=2)
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = queue.Queue()
+        self.finished = queue.Queue()
+        self.steps = []
+        self.threads = set()
+        self.memory_rows = 1000
+
+    def warm_up(self):
+        pass
+
+    def prepare(self, clause):
+        if clause.text == "unreadable":
+            raise ValueError(clause.text)
+        return Job(clause, self.info.stages[0].name, empty=clause.text == "empty")
+
+    def step(self, stage, jobs):
+        texts = [job.clause.text for job in jobs]
+        self.steps.append(texts)
+        self.threads.add(threading.current_thread().name)
+        self.entered.put(texts)
+        assert self.gate.wait(WAIT_SECONDS)
+        if len(jobs) > self.memory_rows:
+            raise MemoryError
+        if "breaks the step" in texts:
+            raise RuntimeError("a secret that the user wrote")
+        if "needs a slot" in texts:
+            raise NoSlot
+        if "ends the thread" in texts:
+            raise SystemExit
+        return [self.speak(job) for job in jobs]
+
+    def speak(self, job):
+        samples = np.full(100, 0.5, np.float32)
+        if job.clause.text == "breaks alone":
+            return StepResult(error=ValueError("no"))
+        if job.clause.text == "not a number":
+            samples[50] = np.nan
+        return StepResult(AudioChunk(samples, Alignment()))
+
+    def finish(self, job, reason):
+        self.finished.put((job.clause.text, reason, threading.current_thread().name))
+
+
+class Loop:
+    """An event loop's part: runs what `wake` brings, on the test's own thread."""
+
+    def __init__(self):
+        self.calls = queue.Queue()
+        self.outcomes = []
+
+    def until(self, count):
+        """Run calls until so many outcomes are there."""
+        while len(self.outcomes) < count:
+            self.calls.get(timeout=WAIT_SECONDS)()
+        return {outcome.work.owner: outcome for outcome in self.outcomes}
+
+
+@pytest.fixture
+def studio():
+    runners = []
+
+    def make(engine=None, workers=2):
+        engine = engine or FakeEngine()
+        loop = Loop()
+        scheduler = Scheduler({"model": engine.info}, workers)
+        runner = Runner({"model": engine}, scheduler, loop.outcomes.extend, loop.calls.put)
+        runners.append((runner, engine))
+        runner.start()
+        return runner, engine, loop, scheduler
+
+    yield make
+    for runner, engine in runners:
+        engine.gate.set()
+        assert runner.stop(WAIT_SECONDS), "workers end"
+
+
+def test_a_clause_becomes_audio_in_its_sink_in_a_worker(studio):
+    runner, engine, loop, _ = studio()
+    seen = []
+
+    def sink(owned, chunk, finished):
+        seen.append((owned, len(chunk.samples), finished, threading.current_thread().name))
+        return "shaped"
+
+    owned = work("a", sink=sink)
+    runner.submit(owned)
+    outcome = loop.until(1)["a"]
+    assert (outcome.shaped, outcome.finished, outcome.error, outcome.alignment) == ("shaped", True, None, Alignment())
+    assert outcome.synth_seconds > 0.0
+    ((_, samples, finished, thread),) = seen
+    assert (samples, finished) == (100, True)
+    assert thread.startswith("voxwire-cpu-")
+    assert engine.finished.get(timeout=WAIT_SECONDS)[:2] == ("hello there", EndReason.COMPLETED)
+
+
+def test_hundreds_of_clauses_of_many_owners_all_come_back_once(studio):
+    runner, _, loop, scheduler = studio()
+    for number in range(600):
+        runner.submit(work((number % 50, number), deadline=float(number % 7)))
+    loop.until(600)
+    assert len({outcome.work.owner for outcome in loop.outcomes}) == 600
+    assert scheduler.stats(0.0).works == 0
+
+
+def test_outcomes_that_gather_reach_the_loop_in_one_call(studio):
+    runner, engine, loop, _ = studio(workers=1)
+    for number in range(20):
+        runner.submit(work(number))
+    for _ in range(20):
+        engine.finished.get(timeout=WAIT_SECONDS)
+    assert loop.calls.qsize() == 1
+    loop.until(20)
+
+
+def test_steps_of_an_engine_with_a_device_stay_on_its_own_thread(studio):
+    runner, engine, loop, _ = studio(FakeEngine(GPU))
+    for number in range(50):
+        runner.submit(work(number))
+    loop.until(50)
+    assert engine.threads == {"voxwire-device:model-0"}
+
+
+def test_works_that_wait_for_the_device_share_its_next_step(studio):
+    runner, engine, loop, _ = studio(FakeEngine(GPU), workers=1)
+    engine.gate.clear()
+    runner.submit(work("first"))
+    engine.entered.get(timeout=WAIT_SECONDS)
+    prepared = threading.Semaphore(0)
+    prepare = engine.prepare
+    engine.prepare = lambda clause: (prepared.release(), prepare(clause))[1]
+    for number in range(4):
+        runner.submit(work(number))
+    runner.submit(work("empty", text="empty", deadline=1000.0))  # is over when all before it are prepared
+    loop.until(1)
+    engine.gate.set()
+    loop.until(6)
+    assert max(len(texts) for texts in engine.steps) == 4
+
+
+def test_a_clause_with_nothing_to_say_is_finished_without_a_step(studio):
+    runner, engine, loop, _ = studio()
+    calls = []
+    runner.submit(work("a", text="empty", sink=lambda owned, chunk, finished: calls.append((chunk, finished))))
+    outcome = loop.until(1)["a"]
+    assert outcome.finished
+    assert outcome.error is None
+    assert calls == [(None, True)]
+    assert engine.steps == []
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("unreadable", ErrorCode.CLAUSE_FAILED),
+        ("breaks alone", ErrorCode.CLAUSE_FAILED),
+        ("not a number", ErrorCode.CLAUSE_FAILED),
+        ("breaks the step", ErrorCode.ENGINE_FAILED),
+        ("needs a slot", ErrorCode.ENGINE_OVERLOADED),
+        ("ends the thread", ErrorCode.ENGINE_FAILED),
+    ],
+)
+def test_a_clause_that_fails_says_why_and_the_workers_go_on(studio, text, code):
+    runner, engine, loop, _ = studio()
+    sunk = []
+    runner.submit(work("bad", text=text, sink=lambda *facts: sunk.append(facts)))
+    outcome = loop.until(1)["bad"]
+    assert (outcome.finished, outcome.error.code, outcome.shaped) == (True, code, None)
+    assert sunk == []
+    if text != "unreadable":
+        assert engine.finished.get(timeout=WAIT_SECONDS)[:2] == (text, EndReason.FAILED)
+    for number in range(4):
+        runner.submit(work(number))
+    assert loop.until(5)[3].error is None
+
+
+def test_what_a_user_wrote_is_in_no_error_and_no_log(studio, caplog):
+    runner, _, loop, _ = studio()
+    runner.submit(work("bad", text="breaks the step"))
+    error = loop.until(1)["bad"].error
+    assert "secret" not in str(error)
+    assert "secret" not in caplog.text
+    assert "RuntimeError" in caplog.text
+
+
+def rows_of_one_step(runner, engine, loop, texts):
+    """Have clauses stepped as one batch; outcomes by text."""
+    engine.gate.clear()
+    runner.submit(work("before"))
+    engine.entered.get(timeout=WAIT_SECONDS)
+    for text in texts:
+        runner.submit(work(text, text=text))
+    runner.submit(work("empty", text="empty", deadline=1000.0))
+    loop.until(1)
+    engine.gate.set()
+    return loop.until(2 + len(texts))
+
+
+def test_one_rows_failure_does_not_fail_its_batch(studio):
+    runner, engine, loop, _ = studio(FakeEngine(GPU), workers=1)
+    outcomes = rows_of_one_step(runner, engine, loop, ["one", "breaks alone", "not a number", "two"])
+    assert outcomes["one"].error is None
+    assert outcomes["two"].error is None
+    assert outcomes["breaks alone"].error.code is ErrorCode.CLAUSE_FAILED
+    assert outcomes["not a number"].error.code is ErrorCode.CLAUSE_FAILED
+
+
+def test_a_step_that_does_not_fit_into_memory_is_split_in_two(studio):
+    engine = FakeEngine(GPU)
+    engine.memory_rows = 2
+    runner, _, loop, _ = studio(engine, workers=1)
+    outcomes = rows_of_one_step(runner, engine, loop, ["a", "b", "c", "d"])
+    assert all(outcome.error is None for outcome in outcomes.values())
+    assert [len(texts) for texts in engine.steps] == [1, 4, 2, 2]
+
+
+def test_what_does_not_fit_even_then_is_refused_and_the_engine_lives(studio):
+    engine = FakeEngine(GPU)
+    engine.memory_rows = 1
+    runner, _, loop, _ = studio(engine, workers=1)
+    outcomes = rows_of_one_step(runner, engine, loop, ["a", "b", "c"])
+    assert outcomes["a"].error.code is ErrorCode.ENGINE_OVERLOADED
+    assert outcomes["c"].error is None
+    runner.submit(work("after"))
+    assert loop.until(6)["after"].error is None
+
+
+def test_a_sink_that_fails_fails_its_own_clause_only(studio):
+    def sink(owned, chunk, finished):
+        raise RuntimeError("broken")
+
+    runner, _, loop, _ = studio()
+    runner.submit(work("bad", sink=sink))
+    runner.submit(work("good"))
+    outcomes = loop.until(2)
+    assert outcomes["bad"].error.code is ErrorCode.INTERNAL
+    assert outcomes["good"].error is None
+
+
+def test_a_clause_cancelled_while_it_waits_is_never_stepped(studio):
+    runner, engine, loop, _ = studio(FakeEngine(model_info(concurrency=1)), workers=1)
+    engine.gate.clear()
+    runner.submit(work("running"))
+    engine.entered.get(timeout=WAIT_SECONDS)
+    runner.submit(work("waits", text="never"))
+    runner.cancel("waits")
+    engine.gate.set()
+    runner.submit(work("after"))
+    assert set(loop.until(2)) == {"running", "after"}
+    assert ["never"] not in engine.steps
+
+
+def test_a_prepared_clause_that_is_cancelled_is_finished_in_a_worker(studio):
+    runner, engine, loop, _ = studio(FakeEngine(GPU), workers=1)
+    engine.gate.clear()
+    runner.submit(work("running"))
+    engine.entered.get(timeout=WAIT_SECONDS)
+    runner.submit(work("waits", text="prepared"))
+    runner.submit(work("empty", text="empty", deadline=1000.0))
+    loop.until(1)
+    runner.cancel("waits")
+    texts = {engine.finished.get(timeout=WAIT_SECONDS) for _ in range(2)}
+    ended = next(entry for entry in texts if entry[0] == "prepared")
+    assert ended[1] is EndReason.CANCELLED
+    assert ended[2].startswith("voxwire-")
+
+
+def test_a_clause_cancelled_in_its_step_yields_nothing(studio):
+    runner, engine, loop, _ = studio()
+    engine.gate.clear()
+    sunk = []
+    runner.submit(work("gone", sink=lambda *facts: sunk.append(facts)))
+    engine.entered.get(timeout=WAIT_SECONDS)
+    runner.cancel("gone")
+    engine.gate.set()
+    assert engine.finished.get(timeout=WAIT_SECONDS)[1] is EndReason.CANCELLED
+    runner.submit(work("after"))
+    assert set(loop.until(1)) == {"after"}
+    assert sunk == []
+
+
+def test_nothing_is_delivered_of_what_was_cancelled_after_its_step(studio):
+    runner, engine, loop, _ = studio()
+    runner.submit(work("gone"))
+    engine.finished.get(timeout=WAIT_SECONDS)
+    runner.cancel("gone")
+    runner.submit(work("after"))
+    assert set(loop.until(1)) == {"after"}
+
+
+def test_a_stopped_runner_takes_no_more_and_lets_go_of_every_job(studio):
+    runner, engine, _, _ = studio(FakeEngine(GPU), workers=1)
+    engine.gate.clear()
+    runner.submit(work("running"))
+    engine.entered.get(timeout=WAIT_SECONDS)
+    assert not runner.stop(timeout=0.0)
+    engine.gate.set()
+    assert runner.stop(WAIT_SECONDS)
+    assert engine.finished.get(timeout=WAIT_SECONDS)[1] is EndReason.CANCELLED
+    with pytest.raises(VoxwireError) as refusal:
+        runner.submit(work("late"))
+    assert refusal.value.code is ErrorCode.DRAINING
+
+
+def test_a_loop_that_is_closed_does_not_end_the_workers():
+    engine = FakeEngine()
+
+    def closed(_):
+        raise RuntimeError("Event loop is closed")
+
+    runner = Runner({"model": engine}, Scheduler({"model": engine.info}, 1), lambda _: None, closed)
+    runner.start()
+    for number in range(3):
+        runner.submit(work(number))
+        engine.finished.get(timeout=WAIT_SECONDS)
+    assert runner.stop(WAIT_SECONDS)
+
+
+def test_listeners_and_admission_are_passed_on(studio):
+    runner, _, _, scheduler = studio(FakeEngine(model_info(realtime_factor=10.0)))
+    assert runner.admission("model") is None
+    runner.listener_joined("a", "model")
+    assert scheduler.stats(0.0).engines[0].listeners == 1
+    assert runner.admission("model") is not None
+    assert runner.admission("model", bulk=True) is None
+    runner.listener_left("a")
+    assert runner.admission("model") is None
+
+
+def test_a_cancel_storm_from_many_threads_leaves_nothing_behind(studio):
+    runner, engine, loop, scheduler = studio()
+
+    def storm(base):
+        for number in range(100):
+            runner.submit(work((base, number % 10), text="x" * 20, index=number))
+            if number % 3 == 0:
+                runner.cancel((base, number % 10))
+            runner.reprioritise((base, number % 7), float(number))
+
+    threads = [threading.Thread(target=storm, args=(base,)) for base in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for base in range(4):
+        for number in range(10):
+            runner.cancel((base, number))
+    runner.submit(work("last", deadline=1e6))
+    while "last" not in {outcome.work.owner for outcome in loop.outcomes}:
+        loop.until(len(loop.outcomes) + 1)
+    stats = scheduler.stats(0.0)
+    assert stats.submitted == 401
+    assert stats.works <= 2  # cancelled steps may still be running
+    assert stats.completed + stats.cancelled + stats.works == 401
