@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from voxwire_server.engines.base import EngineInfo, Job, StageInfo, StepResult
 from voxwire_server.engines.hibari.alignment import DURATION_SAMPLES, align
 from voxwire_server.engines.hibari.network import Network
@@ -26,6 +24,8 @@ _SYMBOLS_PER_SECOND = 16.0
 # The pace range in which the distilled durations still make sense.
 _SPEED_MIN, _SPEED_MAX = 0.25, 4.0
 _WARM_UP = "This is how the voice warms up, and a second time with rather more words than before. Done."
+
+_WORD = (1 << 64) - 1
 
 assert DURATION_SAMPLES == 2 * HOP
 
@@ -103,8 +103,14 @@ class HibariEngine:
 
 
 def noise_row(seed: int, sentence: int) -> int:
-    """Where in the noise table a sentence of a clause begins: spread by the seed, the same on every machine."""
-    return int(np.random.SeedSequence((seed & (1 << 64) - 1, sentence)).generate_state(1, np.uint32)[0])
+    """Where in the noise table a sentence of a clause begins: the same on every machine, any int for a seed.
+
+    The finaliser of SplitMix64 (Steele, Lea, Flood 2014) spreads neighbouring seeds.
+    """
+    mixed = (seed + (sentence + 1) * 0x9E3779B97F4A7C15) & _WORD
+    mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 & _WORD
+    mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & _WORD
+    return mixed ^ mixed >> 31
 
 
 def _cost(job: HibariJob) -> float:

@@ -9,7 +9,7 @@ import hibari
 import numpy as np
 import onnxruntime
 
-from voxwire_server.engines.hibari import onnx_wire
+from voxwire_server.engines.hibari.graph import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,9 @@ class Network:
         options.log_severity_level = 3
         # The arena keeps what the longest clause needed, for every thread; without it malloc does as well.
         options.enable_cpu_mem_arena = False
-        model = onnx_wire.with_outputs(path.read_bytes(), (_HEAD, _F0, _DURATIONS))
+        # GELU by tanh: off by 5e-4 at most, a fortieth of the step to which its result is quantised; 2.5 % faster.
+        options.add_session_config_entry("optimization.enable_gelu_approximation", "1")
+        model = prepared(path.read_bytes(), (_HEAD, _F0, _DURATIONS))
         try:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:

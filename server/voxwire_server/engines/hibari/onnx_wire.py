@@ -1,50 +1,71 @@
-"""Just enough of protobuf's wire format to change which tensors an ONNX model gives out.
+"""Reads and writes protobuf messages as lists of fields: what it takes to edit an ONNX model without the onnx package.
 
-onnxruntime returns graph outputs only, and the `onnx` package is a large dependency for renaming three strings.
-Formats: https://protobuf.dev/programming-guides/encoding/ and onnx.proto3 (ModelProto.graph = 7, GraphProto.output =
-12, ValueInfoProto.name = 1). A value without a type is valid: onnxruntime infers it.
+Wire format: https://protobuf.dev/programming-guides/encoding/. What a field means is for the caller to know.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
-_MODEL_GRAPH = 7
-_GRAPH_OUTPUT = 12
-_VALUE_NAME = 1
-_BYTES = 2
+_VARINT, _DELIMITED = 0, 2
 
 
-def with_outputs(model: bytes, names: Sequence[str]) -> bytes:
-    """A copy of a serialised ModelProto whose graph outputs are the named tensors and no others.
+class Field(NamedTuple):
+    """One field of a message: `whole` as it stands there, `payload` without tag and length, `value` of a varint."""
+
+    number: int
+    whole: bytes
+    payload: bytes
+    value: int
+
+
+def fields(message: bytes) -> list[Field]:
+    """The fields of a message, in order. `b"".join(field.whole for field in ...)` gives the message again.
 
     Raises:
-        ValueError: `model` is not a serialised message.
+        ValueError: this is no protobuf message.
     """
-    outputs = b"".join(_field(_GRAPH_OUTPUT, _field(_VALUE_NAME, name.encode())) for name in names)
-    result: list[bytes] = []
-    for number, whole, payload in _fields(memoryview(model)):
-        if number != _MODEL_GRAPH:
-            result.append(bytes(whole))
+    return list(_fields(message))
+
+
+def delimited(number: int, payload: bytes) -> bytes:
+    """A field that holds bytes, a string or a message."""
+    return _encoded(number << 3 | _DELIMITED) + _encoded(len(payload)) + payload
+
+
+def varints(number: int, values: Iterable[int]) -> bytes:
+    """A repeated field of numbers that are not negative, not packed."""
+    return b"".join(_encoded(number << 3 | _VARINT) + _encoded(value) for value in values)
+
+
+def numbers(of: Iterable[Field], number: int) -> list[int]:
+    """The values of a repeated field of numbers, packed or not."""
+    values: list[int] = []
+    for field in of:
+        if field.number != number:
             continue
-        kept = [bytes(part) for inner, part, _ in _fields(payload) if inner != _GRAPH_OUTPUT]
-        result.append(_field(_MODEL_GRAPH, b"".join(kept) + outputs))
-    return b"".join(result)
+        if field.whole[0] & 7 == _VARINT:
+            values.append(field.value)
+            continue
+        at = 0
+        while at < len(field.payload):
+            value, at = _varint(field.payload, at)
+            values.append(value)
+    return values
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, memoryview, memoryview]]:
-    """(number, the field with its tag, its payload where it has a length) of each field in order."""
+def _fields(message: bytes) -> Iterator[Field]:
     at = 0
     while at < len(message):
-        start = at
+        start, value = at, 0
         tag, at = _varint(message, at)
         body = at
         match tag & 7:
             case 0:
-                _, at = _varint(message, at)
+                value, at = _varint(message, at)
             case 1:
                 at += 8
             case 2:
@@ -56,24 +77,18 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview, memoryview]]
                 raise ValueError(f"wire type {kind} at byte {start}")
         if at > len(message):
             raise ValueError("the message is cut short")
-        yield tag >> 3, message[start:at], message[body:at]
+        yield Field(tag >> 3, message[start:at], message[body:at], value)
 
 
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
+def _varint(message: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
-    while True:
-        if at >= len(message) or shift > 63:
-            raise ValueError("the message is cut short")
+    while at < len(message) and shift < 70:
         byte = message[at]
-        at += 1
         value |= (byte & 0x7F) << shift
-        shift += 7
+        at, shift = at + 1, shift + 7
         if byte < 0x80:
             return value, at
-
-
-def _field(number: int, payload: bytes) -> bytes:
-    return _encoded(number << 3 | _BYTES) + _encoded(len(payload)) + payload
+    raise ValueError("the message is cut short")
 
 
 def _encoded(value: int) -> bytes:

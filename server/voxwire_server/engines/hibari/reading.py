@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 import hibari
 from hibari.g2p import G2P, LINK_RE
 from hibari.g2p.normalize import normalize
+from hibari.g2p.token import Tok
 
 from voxwire_server.engines.hibari.source_map import SourceMap, map_rewriting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from hibari.g2p.token import Tok
 
 # Symbols that are read as pauses or intonation, not as sounds.
 PAUSES = frozenset(' ;:,.!?—…"“”()→↗↘↓')
@@ -61,7 +60,7 @@ class Reader:
 
     def _read(self, text: str, start: int, end: int) -> Iterator[Sentence]:
         source = map_rewriting(text[start:end], normalize)
-        tokens = self._g2p.phonemize_tokens(self._g2p.tokenize(source.text))
+        tokens = self._pronounce(source.text)
         spans = list(_token_spans(source, tokens))
         words, owner_of_token = _words(text[start:end], tokens, spans)
         symbols = [
@@ -73,6 +72,23 @@ class Reader:
         for piece in _pieces(symbols):
             if any(symbol not in PAUSES for symbol, _ in piece):
                 yield self._sentence(piece, [(start + a, start + b) for a, b in words])
+
+    def _pronounce(self, text: str) -> list[Tok]:
+        try:
+            return self._tokens(text)
+        except Exception:
+            return [token for word in text.split() for token in self._pronounce_alone(word)]
+
+    def _pronounce_alone(self, word: str) -> list[Tok]:
+        """A word out of its sentence; silent when hibari fails on it, as on numerals of other scripts."""
+        try:
+            return self._tokens(word + " ")
+        except Exception:
+            return [Tok(word, whitespace=" ", phonemes="")]
+
+    def _tokens(self, text: str) -> list[Tok]:
+        tokens: list[Tok] = self._g2p.phonemize_tokens(self._g2p.tokenize(text))
+        return tokens
 
     def _sentence(self, piece: Sequence[tuple[str, int]], words: Sequence[tuple[int, int]]) -> Sentence:
         used = sorted({owner for _, owner in piece if owner >= 0})
@@ -99,10 +115,18 @@ def _token_spans(source: SourceMap, tokens: Sequence[Tok]) -> Iterator[tuple[int
     text = LINK_RE.sub(lambda link: f"\0{link[1]}" + "\0" * (len(link[0]) - len(link[1]) - 1), source.text)
     at = 0
     for token in tokens:
-        found = text.find(token.text, at) if token.text else -1
-        start, end = (found, found + len(token.text)) if found >= 0 else (at, min(at + 1, len(text)))
-        at = end
-        yield source.span(start, end) if start < end else (len(source.text), len(source.text))
+        start = text.find(token.text, at) if token.text else -1
+        if start < 0:
+            start = _nearest(text, at)
+        at = min(start + len(token.text), len(text))
+        yield source.span(start, max(at, start + 1))
+
+
+def _nearest(text: str, at: int) -> int:
+    """Where, from `at` on, a token begins that is not there as it reads: hibari drops some marks inside words."""
+    while at < len(text) - 1 and text[at].isspace():
+        at += 1
+    return min(at, len(text) - 1)
 
 
 def _words(

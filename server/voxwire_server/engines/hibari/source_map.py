@@ -91,8 +91,9 @@ class _Mapper:
     def _whole(self, i1: int, i2: int, j1: int, j2: int) -> None:
         """Map words j1..j2 to all of source words i1..i2, but for punctuation that both begin or end with."""
         if i1 == i2:
-            at = self.source_spans[i1 - 1][1] if i1 else 0
-            self._fill_to(self.text_spans[j2 - 1][1], at, at)
+            # Words out of nothing belong to the character before them.
+            end = self.source_spans[i1 - 1][1] if i1 else 1
+            self._fill_to(self.text_spans[j2 - 1][1], end - 1, end)
             return
         a, b = self.source_spans[i1][0], self.source_spans[i2 - 1][1]
         c, d = self.text_spans[j1][0], self.text_spans[j2 - 1][1]
@@ -106,7 +107,8 @@ class _Mapper:
             and not self.text[d - 1 - tail].isalnum()
         ):
             tail += 1
-        self._fill_to(d - tail, a, b - tail)
+        # With nothing left, the character before stands for it.
+        self._fill_to(d - tail, *((a, b - tail) if a < b - tail else (max(a - 1, 0), max(a, 1))))
         for at in range(b - tail, b):
             self._fill_to(len(self.starts) + 1, at, at + 1)
 

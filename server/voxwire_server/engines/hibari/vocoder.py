@@ -190,7 +190,9 @@ def _excitation(f0: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     is_voiced = np.greater(hertz, _VOICED_HZ)
     voiced: NDArray[np.bool_] = np.asarray(is_voiced.any(axis=1))
     np.maximum(hertz, _VOICED_HZ, out=hertz)
-    phase = np.cumsum(hertz.reshape(-1), dtype=np.float64)
+    # Widened first: cumsum that widens as it goes takes more than twice as long.
+    phase = hertz.astype(np.float64).reshape(-1)
+    np.cumsum(phase, out=phase)
     phase *= 1.0 / SAMPLE_RATE
     phase -= np.floor(phase)
     out = np.zeros(frames * HOP + 2 * half, np.float32)
