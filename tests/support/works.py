@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from support.simulation import clause, model_info
 from voxwire_server.engines.base import EngineInfo, Job
 from voxwire_server.engines.work import PREPARE, Batch, Row, Verdict, Work
 from voxwire_server.scheduling.policy import Policy
 from voxwire_server.scheduling.scheduler import Scheduler
-
-from support.simulation import clause, model_info
 
 
 def work(owner="a", *, deadline=10.0, index=0, engine="model", text="hello there", **more) -> Work:

@@ -1,8 +1,9 @@
 """Decides whether one more listener can be fed without starving those who listen already.
 
 What a second of audio costs on each lane is learned (`RealtimeCost`), so the load of a lane is known before it is full:
-a listener takes a second of audio a second, and more than that while it builds up its lead. Two measured guards stand beside the model: how long a first clause would wait now, and
-the share of clauses that came too late in the last seconds.
+a listener takes a second of audio a second, and more than that while it builds up its lead. Two measured guards stand
+beside the model: how long a first clause would wait now, and the share of clauses that came too late in the last
+seconds.
 """
 
 from __future__ import annotations

@@ -239,24 +239,25 @@ class Scheduler:
         """The group to step next and whether for its bulk work; None when nothing may start."""
         if len(lane.running) >= lane.workers:
             return None
-        groups = [group for group in lane.groups.values() if len(group) and group.open]
-        bulk = self._first(groups, bulk=True)
-        if bulk is not None and lane.since_bulk >= self.policy.bulk_period:
-            return bulk, True
-        group = self._first(groups, bulk=False)
+        if lane.since_bulk >= self.policy.bulk_period:
+            bulk = self._first(lane, bulk=True)
+            if bulk is not None:
+                return bulk, True
+        group = self._first(lane, bulk=False)
         if group is not None:
             return None if self._leaves_last_worker(lane, group, now) else (group, False)
+        bulk = self._first(lane, bulk=True)
         if bulk is None or (self._last_worker(lane) and self._listening):
             return None
         return bulk, True
 
-    def _first(self, groups: Sequence[Group], bulk: bool) -> Group | None:
-        """The group that comes first of those that hold work of this class."""
+    def _first(self, lane: LaneState, bulk: bool) -> Group | None:
+        """The group that comes first of those that hold work of this class and may start a step."""
         best, best_rank = None, (0.0, 0)
-        for group in groups:
-            queue = group.queue(bulk)
+        for group in lane.groups.values():
+            queue = group.bulk if bulk else group.interactive
             head = queue.head()
-            if head is not None:
+            if head is not None and group.open:
                 rank = (self._key(head), head.order)
                 if self.policy.order is Order.THROUGHPUT:
                     rank = (-float(min(len(queue), group.stage.rows_limit)), head.order)

@@ -3,6 +3,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from voxwire_server.scheduling.cost import RealtimeCost, StageCost, StageUse
 
 SECONDS = st.floats(1e-6, 10.0)

@@ -1,5 +1,6 @@
 from hypothesis import given
 from hypothesis import strategies as st
+
 from support.works import work
 from voxwire_server.scheduling.deadlines import DeadlineQueue
 

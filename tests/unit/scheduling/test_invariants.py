@@ -5,6 +5,7 @@ from collections import Counter
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
 from support.simulation import model_info
 from support.works import work
 from voxwire_server.engines.base import Job, StageInfo

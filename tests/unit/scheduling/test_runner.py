@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 import pytest
+
 from support.simulation import model_info
 from support.works import work
 from voxwire_protocol.errors import ErrorCode, VoxwireError
@@ -352,7 +353,7 @@ def test_listeners_and_admission_are_passed_on(studio):
 
 
 def test_a_cancel_storm_from_many_threads_leaves_nothing_behind(studio):
-    runner, engine, loop, scheduler = studio()
+    runner, _, loop, scheduler = studio()
 
     def storm(base):
         for number in range(100):

@@ -1,4 +1,5 @@
 import pytest
+
 from support.simulation import model_info
 from support.works import finish, owners, prepare_all, scheduler, work
 from voxwire_protocol.errors import ErrorCode, VoxwireError

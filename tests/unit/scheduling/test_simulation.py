@@ -1,6 +1,7 @@
 """Hundreds of listeners on virtual time, in front of engines whose cost is modelled."""
 
 import pytest
+
 from support.simulation import Audience, ModelEngine, VirtualRunner, batch_seconds, model_info
 from support.works import work
 from voxwire_server.engines.base import StageInfo
