@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from voxwire_client import commands
+    from voxwire_client.commands import say, voices
     from voxwire_server import config, demo
     from voxwire_server.ops import doctor
 
@@ -52,8 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     key.set_defaults(run=_key)
 
     for name, about, module in (
-        ("say", "speak a text through a server", commands.say),
-        ("voices", "list a server's voices", commands.voices),
+        ("say", "speak a text through a server", say),
+        ("voices", "list a server's voices", voices),
         ("doctor", "tell what is installed, what is missing and how to get it", doctor),
         ("demo", "start a server, speak a paragraph through it token by token, write it to a WAV file", demo),
     ):

@@ -38,8 +38,8 @@ class Ticker:
         self.lag_seconds = 0.0
 
     def schedule(self, ticked: Ticked, due: float) -> None:
-        """Wake `ticked` at `due`, or up to a grid step later."""
-        due = math.ceil(due / GRID_SECONDS) * GRID_SECONDS
+        """Wake `ticked` at the first grid step after `due`."""
+        due = (math.floor(due / GRID_SECONDS) + 1) * GRID_SECONDS
         if due == ticked.due:
             return
         ticked.due = due

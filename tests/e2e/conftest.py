@@ -1,0 +1,14 @@
+"""A real server with the embedded voice and the tone engines, for all end-to-end tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.server import serving
+
+
+@pytest.fixture(scope="session")
+def host():
+    """A running server; nothing that a test does to it may hurt the next."""
+    with serving("engines.enabled=hibari,tone,tone-frames", "scheduling.utilisation_max=1.0") as running:
+        yield running

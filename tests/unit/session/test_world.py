@@ -1,0 +1,202 @@
+"""Hundreds of contexts on virtual time: whatever clients do and whenever, what they are sent keeps its promises."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from support.world import Client, Sent, World
+from voxwire_protocol import messages as m
+from voxwire_server.session.core import SessionSettings
+
+WORDS = (
+    "the answer is forty two, and nobody knows why. however; it might be 3.14 or **so** 🙂 "
+    "Dr. Smith said: wait! let me think about it for a while\n\nthen we go on - slowly - to the end? yes."
+).split(" ")
+
+SETTINGS = SessionSettings(idle_seconds=3600.0)
+
+
+def check(client: Client) -> None:
+    """Every promise about what a client is sent."""
+    started = {each.number: each for each in client.of(m.Started)}
+    ended_numbers: set[int] = set()
+    names: dict[str, int] = {}
+    for each in client.received:
+        match each:
+            case m.Started():
+                assert each.context not in names, "a name is open once"
+                names[each.context] = each.number
+            case m.Done():
+                ended_numbers.add(names.pop(each.context))
+            case Sent():
+                assert each.number in started
+                assert each.number not in ended_numbers, "nothing follows the end of a context"
+            case m.ErrorMessage():
+                assert each.code.startswith("client."), each
+    assert not names, f"every context ends with a reason: {names}"
+    dones = client.of(m.Done)
+    for each in started.values():
+        frames = client.frames_of(each.number)
+        assert [f.seq for f in frames] == list(range(len(frames)))
+        assert [f.pts for f in frames] == [i * each.audio.frame_samples for i in range(len(frames))]
+        for frame, following in pairwise(frames):
+            assert bool(frame.flags & 2) == bool(following.flags & 1), "an utterance follows the end of another"
+        if frames:
+            assert frames[0].flags & 1
+    assert len(dones) == len(started)
+    for done, number in zip(dones, _ended_order(client), strict=True):
+        frames = client.frames_of(number)
+        assert done.frames == len(frames)
+        if done.reason is m.DoneReason.COMPLETED and frames:
+            assert frames[-1].flags & 2
+    for cancelled in client.of(m.Cancelled):
+        after = client.received[client.received.index(cancelled) + 1]
+        assert isinstance(after, m.Done)
+        assert after.reason is m.DoneReason.CANCELLED
+
+
+def _ended_order(client: Client) -> list[int]:
+    open_, ended = {}, []
+    for each in client.received:
+        if isinstance(each, m.Started):
+            open_[each.context] = each.number
+        elif isinstance(each, m.Done):
+            ended.append(open_.pop(each.context))
+    return ended
+
+
+def script(world: World, client: Client, name: str, rng: random.Random, at: float, *, unruly: bool) -> None:
+    """Schedule a context's life: text as a model writes it, and, where `unruly`, whatever a user may do to it."""
+    codec = rng.choice(["pcm_s16le", "pcm_s16le", "mulaw", "opus"])
+    rate = {"pcm_s16le": rng.choice([16000, 24000]), "mulaw": 8000, "opus": 24000}[codec]
+    start = m.Start(
+        context=name,
+        audio=m.AudioRequest(codec=codec, sample_rate=rate, frame_ms=rng.choice([20, 40])),
+        pacing=m.PacingRequest(mode=rng.choice(["realtime", "realtime", "burst"])),
+        priority="bulk" if rng.random() < 0.1 else "interactive",
+        seed=rng.randrange(1000),
+    )
+    world.at(at, lambda: client.send(start))
+    now = at
+    for _ in range(rng.randrange(3, 40)):
+        now += rng.expovariate(rng.choice([4, 12, 40])) + (rng.uniform(0.5, 12) if rng.random() < 0.03 else 0)
+        piece = " ".join(rng.choice(WORDS) for _ in range(rng.randrange(1, 4))) + rng.choice([" ", " ", ""])
+        action: m.ClientMessage = m.Text(context=name, text=piece, flush=rng.random() < 0.05)
+        world.at(now, lambda action=action: client.send(action))
+        if not unruly:
+            continue
+        dice = rng.random()
+        if dice < 0.04:
+            world.at(now, lambda: client.send(m.Hold(context=name)))
+            world.at(now + rng.expovariate(0.5), lambda: client.send(m.Release(context=name)))
+        elif dice < 0.07:
+            world.at(now, lambda: client.send(m.Retract(context=name, from_char=rng.randrange(200))))
+        elif dice < 0.10:
+            world.at(now, lambda: client.send(m.Flush(context=name, id="f")))
+        elif dice < 0.12:
+            world.at(now, lambda: client.send(m.Configure(context=name, pacing=m.PacingRequest(lead_ms=200))))
+    if unruly and rng.random() < 0.3:
+        world.at(rng.uniform(at, now + 5), lambda: client.send(m.Cancel(context=name)))
+    world.at(now + rng.random(), lambda: client.send(m.End(context=name)))
+    world.at(now + 1000, lambda: client.send(m.Release(context=name)))
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 1 << 30))
+def test_200_contexts_keep_every_promise(seed):
+    world = World(settings=SETTINGS)
+    rng = random.Random(seed)
+    clients = [Client(world, f"s{i}") for i in range(50)]
+    for i in range(200):
+        script(world, clients[i % 50], f"c{i}", rng, world.now + rng.uniform(0, 20), unruly=True)
+    world.run(1500)
+    for client in clients:
+        check(client)
+    assert world.counter.contexts == 0
+
+
+@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 1 << 30))
+def test_no_listener_runs_dry_when_the_engine_is_fast_enough(seed):
+    world = World(step_seconds=lambda batch: 0.01, settings=SETTINGS)
+    rng = random.Random(seed)
+    clients = [Client(world, f"s{i}") for i in range(200)]
+    for i, client in enumerate(clients):
+        script(world, client, f"c{i}", rng, world.now + rng.uniform(0, 20), unruly=False)
+    world.run(1500)
+    for client in clients:
+        check(client)
+    assert world.counter.underruns == []
+    assert len(world.counter.ttfa) >= 150
+
+
+ACTIONS = st.lists(
+    st.tuples(
+        st.sampled_from(["text", "text", "text", "flush", "hold", "release", "retract", "cancel", "end", "unwritable"]),
+        st.sampled_from([0.0, 0.01, 0.3, 2.0, 40.0]),
+        st.sampled_from(["Hello there. ", "one ", "tw", "o three, ", "🙂", "```x", "3.", "14", "\n\n", "Yes! No? ", "我。"]),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(actions=ACTIONS, slow=st.booleans(), mode=st.sampled_from(["realtime", "burst"]))
+def test_any_order_of_anything_keeps_every_promise(actions, slow, mode):
+    world = World(step_seconds=lambda batch: 0.8 if slow else 0.002, settings=SETTINGS)
+    client = Client(world, "s")
+    start = m.Start(pacing=m.PacingRequest(mode=mode))
+    client.send(start)
+    for action, wait, text in actions:
+        match action:
+            case "text":
+                client.send(m.Text(text=text))
+            case "flush":
+                client.send(m.Flush(id="f"))
+            case "hold":
+                client.send(m.Hold())
+            case "release":
+                client.send(m.Release())
+            case "retract":
+                client.send(m.Retract(from_char=len(text)))
+            case "cancel":
+                client.send(m.Cancel(played_pts=len(text) * 1000))
+            case "end":
+                client.send(m.End())
+            case "unwritable":
+                client.driver.writable(False)
+                world.run(1)
+                client.driver.writable(True)
+        world.run(wait)
+    client.send(m.Release())
+    client.send(m.End())
+    world.run(600)
+    check(client)
+    assert world.counter.contexts == 0
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.5])
+def test_the_same_text_gives_the_same_audio_however_it_is_split_and_however_slow_the_engine(seconds):
+    text = " ".join(WORDS) + " And a last sentence, which is a little longer than the others, to be sure. Bye."
+
+    def spoken(step: int, seconds: float, company: int) -> bytes:
+        world = World(step_seconds=lambda batch: seconds, workers=1, settings=SETTINGS)
+        for i in range(company):
+            other = Client(world, f"o{i}")
+            other.send(m.Text(text=text, flush=True))
+        client = Client(world, "s")
+        client.send(m.Start(seed=3))
+        for i in range(0, len(text), step):
+            client.send(m.Text(text=text[i : i + step]))
+        client.send(m.End())
+        world.run(600)
+        return b"".join(frame.payload for frame in client.of(Sent))
+
+    whole = spoken(len(text), 0.001, 0)
+    for step in (1, 3, 7, 50):
+        assert spoken(step, seconds, 3) == whole
