@@ -1,0 +1,1 @@
+"""The client's commands: each module has `add_arguments(parser)` and `run(args) -> int`."""

@@ -1,0 +1,57 @@
+"""Keeps what a listener hears now: frames received, and a player that plays them from some moment on. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class PlayoutClock:
+    """The playout of one context at `sample_rate`. Times are seconds of one monotonic clock, given by the caller.
+
+    A player that knows its own position says it (`played`); without that the clock assumes a player that starts at
+    `start` and waits where audio is missing.
+    """
+
+    sample_rate: int
+    received_pts: int = 0
+    _origin: float | None = field(default=None)
+    _told_pts: int | None = field(default=None)
+    _paused_at: float | None = field(default=None)
+
+    def received(self, end_pts: int, now: float) -> None:
+        """Audio up to `end_pts` has come; a player that had run dry goes on now."""
+        if self._origin is not None and self._at(now) - self._origin > self.received_pts / self.sample_rate:
+            self._origin = self._at(now) - self.received_pts / self.sample_rate
+        self.received_pts = max(self.received_pts, end_pts)
+
+    def start(self, now: float) -> None:
+        """The player starts; without effect when it has."""
+        if self._origin is None:
+            self._origin = now
+
+    def played(self, pts: int) -> None:
+        """The player says that it has played up to `pts`."""
+        self._told_pts = pts
+
+    def pause(self, now: float) -> None:
+        """The player pauses."""
+        if self._paused_at is None:
+            self._paused_at = now
+
+    def go_on(self, now: float) -> None:
+        """The player goes on."""
+        if self._paused_at is not None and self._origin is not None:
+            self._origin += now - self._paused_at
+        self._paused_at = None
+
+    def position(self, now: float) -> int | None:
+        """The pts that is heard now; None before the player has started."""
+        if self._told_pts is not None:
+            return min(self._told_pts, self.received_pts)
+        if self._origin is None:
+            return None
+        return max(0, min(self.received_pts, int((self._at(now) - self._origin) * self.sample_rate)))
+
+    def _at(self, now: float) -> float:
+        return now if self._paused_at is None else self._paused_at
