@@ -59,12 +59,12 @@ def tones(clause: Clause) -> NDArray[np.float32]:
 
 
 def align(clause: Clause) -> Alignment:
-    """Words are what spaces part; each letter counts as a phoneme."""
+    """Words are what spaces part, if they hold a letter or digit; each of those counts as a phoneme."""
     size = round(CHAR_SAMPLES / clause.speed)
     words, phonemes, start = [], [], 0
     for word in clause.text.split(" "):
         end = start + len(word)
-        if word.strip():
+        if any(character.isalnum() for character in word):
             words.append(WordMark(word, start * size, end * size, (start, end)))
             phonemes += [
                 PhonemeMark(clause.text[i], i * size, (i + 1) * size, (i, i + 1))
@@ -105,6 +105,7 @@ class ToneEngine:
 
     def finish(self, job: Job, reason: EndReason) -> None:
         """A job holds nothing."""
+        del job, reason
 
 
 class ToneFrameEngine:
@@ -159,6 +160,7 @@ class ToneFrameEngine:
 
     def finish(self, job: Job, reason: EndReason) -> None:
         """Free the job's slot."""
+        del reason
         self._inside.discard(id(job))
 
 

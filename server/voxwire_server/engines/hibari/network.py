@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # Tensors of hibari-tts 0.2.1's graph: the five spectra before they are transposed and split, F0 in Hz per spectral
 # frame, and the duration of each id (pads included) in pairs of spectral frames.
+MODEL = Path(hibari.__file__).parent / "assets" / "hibari.onnx"
 _HEAD, _F0, _DURATIONS = "/head/Add_output_0", "f0", "/Clip_output_0"
 
 
@@ -30,7 +31,7 @@ class Network:
         Raises:
             ValueError: the file is not the graph this was written for.
         """
-        path = path or Path(hibari.__file__).parent / "assets" / "hibari.onnx"
+        path = path or MODEL
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3

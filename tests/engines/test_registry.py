@@ -1,0 +1,44 @@
+"""Engines by entry point: those that load, and a reason with a remedy for those that don't."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from voxwire_server.engines import registry
+from voxwire_server.engines.base import EngineUnavailable
+
+
+def test_the_projects_own_engines_are_known():
+    assert {"hibari", "tone", "tone-frames"} <= set(registry.known_engines())
+
+
+def test_wanted_engines_are_created_under_their_names():
+    engines, missing = registry.load_engines(["tone", "tone-frames"])
+    assert {name: engine.info.name for name, engine in engines.items()} == {
+        "tone": "tone",
+        "tone-frames": "tone-frames",
+    }
+    assert not missing
+
+
+def test_an_unknown_engine_is_answered_with_those_that_are_installed():
+    with pytest.raises(EngineUnavailable, match="no engine 'kokoko'") as problem:
+        registry.load_engine("kokoko")
+    assert "hibari" in problem.value.hint
+
+
+def test_an_engine_that_cannot_load_leaves_the_others_alone(monkeypatch):
+    plain = registry.entry_points
+
+    def found(**wanted):
+        if wanted.get("name") == "absent":
+            return (EntryPoint("absent", "a_module_that_is_nowhere:create", registry.GROUP),)
+        return plain(**wanted)
+
+    monkeypatch.setattr(registry, "entry_points", found)
+    engines, missing = registry.load_engines(["absent", "tone"])
+    assert list(engines) == ["tone"]
+    assert "a_module_that_is_nowhere" in str(missing["absent"])
+    assert missing["absent"].hint == "pip install 'voxwire[absent]'"
