@@ -1,4 +1,4 @@
-"""The first twenty Harvard sentences: lists 1 and 2 of IEEE Recommended Practice for Speech Quality Measurements, 1969."""
+"""The first twenty Harvard sentences: lists 1 and 2 of IEEE 297, Speech Quality Measurements, 1969."""
 
 SENTENCES = (
     "The birch canoe slid on the smooth planks.",
