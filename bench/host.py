@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from support.server import Host, serving  # noqa: E402
+from support.server import Host, serving
 
 __all__ = ["OPEN_DOORS", "Host", "machine", "serving"]
 
@@ -24,5 +24,7 @@ OPEN_DOORS = (
 
 def machine() -> str:
     """One line that says what this ran on."""
-    model = next((x.split(":")[1].strip() for x in open("/proc/cpuinfo") if x.startswith("model name")), "?")
-    return f"{os.cpu_count()} cores, {model}, Python {platform.python_version()}, {platform.system()} {platform.release()}"
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "?")
+    system = f"{platform.system()} {platform.release()}"
+    return f"{os.cpu_count()} cores, {model}, Python {platform.python_version()}, {system}"

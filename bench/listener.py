@@ -18,15 +18,15 @@ from dataclasses import dataclass, field
 HEADER = struct.Struct("<BBHIQ")
 
 TEXTS = [
-    "I can help you book a table for two tonight at seven thirty. The place on Elm Street still has room, and it is only "
-    "a ten minute walk from your hotel. They ask for a small deposit, which comes off the bill in the end. Shall I go "
+    "I can help you book a table for two tonight at seven thirty. The place on Elm Street still has room, and it is "
+    "only a ten minute walk from your hotel. They ask for a small deposit, which comes off the bill in the end. Shall I go "
     "ahead, or would you rather hear about two more that your friend recommended?",
     "The morning train leaves at a quarter past eight and gets there just before noon. There is a later one, but you "
     "would have to change twice, and the second connection is rather tight. If I were you I would take the first, buy "
     "breakfast on board, and read the report on the way. Do you want a seat by the window?",
-    "Let me explain how this works. Every sentence you write is cut into short pieces, and each piece is spoken while the "
-    "next one is still being prepared. Nobody has to wait for the whole answer, and when you interrupt, the voice stops "
-    "at once and remembers exactly how far it got. That is really all there is to it.",
+    "Let me explain how this works. Every sentence you write is cut into short pieces, and each piece is spoken while "
+    "the next one is still being prepared. Nobody has to wait for the whole answer, and when you interrupt, the voice "
+    "stops at once and remembers exactly how far it got. That is really all there is to it.",
 ]
 
 
@@ -208,7 +208,7 @@ class Listener(asyncio.Protocol):
 
 
 async def listen(plan: Plan, sessions: int, seconds: float, ramp: float) -> list[Listener]:
-    """Run `sessions` listeners, begun evenly over `ramp` seconds, for `seconds` more; returns them with what they heard."""
+    """Run `sessions` listeners, begun evenly over `ramp` seconds, for `seconds` more; returns what they heard."""
     loop = asyncio.get_running_loop()
     until = time.monotonic() + ramp + seconds
     listeners = []

@@ -19,14 +19,14 @@ ROOT = Path(__file__).resolve().parents[2]
 for source in ("protocol", "server"):
     sys.path.insert(0, str(ROOT / source))
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from voxwire_protocol.messages import AudioFormat  # noqa: E402
-from voxwire_server.audio.encode import OpusStream  # noqa: E402
-from voxwire_server.audio.framing import Framer  # noqa: E402
-from voxwire_server.audio.path import AudioPath  # noqa: E402
-from voxwire_server.audio.pcm import alaw, mulaw, pcm_s16le  # noqa: E402
-from voxwire_server.audio.resample import Resampler  # noqa: E402
+from voxwire_protocol.messages import AudioFormat
+from voxwire_server.audio.encode import OpusStream
+from voxwire_server.audio.framing import Framer
+from voxwire_server.audio.path import AudioPath
+from voxwire_server.audio.pcm import alaw, mulaw, pcm_s16le
+from voxwire_server.audio.resample import Resampler
 
 if TYPE_CHECKING:
     from collections.abc import Callable

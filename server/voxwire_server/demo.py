@@ -73,9 +73,8 @@ async def _token_stream(text: str, rate: float) -> AsyncIterator[str]:
 
 
 async def _speak(url: str, args: argparse.Namespace) -> int:
-    from voxwire_client.wav import WavWriter
-
     from voxwire_client import Audio, connect
+    from voxwire_client.wav import WavWriter
     from voxwire_protocol import messages as m
 
     words: list[m.WordTiming] = []
@@ -99,6 +98,8 @@ async def _speak(url: str, args: argparse.Namespace) -> int:
                 case m.Done():
                     spoken_samples = event.samples
                     server_ttfa = event.timings.ttfa_ms if event.timings else None
+                case _:
+                    pass
     if wav is None or first_at is None:
         print("nothing was spoken", file=sys.stderr)
         return 1

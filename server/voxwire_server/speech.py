@@ -65,7 +65,7 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class PhonemeMark:
-    """One phoneme: `ipa`, its samples [start, end) at the engine's rate, its characters [start, end) in `Clause.text`."""
+    """One phoneme: its samples [start, end) at the engine's rate, its characters [start, end) in `Clause.text`."""
 
     ipa: str
     start: int

@@ -69,7 +69,8 @@ def serving(*settings: str, env: dict[str, str] | None = None) -> Iterator[Host]
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=2).close()
                 break
             except OSError:
-                assert server.poll() is None and time.monotonic() < until, "the server did not start"
+                assert server.poll() is None, "the server did not start"
+                assert time.monotonic() < until, "the server is not ready"
                 time.sleep(0.05)
         yield Host(port, psutil.Process(server.pid))
     finally:

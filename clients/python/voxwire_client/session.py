@@ -1,7 +1,7 @@
 """A session over one WebSocket, and the utterances spoken on it.
 
-One task reads the socket and sorts what comes by context. Each utterance has a queue of its own with a bound: a caller that
-does not consume one utterance holds back the whole connection, as TCP would, and loses nothing.
+One task reads the socket and sorts what comes by context. Each utterance has a queue of its own with a bound: a caller
+that does not consume one utterance holds back the whole connection, as TCP would, and loses nothing.
 """
 
 from __future__ import annotations
@@ -364,6 +364,8 @@ class Session:
             case m.Draining():
                 self.draining = message
                 return
+            case _:
+                pass
         context: str | None = getattr(message, "context", None)
         utterance = self._utterances.get(context) if context is not None else None
         if isinstance(message, m.ErrorMessage) and context is None:
@@ -449,7 +451,7 @@ class connect:  # noqa: N801 - used like a function
         except ConnectionClosed as error:
             raise _lost(error) from None
         except (OSError, InvalidHandshake, TimeoutError) as error:
-            raise ConnectionLost(1006, f"{self._url}: {error or 'timed out'}") from error
+            raise ConnectionLost(1006, f"{self._url}: {str(error) or 'timed out'}") from error
         self._session = session
         return session
 

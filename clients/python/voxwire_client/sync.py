@@ -94,7 +94,7 @@ class SyncSession:
             raise
 
     def speak(self, text: str | Iterable[str], **options: Any) -> SyncUtterance:
-        """Speak a text or pieces of text; see `Session.speak`. Pieces are drawn in a thread, so they may take their time."""
+        """Speak a text or pieces of text; see `Session.speak`. Pieces are drawn in a thread and may take their time."""
         tokens = text if isinstance(text, str) else _in_thread(text)
         return SyncUtterance(self, self._run(_make(self._session, tokens, options)))
 

@@ -96,7 +96,7 @@ class EngineUnavailable(Exception):
 
 
 class Engine(Protocol):
-    """A model. `prepare` runs on CPU workers, `step` on the lane its info names, `finish` on either; never on the loop."""
+    """A model. `prepare` runs on CPU workers, `step` on the lane its info names; nothing runs on the event loop."""
 
     @property
     def info(self) -> EngineInfo:

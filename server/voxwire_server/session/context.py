@@ -17,10 +17,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, assert_never
 
 from voxwire_protocol import messages as m
-from voxwire_server.audio.resample import rescaled
 from voxwire_server.session import effects as fx
-from voxwire_server.session.heard import ClauseSpan, HeardLog, WordSpan
+from voxwire_server.session.heard import ClauseSpan, HeardLog
 from voxwire_server.session.playout import Playout
+from voxwire_server.session.timings import ClauseClock, timing, word_spans
 from voxwire_server.speech import Clause
 from voxwire_server.text.intake import Boundary, ClauseText, TextIntake, Urgency
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from voxwire_server.audio.framing import FrameBlock
     from voxwire_server.audio.path import Shaped
     from voxwire_server.engines.base import EngineInfo
-    from voxwire_server.speech import Voice
+    from voxwire_server.speech import Alignment, Voice
 
 HELD_DEADLINE_SECONDS = 3600.0
 UNDERRUN_SECONDS_MIN = 0.01
@@ -93,6 +93,7 @@ class InFlight:
     first: bool
     text_at: float
     span: ClauseSpan | None = None
+    clock: ClauseClock | None = None
 
 
 @dataclass(slots=True)
@@ -105,10 +106,10 @@ class Terminator:
 
 @dataclass(slots=True)
 class Announcement:
-    """Messages that must not be later than the audio at `pts`; `ttfa_from` is set for the first of an utterance."""
+    """A message that must not be later than the audio at `pts`; `ttfa_from` is set for the first of an utterance."""
 
     pts: int
-    messages: tuple[m.ServerMessage, ...]
+    message: m.ServerMessage
     ttfa_from: float | None
 
 
@@ -450,8 +451,12 @@ class Context:
         job = self._inflight.get(piece.index)
         if job is None:
             return
-        if job.span is None and job.text.text and (piece.samples or piece.block is not None):
-            self._begin_clause(job, piece, now)
+        if job.text.text and piece.samples:
+            self._note_underrun(job, now)
+            if job.span is None:
+                self._begin_clause(job, piece)
+            if piece.alignment is not None:
+                self._time_words(job, piece.alignment, piece.end_pts - piece.samples)
         if piece.block is not None:
             self._take_block(piece.block)
         self._samples += piece.samples
@@ -476,40 +481,27 @@ class Context:
         self._ready.append(Ready(block))
         self._ready_frames += block.count
 
-    def _begin_clause(self, job: InFlight, piece: Shaped, now: float) -> None:
-        self._note_underrun(job, now)
-        spec = self.spec
-        text, alignment = job.text, piece.alignment
-        base, rates = piece.clause_pts, (spec.engine.sample_rate, spec.format.sample_rate)
-        words: tuple[WordSpan, ...] = ()
-        phonemes: tuple[m.PhonemeTiming, ...] = ()
-        if alignment is not None:
-            words = tuple(
-                WordSpan(
-                    w.text, _original(text, w.chars), base + rescaled(w.start, *rates), base + rescaled(w.end, *rates)
-                )
-                for w in alignment.words
-            )
-            if "phoneme" in spec.timings:
-                phonemes = tuple(
-                    m.PhonemeTiming(
-                        ipa=p.ipa, pts=base + rescaled(p.start, *rates), end_pts=base + rescaled(p.end, *rates)
-                    )
-                    for p in alignment.phonemes
-                )
-        job.span = ClauseSpan(text.chars, base, None, words)
+    def _begin_clause(self, job: InFlight, piece: Shaped) -> None:
+        spec, text = self.spec, job.text
+        job.span = ClauseSpan(text.chars, piece.clause_pts)
+        job.clock = ClauseClock(piece.clause_pts, spec.engine.sample_rate, spec.format.sample_rate)
         self.heard_log.began(job.span)
-        messages: list[m.ServerMessage] = [m.ClauseStarted(context=spec.name, chars=text.chars, pts=base)]
-        shown = tuple(m.WordTiming(text=w.text, chars=w.chars, pts=w.pts, end_pts=w.end_pts) for w in words)
-        if (shown and "word" in spec.timings) or phonemes:
-            messages.append(
-                m.Timing(context=spec.name, words=shown if "word" in spec.timings else (), phonemes=phonemes)
-            )
-        self._announcements.append(Announcement(base, tuple(messages), job.text_at if job.first else None))
+        message = m.ClauseStarted(context=spec.name, chars=text.chars, pts=piece.clause_pts)
+        self._announcements.append(Announcement(piece.clause_pts, message, job.text_at if job.first else None))
+
+    def _time_words(self, job: InFlight, alignment: Alignment, pts: int) -> None:
+        """Say what sounds when, no later than the audio from `pts` on."""
+        assert job.span is not None
+        assert job.clock is not None
+        words = word_spans(alignment, job.text, job.clock)
+        job.span.words += words
+        message = timing(self.spec.name, self.spec.timings, words, alignment, job.clock)
+        if message is not None:
+            self._announcements.append(Announcement(pts, message, None))
 
     def _note_underrun(self, job: InFlight, now: float) -> None:
         """A clause that was asked for in good time and comes after the listener ran dry is the server's fault."""
-        if job.first or self.playout.held_at is not None:
+        if self.playout.held_at is not None or (job.first and job.span is None):
             return
         late = now - self.playout.dry_at(now)
         if late > UNDERRUN_SECONDS_MIN and job.submitted_at + self.policy.dry / 5 < now - late:
@@ -582,8 +574,7 @@ class Context:
                 if self.times.ttfa is None:
                     self.times.ttfa = ttfa
                 self.emit(fx.FirstAudio(self.spec.engine.name, ttfa))
-            for message in announcement.messages:
-                self.emit(fx.Send(message))
+            self.emit(fx.Send(announcement.message))
 
     def _settle(self, now: float) -> None:
         if self._complete:
@@ -642,15 +633,6 @@ class Context:
 
 def _ms(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 3)
-
-
-def _original(text: ClauseText, chars: tuple[int, int]) -> tuple[int, int]:
-    """The original characters behind a range of a clause's text."""
-    start, end = chars
-    if start >= end:
-        at = text.origins[start] if start < len(text.origins) else text.chars[1]
-        return at, at
-    return text.origins[start], text.origins[end - 1] + 1
 
 
 def clause_seed(seed: int, index: int) -> int:

@@ -139,7 +139,9 @@ ACTIONS = st.lists(
     st.tuples(
         st.sampled_from(["text", "text", "text", "flush", "hold", "release", "retract", "cancel", "end", "unwritable"]),
         st.sampled_from([0.0, 0.01, 0.3, 2.0, 40.0]),
-        st.sampled_from(["Hello there. ", "one ", "tw", "o three, ", "🙂", "```x", "3.", "14", "\n\n", "Yes! No? ", "我。"]),
+        st.sampled_from(
+            ["Hello there. ", "one ", "tw", "o three, ", "🙂", "```x", "3.", "14", "\n\n", "Yes! ", "我。"]
+        ),
     ),
     max_size=25,
 )

@@ -75,10 +75,8 @@ async def _say(args: argparse.Namespace) -> int:
         return 1
     where = f" to {args.output}" if args.output else ""
     seconds = spoken.samples / spoken.sample_rate
-    print(
-        f"{seconds:.1f} s of speech{where}; first audio after {(spoken.first_at - began) * 1000:.0f} ms",
-        file=sys.stderr,
-    )
+    first_ms = (spoken.first_at - began) * 1000
+    print(f"{seconds:.1f} s of speech{where}; first audio after {first_ms:.0f} ms", file=sys.stderr)
     return 0
 
 

@@ -38,9 +38,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     for voice in found["voices"]:
         mark = "*" if voice["name"] == found.get("default") else " "
-        print(
-            f"{mark} {voice['name']:16} {voice['engine']:12} {', '.join(voice['languages']):16} {voice['description']}"
-        )
+        languages = ", ".join(voice["languages"])
+        print(f"{mark} {voice['name']:16} {voice['engine']:12} {languages:16} {voice['description']}")
     return 0
 
 
