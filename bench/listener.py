@@ -19,7 +19,7 @@ HEADER = struct.Struct("<BBHIQ")
 
 TEXTS = [
     "I can help you book a table for two tonight at seven thirty. The place on Elm Street still has room, and it is "
-    "only a ten minute walk from your hotel. They ask for a small deposit, which comes off the bill in the end. Shall I go "
+    "only a ten minute walk from your hotel. They ask for a small deposit, which comes off the bill. Shall I go "
     "ahead, or would you rather hear about two more that your friend recommended?",
     "The morning train leaves at a quarter past eight and gets there just before noon. There is a later one, but you "
     "would have to change twice, and the second connection is rather tight. If I were you I would take the first, buy "
@@ -165,10 +165,10 @@ class Listener(asyncio.Protocol):
                 self._turn.server_ttfa_ms = message["timings"].get("ttfa_ms")
                 self._end_turn(max(0.0, self._dry_at - now))
             case "error":
-                self.errors.append(message["code"])
-                assert self._turn is not None
-                self._turn.refused = True
-                self._end_turn(message.get("retry_after_ms", 500) / 1000)
+                self.errors.append(message["code"] + ": " + message["message"])
+                if self._turn is not None:
+                    self._turn.refused = True
+                    self._end_turn(message.get("retry_after_ms", 500) / 1000)
 
     def _end_turn(self, wait: float) -> None:
         self.turns.append(self._turn)

@@ -140,7 +140,7 @@ def test_words_are_timed_where_they_sound(host):
     words = [word for timing in timings for word in timing.words]
     assert [w.text for w in words][:4] == ["I", "can", "help", "you"]
     assert all(PARAGRAPH[slice(*w.chars)] == w.text for w in words)
-    assert {"7:45", "one", "more", "12.50"} <= {w.text for w in words}
+    assert {"7:45", "one", "more", "$12.50"} <= {w.text for w in words}
     assert [w.pts for w in words] == sorted(w.pts for w in words)
     phonemes = [p for timing in timings for p in timing.phonemes]
     assert len(phonemes) > 100

@@ -15,6 +15,7 @@ WHISPER_RATE = 16000
 _NUMBERS = {
     "2": "two",
     "7:30": "seven thirty",
+    "7.30": "seven thirty",
     "730": "seven thirty",
     "50": "fifty",
     "4": "four",
@@ -45,7 +46,7 @@ def transcribe(samples: np.ndarray, rate: int) -> str:
 
 def normalise(text: str) -> list[str]:
     """Words in lower case without marks; numbers as words, the same on both sides."""
-    words = re.sub(r"[^\w':\s]", " ", text.lower().replace("’", "'")).split()
+    words = re.sub(r"[^\w':.\s]|\.(?!\d)", " ", text.lower().replace("’", "'")).split()
     return " ".join(_NUMBERS.get(word.strip("':"), word.strip("':")) for word in words).split()
 
 
