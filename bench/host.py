@@ -14,7 +14,7 @@ from support.server import Host, serving
 __all__ = ["OPEN_DOORS", "Host", "machine", "serving"]
 
 OPEN_DOORS = (
-    "scheduling.utilisation_max=1.0",
+    "scheduling.utilisation_max=100",
     "scheduling.queue_seconds_max=60",
     "server.sessions_max=5000",
     "limits.messages_per_second=100000",

@@ -180,7 +180,12 @@ class Application:
     @property
     def slow_reader_seconds(self) -> float:
         """How long a client may leave its socket full."""
-        return SLOW_READER_SECONDS
+        return self.config.limits.slow_reader_seconds
+
+    @property
+    def outbox_bytes_max(self) -> int:
+        """How many bytes may wait for a client to read them."""
+        return self.config.limits.outbox_bytes_max
 
     def authenticate_socket(self, socket: WebSocket) -> str:
         """See `StreamHost`."""
@@ -225,10 +230,6 @@ class Application:
             exception_handlers=http.EXCEPTION_HANDLERS,
             lifespan=lifespan,
         )
-
-
-SLOW_READER_SECONDS = 30.0
-"""A network that stalls for half a minute has lost its listener anyway."""
 
 
 def session_settings(config: Config) -> SessionSettings:

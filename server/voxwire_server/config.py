@@ -124,7 +124,7 @@ class LimitsConfig:
     contexts_max: Annotated[int, Setting("Open contexts.", 1, 65_535)] = 32
     text_chars_max: Annotated[int, Setting("Characters of one `text` message.", 1)] = 20_000
     unspoken_chars_max: Annotated[int, Setting("Characters accepted and not yet spoken, by context.", 1)] = 50_000
-    context_chars_max: Annotated[int, Setting("Characters in the whole life of a context.", 1)] = 1_000_000
+    context_chars_max: Annotated[int, Setting("Characters in the whole life of a context.", 1)] = 200_000
     outbox_bytes_max: Annotated[
         int, Setting("Bytes waiting for a slow reader before the session ends with `client.slow_reader`.", 64 << 10)
     ] = 4 << 20
@@ -132,7 +132,7 @@ class LimitsConfig:
         float, Setting("How long a client may leave its socket full before the session ends so too.", 0.1, 600)
     ] = 10.0
     messages_per_second: Annotated[
-        float, Setting("Sustained rate of messages; beyond it `client.rate_limited`.", 1)
+        float, Setting("Sustained rate of messages; beyond it they are read more slowly.", 1)
     ] = 400.0
     messages_burst: Annotated[int, Setting("Messages that may come at once above that rate.", 1)] = 2000
     bad_messages_max: Annotated[
@@ -163,7 +163,10 @@ class SchedulingConfig:
 
     cpu_workers: Annotated[int, Setting("Threads for engines on the CPU; 0 is one for each core.", 0, 1024)] = 0
     utilisation_max: Annotated[
-        float, Setting("Share of the workers that realtime listeners may need before the next is refused.", 0.05, 1.0)
+        float,
+        Setting(
+            "Share of the workers that realtime listeners may need before the next is refused; 100: never.", 0.05, 100
+        ),
     ] = 0.9
     queue_seconds_max: Annotated[
         float,

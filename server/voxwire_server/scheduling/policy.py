@@ -38,7 +38,7 @@ class Policy:
     reserve: bool = True
     step_seconds_max: float = 0.1
     protect_seconds: float = 0.5
-    relaxed_seconds: float = 1.0
+    relaxed_seconds: float = 1.5
     bulk_period: int = 64
     utilisation_max: float = 0.9
     start_seconds: float = 9.0

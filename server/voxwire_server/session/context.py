@@ -520,10 +520,18 @@ class Context:
         limit = burst // 2 if playout.origin is None and not self._ready_frames else 2 * burst
         count = min(head.left, max(1, limit))
         self._encoding = True
-        self.emit(fx.Encode(self.spec.serial, head.block, head.cursor, head.cursor + count, playout.origin or now))
+        self.emit(fx.Encode(self.spec.serial, head.block, head.cursor, head.cursor + count, self._due_at(head, now)))
         head.cursor += count
         if not head.left:
             self._raw.popleft()
+
+    def _due_at(self, head: Ready, now: float) -> float:
+        """When the next frame of a block has to leave."""
+        playout = self.playout
+        if playout.origin is None or not playout.paced:
+            return now
+        pts = head.block.first_pts + head.cursor * playout.frame_samples
+        return playout.origin + pts / playout.sample_rate - playout.lead_seconds
 
     def _send(self, now: float) -> None:
         if not self.writable:

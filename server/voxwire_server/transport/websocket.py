@@ -15,6 +15,8 @@ from voxwire_server.session.driver import Driver
 from voxwire_server.transport.wire import EXTENSION, FIN_BINARY, FIN_TEXT, binary_prefix, message_prefix
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.websockets import WebSocket
 
     from voxwire_protocol.codec import Codec
@@ -56,6 +58,10 @@ class StreamHost(Protocol):
     def slow_reader_seconds(self) -> float:
         """How long a client may leave its socket full."""
 
+    @property
+    def outbox_bytes_max(self) -> int:
+        """How many bytes may wait for a client to read them."""
+
 
 class WebSocketOutlet:
     """Gathers messages and frames as WebSocket frames, and writes them at once."""
@@ -67,6 +73,7 @@ class WebSocketOutlet:
         self._gathered: list[bytes | memoryview] = []
         self._closing: tuple[int, str] | None = None
         self.closed = asyncio.Event()
+        self.on_written: Callable[[], None] | None = None
 
     def message(self, message: ServerMessage) -> None:
         """Gather a message."""
@@ -98,6 +105,8 @@ class WebSocketOutlet:
             self._gathered.clear()
             self._wire.write_wire(data)
             self._observer.bytes_sent(len(data))
+            if self.on_written is not None:
+                self.on_written()
         if self._closing is not None:
             self.closed.set()
 
@@ -183,6 +192,7 @@ class Conversation:
         """Serve the connection; returns when it is over."""
         driver, sessions = self._driver, self._host.sessions
         sessions.add(driver)
+        self._outlet.on_written = self._written
         self._wire.on_writable = self._writable
         reader = asyncio.create_task(self._read(), name="voxwire-read")
         closed = asyncio.create_task(self._outlet.closed.wait(), name="voxwire-closed")
@@ -198,6 +208,7 @@ class Conversation:
                 await self._close(*self._outlet.close_reason)
         finally:
             self._wire.on_writable = None
+            self._outlet.on_written = None
             if self._slow is not None:
                 self._slow.cancel()
             closed.cancel()
@@ -205,12 +216,16 @@ class Conversation:
             await asyncio.gather(reader, closed, return_exceptions=True)
             driver.disconnected()
             sessions.remove(driver)
+            self._wire.let_go()
 
     async def _read(self) -> None:
         socket, driver = self._socket, self._driver
         while True:
             # A client that asks without reading the answers is not listened to until it reads.
             await self._wire.writable.wait()
+            if self._wire.disconnected:
+                # Whoever is gone has no use for what they still wanted; a flood would be read for minutes.
+                return
             event = await socket.receive()
             if event["type"] == "websocket.disconnect":
                 return
@@ -238,6 +253,10 @@ class Conversation:
         if not writable:
             loop = asyncio.get_running_loop()
             self._slow = loop.call_later(self._host.slow_reader_seconds, self._too_slow)
+
+    def _written(self) -> None:
+        if self._wire.buffered_bytes > self._host.outbox_bytes_max and not self._driver.core.closed:
+            self._too_slow()
 
     def _too_slow(self) -> None:
         """What is buffered would have to leave before a close frame could: the connection is cut instead."""

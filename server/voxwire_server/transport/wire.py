@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from asyncio import BaseTransport
     from collections.abc import Callable
 
+    from websockets.frames import Frame
     from websockets.http11 import Request
 
 EXTENSION = "voxwire.wire"
@@ -24,6 +25,9 @@ EXTENSION = "voxwire.wire"
 
 BUFFER_HIGH_BYTES = 256 * 1024
 """Bytes in the transport's buffer from which on the peer counts as slow: some three seconds of 24 kHz PCM and more."""
+
+LINGER_SECONDS = 10.0
+"""How long a connection that is over may take to hand over its last bytes."""
 
 FIN_TEXT = 0x81
 FIN_BINARY = 0x82
@@ -61,16 +65,38 @@ class WireProtocol(WebSocketsSansIOProtocol):
             extensions[EXTENSION] = self
 
     def pause_writing(self) -> None:
-        """The buffer is over its high mark."""
+        """The buffer is over its high mark: nothing is read that would have to be answered, pings included."""
         super().pause_writing()
+        self.transport.pause_reading()
         if self.on_writable is not None:
             self.on_writable(False)
 
     def resume_writing(self) -> None:
         """The buffer is below its low mark."""
         super().resume_writing()
+        if not self.read_paused:
+            self.transport.resume_reading()
         if self.on_writable is not None:
             self.on_writable(True)
+
+    def handle_cont(self, event: Frame) -> None:
+        """Gather a fragment; one without data takes no room, however many come."""
+        if event.data or event.fin:
+            super().handle_cont(event)
+
+    def keepalive_timeout(self) -> None:
+        """Nobody answers pings: what is buffered will never leave, so the connection is not left to wait for it."""
+        super().keepalive_timeout()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """See that the connection ends soon, whether or not the peer takes what is buffered."""
+        if not self.disconnected:
+            self.loop.call_later(LINGER_SECONDS, self._cut)
+
+    def _cut(self) -> None:
+        if not self.disconnected:
+            self.transport.abort()
 
     @property
     def is_open(self) -> bool:

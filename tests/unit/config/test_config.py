@@ -102,7 +102,7 @@ def test_an_unknown_name_in_the_file_is_refused_with_the_nearest_name(tmp_path: 
         ("server.host", 1, "text"),
         ("server.log_level", "loud", "one of debug, info"),
         ("server.origins", [1], "list of texts"),
-        ("scheduling.utilisation_max", 1.01, "at most 1"),
+        ("scheduling.utilisation_max", 101, "at most 100"),
         ("auth.keys", ["x"], "table"),
         ("auth.keys", "x", "name=hash"),
     ],
