@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from host import OPEN_DOORS, machine, serving
-from listener import TEXTS, Plan, listen, percentile
+from listener import TEXTS, Plan, Turn, listen, percentile
 
 TTFA_SECONDS_MAX = 0.5
 STALL_SECONDS = 0.01
@@ -64,15 +64,21 @@ def _listen(plan: Plan, sessions: int, seconds: float, ramp: float, out) -> None
     out.send([(each.turns, each.errors, each.frames) for each in listeners])
 
 
-def run(port: int, sessions: int, seconds: float, plan: Plan) -> dict:
-    """One run of so many listeners, in a process of their own."""
-    plan.url_port = port
+def run_raw(sessions: int, seconds: float, plan: Plan) -> list[tuple[list[Turn], list[str], int]]:
+    """What so many listeners heard, in a process of their own: each one's turns, errors and frames."""
     ours, theirs = multiprocessing.Pipe()
     ramp = max(4.0, sessions / 30)
     process = multiprocessing.get_context("fork").Process(target=_listen, args=(plan, sessions, seconds, ramp, theirs))
     process.start()
-    heard = ours.recv()
+    heard: list[tuple[list[Turn], list[str], int]] = ours.recv()
     process.join()
+    return heard
+
+
+def run(port: int, sessions: int, seconds: float, plan: Plan) -> dict:
+    """One run of so many listeners."""
+    plan.url_port = port
+    heard = run_raw(sessions, seconds, plan)
     turns = [turn for turns, _, _ in heard for turn in turns]
     ttfa = [turn.ttfa for turn in turns if turn.ttfa is not None]
     stalls = [stall for turn in turns for stall in turn.stalls if stall > STALL_SECONDS]
