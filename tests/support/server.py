@@ -43,6 +43,11 @@ class Host:
         times = self.process.cpu_times()
         return times.user + times.system
 
+    def loop_seconds(self) -> float:
+        """CPU that the event loop's thread alone has used so far."""
+        thread = next(each for each in self.process.threads() if each.id == self.process.pid)
+        return float(thread.user_time + thread.system_time)
+
     def memory(self) -> int:
         """Resident bytes."""
         return self.process.memory_info().rss
