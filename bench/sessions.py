@@ -135,7 +135,12 @@ def main() -> None:
                 break
             best = sessions if row["unsafe"] == 0 else best
     bare = (bare + bare_times_realtime(threads)) / 2
-    summary = {"codec": args.codec, "safe_sessions": best, "bare_x_realtime": round(bare), "share": round(best / bare, 2)}
+    summary = {
+        "codec": args.codec,
+        "safe_sessions": best,
+        "bare_x_realtime": round(bare),
+        "share": round(best / bare, 2),
+    }
     print(json.dumps(summary))
     if args.save:
         args.save.write_text(

@@ -73,7 +73,9 @@ def main() -> None:
     bare += bare_seconds()
     base = statistics.median(bare)
     print(f"bare engine, first clause: p50 {base * 1000:.1f} ms")
-    print(f"{'sessions':>8} {'turns':>6} {'client p50':>11} {'p95':>7} {'server p50':>11} {'p95':>7} {'p50 / bare':>11}")
+    print(
+        f"{'sessions':>8} {'turns':>6} {'client p50':>11} {'p95':>7} {'server p50':>11} {'p95':>7} {'p50 / bare':>11}"
+    )
     table = []
     for sessions, turns, client, server in rows:
         row = {

@@ -10,5 +10,5 @@ from support.server import serving
 @pytest.fixture(scope="session")
 def host():
     """A running server; nothing that a test does to it may hurt the next."""
-    with serving("engines.enabled=hibari,tone,tone-frames", "scheduling.utilisation_max=1.0") as running:
+    with serving("engines.enabled=hibari,tone,tone-frames", "scheduling.utilisation_max=100") as running:
         yield running

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from support.world import Client, Sent, World
 from voxwire_protocol import messages as m
+from voxwire_server.engines.work import PREPARE
 from voxwire_server.session.core import SessionSettings
 
 WORDS = (
@@ -120,10 +121,9 @@ def test_200_contexts_keep_every_promise(seed):
     assert world.counter.contexts == 0
 
 
-@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
-@given(seed=st.integers(0, 1 << 30))
+@pytest.mark.parametrize("seed", [1, 2])
 def test_no_listener_runs_dry_when_the_engine_is_fast_enough(seed):
-    world = World(step_seconds=lambda batch: 0.01, settings=SETTINGS)
+    world = World(step_seconds=lambda batch: 0.0005 if batch.stage == PREPARE else 0.003, settings=SETTINGS)
     rng = random.Random(seed)
     clients = [Client(world, f"s{i}") for i in range(200)]
     for i, client in enumerate(clients):
