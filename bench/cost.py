@@ -2,9 +2,9 @@
 
     python bench/cost.py [--sessions 180] [--seconds 15]
 
-The whole server is measured from outside (CPU of the process, and of the event loop's thread, over seconds of audio sent)
-in several shapes; single stages are measured alone, in this process, on the same speech. "server's own" is the event loop
-with all it does, and what the workers do beside the engine.
+The whole server is measured from outside (CPU of the process, and of the event loop's thread, over seconds of audio
+sent) in several shapes; single stages are measured alone, in this process, on the same speech. "server's own" is the
+event loop with all it does, and what the workers do beside the engine.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+
 from host import OPEN_DOORS, machine, serving
 from listener import TEXTS, Plan, tokens
 from sessions import run

@@ -2,16 +2,15 @@
 
     python bench/sessions.py [--codec opus] [--from 150 --step 50] [--seconds 20]
 
-A session is safe when each first audio came within 0.5 s and no stall was longer than 10 ms (a player that starts on the
-first byte). The whole text comes at once; with --rate it comes in tokens, and a first audio has 1 s, as the first sentence
-takes its time to be written. What the bare engine could feed, its own x realtime in as many threads, is measured before
-and after.
+A session is safe when each first audio came within 0.5 s and no stall was longer than 10 ms (a player that starts on
+the first byte). The whole text comes at once; with --rate it comes in tokens, and a first audio has 1 s, as the first
+sentence takes its time to be written. What the bare engine could feed, its own x realtime in as many threads, is
+measured before and after.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import multiprocessing
 import sys

@@ -2,9 +2,9 @@
 
     python bench/ttfa.py [--sessions 1 8 32 64] [--seconds 15]
 
-Sessions take turns of some 18 s with a pause of up to 0.4 s, each begun at its own time; the whole text is sent at once,
-so that only the server's time counts. "bare" is prepare and step of the same first clauses, alone in this process, before
-and after. The client's TTFA includes two hops through loopback and the load generator's own lateness.
+Sessions take turns of some 10 s with a pause of up to 0.4 s, each begun at its own time; the whole text is sent at
+once, so that only the server's time counts. "bare" is prepare and step of the same first clauses, alone in this
+process, before and after. The client's TTFA includes two hops through loopback and the load generator's lateness.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def main() -> None:
     with serving(*OPEN_DOORS) as host:
         for sessions in args.sessions:
             # Short texts give many turns.
-            seconds = args.seconds * (2 if sessions == 1 else 1)
+            seconds = args.seconds * (3 if sessions == 1 else 1)
             plan = Plan(url_port=host.port, rate=0.0, texts=[text[: text.index(". ", 70) + 1] for text in TEXTS])
             turns = [turn for turns, _, _ in run_raw(sessions, seconds, plan) for turn in turns]
             client = [turn.ttfa for turn in turns if turn.ttfa is not None]

@@ -122,5 +122,3 @@ class Engine(Protocol):
 
     def finish(self, job: Job, reason: EndReason) -> None:
         """Free what the job holds. Idempotent; also called for cancelled and failed jobs."""
-
-
