@@ -1,11 +1,11 @@
-"""Owns how an error of the tree looks outside a session: as an HTTP status, headers and body, and as a close code."""
+"""Owns how an error of the tree looks outside a session: as an HTTP status, headers and body."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
 
-from voxwire_protocol.errors import CloseCode, ErrorClass, ErrorCode
+from voxwire_protocol.errors import ErrorClass, ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,10 +61,3 @@ def http_body(error: VoxwireError) -> dict[str, Any]:
         "hint": error.hint or None,
     }
     return {"error": {name: value for name, value in fields.items() if value is not None}}
-
-
-def close_code(error: VoxwireError) -> int:
-    """The WebSocket close code for an error that ends the session: its own, else 1008 for a client's, else 1011."""
-    if error.close_code is not None:
-        return int(error.close_code)
-    return int(CloseCode.POLICY if error.error_class is ErrorClass.CLIENT else CloseCode.INTERNAL)

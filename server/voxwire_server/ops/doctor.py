@@ -259,7 +259,7 @@ def _check_engine(name: str, config: Config) -> Finding:
         fix = f"set engines.default_voice to one of {', '.join(voices[:20])}"
         return Finding(Status.PROBLEM, title, f"has no voice {wanted}", fix)
     shown = ", ".join(voices[:8]) + (" …" if len(voices) > 8 else "")
-    return Finding(Status.OK, title, f"{len(voices)} voices ({shown}), {info.sample_rate} Hz")
+    return Finding(Status.OK, title, f"speaks at {info.sample_rate} Hz as {shown}")
 
 
 def engine_entries() -> dict[str, str]:

@@ -73,7 +73,7 @@ class BuildInfo(Collector):
 
 
 class Metrics:
-    """Counts, and renders the counts. Everything but `step` and `clause_spoken` is called on the event loop alone."""
+    """Counts, and renders the counts. Everything but `clause_spoken` is called on the event loop alone."""
 
     def __init__(self, version: str = "") -> None:
         self.registry = CollectorRegistry(auto_describe=False)
@@ -101,12 +101,6 @@ class Metrics:
         )
         self._synthesis = self._histogram(
             "voxwire_clause_synthesis_seconds", "A clause's time inside its engine.", WORK_SECONDS, "engine"
-        )
-        self._steps = self._histogram(
-            "voxwire_step_seconds", "One batched call of an engine.", WORK_SECONDS, "engine", "stage"
-        )
-        self._batches = self._histogram(
-            "voxwire_step_jobs", "Jobs in one step.", (1, 2, 4, 8, 16, 32, 64, 128), "engine", "stage"
         )
         self._lag = self._histogram("voxwire_loop_lag_seconds", "How late the event loop runs a timer.", LAG_SECONDS)
 
@@ -142,11 +136,6 @@ class Metrics:
         self._refusals.labels(code).inc()
 
     # -- what engines tell ----------------------------------------------------------------------------------------
-
-    def step(self, engine: str, stage: str, jobs: int, seconds: float) -> None:
-        """An engine made one batched call. Thread-safe."""
-        self._steps.labels(engine, stage).observe(seconds)
-        self._batches.labels(engine, stage).observe(jobs)
 
     def clause_spoken(self, engine: str, queue_seconds: float, synth_seconds: float) -> None:
         """A clause is finished. Thread-safe."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
-from voxwire_server.errors import close_code, http_body, http_headers, http_status
+from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.errors import http_body, http_headers, http_status
 
 
 @pytest.mark.parametrize("code", list(ErrorCode))
-def test_every_error_has_a_status_of_its_class_and_a_close_code(code: ErrorCode) -> None:
+def test_every_error_has_a_status_of_its_class(code: ErrorCode) -> None:
     error = VoxwireError(code, "x")
     assert (400 <= http_status(error) < 500) == code.value.startswith("client.")
     assert http_status(error) < 600
-    assert close_code(error) in set(CloseCode)
 
 
 @pytest.mark.parametrize(
