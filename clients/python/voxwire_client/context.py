@@ -125,7 +125,7 @@ class Context:
         self._accepted_seq = -1
         self._accepted_chars = 0
         self._answers = 0
-        self._retry_seconds: float | None = None
+        self._pauses_seconds: list[float] = []
         self._unsettled: m.Text | None = None
         self._first_text_at: float | None = None
         self._held = False
@@ -168,6 +168,7 @@ class Context:
                 await self._text(text[at : at + step])
             if flush:
                 await self._settle()
+                self._check_open()
                 await self._link.send(m.Flush(context=self.context))
 
     async def flush(self, id: str | None = None) -> None:
@@ -178,6 +179,7 @@ class Context:
         await self.open()
         async with self._writing:
             await self._settle()
+            self._check_open()
             await self._link.send(m.Flush(context=self.context, id=id))
 
     async def end(self) -> None:
@@ -186,8 +188,9 @@ class Context:
         async with self._writing:
             if self._phase in LIVE and not self._ended and self._failure is None:
                 await self._settle()
-                self._ended = True
-                await self._link.send(m.End(context=self.context))
+                if self._phase in LIVE:
+                    self._ended = True
+                    await self._link.send(m.End(context=self.context))
 
     async def retract(self, from_char: int) -> int:
         """Drop text that is not being spoken yet, from a character on; returns how many characters are left.
@@ -232,17 +235,16 @@ class Context:
         if message is not None and message.seq is not None:
             await self._squeeze_in(message, message.seq)
             self._unsettled = None
-        self._check_open()
 
     async def _squeeze_in(self, message: m.Text, seq: int) -> None:
         await self._until(lambda: self._accepted_seq >= seq - 1)
         while self._accepted_seq < seq:
             self._check_open()
-            self._retry_seconds = None
+            self._pauses_seconds.clear()
             await self._link.send(message)
-            await self._until(lambda: self._accepted_seq >= seq or self._retry_seconds is not None)
+            await self._until(lambda: self._accepted_seq >= seq or bool(self._pauses_seconds))
             # Asked often, the server would take it for abuse.
-            await asyncio.sleep(self._retry_seconds or 0)
+            await asyncio.sleep(max(self._pauses_seconds, default=0))
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         """Wait until something is so, or the context is live no longer."""
@@ -315,11 +317,10 @@ class Context:
         codec = self._start.audio.codec if self._start.audio is not None else None
         if bitrate is not None and codec != "opus":
             raise m.unsupported("audio.bitrate", f"{codec or 'pcm_s16le'} has no bitrate to choose")
+        audio = None if bitrate is None else m.BitrateRequest(bitrate=bitrate)
+        wanted = None if pacing is None and lead_ms is None else m.PacingRequest(mode=pacing, lead_ms=lead_ms)
         await self.open()
-        if self._phase in LIVE:
-            audio = None if bitrate is None else m.BitrateRequest(bitrate=bitrate)
-            request = m.PacingRequest(mode=pacing, lead_ms=lead_ms)
-            wanted = None if request == m.PacingRequest() else request
+        if self._phase in LIVE and (audio is not None or wanted is not None):
             await self._link.send(m.Configure(context=self.context, audio=audio, pacing=wanted))
 
     @property
@@ -491,7 +492,8 @@ class Context:
         if self._phase is Phase.OPENING:
             self._refuse(error)
         elif error.code is ErrorCode.TEXT_BUFFER_FULL:
-            self._retry_seconds = RETRY_SECONDS if error.retry_after_ms is None else error.retry_after_ms / 1000
+            wanted_ms = error.retry_after_ms
+            self._pauses_seconds.append(RETRY_SECONDS if wanted_ms is None else wanted_ms / 1000)
         elif error.error_class is not ErrorClass.CLIENT:
             # What is ready still comes, then `done`.
             self._failure = error
