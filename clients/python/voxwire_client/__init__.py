@@ -1,17 +1,43 @@
 """The voxwire client: text in as it is written, audio out as it is spoken. Needs no numpy and no torch."""
 
+from voxwire_client.context import Context, Utterance
+from voxwire_client.errors import ConnectionLost
+from voxwire_client.events import Audio, Event
+from voxwire_client.options import SpeakOptions
 from voxwire_client.playout import PlayoutClock
-from voxwire_client.session import Audio, ConnectionLost, Event, Session, Utterance, connect
+from voxwire_client.session import Session, connect
+from voxwire_client.tokens import Tokens
 from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_protocol.messages import (
+    Cancelled,
+    ClauseStarted,
+    Done,
+    DoneReason,
+    Flushed,
+    Started,
+    Timing,
+    WarningMessage,
+)
 
 __all__ = [
     "Audio",
+    "Cancelled",
+    "ClauseStarted",
     "ConnectionLost",
+    "Context",
+    "Done",
+    "DoneReason",
     "ErrorCode",
     "Event",
+    "Flushed",
     "PlayoutClock",
     "Session",
+    "SpeakOptions",
+    "Started",
+    "Timing",
+    "Tokens",
     "Utterance",
     "VoxwireError",
+    "WarningMessage",
     "connect",
 ]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from types import TracebackType
 
 BUFFER_MS = 60
+DRAIN_GRACE_SECONDS = 5.0
+"""How much longer than its audio lasts a sound card may take before it counts as stuck."""
 
 
 class PlayerUnavailable(Exception):
@@ -16,18 +19,21 @@ class PlayerUnavailable(Exception):
 
 
 class Player:
-    """A player at `sample_rate`; silence where audio is missing. `close` waits until all was played."""
+    """A player of mono audio at `sample_rate`; silence where audio is missing. May be used from several threads.
+
+    As a context manager it plays what is left at the end, and nothing more after an exception.
+
+    Raises:
+        PlayerUnavailable: there is no sound card, or miniaudio is not installed.
+    """
 
     def __init__(self, sample_rate: int) -> None:
         try:
             import miniaudio
         except ImportError as error:
             raise PlayerUnavailable("to play audio: pip install 'voxwire[play]'") from error
-        self._samples = bytearray()
-        self._lock = threading.Lock()
-        self._drained = threading.Event()
-        self._ending = False
-        self.played_samples = 0
+        self.sample_rate = sample_rate
+        self.buffer = PlayoutBuffer()
         try:
             self._device = miniaudio.PlaybackDevice(
                 output_format=miniaudio.SampleFormat.SIGNED16,
@@ -43,29 +49,79 @@ class Player:
 
     def write(self, payload: bytes) -> None:
         """Append samples."""
-        with self._lock:
-            self._samples += payload
+        self.buffer.write(payload)
+
+    @property
+    def played_samples(self) -> int:
+        """Samples that have been heard since the player was made or last dropped, less the sound card's own buffer."""
+        latency = self.sample_rate * BUFFER_MS // 1000
+        taken, waiting = self.buffer.taken_samples, self.buffer.waiting_samples
+        return max(0, taken - latency) if waiting else taken
 
     def drop(self) -> int:
-        """Forget what has not been played; returns how many samples were."""
-        with self._lock:
-            self._samples.clear()
-            return self.played_samples
+        """Forget what has not been played; returns `played_samples`, and counts from 0 again."""
+        played = self.played_samples
+        self.buffer.drop()
+        return played
 
-    def close(self) -> None:
-        """Play what is left, and stop."""
-        self._ending = True
-        self._drained.wait(60)
+    def close(self, *, drain: bool = True) -> None:
+        """Play what is left unless `drain` is false, and stop."""
+        if drain:
+            seconds = self.buffer.waiting_samples / self.sample_rate
+            self.buffer.drained.wait(seconds + DRAIN_GRACE_SECONDS)
         self._device.close()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close(drain=kind is None)
+
     def _source(self) -> Generator[bytes, int, None]:
-        wanted = yield b""
+        wanted_samples = yield b""
         while True:
-            size = wanted * 2
-            with self._lock:
-                part = bytes(self._samples[:size])
-                del self._samples[:size]
-            self.played_samples += len(part) // 2
-            if self._ending and not part:
-                self._drained.set()
-            wanted = yield part + bytes(size - len(part))
+            wanted_samples = yield self.buffer.take(wanted_samples)
+
+
+class PlayoutBuffer:
+    """Samples on their way to a sound card, which takes them from a thread of its own."""
+
+    def __init__(self) -> None:
+        self.drained = threading.Event()
+        self.drained.set()
+        self.taken_samples = 0
+        self._bytes = bytearray()
+        self._lock = threading.Lock()
+
+    @property
+    def waiting_samples(self) -> int:
+        """Samples that have not been taken."""
+        return len(self._bytes) // 2
+
+    def write(self, payload: bytes) -> None:
+        """Append 16-bit samples."""
+        with self._lock:
+            self._bytes += payload
+            if payload:
+                self.drained.clear()
+
+    def take(self, samples: int) -> bytes:
+        """Exactly so many samples, silence where there are none left."""
+        size = samples * 2
+        with self._lock:
+            part = bytes(self._bytes[:size])
+            del self._bytes[:size]
+            self.taken_samples += len(part) // 2
+            if not part:
+                # One turn later than the last sample: the sound card has played what it had before.
+                self.drained.set()
+        return part + bytes(size - len(part))
+
+    def drop(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._bytes.clear()
+            self.taken_samples = 0
+            self.drained.set()

@@ -4,35 +4,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+DEFAULT_SAMPLE_RATE = 24000
+
 
 @dataclass(slots=True)
 class PlayoutClock:
     """The playout of one context at `sample_rate`. Times are seconds of one monotonic clock, given by the caller.
 
-    A player that knows its own position says it (`played`); without that the clock assumes a player that starts at
-    `start` and waits where audio is missing.
+    A player that knows its own position says it (`played`). One that only knows when it started says that (`start`);
+    it is taken to wait where audio is missing. Where no player says anything, `position` is None, and `estimate` is of
+    a player that started with the first frame.
     """
 
-    sample_rate: int
+    sample_rate: int = DEFAULT_SAMPLE_RATE
     received_pts: int = 0
     _origin: float | None = field(default=None)
+    _started: bool = field(default=False)
     _told_pts: int | None = field(default=None)
     _paused_at: float | None = field(default=None)
 
     def received(self, end_pts: int, now: float) -> None:
         """Audio up to `end_pts` has come; a player that had run dry goes on now."""
-        if self._origin is not None and self._at(now) - self._origin > self.received_pts / self.sample_rate:
-            self._origin = self._at(now) - self.received_pts / self.sample_rate
+        dry_pts = self.received_pts / self.sample_rate
+        if self._origin is None or self._at(now) - self._origin > dry_pts:
+            self._origin = self._at(now) - dry_pts
         self.received_pts = max(self.received_pts, end_pts)
 
     def start(self, now: float) -> None:
         """The player starts; without effect when it has."""
-        if self._origin is None:
-            self._origin = now
+        if not self._started:
+            self._started = True
+            self._origin = self._at(now)
 
     def played(self, pts: int) -> None:
         """The player says that it has played up to `pts`."""
-        self._told_pts = pts
+        self._told_pts = max(0, int(pts))
 
     def pause(self, now: float) -> None:
         """The player pauses."""
@@ -46,11 +52,15 @@ class PlayoutClock:
         self._paused_at = None
 
     def position(self, now: float) -> int | None:
-        """The pts that is heard now; None before the player has started."""
+        """The pts that is heard now; None where no player has said anything."""
+        return self.estimate(now) if self._started or self._told_pts is not None else None
+
+    def estimate(self, now: float) -> int:
+        """The pts that is heard now, as far as can be known; never beyond what was received."""
         if self._told_pts is not None:
             return min(self._told_pts, self.received_pts)
         if self._origin is None:
-            return None
+            return 0
         return max(0, min(self.received_pts, int((self._at(now) - self._origin) * self.sample_rate)))
 
     def _at(self, now: float) -> float:

@@ -1,429 +1,356 @@
-"""A session over one WebSocket, and the utterances spoken on it.
-
-One task reads the socket and sorts what comes by context. Each utterance has a queue of its own with a bound: a caller
-that does not consume one utterance holds back the whole connection, as TCP would, and loses nothing.
-"""
+"""A session over one WebSocket: connects, sorts what comes by context, acknowledges, notices a dead server."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import itertools
+import logging
+import os
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Unpack
+from urllib.parse import urlsplit, urlunsplit
 
 from websockets.asyncio.client import connect as connect_socket
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, InvalidURI, WebSocketException
 
-from voxwire_client.playout import PlayoutClock
+from voxwire_client import options as o
+from voxwire_client.context import Context, Utterance
+from voxwire_client.errors import ABNORMAL, ConnectionLost
+from voxwire_client.events import Audio, Event
 from voxwire_protocol import messages as m
-from voxwire_protocol.audio import Flag, is_audio_frame, unpack_frame
+from voxwire_protocol.audio import is_audio_frame, unpack_frame
 from voxwire_protocol.codec import JSON, MSGPACK
-from voxwire_protocol.errors import CloseCode, VoxwireError
+from voxwire_protocol.errors import CloseCode, ErrorCode, ProtocolError, VoxwireError
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine, Generator
     from types import TracebackType
 
     from websockets.asyncio.client import ClientConnection
 
+    from voxwire_client.tokens import Tokens
     from voxwire_protocol.codec import Codec
-    from voxwire_protocol.messages import ClientMessage, ServerMessage
 
-QUEUE_EVENTS_MAX = 4096
-"""Some eighty seconds of audio frames."""
+__all__ = ["Audio", "ConnectionLost", "Context", "Event", "Session", "Utterance", "connect"]
+
+log = logging.getLogger("voxwire.client")
+
+DEFAULT_URL = "ws://127.0.0.1:8765/v1/stream"
+STREAM_PATH = "/v1/stream"
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
 ACK_SECONDS = 0.2
-PING_SECONDS = 10.0
 CONNECT_SECONDS_MAX = 10.0
+CLOSE_SECONDS_MAX = 2.0
+SILENT_HEARTBEATS_MAX = 3
+MESSAGE_BYTES_MAX = 32 << 20
+"""`cancelled` may repeat a context's whole text."""
 
-Tokens = str | Iterable[str] | AsyncIterable[str]
-
-
-class ConnectionLost(Exception):
-    """The connection is gone: `code` and `reason` are those of the WebSocket close, or 1006 without one."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(f"connection lost ({code}{': ' + reason if reason else ''})")
-        self.code = code
-        self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class Audio:
-    """One audio frame: `payload` in `codec`, its first sample at `pts` of the context's clock."""
-
-    payload: bytes
-    pts: int
-    seq: int
-    flags: Flag
-    codec: m.Codec
-    sample_rate: int
-    frame_samples: int
-
-
-Event = (
-    Audio | m.Started | m.Accepted | m.ClauseStarted | m.Timing | m.Flushed | m.Done | m.Cancelled | m.WarningMessage
-)
-
-
-class Utterance:
-    """One context: text goes in, events come out. Iterate over it for the events; it ends after `Done`.
-
-    An `error` of the server's about this context is raised as `VoxwireError` where the iteration stands; a lost
-    connection as `ConnectionLost`.
-    """
-
-    def __init__(self, session: Session, start: m.Start, tokens: Tokens | None) -> None:
-        self.context = start.context
-        self.playout: PlayoutClock | None = None
-        self.started: m.Started | None = None
-        self.done: m.Done | None = None
-        self._session = session
-        self._start = start
-        self._tokens = tokens
-        self._events: asyncio.Queue[Event | Exception] = asyncio.Queue(QUEUE_EVENTS_MAX)
-        self._cancelled: asyncio.Future[m.Cancelled] = asyncio.get_running_loop().create_future()
-        self._writer: asyncio.Task[None] | None = None
-        self._opened = False
-        self._acked_at = 0.0
-
-    # -- text in --------------------------------------------------------------------------------------------------
-
-    async def open(self) -> None:
-        """Open the context; done by the first iteration otherwise."""
-        if not self._opened:
-            self._opened = True
-            self._session._register(self)
-            await self._session.send(self._start)
-            if self._tokens is not None:
-                self._writer = asyncio.create_task(self._write(self._tokens), name="voxwire-write")
-
-    async def text(self, text: str, *, flush: bool = False) -> None:
-        """Append text, in pieces of any size."""
-        await self.open()
-        if text:
-            await self._session.send(m.Text(context=self.context, text=text, flush=flush))
-
-    async def flush(self, id: str | None = None) -> None:
-        """Speak all that is buffered; a `Flushed` event follows its last frame."""
-        await self.open()
-        await self._session.send(m.Flush(context=self.context, id=id))
-
-    async def end(self) -> None:
-        """No more text."""
-        await self.open()
-        await self._session.send(m.End(context=self.context))
-
-    # -- control --------------------------------------------------------------------------------------------------
-
-    async def cancel(self, played_pts: int | None = None) -> m.Cancelled | None:
-        """Barge-in: stop now. Returns what was heard and what was not; None when everything was over already.
-
-        Drop what the player holds before you call it. `played_pts` is what the player played; the playout clock's
-        position otherwise.
-        """
-        if not self._opened or self.done is not None:
-            return None
-        if self._writer is not None:
-            self._writer.cancel()
-        if played_pts is None and self.playout is not None:
-            played_pts = self.playout.position(time.monotonic())
-        await self._session.send(m.Cancel(context=self.context, played_pts=played_pts))
-        with contextlib.suppress(asyncio.CancelledError):
-            return await asyncio.shield(self._cancelled)
-        return None
-
-    async def hold(self) -> None:
-        """Let the server pause; nothing is lost."""
-        await self._session.send(m.Hold(context=self.context))
-
-    async def release(self) -> None:
-        """Go on after `hold`."""
-        await self._session.send(m.Release(context=self.context))
-
-    async def retract(self, from_char: int) -> None:
-        """Drop text that is not being spoken yet, from a character on."""
-        await self._session.send(m.Retract(context=self.context, from_char=from_char))
-
-    async def configure(self, *, bitrate: int | None = None, pacing: m.PacingRequest | None = None) -> None:
-        """Change Opus' bitrate or the pacing while it speaks."""
-        audio = None if bitrate is None else m.BitrateRequest(bitrate=bitrate)
-        await self._session.send(m.Configure(context=self.context, audio=audio, pacing=pacing))
-
-    # -- events out -----------------------------------------------------------------------------------------------
-
-    def __aiter__(self) -> AsyncIterator[Event]:
-        return self._iterate()
-
-    async def _iterate(self) -> AsyncIterator[Event]:
-        try:
-            await self.open()
-            while True:
-                event = await self._events.get()
-                if isinstance(event, Exception):
-                    raise event
-                yield event
-                if isinstance(event, m.Done):
-                    return
-        finally:
-            await self._leave()
-
-    async def _leave(self) -> None:
-        """The caller stops listening: nobody needs the rest."""
-        if self._writer is not None:
-            self._writer.cancel()
-        if self._opened and self.done is None and not self._session.closed:
-            with contextlib.suppress(ConnectionLost):
-                await self._session.send(m.Cancel(context=self.context))
-        self._session._forget(self)
-
-    async def _write(self, tokens: Tokens) -> None:
-        try:
-            if isinstance(tokens, str):
-                tokens = [tokens]
-            if isinstance(tokens, AsyncIterable):
-                async for token in tokens:
-                    await self.text(token)
-            else:
-                for token in tokens:
-                    await self.text(token)
-            await self.end()
-        except ConnectionLost:
-            pass
-        except Exception as error:
-            # The writer of the text failed: its listener learns why, and the server stops speaking.
-            await self._put(error)
-
-    async def _put(self, event: Event | Exception) -> None:
-        await self._events.put(event)
-
-    async def _take(self, message: Any, now: float) -> None:
-        """A message of this context, from the session's reader."""
-        match message:
-            case m.Started():
-                self.started = message
-                self.playout = PlayoutClock(message.audio.sample_rate)
-            case m.Done():
-                self.done = message
-                if not self._cancelled.done():
-                    self._cancelled.cancel()
-                self._session._forget(self)
-            case m.Cancelled() if not self._cancelled.done():
-                self._cancelled.set_result(message)
-            case m.ErrorMessage():
-                await self._put(VoxwireError.from_message(message))
-                if self.started is None:
-                    self._session._forget(self)
-                return
-            case Audio() if self.playout is not None:
-                self.playout.received(message.pts + message.frame_samples, now)
-                await self._acknowledge(message, now)
-        await self._put(message)
-
-    async def _acknowledge(self, audio: Audio, now: float) -> None:
-        if now - self._acked_at >= ACK_SECONDS and self.playout is not None:
-            self._acked_at = now
-            played = self.playout.position(now)
-            with contextlib.suppress(ConnectionLost):
-                await self._session.send(m.Ack(context=self.context, seq=audio.seq, played_pts=played))
-
-    def _lost(self, error: ConnectionLost) -> None:
-        if not self._cancelled.done():
-            self._cancelled.cancel()
-        if self._events.full():
-            self._events.get_nowait()
-        self._events.put_nowait(error)
+Encoding = Literal["msgpack", "json"]
+CODECS: dict[str, Codec] = {"msgpack": MSGPACK, "json": JSON}
 
 
 class Session:
-    """One connection. `connect` makes it; many utterances can be spoken on it, one after another or at once."""
+    """One connection; `connect` makes it. Many utterances can be spoken on it, one after another or at once.
 
-    def __init__(self, socket: ClientConnection, codec: Codec) -> None:
-        self.ready: m.Ready
+    `ready` is the server's greeting with its limits; `states` what each open context is doing, as the server last said;
+    `draining` is set once the server is going away: open the next session elsewhere.
+    """
+
+    def __init__(self, socket: ClientConnection, codec: Codec, ready: m.Ready) -> None:
+        self.ready = ready
         self.draining: m.Draining | None = None
         self.states: dict[str, m.ContextState] = {}
-        self.closed = False
         self._socket = socket
         self._codec = codec
+        self._lost: ConnectionLost | None = None
+        self._said: VoxwireError | None = None
         self._names = itertools.count(1)
-        self._utterances: dict[str, Utterance] = {}
-        self._numbers: dict[int, Utterance] = {}
-        self._tasks: list[asyncio.Task[None]] = []
-        self._pong_at = time.monotonic()
+        self._pings = itertools.count(1)
+        self._pongs: dict[int, asyncio.Future[None]] = {}
+        self._contexts: dict[str, Context] = {}
+        self._numbers: dict[int, Context] = {}
+        self._vacated = asyncio.Event()
+        self._occupied = asyncio.Event()
+        self._alive = True
+        self._background: set[asyncio.Task[None]] = set()
+        self._reader = asyncio.create_task(self._read(), name="voxwire-read")
+        self._tasks = [
+            asyncio.create_task(self._acknowledge(), name="voxwire-acknowledge"),
+            asyncio.create_task(self._watch(), name="voxwire-watch"),
+        ]
 
-    def speak(
-        self,
-        text: Tokens,
-        *,
-        voice: str | None = None,
-        language: str | None = None,
-        speed: float | None = None,
-        codec: m.Codec | None = None,
-        sample_rate: int | None = None,
-        frame_ms: int | None = None,
-        bitrate: int | None = None,
-        timings: Iterable[m.TimingKind] | None = None,
-        pacing: m.PacingRequest | m.PacingMode | None = None,
-        priority: m.Priority | None = None,
-        seed: int | None = None,
-        context: str | None = None,
-    ) -> Utterance:
-        """Speak a text, or pieces of text as they come. Iterate over the result for its events."""
-        if isinstance(pacing, str):
-            pacing = m.PacingRequest(mode=pacing)
-        audio = m.AudioRequest(codec=codec, sample_rate=sample_rate, frame_ms=frame_ms, bitrate=bitrate)
-        start = m.Start(
-            context=context or f"u{next(self._names)}",
-            voice=voice,
-            language=language,
-            speed=speed,
-            audio=None if audio == m.AudioRequest() else audio,
-            timings=None if timings is None else tuple(timings),
-            pacing=pacing,
-            priority=priority,
-            seed=seed,
-        )
-        return Utterance(self, start, text)
+    # -- speaking -------------------------------------------------------------------------------------------------
 
-    def utterance(self, **options: Any) -> Utterance:
+    def speak(self, text: Tokens, **options: Unpack[o.SpeakOptions]) -> Utterance:
+        """Speak a text, or pieces of text as they are written. Iterate over the result for its events.
+
+        `text` is a string, an iterable or an asynchronous iterable of strings, such as a language model's tokens.
+        Nothing is sent before the first step of the iteration (or `open`).
+
+        Raises:
+            TypeError, ValueError: an option that there is not, or a name that can't be.
+        """
+        return Utterance(self, o.start(options, self._fresh_name()), text)
+
+    def context(self, **options: Unpack[o.SpeakOptions]) -> Context:
         """A context whose text you write yourself: `text`, `flush`, `end`. Options as in `speak`."""
-        utterance = self.speak("", **options)
-        utterance._tokens = None
-        return utterance
+        return Context(self, o.start(options, self._fresh_name()))
 
-    async def send(self, message: ClientMessage) -> None:
-        """Send any message.
+    def utterance(self, **options: Unpack[o.SpeakOptions]) -> Context:
+        """Another name of `context`."""
+        return self.context(**options)
+
+    def _fresh_name(self) -> str:
+        return f"u{next(self._names)}"
+
+    # -- the connection -------------------------------------------------------------------------------------------
+
+    @property
+    def limits(self) -> m.Limits:
+        """The session's bounds."""
+        return self.ready.limits
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is gone."""
+        return self._lost is not None
+
+    async def send(self, message: m.ClientMessage) -> None:
+        """Send any message of the protocol as it is; `speak` and `context` send theirs themselves.
 
         Raises:
             ConnectionLost: there is nobody to send it to.
+            ProtocolError: the message can't be encoded.
         """
+        if self._lost is not None:
+            raise self._lost
+        raw = self._codec.encode(message)
         try:
-            await self._socket.send(self._codec.encode(message))
+            await self._socket.send(raw)
         except ConnectionClosed as error:
-            raise _lost(error) from None
+            raise _connection_lost(error, self._said) from None
+
+    async def ping(self) -> float:
+        """Ask the server for an answer; returns the milliseconds it took.
+
+        Raises:
+            ConnectionLost: it does not answer any more.
+        """
+        t = next(self._pings)
+        pong = self._pongs[t] = asyncio.get_running_loop().create_future()
+        asked_at = time.monotonic()
+        try:
+            await self.send(m.Ping(t=t))
+            await pong
+        finally:
+            del self._pongs[t]
+        return (time.monotonic() - asked_at) * 1000
+
+    async def wait_closed(self) -> ConnectionLost:
+        """Wait until the connection is gone; returns why."""
+        await asyncio.wait([self._reader])
+        assert self._lost is not None, "the reader says why it ends"
+        return self._lost
 
     async def close(self) -> None:
-        """Close the connection."""
-        self.closed = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Close the connection; what is still being spoken is dropped."""
+        self._lose(ConnectionLost(CloseCode.NORMAL, "closed by this side"))
         await self._socket.close()
+        tasks = [self._reader, *self._tasks, *self._background]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def __aenter__(self) -> Session:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # -- what contexts want of it -----------------------------------------------------------------------------------
+
+    async def attach(self, context: Context) -> None:
+        """See `Link`."""
+        while (former := self._contexts.get(context.context)) is not None:
+            if not former.leaving:
+                raise ValueError(f"context {context.context!r} is in use")
+            self._vacated.clear()
+            await self._vacated.wait()
+        if self._lost is not None:
+            raise self._lost
+        self._contexts[context.context] = context
+        self._occupied.set()
+
+    def detach(self, context: Context) -> None:
+        """See `Link`."""
+        if self._contexts.get(context.context) is context:
+            del self._contexts[context.context]
+        if context.started is not None and self._numbers.get(context.started.number) is context:
+            del self._numbers[context.started.number]
+        self._vacated.set()
+
+    def later(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[None]:
+        """See `Link`."""
+        task = asyncio.create_task(_quietly(work))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
 
     # -- the reader -----------------------------------------------------------------------------------------------
 
-    async def _begin(self) -> None:
-        raw = await self._socket.recv()
-        first = self._codec.decode_server(raw)
-        if isinstance(first, m.ErrorMessage):
-            raise VoxwireError.from_message(first)
-        assert isinstance(first, m.Ready), "a server says ready first"
-        self.ready = first
-        self._tasks = [
-            asyncio.create_task(self._read(), name="voxwire-read"),
-            asyncio.create_task(self._ping(), name="voxwire-ping"),
-        ]
-
     async def _read(self) -> None:
-        error = ConnectionLost(CloseCode.INTERNAL, "the reader failed")
+        lost = ConnectionLost(CloseCode.INTERNAL, "the reader failed")
         try:
             while True:
                 raw = await self._socket.recv()
-                now = time.monotonic()
-                if isinstance(raw, bytes) and is_audio_frame(raw):
-                    await self._frame(raw, now)
-                else:
-                    await self._message(self._codec.decode_server(raw), now)
-        except ConnectionClosed as closed:
-            error = _lost(closed)
+                self._alive = True
+                self._take(raw, time.monotonic())
+        except ConnectionClosed as error:
+            lost = _connection_lost(error, self._said)
+        except ProtocolError as error:
+            lost = ConnectionLost(CloseCode.INVALID_DATA, "the server sent what is no message", error)
+            with contextlib.suppress(ConnectionClosed):
+                await self._socket.close(CloseCode.INVALID_DATA, error.raw_code)
         finally:
-            self.closed = True
-            for utterance in list(self._utterances.values()):
-                utterance._lost(error)
+            self._lose(lost)
 
-    async def _frame(self, raw: bytes, now: float) -> None:
-        frame = unpack_frame(raw)
-        utterance = self._numbers.get(frame.context_number)
-        if utterance is None or utterance.started is None:
+    def _take(self, raw: str | bytes, now: float) -> None:
+        if isinstance(raw, bytes) and is_audio_frame(raw):
+            self._take_frame(raw, now)
             return
-        audio = utterance.started.audio
-        event = Audio(
-            frame.payload, frame.pts, frame.seq, frame.flags, audio.codec, audio.sample_rate, audio.frame_samples
-        )
-        await utterance._take(event, now)
+        if isinstance(raw, bytes) and not (self._codec.binary and _is_map(raw)):
+            return  # Version 1 may get new kinds of binary message.
+        try:
+            message = self._codec.decode_server(raw)
+        except ProtocolError as error:
+            if error.code is not ErrorCode.UNKNOWN_TYPE:
+                raise
+            return
+        self._take_message(message, now)
 
-    async def _message(self, message: ServerMessage, now: float) -> None:
+    def _take_frame(self, raw: bytes, now: float) -> None:
+        frame = unpack_frame(raw)
+        context = self._numbers.get(frame.context_number)
+        if context is None or context.started is None:
+            return
+        audio = context.started.audio
+        context.take(
+            Audio(
+                frame.payload, frame.pts, frame.seq, frame.flags, audio.codec, audio.sample_rate, audio.frame_samples
+            ),
+            now,
+        )
+
+    def _take_message(self, message: m.ServerMessage, now: float) -> None:
         match message:
             case m.Pong():
-                self._pong_at = now
-                return
+                pong = self._pongs.get(int(message.t))
+                if pong is not None and not pong.done():
+                    pong.set_result(None)
             case m.State():
                 self.states = dict(message.contexts)
-                return
             case m.Draining():
                 self.draining = message
-                return
-            case _:
+            case m.Ready() | m.Resumed() | m.ResumeFailed():
                 pass
-        context: str | None = getattr(message, "context", None)
-        utterance = self._utterances.get(context) if context is not None else None
-        if isinstance(message, m.ErrorMessage) and context is None:
-            for each in list(self._utterances.values()):
-                await each._take(message, now)
-        if utterance is None:
+            case m.ErrorMessage() | m.WarningMessage() if message.context is None:
+                self._take_notice(message)
+            case _:
+                self._take_of_context(message, now)
+
+    def _take_notice(self, message: m.ErrorMessage | m.WarningMessage) -> None:
+        if isinstance(message, m.ErrorMessage):
+            self._said = VoxwireError.from_message(message)
+        log.warning("the server says: %s (%s)", message.message, message.code)
+
+    def _take_of_context(self, message: Any, now: float) -> None:
+        context = self._contexts.get(message.context)
+        if context is None:
             return
-        if isinstance(message, m.Started):
-            self._numbers[message.number] = utterance
-        await utterance._take(message, now)
+        context.take(message, now)
+        if isinstance(message, m.Started) and context.started is message:
+            self._numbers[message.number] = context
 
-    async def _ping(self) -> None:
+    def _lose(self, lost: ConnectionLost) -> None:
+        if self._lost is not None:
+            return
+        self._lost = lost
+        for task in self._tasks:
+            task.cancel()
+        for context in list(self._contexts.values()):
+            context.lost(lost)
+        for pong in self._pongs.values():
+            if not pong.done():
+                pong.set_exception(lost)
+        self._vacated.set()
+
+    # -- acknowledging, watching ------------------------------------------------------------------------------------
+
+    async def _acknowledge(self) -> None:
         while True:
-            await asyncio.sleep(PING_SECONDS)
-            if time.monotonic() - self._pong_at > 2 * PING_SECONDS + 1:
-                await self._socket.close(CloseCode.GOING_AWAY, "the server does not answer")
-                return
-            with contextlib.suppress(ConnectionLost):
-                await self.send(m.Ping(t=time.monotonic()))
+            await self._occupied.wait()
+            while self._contexts:
+                await asyncio.sleep(ACK_SECONDS)
+                for context in list(self._contexts.values()):
+                    ack = context.acknowledgement(time.monotonic())
+                    if ack is not None:
+                        with contextlib.suppress(ConnectionLost):
+                            await self.send(ack)
+            self._occupied.clear()
 
-    def _register(self, utterance: Utterance) -> None:
-        assert utterance.context not in self._utterances, f"context {utterance.context!r} is in use"
-        self._utterances[utterance.context] = utterance
-
-    def _forget(self, utterance: Utterance) -> None:
-        if self._utterances.get(utterance.context) is utterance:
-            del self._utterances[utterance.context]
-        if utterance.started is not None and self._numbers.get(utterance.started.number) is utterance:
-            del self._numbers[utterance.started.number]
+    async def _watch(self) -> None:
+        """Beats are counted, not seconds: a program that was busy itself has not lost its server."""
+        beat_seconds, silent = self.ready.heartbeat_ms / 1000, 0
+        while silent < SILENT_HEARTBEATS_MAX:
+            self._alive = False
+            await asyncio.sleep(beat_seconds)
+            silent = 0 if self._alive else silent + 1
+            if silent:
+                self.later(self.send(m.Ping(t=0)))
+        self._lose(ConnectionLost(ABNORMAL, "the server does not answer"))
+        self._socket.transport.abort()
 
 
 class connect:  # noqa: N801 - used like a function
     """Connect to a server: `async with connect(url) as session`, or `session = await connect(url)` and `close`.
 
+    `url` may leave out the path, and may begin with http or https; left out altogether, the environment variable
+    VOXWIRE_URL counts, then a server on this machine. `api_key` (or VOXWIRE_API_KEY) is an API key or a token.
+    `timeout` is in seconds, for the whole of connecting.
+
     Raises:
         VoxwireError: the server refused (client.not_authenticated, server.too_many_sessions, …).
         ConnectionLost: there is no server, or it is not one of ours.
+        ValueError: the URL is none, or there is no such encoding.
     """
 
     def __init__(
         self,
-        url: str,
+        url: str | None = None,
         *,
         api_key: str | None = None,
-        encoding: str = "msgpack",
+        encoding: Encoding = "msgpack",
         timeout: float = CONNECT_SECONDS_MAX,
     ) -> None:
-        self._url = url
-        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._codec: Codec = MSGPACK if encoding == "msgpack" else JSON
+        if encoding not in CODECS:
+            raise ValueError(f"encoding is one of {', '.join(CODECS)}, not {encoding!r}")
+        self.url = stream_url(url or os.environ.get("VOXWIRE_URL") or DEFAULT_URL)
+        key = api_key or os.environ.get("VOXWIRE_API_KEY")
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._codec = CODECS[encoding]
         self._timeout = timeout
         self._session: Session | None = None
 
-    def __await__(self) -> Any:
+    def __await__(self) -> Generator[Any, None, Session]:
         return self._connect().__await__()
 
     async def __aenter__(self) -> Session:
-        return await self._connect()
+        self._session = await self._connect()
+        return self._session
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -434,28 +361,68 @@ class connect:  # noqa: N801 - used like a function
     async def _connect(self) -> Session:
         try:
             async with asyncio.timeout(self._timeout):
-                socket = await connect_socket(
-                    self._url,
-                    subprotocols=[self._codec.subprotocol],  # type: ignore[list-item]
-                    additional_headers=self._headers,
-                    compression=None,
-                    max_size=None,
-                    open_timeout=None,
-                )
-                session = Session(socket, self._codec)
-                try:
-                    await session._begin()
-                except BaseException:
-                    await socket.close()
-                    raise
+                return await self._greet(await self._open())
+        except InvalidURI as error:
+            raise ValueError(str(error)) from None
         except ConnectionClosed as error:
-            raise _lost(error) from None
-        except (OSError, InvalidHandshake, TimeoutError) as error:
-            raise ConnectionLost(1006, f"{self._url}: {str(error) or 'timed out'}") from error
-        self._session = session
-        return session
+            raise _connection_lost(error, None) from None
+        except (OSError, EOFError, WebSocketException) as error:
+            problem = str(error) or type(error).__name__
+            raise ConnectionLost(ABNORMAL, f"{self.url}: {problem}") from error
+
+    async def _open(self) -> ClientConnection:
+        options: dict[str, Any] = {"proxy": None} if urlsplit(self.url).hostname in LOOPBACK else {}
+        return await connect_socket(
+            self.url,
+            subprotocols=[self._codec.subprotocol],  # type: ignore[list-item]
+            additional_headers=self._headers,
+            compression=None,
+            max_size=MESSAGE_BYTES_MAX,
+            open_timeout=None,
+            ping_interval=None,
+            close_timeout=CLOSE_SECONDS_MAX,
+            **options,
+        )
+
+    async def _greet(self, socket: ClientConnection) -> Session:
+        try:
+            if socket.subprotocol != self._codec.subprotocol:
+                raise ConnectionLost(CloseCode.POLICY, f"{self.url} does not speak {self._codec.subprotocol}")
+            first = self._codec.decode_server(await socket.recv())
+            if isinstance(first, m.ErrorMessage):
+                raise VoxwireError.from_message(first)
+            if not isinstance(first, m.Ready):
+                raise ConnectionLost(CloseCode.POLICY, f"the server began with {first.type}, not with ready")
+        except BaseException:
+            await socket.close()
+            raise
+        return Session(socket, self._codec, first)
 
 
-def _lost(error: ConnectionClosed) -> ConnectionLost:
-    received = error.rcvd
-    return ConnectionLost(received.code if received else 1006, received.reason if received else "")
+def stream_url(url: str) -> str:
+    """The URL of a server's stream: `http` becomes `ws`, and a missing path `/v1/stream`.
+
+    Raises:
+        ValueError: this is no such URL.
+    """
+    parts = urlsplit(url)
+    scheme = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}.get(parts.scheme)
+    if scheme is None or not parts.netloc:
+        raise ValueError(f"{url!r} is no URL of a server; one looks like {DEFAULT_URL}")
+    return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") or STREAM_PATH, parts.query, ""))
+
+
+def _is_map(raw: bytes) -> bool:
+    """Whether a binary message is a MessagePack map (fixmap, map 16, map 32)."""
+    return len(raw) > 0 and (raw[0] & 0xF0 == 0x80 or raw[0] in (0xDE, 0xDF))
+
+
+def _connection_lost(error: ConnectionClosed, said: VoxwireError | None) -> ConnectionLost:
+    if error.rcvd is None:
+        return ConnectionLost(ABNORMAL, "", said)
+    return ConnectionLost(error.rcvd.code, error.rcvd.reason, said)
+
+
+async def _quietly(work: Coroutine[Any, Any, Any]) -> None:
+    with contextlib.suppress(ConnectionLost):
+        await work

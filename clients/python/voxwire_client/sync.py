@@ -3,6 +3,8 @@
 with connect(url) as session:
     for event in session.speak(tokens, voice="heart"):
         ...
+
+Every call may be made from any thread: a second one can `cancel` what the first one listens to.
 """
 
 from __future__ import annotations
@@ -10,101 +12,160 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from voxwire_client import session as asynchronous
+from voxwire_client.session import CONNECT_SECONDS_MAX, Encoding
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Iterator
+    from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator
     from types import TracebackType
 
-    from voxwire_client.session import Event, Utterance
-    from voxwire_protocol.messages import Cancelled
+    from voxwire_client.context import Context
+    from voxwire_client.events import Event
+    from voxwire_client.options import SpeakOptions
+    from voxwire_client.playout import PlayoutClock
+    from voxwire_protocol import messages as m
 
 T = TypeVar("T")
 
 
-class SyncUtterance:
-    """One context; iterate over it for its events."""
+class SyncContext:
+    """One context; iterate over it for its events. Its methods are those of `Context`, and wait."""
 
-    def __init__(self, session: SyncSession, utterance: Utterance) -> None:
+    def __init__(self, session: SyncSession, context: Context) -> None:
         self._session = session
-        self._utterance = utterance
+        self._context = context
 
     @property
     def context(self) -> str:
         """The context's name."""
-        return self._utterance.context
+        return self._context.context
+
+    @property
+    def playout(self) -> PlayoutClock:
+        """What the listener hears now; a player may tell it from its own thread."""
+        return self._context.playout
+
+    @property
+    def started(self) -> m.Started | None:
+        """What the server said it speaks with."""
+        return self._context.started
+
+    @property
+    def done(self) -> m.Done | None:
+        """How it ended."""
+        return self._context.done
+
+    @property
+    def ttfa_client_ms(self) -> float | None:
+        """From the first text sent to the first audio frame received."""
+        return self._context.ttfa_client_ms
 
     def __iter__(self) -> Iterator[Event]:
-        events = self._utterance.__aiter__()
-        run = self._session._run
+        run, events = self._session._run, aiter(self._context)
         try:
-            while True:
-                try:
-                    event = run(_next(events))
-                except StopAsyncIteration:
-                    return
+            while (event := run(_next(events))) is not None:
                 yield event
         finally:
-            with contextlib.suppress(RuntimeError):
+            if not self._session.closed:
                 run(_close(events))
 
-    def cancel(self, played_pts: int | None = None) -> Cancelled | None:
-        """Barge-in; see `Utterance.cancel`. May be called from another thread than the one that iterates."""
-        return self._session._run(self._utterance.cancel(played_pts))
+    def text(self, text: str, *, flush: bool = False) -> None:
+        """Append text."""
+        self._session._run(self._context.text(text, flush=flush))
+
+    def flush(self, id: str | None = None) -> None:
+        """What was written is complete: speak it."""
+        self._session._run(self._context.flush(id))
+
+    def end(self) -> None:
+        """No more text."""
+        self._session._run(self._context.end())
+
+    def retract(self, from_char: int) -> int:
+        """Drop text that is not being spoken yet; returns how many characters are left."""
+        return self._session._run(self._context.retract(from_char))
+
+    def cancel(self, played_pts: int | None = None) -> m.Cancelled:
+        """Barge-in; returns what was heard and what was not."""
+        return self._session._run(self._context.cancel(played_pts))
 
     def hold(self) -> None:
-        """Let the server pause."""
-        self._session._run(self._utterance.hold())
+        """Send no more audio for now."""
+        self._session._run(self._context.hold())
 
     def release(self) -> None:
         """Go on after `hold`."""
-        self._session._run(self._utterance.release())
+        self._session._run(self._context.release())
 
+    def configure(
+        self, *, bitrate: int | None = None, pacing: m.PacingMode | None = None, lead_ms: int | None = None
+    ) -> None:
+        """Change Opus' bitrate or the pacing."""
+        self._session._run(self._context.configure(bitrate=bitrate, pacing=pacing, lead_ms=lead_ms))
 
-async def _next(events: Any) -> Event:
-    try:
-        event: Event = await anext(events)
-    except StopAsyncIteration:
-        # A coroutine can't raise it.
-        raise _Over from None
-    return event
+    def __enter__(self) -> Self:
+        self._session._run(self._context.open())
+        return self
 
-
-async def _close(events: Any) -> None:
-    await events.aclose()
-
-
-class _Over(Exception):
-    """The events are over."""
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._session.closed:
+            self._session._run(_abandon(self._context))
 
 
 class SyncSession:
-    """A session whose calls wait."""
+    """A session whose calls wait. `connect` makes it."""
 
-    def __init__(self, url: str, **options: Any) -> None:
+    def __init__(self, url: str | None, api_key: str | None, encoding: Encoding, timeout: float) -> None:
+        opening = asynchronous.connect(url, api_key=api_key, encoding=encoding, timeout=timeout)
         self._loop = asyncio.new_event_loop()
+        self._closing = threading.Lock()
         self._thread = threading.Thread(target=self._loop.run_forever, name="voxwire-client", daemon=True)
         self._thread.start()
         try:
-            self._session = self._run(_connect(url, options))
+            self._session = self._run(_connect(opening))
         except BaseException:
             self._stop()
             raise
 
-    def speak(self, text: str | Iterable[str], **options: Any) -> SyncUtterance:
+    @property
+    def ready(self) -> m.Ready:
+        """The server's greeting, with its limits."""
+        return self._session.ready
+
+    @property
+    def draining(self) -> m.Draining | None:
+        """Set once the server is going away."""
+        return self._session.draining
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session was closed from this side."""
+        return self._loop.is_closed()
+
+    def speak(self, text: str | Iterable[str | None], **options: Unpack[SpeakOptions]) -> SyncContext:
         """Speak a text or pieces of text; see `Session.speak`. Pieces are drawn in a thread and may take their time."""
-        tokens = text if isinstance(text, str) else _in_thread(text)
-        return SyncUtterance(self, self._run(_make(self._session, tokens, options)))
+        return SyncContext(self, self._session.speak(text, **options))
+
+    def context(self, **options: Unpack[SpeakOptions]) -> SyncContext:
+        """A context whose text you write yourself; see `Session.context`."""
+        return SyncContext(self, self._session.context(**options))
+
+    def ping(self) -> float:
+        """Milliseconds until the server answered."""
+        return self._run(self._session.ping())
 
     def close(self) -> None:
         """Close the connection."""
-        if not self._loop.is_closed():
-            self._run(self._session.close())
-            self._stop()
+        with self._closing:
+            if not self._loop.is_closed():
+                self._run(self._session.close())
+                self._stop()
 
-    def __enter__(self) -> SyncSession:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -112,33 +173,48 @@ class SyncSession:
     ) -> None:
         self.close()
 
-    def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._loop.is_closed():
+            work.close()
+            raise RuntimeError("the session is closed")
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
-            return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
-        except _Over:
-            raise StopAsyncIteration from None
+            return future.result()
+        except BaseException:
+            # A Ctrl-C comes here while the loop goes on.
+            future.cancel()
+            raise
 
     def _stop(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._loop.shutdown_asyncgens(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
 
-async def _connect(url: str, options: dict[str, Any]) -> asynchronous.Session:
-    session: asynchronous.Session = await asynchronous.connect(url, **options)
-    return session
-
-
-async def _make(session: asynchronous.Session, tokens: Any, options: dict[str, Any]) -> Utterance:
-    return session.speak(tokens, **options)
-
-
-async def _in_thread(tokens: Iterable[str]) -> Any:
-    iterator = iter(tokens)
-    while (token := await asyncio.to_thread(next, iterator, None)) is not None:
-        yield token
-
-
-def connect(url: str, **options: Any) -> SyncSession:
+def connect(
+    url: str | None = None,
+    *,
+    api_key: str | None = None,
+    encoding: Encoding = "msgpack",
+    timeout: float = CONNECT_SECONDS_MAX,
+) -> SyncSession:
     """Connect; see `voxwire_client.connect`."""
-    return SyncSession(url, **options)
+    return SyncSession(url, api_key, encoding, timeout)
+
+
+async def _connect(opening: asynchronous.connect) -> asynchronous.Session:
+    return await opening
+
+
+async def _next(events: AsyncGenerator[Event, None]) -> Event | None:
+    return await anext(events, None)
+
+
+async def _close(events: AsyncGenerator[Event, None]) -> None:
+    with contextlib.suppress(RuntimeError):  # It is being cancelled, after a Ctrl-C, and closes by itself.
+        await events.aclose()
+
+
+async def _abandon(context: Context) -> None:
+    context.abandon()

@@ -9,142 +9,184 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
-from voxwire_client.commands.server import add_server_arguments
+from voxwire_client.commands.server import add_server_arguments, explain
+from voxwire_client.context import Utterance
+from voxwire_client.errors import ConnectionLost
+from voxwire_client.events import Audio
 from voxwire_client.player import Player, PlayerUnavailable
-from voxwire_client.session import Audio, ConnectionLost, Session, connect
+from voxwire_client.session import Session, connect
 from voxwire_client.wav import WavWriter
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import VoxwireError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from voxwire_client.events import Event
+    from voxwire_client.options import SpeakOptions
+
+EXIT_USAGE = 2
+DEFAULT_OUTPUT = "out.wav"
+KINDS: dict[str, m.TimingKind] = {"word": "word", "phoneme": "phoneme", "viseme": "viseme"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("text", nargs="?", help="what to say")
     parser.add_argument("--stdin", action="store_true", help="say what comes on standard input, as it comes")
-    parser.add_argument("-o", "--output", metavar="WAV", help="write a WAV file (default: out.wav without --play)")
+    parser.add_argument("-o", "--output", metavar="WAV", help=f"write it here ({DEFAULT_OUTPUT} without --play)")
     parser.add_argument("--play", action="store_true", help="play it (pip install 'voxwire[play]')")
-    parser.add_argument("--voice")
-    parser.add_argument("--language")
-    parser.add_argument("--speed", type=float)
-    parser.add_argument("--rate", type=int, help="sample rate in Hz")
-    parser.add_argument("--codec", choices=("pcm_s16le", "mulaw", "alaw"))
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("-v", "--verbose", action="store_true", help="print when each word is said")
+    parser.add_argument("--voice", help="a name that `voxwire voices` lists")
+    parser.add_argument("--language", help="such as en or en-US")
+    parser.add_argument("--speed", type=float, help="0.5 to 2.0")
+    parser.add_argument("--rate", type=int, metavar="HZ", help="sample rate")
+    parser.add_argument("--codec", choices=("pcm_s16le", "mulaw", "alaw"), help="what is sent; files are PCM always")
+    parser.add_argument("--seed", type=int, help="the same seed sounds the same")
+    parser.add_argument(
+        "--timings", type=_timings, default=("word",), metavar="KINDS", help="word,phoneme,viseme (default: word)"
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="print what is said when")
     add_server_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Speak; returns the exit status."""
-    if (args.text is None) == (not args.stdin):
-        print("voxwire: give a text, or --stdin (one of them)", file=sys.stderr)
-        return 2
+    problem = _problem(args)
+    if problem is not None:
+        print(f"voxwire: {problem}", file=sys.stderr)
+        return EXIT_USAGE
     if not args.play and args.output is None:
-        args.output = "out.wav"
+        args.output = DEFAULT_OUTPUT
     try:
         return asyncio.run(_say(args))
-    except VoxwireError as error:
-        print(f"voxwire: {error}. {error.hint}", file=sys.stderr)
-    except (ConnectionLost, PlayerUnavailable, OSError) as error:
+    except (VoxwireError, ConnectionLost) as error:
+        explain(error)
+    except (PlayerUnavailable, OSError, ValueError) as error:
         print(f"voxwire: {error}", file=sys.stderr)
-        if isinstance(error, ConnectionLost) and error.code == 1006:
-            print("Is a server running? `voxwire serve` starts one.", file=sys.stderr)
     return 1
 
 
+def _problem(args: argparse.Namespace) -> str | None:
+    if (args.text is None) == (not args.stdin):
+        return "give a text, or --stdin (one of them)"
+    if args.play and args.codec not in (None, "pcm_s16le"):
+        return f"--play plays pcm_s16le, not {args.codec}"
+    return None
+
+
+def _timings(value: str) -> tuple[m.TimingKind, ...]:
+    kinds = [kind for kind in value.replace(",", " ").split() if kind != "none"]
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"there is no timing {unknown[0]!r}; there are {', '.join(KINDS)}")
+    return tuple(KINDS[kind] for kind in kinds)
+
+
 @dataclass
-class _Spoken:
-    first_at: float | None = None
-    samples: int = 0
-    sample_rate: int = 24000
-    words: list[m.WordTiming] = field(default_factory=list)
+class _Outcome:
+    utterance: Utterance
+    timings: list[m.Timing] = field(default_factory=list)
 
 
 async def _say(args: argparse.Namespace) -> int:
     async with connect(args.url, api_key=args.api_key) as session:
-        began = time.monotonic()
-        spoken = await _listen(session, args, began)
-    if args.verbose:
-        for word in spoken.words:
-            print(f"{word.pts / spoken.sample_rate:8.3f} {word.end_pts / spoken.sample_rate:8.3f}  {word.text}")
-    if spoken.first_at is None:
+        outcome = await _listen(session, args)
+    utterance = outcome.utterance
+    if utterance.done is None or not utterance.done.samples or utterance.ttfa_client_ms is None:
         print("voxwire: there is nothing to say in this text", file=sys.stderr)
         return 1
+    sample_rate = utterance.playout.sample_rate
+    if args.verbose:
+        for line in _timing_lines(outcome.timings, sample_rate):
+            print(line)
     where = f" to {args.output}" if args.output else ""
-    seconds = spoken.samples / spoken.sample_rate
-    first_ms = (spoken.first_at - began) * 1000
-    print(f"{seconds:.1f} s of speech{where}; first audio after {first_ms:.0f} ms", file=sys.stderr)
+    seconds = utterance.done.samples / sample_rate
+    print(f"{seconds:.1f} s of speech{where}; first audio after {utterance.ttfa_client_ms:.0f} ms", file=sys.stderr)
     return 0
 
 
-async def _listen(session: Session, args: argparse.Namespace, began: float) -> _Spoken:
-    spoken = _Spoken()
-    with contextlib.ExitStack() as stack:
-        outputs: list[Any] = []
-        utterance = session.speak(
-            args.text if args.text is not None else _standard_input(),
-            voice=args.voice,
-            language=args.language,
-            speed=args.speed,
-            sample_rate=args.rate,
-            codec=args.codec,
-            seed=args.seed,
-            timings=("word",),
-            pacing="realtime" if args.play else "burst",
-        )
-        async for event in utterance:
-            match event:
-                case m.Started():
-                    spoken.sample_rate = event.audio.sample_rate
-                    outputs = _outputs(args, event.audio, stack)
-                case Audio():
-                    if spoken.first_at is None:
-                        spoken.first_at = time.monotonic()
-                    for output in outputs:
-                        output.write(event.payload)
-                    _progress(event, began)
-                case m.Timing():
-                    spoken.words += event.words
-                case m.WarningMessage():
-                    print(f"\rvoxwire: {event.message}", file=sys.stderr)
-                case m.Done():
-                    spoken.samples = event.samples
-                case _:
-                    pass
-        if sys.stderr.isatty():
-            print("\r\033[K", end="", file=sys.stderr)
-        await asyncio.to_thread(stack.close)
-    return spoken
+async def _listen(session: Session, args: argparse.Namespace) -> _Outcome:
+    options: SpeakOptions = {
+        "voice": args.voice,
+        "language": args.language,
+        "speed": args.speed,
+        "sample_rate": args.rate,
+        "codec": args.codec,
+        "seed": args.seed,
+        "timings": args.timings,
+        "pacing": "realtime" if args.play else "burst",
+    }
+    outcome = _Outcome(session.speak(args.text if args.text is not None else _standard_input(), **options))
+    began = time.monotonic()
+    outputs: list[WavWriter | Player] = []
+    with contextlib.ExitStack() as stack, _progress_line():
+        async for event in outcome.utterance:
+            if isinstance(event, m.Started):
+                outputs = _outputs(args, event.audio, stack)
+            elif isinstance(event, Audio):
+                for output in outputs:
+                    output.write(event.payload)
+            _note(event, outcome, began)
+        for output in outputs:
+            if isinstance(output, Player):
+                await asyncio.to_thread(output.close)
+    return outcome
 
 
-def _outputs(args: argparse.Namespace, audio: m.AudioInfo, stack: contextlib.ExitStack) -> list[Any]:
-    outputs: list[Any] = []
+def _note(event: Event, outcome: _Outcome, began: float) -> None:
+    match event:
+        case Audio() if sys.stderr.isatty() and event.seq % 10 == 0:
+            spoken, seconds = event.pts / event.sample_rate, time.monotonic() - began
+            print(f"\r{spoken:6.1f} s spoken in {seconds:.1f} s", end="", file=sys.stderr, flush=True)
+        case m.Timing():
+            outcome.timings.append(event)
+        case m.WarningMessage():
+            print(f"{_clear()}voxwire: {event.message}", file=sys.stderr)
+        case _:
+            pass
+
+
+def _outputs(args: argparse.Namespace, audio: m.AudioInfo, stack: contextlib.ExitStack) -> list[WavWriter | Player]:
+    outputs: list[WavWriter | Player] = []
     if args.output:
         outputs.append(stack.enter_context(WavWriter(args.output, audio.sample_rate, audio.codec)))
     if args.play:
-        if audio.codec != "pcm_s16le":
-            raise PlayerUnavailable("--play wants pcm_s16le")
         player = Player(audio.sample_rate)
-        stack.callback(player.close)
+        # Whatever happens, the sound card is let go; all has been played by then unless something happened.
+        stack.callback(player.close, drain=False)
         outputs.append(player)
     return outputs
 
 
-def _progress(event: Audio, began: float) -> None:
-    if sys.stderr.isatty() and event.seq % 10 == 0:
-        shown = f"\r{event.pts / event.sample_rate:6.1f} s spoken in {time.monotonic() - began:.1f} s"
-        print(shown, end="", file=sys.stderr, flush=True)
+def _timing_lines(timings: list[m.Timing], sample_rate: int) -> list[str]:
+    entries: list[tuple[int, int, str]] = []
+    for timing in timings:
+        entries += [(word.pts, word.end_pts, word.text) for word in timing.words]
+        entries += [(phoneme.pts, phoneme.end_pts, f"  /{phoneme.ipa}/") for phoneme in timing.phonemes]
+        entries += [(each.pts, each.pts, f"  mouth {each.id} ({each.weight:.2f})") for each in timing.visemes]
+    entries.sort(key=lambda entry: entry[0])
+    return [f"{pts / sample_rate:8.3f} {end_pts / sample_rate:8.3f}  {text}" for pts, end_pts, text in entries]
 
 
-async def _standard_input() -> AsyncIterator[str]:
+@contextlib.contextmanager
+def _progress_line() -> Iterator[None]:
+    try:
+        yield
+    finally:
+        print(_clear(), end="", file=sys.stderr, flush=True)
+
+
+def _clear() -> str:
+    return "\r\033[K" if sys.stderr.isatty() else ""
+
+
+def _standard_input() -> Iterator[str]:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     while True:
-        piece = await asyncio.to_thread(os.read, sys.stdin.fileno(), 4096)
-        text = decoder.decode(piece, final=not piece)
-        if text:
-            yield text
+        piece = os.read(sys.stdin.fileno(), 4096)
+        yield decoder.decode(piece, final=not piece)
         if not piece:
             return

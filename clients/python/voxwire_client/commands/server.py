@@ -1,19 +1,33 @@
-"""What the commands that talk to a server have in common."""
+"""What the commands that talk to a server ask and tell."""
 
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
+
+from voxwire_client.errors import ABNORMAL, ConnectionLost
+from voxwire_client.session import DEFAULT_URL
 
 if TYPE_CHECKING:
     import argparse
 
-DEFAULT_URL = "ws://127.0.0.1:8765/v1/stream"
+    from voxwire_protocol.errors import VoxwireError
 
 
 def add_server_arguments(parser: argparse.ArgumentParser) -> None:
     """Which server, and with which key."""
-    parser.add_argument(
-        "--url", default=os.environ.get("VOXWIRE_URL", DEFAULT_URL), help="(VOXWIRE_URL; default: %(default)s)"
-    )
-    parser.add_argument("--api-key", default=os.environ.get("VOXWIRE_API_KEY"), help="(VOXWIRE_API_KEY)")
+    url = os.environ.get("VOXWIRE_URL", DEFAULT_URL)
+    parser.add_argument("--url", default=url, help="(VOXWIRE_URL; default: %(default)s)")
+    # Read from the environment later: a default would be shown by --help.
+    parser.add_argument("--api-key", metavar="KEY", help="(VOXWIRE_API_KEY)")
+
+
+def explain(error: VoxwireError | ConnectionLost) -> None:
+    """Tell a person what went wrong and what to do next."""
+    print(f"voxwire: {error}", file=sys.stderr)
+    said = error.error if isinstance(error, ConnectionLost) else error
+    if said is not None and said.hint:
+        print(said.hint, file=sys.stderr)
+    elif isinstance(error, ConnectionLost) and error.code == ABNORMAL:
+        print("Is a server running? `voxwire serve` starts one.", file=sys.stderr)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import urllib.error
 import urllib.request
+from typing import Any
 from urllib.parse import urlsplit
 
 from voxwire_client.commands.server import add_server_arguments
+from voxwire_client.session import stream_url
+
+TIMEOUT_SECONDS = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,32 +25,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List the voices; returns the exit status."""
-    parts = urlsplit(args.url)
-    url = f"{'https' if parts.scheme in ('wss', 'https') else 'http'}://{parts.netloc}/v1/voices"
-    headers = {"Authorization": f"Bearer {args.api_key}"} if args.api_key else {}
-    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - http or https by construction
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-            found = json.load(answer)
+        found = _fetch(args.url, args.api_key or os.environ.get("VOXWIRE_API_KEY"))
+        lines = [json.dumps(found, indent=2, ensure_ascii=False)] if args.json else _lines(found)
     except urllib.error.HTTPError as error:
-        print(f"voxwire: {_refusal(error)}", file=sys.stderr)
+        with error:
+            print(f"voxwire: {_refusal(error)}", file=sys.stderr)
         return 1
     except (OSError, ValueError) as error:
-        print(f"voxwire: no server answers at {url}: {error}", file=sys.stderr)
+        print(f"voxwire: {args.url}: {error}", file=sys.stderr)
         return 1
-    if args.json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
-        return 0
-    for voice in found["voices"]:
-        mark = "*" if voice["name"] == found.get("default") else " "
-        languages = ", ".join(voice["languages"])
-        print(f"{mark} {voice['name']:16} {voice['engine']:12} {languages:16} {voice['description']}")
+    except (KeyError, TypeError):
+        print(f"voxwire: {args.url}: this is no list of voices", file=sys.stderr)
+        return 1
+    for line in lines:
+        print(line)
     return 0
+
+
+def _fetch(url: str, api_key: str | None) -> Any:
+    parts = urlsplit(stream_url(url))
+    address = f"{'https' if parts.scheme == 'wss' else 'http'}://{parts.netloc}/v1/voices"
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    request = urllib.request.Request(address, headers=headers)  # noqa: S310 - http or https by construction
+    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+        return json.load(answer)
+
+
+def _lines(found: Any) -> list[str]:
+    return [
+        f"{'*' if voice['name'] == found.get('default') else ' '} {voice['name']:16} {voice['engine']:12} "
+        f"{', '.join(voice['languages']):16} {voice['description']}"
+        for voice in found["voices"]
+    ]
 
 
 def _refusal(error: urllib.error.HTTPError) -> str:
     try:
         body = json.load(error)["error"]
-        return f"{body['code']}: {body['message']} {body.get('hint', '')}".strip()
+        return f"{body['code']}: {body['message']}. {body.get('hint') or ''}".strip()
     except (ValueError, KeyError, TypeError):
         return f"the server answers {error.code} {error.reason}"

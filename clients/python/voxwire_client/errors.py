@@ -1,0 +1,30 @@
+"""What goes wrong with a connection. What goes wrong with speech is a `VoxwireError` of the protocol."""
+
+from __future__ import annotations
+
+from voxwire_protocol.errors import CloseCode, VoxwireError
+
+ABNORMAL = 1006
+"""No close frame came (RFC 6455, section 7.1.5)."""
+
+RETRYABLE = frozenset({ABNORMAL, CloseCode.GOING_AWAY, CloseCode.INTERNAL, CloseCode.RESTART, CloseCode.TRY_LATER})
+
+
+class ConnectionLost(Exception):
+    """There is no connection, or no longer one.
+
+    `code` and `reason` are those of the WebSocket close, 1006 without one. `error` is what the server said before it
+    closed, if it said anything about the session.
+    """
+
+    def __init__(self, code: int, reason: str, error: VoxwireError | None = None) -> None:
+        said = str(error) if error is not None else reason
+        super().__init__(f"connection lost ({int(code)}{': ' + said if said else ''})")
+        self.code = int(code)
+        self.reason = reason
+        self.error = error
+
+    @property
+    def retryable(self) -> bool:
+        """Whether connecting anew may succeed."""
+        return self.error.retryable if self.error is not None else self.code in RETRYABLE

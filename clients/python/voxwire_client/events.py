@@ -1,0 +1,90 @@
+"""What a listener gets: audio frames, and the server's messages as they are. Holds them until they are asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+from voxwire_protocol import messages as m
+from voxwire_protocol.audio import Flag
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """One audio frame: `payload` in `codec`, its first sample at `pts` of the context's clock."""
+
+    payload: bytes
+    pts: int
+    seq: int
+    flags: Flag
+    codec: m.Codec
+    sample_rate: int
+    frame_samples: int
+
+    @property
+    def end_pts(self) -> int:
+        """The first sample after the frame."""
+        return self.pts + self.frame_samples
+
+
+Event = Audio | m.Started | m.ClauseStarted | m.Timing | m.Flushed | m.Done | m.Cancelled | m.WarningMessage
+
+UNHEARD = (Audio, m.ClauseStarted, m.Timing)
+"""What nobody needs any more when nobody will hear the audio."""
+
+
+class Inbox:
+    """The events of one context in their order, then its end: nothing more, or an error. One reader at a time."""
+
+    def __init__(self) -> None:
+        self._events: deque[Event] = deque()
+        self._closed = False
+        self._error: BaseException | None = None
+        self._changed = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def put(self, event: Event) -> None:
+        """Append an event; without effect after the end."""
+        if not self._closed:
+            self._events.append(event)
+            self._changed.set()
+
+    def drop_audio(self) -> None:
+        """Forget audio that has not been taken out, and what describes it."""
+        self._events = deque(event for event in self._events if not isinstance(event, UNHEARD))
+
+    def put_before_done(self, event: Event) -> None:
+        """Insert what should have come before a `done` that has not been taken out yet."""
+        if self._events and isinstance(self._events[-1], m.Done):
+            self._events.insert(len(self._events) - 1, event)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Nothing more comes; `error` is raised after what is here. The first close counts."""
+        if not self._closed:
+            self._closed = True
+            self._error = error
+            self._changed.set()
+
+    def fail(self, error: BaseException) -> None:
+        """Raise `error` at once, ahead of everything that is here."""
+        if not self._closed:
+            self._events.clear()
+            self.close(error)
+
+    async def get(self) -> Event | None:
+        """The next event, None at the end.
+
+        Raises:
+            VoxwireError, ConnectionLost, or what the writer of the text raised: the context ended with it.
+        """
+        while not self._events:
+            if self._closed:
+                if self._error is not None:
+                    raise self._error
+                return None
+            self._changed.clear()
+            await self._changed.wait()
+        return self._events.popleft()

@@ -1,0 +1,90 @@
+"""What can be asked of speech, and how it becomes a `start`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TypedDict
+
+from voxwire_protocol import messages as m
+
+
+class SpeakOptions(TypedDict, total=False):
+    """How to speak. Everything left out, or None, is the server's choice.
+
+    `audio` sets codec, sample_rate, frame_ms and bitrate at once; each given beside it counts more. `lead_ms` goes with
+    `pacing`. `context` names the context (1 to 64 characters); by default each gets a fresh name.
+    """
+
+    voice: str | None
+    language: str | None
+    speed: float | None
+    codec: m.Codec | None
+    sample_rate: int | None
+    frame_ms: int | None
+    bitrate: int | None
+    audio: m.AudioRequest | None
+    timings: Iterable[m.TimingKind] | None
+    pacing: m.PacingRequest | m.PacingMode | None
+    lead_ms: int | None
+    priority: m.Priority | None
+    seed: int | None
+    context: str | None
+
+
+KNOWN = frozenset(SpeakOptions.__annotations__)
+
+
+def start(options: SpeakOptions, default_context: str) -> m.Start:
+    """The `start` that asks for `options`.
+
+    Raises:
+        TypeError: there is no such option.
+        ValueError: a context can't be named so.
+    """
+    unknown = sorted(set(options) - KNOWN)
+    if unknown:
+        raise TypeError(f"there is no option {unknown[0]!r}; there are {', '.join(sorted(KNOWN))}")
+    context = options.get("context") or default_context
+    if not 0 < len(context) <= m.CONTEXT_CHARS_MAX or not is_unicode(context):
+        raise ValueError(f"a context's name has 1 to {m.CONTEXT_CHARS_MAX} characters")
+    timings = options.get("timings")
+    return m.Start(
+        context=context,
+        voice=options.get("voice"),
+        language=options.get("language"),
+        speed=options.get("speed"),
+        audio=_audio(options),
+        timings=None if timings is None else tuple(timings),
+        pacing=_pacing(options),
+        priority=options.get("priority"),
+        seed=options.get("seed"),
+    )
+
+
+def _audio(options: SpeakOptions) -> m.AudioRequest | None:
+    whole = options.get("audio") or m.AudioRequest()
+    audio = m.AudioRequest(
+        codec=options.get("codec") or whole.codec,
+        sample_rate=options.get("sample_rate") or whole.sample_rate,
+        frame_ms=options.get("frame_ms") or whole.frame_ms,
+        bitrate=options.get("bitrate") or whole.bitrate,
+    )
+    return None if audio == m.AudioRequest() else audio
+
+
+def _pacing(options: SpeakOptions) -> m.PacingRequest | None:
+    wanted, lead_ms = options.get("pacing"), options.get("lead_ms")
+    pacing = m.PacingRequest(mode=wanted) if isinstance(wanted, str) else wanted or m.PacingRequest()
+    if lead_ms is not None:
+        pacing = replace(pacing, lead_ms=lead_ms)
+    return None if pacing == m.PacingRequest() else pacing
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written as UTF-8: it has no lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

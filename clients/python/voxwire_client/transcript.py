@@ -1,0 +1,97 @@
+"""Keeps what was said of a context's text, clause by clause, and tells what a listener has heard of it. Pure.
+
+The server tells the same in `cancelled`. This is for the time after `done`: a listener is still hearing what was sent
+ahead, and the server has forgotten the context.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from voxwire_protocol import messages as m
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(slots=True)
+class Transcript:
+    """A context's text, and when which part of it sounds. `chars` are code points, `pts` samples."""
+
+    _pieces: list[str] = field(default_factory=list)
+    _clauses: list[m.ClauseStarted] = field(default_factory=list)
+    _words: list[m.WordTiming] = field(default_factory=list)
+    chars: int = 0
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        if len(self._pieces) > 1:
+            self._pieces = ["".join(self._pieces)]
+        return self._pieces[0] if self._pieces else ""
+
+    @property
+    def spoken_chars(self) -> int:
+        """How far into the text the clauses go that have begun to sound."""
+        return self._clauses[-1].chars[1] if self._clauses else 0
+
+    def append(self, text: str) -> None:
+        """More text."""
+        self._pieces.append(text)
+        self.chars += len(text)
+
+    def truncate(self, chars: int) -> None:
+        """Forget the text from a character on."""
+        self._pieces = [self.text[:chars]]
+        self.chars = len(self._pieces[0])
+
+    def clause(self, message: m.ClauseStarted) -> None:
+        """A clause begins to sound."""
+        self._clauses.append(message)
+
+    def timing(self, message: m.Timing) -> None:
+        """Words sound."""
+        self._words += message.words
+
+    def heard(self, pts: int, end_pts: int | None) -> tuple[m.Heard, m.Unheard]:
+        """What has been heard up to `pts`: whole words. `end_pts` is where the last clause ends, None if unknown."""
+        text = self.text
+        chars, word = self._heard(pts, end_pts, text)
+        heard = m.Heard(pts=pts, chars=chars, text=text[:chars], word=word)
+        return heard, m.Unheard(chars=len(text) - chars, text=text[chars:])
+
+    def _heard(self, pts: int, end_pts: int | None, text: str) -> tuple[int, str | None]:
+        chars = 0
+        ends = [clause.pts for clause in self._clauses[1:]]
+        for clause, clause_end in zip(self._clauses, [*ends, end_pts], strict=False):
+            if clause_end is not None and pts >= clause_end:
+                chars = clause.chars[1]
+                continue
+            chars = max(chars, clause.chars[0]) if pts >= clause.pts else chars
+            if pts > clause.pts:
+                words = [w for w in self._words if clause.pts <= w.pts and (clause_end is None or w.pts < clause_end)]
+                if words:
+                    return _by_words(words, pts, chars)
+                return _evenly(clause, clause_end, pts, chars, text), None
+            break
+        return chars, None
+
+
+def _by_words(words: Sequence[m.WordTiming], pts: int, chars: int) -> tuple[int, str | None]:
+    for word in words:
+        if word.end_pts <= pts:
+            chars = max(chars, word.chars[1])
+        else:
+            return chars, word.text if word.pts < pts else None
+    return chars, None
+
+
+def _evenly(clause: m.ClauseStarted, end_pts: int | None, pts: int, chars: int, text: str) -> int:
+    if end_pts is None:
+        return chars
+    start, end = clause.chars
+    reached = start + (end - start) * (pts - clause.pts) // max(1, end_pts - clause.pts)
+    while reached > start and not text[reached - 1].isspace():
+        reached -= 1
+    return max(chars, reached)
