@@ -242,7 +242,8 @@ class Context:
             await self._link.send(message)
             await self._until(lambda: self._accepted_seq >= seq or self._retry_seconds is not None)
             # Asked often, the server would take it for abuse.
-            await asyncio.sleep(self._retry_seconds or 0)
+            # (mypy does not see that the reader sets it meanwhile.)
+            await asyncio.sleep(self._retry_seconds or 0)  # type: ignore[redundant-expr]
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         """Wait until something is so, or the context is live no longer."""
