@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import secrets
 import sys
 import time
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -16,10 +16,12 @@ from starlette.applications import Starlette
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.audio.lane import EncodeLane
+from voxwire_server.engines.base import EngineUnavailable
 from voxwire_server.engines.registry import load_engines
 from voxwire_server.engines.runner import Runner
 from voxwire_server.ops.auth import Authenticator
 from voxwire_server.ops.cors import middleware
+from voxwire_server.ops.machine import cores
 from voxwire_server.ops.metrics import Metrics, watch_loop
 from voxwire_server.ops.voices import VoiceDirectory
 from voxwire_server.ops.watch import watch_scheduler
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
     from voxwire_server.config import Config
-    from voxwire_server.engines.base import Engine, EngineInfo, EngineUnavailable
+    from voxwire_server.engines.base import Engine, EngineInfo
 
 log = logging.getLogger("voxwire")
 
@@ -66,7 +68,11 @@ class Application:
         if config.engines.default not in engines:
             raise self._unavailable[config.engines.default]
         self._engines = dict(engines)
-        self.metrics = Metrics()
+        voice = config.engines.default_voice
+        voices = [each.name for each in engines[config.engines.default].info.voices]
+        if voice and voice not in voices:
+            raise EngineUnavailable(f"engines.default_voice is {voice!r}, which is not there", f"It has: {voices}.")
+        self.metrics = Metrics(version("voxwire"))
         self.auth = Authenticator(config)
         self.sessions = Sessions()
         self.studio: Studio
@@ -91,7 +97,7 @@ class Application:
                 loop.call_soon_threadsafe(callback)
 
         sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
-        workers = self.config.scheduling.cpu_workers or os.cpu_count() or 1
+        workers = self.config.scheduling.cpu_workers or cores()
         scheduling = self.config.scheduling
         scheduler = Scheduler(
             self._infos,
@@ -273,24 +279,26 @@ class Server(uvicorn.Server):
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
-            log.info("ready: ws://%s:%d/v1/stream (http://%s:%d/v1/voices lists voices)", shown, port, shown, port)
+            log.info("listening: ws://%s:%d/v1/stream (http://%s:%d/v1/voices lists voices)", shown, port, shown, port)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal came."""
         if self._draining is not None or not self.started or self._loop is None:
             super().handle_exit(sig, frame)
             return
-        self._loop.call_soon_threadsafe(self._drain, sig, frame)
+        self._loop.call_soon_threadsafe(self._drain, sig)
 
-    def _drain(self, sig: int, frame: FrameType | None) -> None:
+    def _drain(self, sig: int) -> None:
         if self._draining is None:
-            self._draining = asyncio.create_task(self._drain_then_exit(sig, frame), name="voxwire-drain")
+            self._draining = asyncio.create_task(self._drain_then_exit(sig), name="voxwire-drain")
 
-    async def _drain_then_exit(self, sig: int, frame: FrameType | None) -> None:
+    async def _drain_then_exit(self, sig: int) -> None:
         with contextlib.suppress(asyncio.TimeoutError):
             async with asyncio.timeout(self._application.config.server.drain_seconds + 5):
                 await self._application.drain()
-        super().handle_exit(sig, frame)
+        # Not uvicorn's own way out: it raises the signal again, and a drained server has ended well.
+        log.info("drained after signal %d", sig)
+        self.should_exit = True
 
 
 def make_server(config: Config, application: Application) -> Server:

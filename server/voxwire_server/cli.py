@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     from voxwire_client.commands import say, voices
     from voxwire_server import config, demo
-    from voxwire_server.ops import doctor
+    from voxwire_server.ops import doctor, keys
 
     parser = argparse.ArgumentParser(prog="voxwire", description="Speak while the text is still being written.")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -47,13 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     config.add_config_arguments(shown)
     shown.set_defaults(run=_config)
 
-    key = subparsers.add_parser("key", help="make an API key; its hash goes into the configuration")
-    key.add_argument("name", help="whose key it is")
-    key.set_defaults(run=_key)
-
     for name, about, module in (
         ("say", "speak a text through a server", say),
         ("voices", "list a server's voices", voices),
+        ("key", "make an API key; its hash goes into the configuration", keys),
         ("doctor", "tell what is installed, what is missing and how to get it", doctor),
         ("demo", "start a server, speak a paragraph through it token by token, write it to a WAV file", demo),
     ):
@@ -98,15 +95,6 @@ def _config(args: argparse.Namespace) -> int:
     if config is None:
         return EXIT_USAGE
     print(render_config(config))
-    return 0
-
-
-def _key(args: argparse.Namespace) -> int:
-    from voxwire_server.ops.auth import generate_key, hash_key
-
-    key = generate_key()
-    print(f"key (give it to {args.name}; it is shown only once):\n  {key}")
-    print(f'for voxwire.toml:\n  [auth.keys]\n  "{args.name}" = "{hash_key(key)}"')
     return 0
 
 

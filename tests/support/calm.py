@@ -31,7 +31,7 @@ def assert_calm(host: Host) -> None:
     with urllib.request.urlopen(f"{host.http}/health", timeout=10) as answer:
         assert answer.status == 200
     heard = asyncio.run(say(host.url, "All is well.", pacing=m.PacingRequest(mode="burst")))
-    assert heard.of(m.Done)[0].reason == "completed"
+    assert heard.of(m.Done)[0].reason is m.DoneReason.COMPLETED
     assert len(heard.pcm()) > 24000
     gauges: dict[str, float] = {}
 

@@ -147,7 +147,8 @@ class Scheduler:
         works, units, seconds = self._fill(group, bulk, now)
         for work in works:
             work.state = WorkState.RUNNING
-            work.queue_seconds += now - work.queued_at
+            # A worker may have read its clock just before another thread queued the work.
+            work.queue_seconds += max(0.0, now - work.queued_at)
         batch = Batch(lane, group.engine.info.name, group.stage.name, group.bucket, works, units, seconds, now)
         state.running[id(batch)] = batch
         if group.stage.name != PREPARE:

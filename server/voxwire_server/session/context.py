@@ -362,7 +362,7 @@ class Context:
     def _wants_clause(self, now: float) -> bool:
         if self.phase is Phase.FAILING or len(self._inflight) >= self._clauses_ahead():
             return False
-        if self.playout.unsent_seconds() >= self.policy.unsent_max:
+        if self.playout.unsent_seconds() >= (self.policy.unsent_max if self.writable else self.policy.ahead):
             return False
         return not self.playout.paced or self.playout.remaining(now) < self.policy.ahead
 
