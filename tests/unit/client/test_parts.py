@@ -120,8 +120,15 @@ def test_an_asynchronous_generator_is_closed_when_nobody_wants_more():
         finally:
             closed.append(True)
 
-    assert drawn(forever(), count=2) == ["x", "x"]
-    assert closed == [True]
+    async def run():
+        tokens = forever()
+        stream = pieces(tokens)
+        assert await anext(stream) == "x"
+        await stream.aclose()
+        # At once, not when the garbage collector or the event loop's end come to it.
+        return list(closed)
+
+    assert asyncio.run(run()) == [True]
 
 
 # -- the transcript ---------------------------------------------------------------------------------------------------
