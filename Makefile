@@ -9,7 +9,9 @@ SERVE_ARGS ?=
 BENCH ?= ttfa sessions cost
 TEST_ARGS ?=
 
-.PHONY: demo serve test check bench clean
+CLIENTS := livekit pipecat sdk
+
+.PHONY: demo serve test test-compat check bench clean
 
 demo: $(VENV)/.run
 	$(BIN)/voxwire demo $(DEMO_ARGS)
@@ -19,6 +21,19 @@ serve: $(VENV)/.run
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(TEST_ARGS)
+
+# Other vendors' own client packages, an environment for each family, against a running server.
+test-compat: $(CLIENTS:%=test-%)
+
+$(CLIENTS:%=test-%): test-%: $(VENV)-%/.installed
+	$(VENV)-$*/bin/python -m pytest -o filterwarnings=default tests/clients/$* $(TEST_ARGS)
+
+.PRECIOUS: $(VENV)-%/.installed
+$(VENV)-%/.installed: tests/clients/%/requirements.txt pyproject.toml
+	@echo "installing the client packages of $* (once)"
+	@$(PYTHON) -m venv $(VENV)-$*
+	@$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev,whisper]' -r $<
+	@touch $@
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -30,7 +45,7 @@ bench: $(VENV)/.bench
 	@set -e; for name in $(BENCH); do $(BIN)/python bench/$$name.py; done
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

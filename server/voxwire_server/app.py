@@ -8,6 +8,7 @@ import logging
 import secrets
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,11 @@ from starlette.applications import Starlette
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.audio.lane import EncodeLane
+from voxwire_server.compat.vendors import routes as vendor_routes
 from voxwire_server.engines.base import EngineUnavailable
 from voxwire_server.engines.registry import load_engines
 from voxwire_server.engines.runner import Runner
+from voxwire_server.ops.aliases import BUILT_IN_MODELS, BUILT_IN_VOICES, Aliases
 from voxwire_server.ops.auth import Authenticator
 from voxwire_server.ops.cors import middleware
 from voxwire_server.ops.machine import cores
@@ -35,13 +38,15 @@ from voxwire_server.transport import http, websocket
 from voxwire_server.transport.wire import WireProtocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from types import FrameType
 
+    from starlette.requests import HTTPConnection
     from starlette.websockets import WebSocket
 
     from voxwire_server.config import Config
     from voxwire_server.engines.base import Engine, EngineInfo
+    from voxwire_server.speech import Voice
 
 log = logging.getLogger("voxwire")
 
@@ -84,6 +89,10 @@ class Application:
         self._tasks: list[asyncio.Task[None]] = []
         self._settings = session_settings(config)
         self._seeds = secrets.SystemRandom()
+        self._voice_aliases = Aliases(config.aliases.voices, BUILT_IN_VOICES)
+        self._model_aliases = Aliases(config.aliases.models, BUILT_IN_MODELS)
+        threads = max(1, (config.scheduling.cpu_workers or cores()) // 2)
+        self.containers = ThreadPoolExecutor(threads, thread_name_prefix="voxwire-container")
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -116,7 +125,7 @@ class Application:
         self.studio = Studio(runner, encoder, ticker, self.metrics, time.monotonic, self.config.audio.opus_complexity)
         engines = self.config.engines
         self._runner = runner
-        self._voices = VoiceDirectory(self._infos, engines.default, engines.default_voice, runner)
+        self._voices = VoiceDirectory(self._infos, engines.default, engines.default_voice, runner, self._voice_aliases)
         self.metrics.read("voxwire_sessions", "Sessions that are open.", lambda: len(self.sessions))
         watch_scheduler(self.metrics, lambda: runner.locked(scheduler.stats))
         runner.start()
@@ -148,6 +157,7 @@ class Application:
             self.studio.ticker.stop()
             await asyncio.to_thread(self._runner.stop, 5.0)
             await asyncio.to_thread(self.studio.encoder.stop)
+        self.containers.shutdown(wait=False, cancel_futures=True)
 
     async def drain(self) -> None:
         """Take no new sessions; return when those there are have finished speaking, or their time is up."""
@@ -193,6 +203,39 @@ class Application:
         """How many bytes may wait for a client to read them."""
         return self.config.limits.outbox_bytes_max
 
+    def authenticate(self, connection: HTTPConnection, key: str | None = None) -> str:
+        """See `CompatHost`."""
+        return self.auth.authenticate(connection, key).name
+
+    def default_voice(self) -> Voice:
+        """See `CompatHost`."""
+        assert self._voices is not None, "started"
+        return self._voices.default
+
+    def voice_aliases(self) -> Mapping[str, Voice]:
+        """See `CompatHost`."""
+        assert self._voices is not None, "started"
+        found = {name: self._voices.find(name) for name in self._voice_aliases.plain()}
+        return {name: voice for name, voice in found.items() if voice is not None}
+
+    def model_aliases(self) -> Sequence[str]:
+        """See `CompatHost`."""
+        return self._model_aliases.plain()
+
+    def resolve_model(self, model: str) -> str:
+        """See `CompatHost`."""
+        engine = model if model in self._infos else self._model_aliases.target(model)
+        engine = self.config.engines.default if engine == "" else engine
+        if engine not in self._infos:
+            known = sorted({*self._infos, *self._model_aliases.names()})
+            raise VoxwireError(
+                ErrorCode.INVALID_FIELD,
+                f"there is no model {model!r}",
+                details={"field": "model", "models": known},
+                hint="Use a model of GET /v1/models, or name this one in `aliases.models`.",
+            )
+        return engine
+
     def authenticate_socket(self, socket: WebSocket) -> str:
         """See `StreamHost`."""
         return self.auth.authenticate(socket).name
@@ -231,7 +274,7 @@ class Application:
                 await self.stop()
 
         return Starlette(
-            routes=[*http.routes(self), *websocket.routes(self)],
+            routes=[*vendor_routes(self), *http.routes(self), *websocket.routes(self)],
             middleware=middleware(self.config),
             exception_handlers=http.EXCEPTION_HANDLERS,
             lifespan=lifespan,

@@ -183,6 +183,55 @@ class EnginesConfig:
     default_voice: Annotated[str, Setting("The voice of that engine to use; empty is its first.")] = ""
 
 
+VENDORS = ("elevenlabs", "openai", "cartesia", "deepgram", "gpt-sovits", "cosyvoice")
+"""Whose clients are served over HTTP and WebSocket; Wyoming has a port of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """Another name of a voice or a model. `name` may hold the wildcards `*` and `?`."""
+
+    name: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompatConfig:
+    """The endpoints of other vendors, for clients that already exist."""
+
+    enabled: Annotated[
+        tuple[str, ...],
+        Setting(f"Vendors whose endpoints are served: {', '.join(VENDORS)}."),
+    ] = VENDORS
+    lead_ms: Annotated[
+        int,
+        Setting(
+            "How far audio is sent ahead of the listener on their WebSockets.",
+            0,
+            30_000,
+        ),
+    ] = 10_000
+    elevenlabs_alignment: Annotated[
+        str,
+        Setting(
+            "Whether ElevenLabs' character times count from each `chunk` or from the start of the `context`.",
+            choices=("chunk", "context"),
+        ),
+    ] = "chunk"
+    wyoming_host: Annotated[str, Setting("Address of the Wyoming protocol (Home Assistant); it has no keys.")] = (
+        "127.0.0.1"
+    )
+    wyoming_port: Annotated[int, Setting("TCP port of the Wyoming protocol, usually 10200; 0: none.", 0, 65535)] = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AliasesConfig:
+    """Other names for what there is; they come before the built-in ones. `*` stands for every name."""
+
+    voices: Annotated[tuple[Alias, ...], Setting("Voices by another name, a table of alias = voice.")] = ()
+    models: Annotated[tuple[Alias, ...], Setting("Engines by a vendor's model name, a table of alias = engine.")] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything that is configured, checked. `sources` tells where each value that is no default came from, by key."""
@@ -193,6 +242,8 @@ class Config:
     audio: AudioConfig = field(default_factory=AudioConfig)
     scheduling: SchedulingConfig = field(default_factory=SchedulingConfig)
     engines: EnginesConfig = field(default_factory=EnginesConfig)
+    compat: CompatConfig = field(default_factory=CompatConfig)
+    aliases: AliasesConfig = field(default_factory=AliasesConfig)
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -205,6 +256,7 @@ class Kind(Enum):
     SWITCH = "true or false"
     TEXTS = "list"
     KEYS = "table"
+    ALIASES = "table of names"
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +282,7 @@ _KINDS: Mapping[object, Kind] = {
     bool: Kind.SWITCH,
     tuple[str, ...]: Kind.TEXTS,
     tuple[ApiKey, ...]: Kind.KEYS,
+    tuple[Alias, ...]: Kind.ALIASES,
 }
 
 SECTIONS: Mapping[str, type[Any]] = {
@@ -239,6 +292,8 @@ SECTIONS: Mapping[str, type[Any]] = {
     "audio": AudioConfig,
     "scheduling": SchedulingConfig,
     "engines": EnginesConfig,
+    "compat": CompatConfig,
+    "aliases": AliasesConfig,
 }
 
 
@@ -417,6 +472,8 @@ def _convert(kind: Kind, raw: object) -> object:
             return _texts(raw)
         case Kind.KEYS:
             return _api_keys(raw)
+        case Kind.ALIASES:
+            return _aliases(raw)
         case _:
             assert_never(kind)
 
@@ -457,7 +514,7 @@ def _api_keys(raw: object) -> tuple[ApiKey, ...]:
     elif isinstance(raw, Mapping):
         pairs = list(raw.items())
     elif isinstance(raw, str):
-        pairs = [_named_hash(part) for part in raw.split(",") if part.strip()]
+        pairs = [_named(part, "name=hash,name=hash") for part in raw.split(",") if part.strip()]
     else:
         raise ValueError("must be a table of name = hash (in the environment: name=hash,name=hash)")
     for name, digest in pairs:
@@ -468,11 +525,28 @@ def _api_keys(raw: object) -> tuple[ApiKey, ...]:
     return tuple(ApiKey(name, digest) for name, digest in pairs)
 
 
-def _named_hash(part: str) -> tuple[str, str]:
-    name, equals, digest = part.partition("=")
+def _aliases(raw: object) -> tuple[Alias, ...]:
+    if isinstance(raw, tuple) and all(isinstance(each, Alias) for each in raw):
+        pairs: list[tuple[Any, Any]] = [(each.name, each.target) for each in raw]
+    elif isinstance(raw, Mapping):
+        pairs = list(raw.items())
+    elif isinstance(raw, str):
+        pairs = [_named(part, "alias=name,alias=name") for part in raw.split(",") if part.strip()]
+    else:
+        raise ValueError("must be a table of alias = name (in the environment: alias=name,alias=name)")
+    for pair in pairs:
+        if not all(isinstance(side, str) and side.strip() for side in pair):
+            raise ValueError("must be a table of alias = name, neither of them empty")
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError("has the same alias twice")
+    return tuple(Alias(name, target) for name, target in pairs)
+
+
+def _named(part: str, shape: str) -> tuple[str, str]:
+    name, equals, value = part.partition("=")
     if not equals:
-        raise ValueError("must be name=hash,name=hash")
-    return name.strip(), digest.strip()
+        raise ValueError(f"must be {shape}")
+    return name.strip(), value.strip()
 
 
 def _check_api_key(name: object, digest: object) -> None:
@@ -535,6 +609,15 @@ def _check(config: Config) -> None:
             "limits.outbox_bytes_max must be at least limits.message_bytes_max.", "limits.outbox_bytes_max"
         )
     _check_engines(config.engines)
+    for vendor in config.compat.enabled:
+        if vendor not in VENDORS:
+            raise ConfigError(f"compat.enabled has {vendor!r}. {_nearest(vendor, VENDORS)}", "compat.enabled")
+    if config.compat.wyoming_port and not is_loopback(config.compat.wyoming_host) and not server.insecure:
+        raise ConfigError(
+            f"compat.wyoming_host = {config.compat.wyoming_host!r} is open to other machines, and Wyoming has no keys.",
+            "compat.wyoming_host",
+            "Pass --insecure if everybody who can reach that port may use it.",
+        )
 
 
 def _check_engines(engines: EnginesConfig) -> None:
@@ -595,6 +678,9 @@ def render_value(key: Key, value: Any) -> str:
             return f"[{', '.join(_quote(each) for each in value)}]"
         case Kind.KEYS:
             shown = [f"{_quote(each.name)} = {_quote(each.hash[:15] + '…')}" for each in value]
+            return f"{{ {', '.join(shown)} }}" if shown else "{}"
+        case Kind.ALIASES:
+            shown = [f"{_quote(each.name)} = {_quote(each.target)}" for each in value]
             return f"{{ {', '.join(shown)} }}" if shown else "{}"
         case _:
             assert_never(key.kind)

@@ -70,12 +70,16 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """What a request shows of itself. `headers` must find names in lower case; `peer` is the address it came from."""
+    """What a request shows of itself. `headers` must find names in lower case; `peer` is the address it came from.
+
+    `key` is an API key that was found where only another vendor's clients put it.
+    """
 
     headers: Mapping[str, str]
     query: Mapping[str, str] = field(default_factory=dict)
     subprotocols: Sequence[str] = ()
     peer: str = ""
+    key: str | None = None
 
 
 class Token(NamedTuple):
@@ -220,13 +224,13 @@ class Authenticator:
         self._gate = Gate(config.auth, config.server)
         self._clock = clock
 
-    def authenticate(self, connection: HTTPConnection) -> Identity:
-        """Who asks.
+    def authenticate(self, connection: HTTPConnection, key: str | None = None) -> Identity:
+        """Who asks; `key` as in `Presented`.
 
         Raises:
             VoxwireError: client.not_allowed, client.not_authenticated or client.rate_limited.
         """
-        return self._gate.admit(presented(connection), self._clock())
+        return self._gate.admit(presented(connection, key), self._clock())
 
     def mint(self, connection: HTTPConnection) -> Token:
         """A browser token in the name of who asks.
@@ -237,13 +241,14 @@ class Authenticator:
         return self._gate.mint(self.authenticate(connection), self._clock())
 
 
-def presented(connection: HTTPConnection) -> Presented:
+def presented(connection: HTTPConnection, key: str | None = None) -> Presented:
     """What a request or a WebSocket handshake shows of itself."""
     return Presented(
         headers=connection.headers,
         query=connection.query_params,
         subprotocols=connection.scope.get("subprotocols", ()),
         peer=connection.client.host if connection.client else "",
+        key=key,
     )
 
 
@@ -269,7 +274,10 @@ class FailureCounts:
 
 
 def _credential(presented: Presented) -> _Credential | None:
-    """What a request shows, the first of: Authorization, X-API-Key, `?token=`, the subprotocol `voxwire.token.…`."""
+    """What a request shows, the first of: a vendor's own place, Authorization, X-API-Key, `?token=`, the subprotocol
+    `voxwire.token.…`."""
+    if presented.key:
+        return _Credential(presented.key, key_allowed=True)
     scheme, _, bearer = presented.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and bearer.strip():
         return _Credential(bearer.strip(), key_allowed=True)

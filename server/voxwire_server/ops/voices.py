@@ -1,10 +1,12 @@
-"""Owns the directory of voices: which engine has a name, which is the default, and whether its engine takes more."""
+"""Owns the directory of voices: which voice a name or an alias stands for, which is the default, and whether its engine
+takes one more listener."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.ops.aliases import Aliases
 from voxwire_server.session.core import ResolvedVoice
 
 if TYPE_CHECKING:
@@ -26,7 +28,12 @@ class VoiceDirectory:
     """Voices by name, `voice` or `engine/voice`. The default engine's voices win where two engines share a name."""
 
     def __init__(
-        self, engines: Mapping[str, EngineInfo], default_engine: str, default_voice: str, admission: Admission
+        self,
+        engines: Mapping[str, EngineInfo],
+        default_engine: str,
+        default_voice: str,
+        admission: Admission,
+        aliases: Aliases | None = None,
     ):
         self._engines = engines
         self._admission = admission
@@ -36,11 +43,12 @@ class VoiceDirectory:
             for voice in engines[name].voices:
                 self._voices.setdefault(voice.name, voice)
                 self._voices[f"{name}/{voice.name}"] = voice
-        self._default = self._voices.get(default_voice) or engines[default_engine].voices[0]
+        self.default = self._voices.get(default_voice) or engines[default_engine].voices[0]
+        self._aliases = aliases or Aliases()
 
     def resolve(self, voice: str | None, language: str | None) -> ResolvedVoice:
         """See `voxwire_server.session.core.Directory`."""
-        found = self._default if voice is None else self._voices.get(voice)
+        found = self.default if voice is None else self.find(voice)
         if found is None:
             known = sorted(name for name in self._voices if "/" not in name)
             raise VoxwireError(
@@ -49,6 +57,16 @@ class VoiceDirectory:
                 details={"field": "voice", "voices": known[:100]},
             )
         return ResolvedVoice(self._engines[found.engine], found, _language(found, language))
+
+    def find(self, name: str) -> Voice | None:
+        """The voice of a name or an alias; None where there is none."""
+        voice = self._voices.get(name)
+        if voice is None:
+            target = self._aliases.target(name)
+            if target is not None:
+                # A built-in alias stands for whatever speaks by default.
+                voice = self._voices.get(target) if target else self.default
+        return voice
 
     def admit(self, engine: str, *, bulk: bool, now: float) -> None:  # noqa: ARG002 - the runner has its own clock
         """See `voxwire_server.session.core.Directory`."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from starlette.routing import WebSocketRoute
 
 from voxwire_protocol.codec import JSON, MSGPACK, codec_for
 from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
 from voxwire_server.session.driver import Driver
+from voxwire_server.transport.connection import Connection
 from voxwire_server.transport.wire import EXTENSION, FIN_BINARY, FIN_TEXT, binary_prefix, message_prefix
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from voxwire_server.session.core import SessionCore
     from voxwire_server.session.driver import Observer, Sessions, Studio
     from voxwire_server.transport.wire import WireProtocol
-
-log = logging.getLogger("voxwire.stream")
 
 TOKEN_PREFIX = "voxwire.token."  # noqa: S105 - the name of a subprotocol, not a secret
 
@@ -156,7 +154,15 @@ class StreamEndpoint:
         core = self._host.new_core(session_id, secrets.token_urlsafe(24))
         outlet = WebSocketOutlet(wire, codec, self._host.studio.observer)
         driver = Driver(core, outlet, self._host.studio)
-        await Conversation(socket, wire, outlet, driver, codec, self._host).run()
+        connection = Connection(
+            socket,
+            wire,
+            Conversation(outlet, driver, codec, self._host.sessions),
+            slow_reader_seconds=self._host.slow_reader_seconds,
+            outbox_bytes_max=self._host.outbox_bytes_max,
+        )
+        outlet.on_written = connection.written
+        await connection.run()
 
     async def _refuse(self, socket: WebSocket, codec: Codec, error: VoxwireError) -> None:
         self._host.studio.observer.refused(error.raw_code)
@@ -169,75 +175,32 @@ class StreamEndpoint:
 
 
 class Conversation:
-    """The life of one accepted connection: reads until it ends, and sees that a slow or dead peer is let go."""
+    """A native session as its connection sees it."""
 
-    def __init__(
-        self,
-        socket: WebSocket,
-        wire: WireProtocol,
-        outlet: WebSocketOutlet,
-        driver: Driver,
-        codec: Codec,
-        host: StreamHost,
-    ) -> None:
-        self._socket = socket
-        self._wire = wire
+    def __init__(self, outlet: WebSocketOutlet, driver: Driver, codec: Codec, sessions: Sessions) -> None:
         self._outlet = outlet
         self._driver = driver
         self._codec = codec
-        self._host = host
-        self._slow: asyncio.TimerHandle | None = None
+        self._sessions = sessions
+        self.closed = outlet.closed
 
-    async def run(self) -> None:
-        """Serve the connection; returns when it is over."""
-        driver, sessions = self._driver, self._host.sessions
-        sessions.add(driver)
-        self._outlet.on_written = self._written
-        self._wire.on_writable = self._writable
-        reader = asyncio.create_task(self._read(), name="voxwire-read")
-        closed = asyncio.create_task(self._outlet.closed.wait(), name="voxwire-closed")
-        try:
-            driver.open()
-            await asyncio.wait((reader, closed), return_when=asyncio.FIRST_COMPLETED)
-            if not reader.done():
-                code, reason = self._outlet.close_reason
-                await self._close(code, reason)
-            elif reader.exception() is not None:
-                log.error("a session failed", exc_info=reader.exception())
-                driver.fail(VoxwireError(ErrorCode.INTERNAL, "the session failed"))
-                await self._close(*self._outlet.close_reason)
-        finally:
-            self._wire.on_writable = None
-            self._outlet.on_written = None
-            if self._slow is not None:
-                self._slow.cancel()
-            closed.cancel()
-            reader.cancel()
-            await asyncio.gather(reader, closed, return_exceptions=True)
-            driver.disconnected()
-            sessions.remove(driver)
-            self._wire.let_go()
+    @property
+    def close_reason(self) -> tuple[int, str]:
+        """See `Speaker`."""
+        return self._outlet.close_reason
 
-    async def _read(self) -> None:
-        socket, driver = self._socket, self._driver
-        while True:
-            # A client that asks without reading the answers is not listened to until it reads.
-            await self._wire.writable.wait()
-            if self._wire.disconnected:
-                # Whoever is gone has no use for what they still wanted; a flood would be read for minutes.
-                return
-            event = await socket.receive()
-            if event["type"] == "websocket.disconnect":
-                return
-            self._take(event)
-            delay = driver.core.read_delay()
-            if delay > 0:
-                await asyncio.sleep(delay)
+    @property
+    def over(self) -> bool:
+        """See `Speaker`."""
+        return self._driver.core.closed
 
-    def _take(self, event: Any) -> None:
-        raw: str | bytes | None = event.get("text")
-        if raw is None:
-            raw = event["bytes"]
+    def open(self) -> None:
+        """See `Speaker`."""
+        self._sessions.add(self._driver)
+        self._driver.open()
+
+    def take(self, raw: str | bytes) -> None:
+        """See `Speaker`."""
         try:
             message = self._codec.decode_client(raw)
         except VoxwireError as error:
@@ -245,28 +208,23 @@ class Conversation:
         else:
             self._driver.receive(message)
 
-    def _writable(self, writable: bool) -> None:
+    def read_delay(self) -> float:
+        """See `Speaker`."""
+        return self._driver.core.read_delay()
+
+    def writable(self, writable: bool) -> None:
+        """See `Speaker`."""
         self._driver.writable(writable)
-        if self._slow is not None:
-            self._slow.cancel()
-            self._slow = None
-        if not writable:
-            loop = asyncio.get_running_loop()
-            self._slow = loop.call_later(self._host.slow_reader_seconds, self._too_slow)
 
-    def _written(self) -> None:
-        if self._wire.buffered_bytes > self._host.outbox_bytes_max and not self._driver.core.closed:
-            self._too_slow()
+    def fail(self, error: VoxwireError) -> None:
+        """See `Speaker`."""
+        self._driver.fail(error)
 
-    def _too_slow(self) -> None:
-        """What is buffered would have to leave before a close frame could: the connection is cut instead."""
-        self._slow = None
-        self._driver.fail(VoxwireError(ErrorCode.SLOW_READER, "the client does not read what it is sent"))
-        self._wire.abort()
-
-    async def _close(self, code: int, reason: str) -> None:
-        if self._wire.is_open:
-            await self._socket.close(code, reason)
+    def disconnected(self) -> None:
+        """See `Speaker`."""
+        self._outlet.on_written = None
+        self._driver.disconnected()
+        self._sessions.remove(self._driver)
 
 
 def routes(host: StreamHost) -> list[WebSocketRoute]:

@@ -1,0 +1,68 @@
+"""What vendors' endpoints need of the application."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from concurrent.futures import Executor
+
+    from starlette.requests import HTTPConnection
+
+    from voxwire_server.config import Config
+    from voxwire_server.engines.base import EngineInfo
+    from voxwire_server.session.core import SessionCore
+    from voxwire_server.session.driver import Sessions, Studio
+    from voxwire_server.speech import Voice
+
+
+class CompatHost(Protocol):
+    """The application, as vendors' endpoints see it."""
+
+    studio: Studio
+    sessions: Sessions
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+
+    @property
+    def containers(self) -> Executor:
+        """The threads in which MP3, AAC, FLAC and Ogg are written."""
+
+    def authenticate(self, connection: HTTPConnection, key: str | None = None) -> str:
+        """The name of who asks. `key` is an API key found where only this vendor's clients put it.
+
+        Raises:
+            VoxwireError: client.not_authenticated, client.not_allowed or client.rate_limited.
+        """
+
+    def admit_session(self) -> None:
+        """Let one more session in.
+
+        Raises:
+            VoxwireError: server.not_ready, server.draining or server.too_many_sessions.
+        """
+
+    def new_core(self, session_id: str, token: str) -> SessionCore:
+        """A session core with the configured limits."""
+
+    def engines(self) -> Sequence[EngineInfo]:
+        """The engines that are loaded, the default first."""
+
+    def default_voice(self) -> Voice:
+        """The voice that speaks when a client names none."""
+
+    def voice_aliases(self) -> Mapping[str, Voice]:
+        """Other names under which voices can be had, and which they are."""
+
+    def model_aliases(self) -> Sequence[str]:
+        """Other names under which engines can be had."""
+
+    def resolve_model(self, model: str) -> str:
+        """The engine behind a vendor's model name.
+
+        Raises:
+            VoxwireError: client.invalid_field, with the names there are in `details["models"]`.
+        """

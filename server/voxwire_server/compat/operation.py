@@ -1,0 +1,168 @@
+"""An HTTP endpoint of a vendor's, declared once: its route, its checks and its entry in the OpenAPI page.
+
+Bodies and parameters are Pydantic models; what they refuse is told in the vendor's own error shape, like every other
+error: an `Operation` names the function that shapes them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+
+from voxwire_protocol.errors import ErrorCode, VoxwireError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from voxwire_server.compat.host import CompatHost
+
+log = logging.getLogger("voxwire.compat")
+
+
+class NoFields(BaseModel):
+    """For an operation that takes nothing."""
+
+
+class BodyKind(Enum):
+    """How a body comes."""
+
+    NONE = "none"
+    JSON = "application/json"
+    FORM = "multipart/form-data"
+    """Also takes application/x-www-form-urlencoded; an uploaded file arrives as the field's `UploadFile`."""
+
+
+BodyT = TypeVar("BodyT", bound=BaseModel)
+QueryT = TypeVar("QueryT", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[BodyT, QueryT]):
+    """A checked request: `request.path_params` hold what the path names."""
+
+    request: Request
+    body: BodyT
+    query: QueryT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation(Generic[BodyT, QueryT]):
+    """One endpoint.
+
+    `error` makes a response of any error; `key` finds an API key where only this vendor's clients put it.
+    """
+
+    vendor: str
+    method: str
+    path: str
+    summary: str
+    handler: Callable[[CompatHost, Call[BodyT, QueryT]], Awaitable[Response]]
+    error: Callable[[VoxwireError], Response]
+    key: Callable[[Request], str | None] = field(default=lambda _: None)
+    body: type[BodyT] = field(default=NoFields)  # type: ignore[assignment]
+    body_kind: BodyKind = BodyKind.NONE
+    query: type[QueryT] = field(default=NoFields)  # type: ignore[assignment]
+    answers: Sequence[str] = ("application/json",)
+    """Media types of a success."""
+
+    def route(self, host: CompatHost) -> Route:
+        """The Starlette route."""
+
+        async def endpoint(request: Request) -> Response:
+            return await self._serve(host, request)
+
+        return Route(self.path, endpoint, methods=[self.method], name=f"{self.vendor} {self.method} {self.path}")
+
+    async def _serve(self, host: CompatHost, request: Request) -> Response:
+        try:
+            host.authenticate(request, self.key(request))
+            query = _checked(self.query, dict(request.query_params), "query")
+            body = await self._read(host, request)
+            return await self.handler(host, Call(request, body, query))
+        except VoxwireError as error:
+            host.studio.observer.error_sent(error.raw_code)
+            return self.error(error)
+        except Exception:
+            log.exception("%s %s failed", request.method, request.url.path)
+            return self.error(VoxwireError(ErrorCode.INTERNAL, "the request failed"))
+
+    async def _read(self, host: CompatHost, request: Request) -> BodyT:
+        if self.body_kind is BodyKind.NONE:
+            return _checked(self.body, {}, "body")
+        limit = host.config.limits.message_bytes_max
+        if self.body_kind is BodyKind.FORM:
+            return _checked(self.body, await read_form(request, limit), "body")
+        raw = await read_body(request, limit)
+        try:
+            fields = json.loads(raw)
+        except (ValueError, RecursionError) as error:
+            raise VoxwireError(
+                ErrorCode.MALFORMED_MESSAGE, f"the body is no JSON: {error}", hint="Send a JSON object."
+            ) from error
+        return _checked(self.body, fields, "body")
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body.
+
+    Raises:
+        VoxwireError: client.message_too_big; it has more than `limit` bytes.
+    """
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise VoxwireError(
+                ErrorCode.MESSAGE_TOO_BIG,
+                f"the body has more than {limit} bytes",
+                details={"message_bytes_max": limit},
+                hint=f"Send at most {limit} bytes.",
+            )
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def read_form(request: Request, limit: int) -> dict[str, Any]:
+    """The fields of a form, the last where one comes twice; uploaded files as `UploadFile`.
+
+    Raises:
+        VoxwireError: it is no form, or a field has more than `limit` bytes.
+    """
+    try:
+        form = await request.form(max_files=8, max_fields=64, max_part_size=limit)
+    except HTTPException as error:
+        raise VoxwireError(ErrorCode.MALFORMED_MESSAGE, f"the body is no form: {error.detail}") from error
+    return {name: value if isinstance(value, UploadFile) else str(value) for name, value in form.multi_items()}
+
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def _checked(model: type[ModelT], fields: Any, where: str) -> ModelT:
+    """Fields as a model; what is wrong with them is in `details["errors"]`, in the shape that FastAPI's 422 has."""
+    try:
+        return model.model_validate(fields)
+    except ValidationError as invalid:
+        problems = [
+            {"loc": [where, *problem["loc"]], "msg": problem["msg"], "type": problem["type"]}
+            for problem in invalid.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        first = problems[0]
+        name = ".".join(str(part) for part in first["loc"][1:]) or where
+        missing = first["type"] == "missing"
+        raise VoxwireError(
+            ErrorCode.MISSING_FIELD if missing else ErrorCode.INVALID_FIELD,
+            f"{name}: {first['msg']}",
+            details={"field": name, "errors": problems},
+        ) from invalid

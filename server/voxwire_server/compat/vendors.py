@@ -1,0 +1,31 @@
+"""Which vendors there are: the routes of those that are enabled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voxwire_server.compat import cartesia, cosyvoice, deepgram, elevenlabs, gpt_sovits, openai
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+    from voxwire_server.compat.host import CompatHost
+
+_VENDORS = {
+    "elevenlabs": elevenlabs,
+    "openai": openai,
+    "cartesia": cartesia,
+    "deepgram": deepgram,
+    "gpt-sovits": gpt_sovits,
+    "cosyvoice": cosyvoice,
+}
+
+
+def routes(host: CompatHost) -> list[BaseRoute]:
+    """The routes of every vendor that is enabled."""
+    enabled = [_VENDORS[name] for name in host.config.compat.enabled]
+    found: list[BaseRoute] = []
+    for vendor in enabled:
+        found += [operation.route(host) for operation in vendor.OPERATIONS]
+        found += vendor.sockets(host)
+    return found

@@ -1,0 +1,64 @@
+"""Owns the names under which other vendors' clients ask for voices and models, and what they stand for here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from voxwire_server.config import Alias
+
+OPENAI_VOICES = (
+    "alloy",
+    "ash",
+    "ballad",
+    "cedar",
+    "coral",
+    "echo",
+    "fable",
+    "marin",
+    "nova",
+    "onyx",
+    "sage",
+    "shimmer",
+    "verse",
+)
+
+BUILT_IN_VOICES: Mapping[str, str] = dict.fromkeys(OPENAI_VOICES, "")
+"""Alias to voice; empty stands for the server's default voice."""
+
+BUILT_IN_MODELS: Mapping[str, str] = dict.fromkeys(
+    ("tts-1*", "gpt-4o*-tts*", "eleven_*", "sonic*", "aura*", "flux*"),
+    "",
+)
+"""Alias to engine; empty stands for the server's default engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aliases:
+    """The operator's aliases, then the built-in ones; in each a plain name comes before a pattern."""
+
+    configured: Sequence[Alias] = ()
+    built_in: Mapping[str, str] | None = None
+
+    def target(self, name: str) -> str | None:
+        """What an alias stands for (empty: the default); None where it is not one."""
+        tables = ({alias.name: alias.target for alias in self.configured}, self.built_in or {})
+        for table in tables:
+            if name in table:
+                return table[name]
+            for pattern, target in table.items():
+                if fnmatchcase(name, pattern):
+                    return target
+        return None
+
+    def names(self) -> list[str]:
+        """Every alias, patterns too."""
+        return [*(alias.name for alias in self.configured), *(self.built_in or {})]
+
+    def plain(self) -> list[str]:
+        """Every alias that is no pattern."""
+        return [name for name in dict.fromkeys(self.names()) if not set(name) & set("*?[")]
