@@ -1,4 +1,4 @@
-"""What tests with other vendors' client packages share: a turn of speech, its tokens, and whether all of it was heard."""
+"""What tests with other vendors' client packages share: a turn of speech, its tokens, whether all was heard."""
 
 from __future__ import annotations
 
