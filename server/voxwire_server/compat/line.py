@@ -101,7 +101,8 @@ class Line:
         self._queue: deque[m.ServerMessage | _Samples | Closed] = deque()
         self._ready: deque[Event] = deque()
         self._wanted = asyncio.Event()
-        self._backlog_bytes = 0
+        self.backlog_bytes = 0
+        """Audio that waits to be taken."""
         self._paused = False
         self._socket_writable = True
         self._streams: dict[str, _Stream] = {}
@@ -196,7 +197,7 @@ class Line:
         kept: deque[m.ServerMessage | _Samples | Closed] = deque()
         for item in self._queue:
             if isinstance(item, _Samples) and item.context == context:
-                self._backlog_bytes -= len(item.data)
+                self.backlog_bytes -= len(item.data)
             else:
                 kept.append(item)
         self._queue = kept
@@ -214,7 +215,7 @@ class Line:
                 return Closed(1000, "")
             item = self._queue.popleft()
             if isinstance(item, _Samples):
-                self._backlog_bytes -= len(item.data)
+                self.backlog_bytes -= len(item.data)
                 self._pause_or_go_on()
                 await self._shape(item)
             elif isinstance(item, Closed):
@@ -294,7 +295,7 @@ class Line:
     def _pause_or_go_on(self) -> None:
         if self._over:
             return
-        full = self._backlog_bytes > (BACKLOG_LOW_BYTES if self._paused else BACKLOG_HIGH_BYTES)
+        full = self.backlog_bytes > (BACKLOG_LOW_BYTES if self._paused else BACKLOG_HIGH_BYTES)
         paused = full or not self._socket_writable
         if paused != self._paused:
             self._paused = paused
@@ -317,7 +318,7 @@ class Line:
         """See `voxwire_server.session.driver.Outlet`."""
         assert isinstance(block, RecordBlock), "lines ask for PCM and G.711 alone"
         data = block.payloads(start, stop).tobytes()
-        self._backlog_bytes += len(data)
+        self.backlog_bytes += len(data)
         pts = block.first_pts + start * block.frame_samples
         self._queue.append(_Samples(self._names[block.context_number], data, pts))
 
@@ -333,6 +334,6 @@ class Line:
         """See `voxwire_server.session.driver.Outlet`."""
         if self._queue:
             self._wanted.set()
-            if self._backlog_bytes > BACKLOG_HIGH_BYTES and not self._paused:
+            if self.backlog_bytes > BACKLOG_HIGH_BYTES and not self._paused:
                 # Not from here: the driver is in the middle of what it does.
                 asyncio.get_running_loop().call_soon(self._pause_or_go_on)
