@@ -138,12 +138,14 @@ def check_python() -> Iterator[Finding]:
 
 
 def check_packages() -> Iterator[Finding]:
-    """The client, and the extras that a person may want: `server`, `hibari`, `play`."""
+    """The client, and the extras that a person may want."""
     for extra, purpose in (
         ("", "the client"),
         ("server", "running a server"),
         ("hibari", "the embedded English voice"),
         ("play", "playing audio"),
+        ("formats", "MP3, AAC, FLAC and Ogg for other vendors' clients"),
+        ("wyoming", "Home Assistant"),
     ):
         present, lacks = lacking(extra)
         if not lacks:
