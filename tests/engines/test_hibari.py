@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 from hibari import dsp
 from hibari.g2p.normalize import normalize
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from support.harvard import SENTENCES
@@ -21,6 +21,7 @@ from support.whisper import transcribe, word_error_rate
 from voxwire_server.engines.base import EngineUnavailable
 from voxwire_server.engines.hibari import create
 from voxwire_server.engines.hibari.alignment import DURATION_SAMPLES, align
+from voxwire_server.engines.hibari.edges import trim
 from voxwire_server.engines.hibari.engine import noise_row
 from voxwire_server.engines.hibari.graph import prepared
 from voxwire_server.engines.hibari.network import Network
@@ -28,6 +29,7 @@ from voxwire_server.engines.hibari.onnx_wire import delimited, fields, numbers, 
 from voxwire_server.engines.hibari.reading import SYMBOLS_MAX, Reader, Sentence
 from voxwire_server.engines.hibari.source_map import map_rewriting
 from voxwire_server.engines.hibari.vocoder import BINS, HOP, Vocoder
+from voxwire_server.speech import Alignment, PhonemeMark, WordMark
 
 MODEL = Path(hibari.__file__).parent / "assets" / "hibari.onnx"
 PARAGRAPH = (
@@ -107,6 +109,7 @@ def test_text_beyond_the_networks_limit_is_cut_between_words(reader):
 
 @settings(max_examples=150, deadline=None)
 @given(st.text("aZé7:30/$%.,'’- \n½٣(\"", max_size=50))
+@example("0 : 0")
 def test_a_source_map_never_goes_back_and_stays_in_the_text(text):
     found = map_rewriting(text, normalize)
     assert len(found.starts) == len(found.ends) == len(found.text)
@@ -166,6 +169,40 @@ def test_each_sentence_is_a_step_with_marks_of_its_own(engine):
     for word, chunk in zip(("One", "Two", "Three"), range(3), strict=True):
         mark = next(w for w in spoken.words if w.text == word)
         assert bounds[chunk] < mark.start < mark.end < bounds[chunk + 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "silence"),
+    [("It rains in the hills.", None), ("Well, I think so,", 0.2), ("Well, I think", 0.1)],
+)
+def test_the_silence_around_a_clause_is_what_its_place_wants(engine, text, silence):
+    spoken = speak(engine, clause_for(engine, text))
+    loud = np.flatnonzero(np.abs(spoken.samples) > 0.003)
+    assert 0.03 < loud[0] / 24000 < 0.05
+    tail = (len(spoken.samples) - loud[-1]) / 24000
+    assert tail > 0.25 if silence is None else tail < silence
+
+
+@given(st.integers(0, 9000), st.integers(0, 9000), st.integers(0, 5000), st.sampled_from([None, 0, 720, 3840]))
+@settings(max_examples=200, deadline=None)
+def test_trimming_keeps_every_mark_in_the_audio_and_every_sound(lead, tail, offset, pause):
+    sound = np.full(4800, 0.1, np.float32)
+    samples = np.concatenate([np.zeros(lead, np.float32), sound, np.zeros(tail, np.float32)])
+    starts = [max(0, lead - 600), lead + 2400, len(samples)]
+    marks = tuple(PhonemeMark("a", a + offset, b + offset, (0, 1)) for a, b in pairwise(starts) if b > a)
+    words = (WordMark("a", marks[0].start, marks[-1].end, (0, 1)),)
+    kept, moved = trim(samples, Alignment(words, marks), offset, pause)
+    assert np.count_nonzero(kept) == 4800
+    assert len(kept) <= len(samples)
+    every = [*moved.phonemes, *moved.words]
+    assert all(offset <= mark.start < mark.end <= offset + len(kept) for mark in every)
+
+
+def test_silence_alone_is_left_as_it_is():
+    samples = np.zeros(4000, np.float32)
+    kept, marks = trim(samples, Alignment(), 0, 0)
+    assert len(kept) == 4000
+    assert marks == Alignment()
 
 
 # -- the signal -------------------------------------------------------------------------------------------------------

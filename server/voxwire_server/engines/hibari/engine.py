@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from voxwire_server.engines.base import EngineInfo, Job, StageInfo, StepResult
 from voxwire_server.engines.hibari.alignment import DURATION_SAMPLES, align
+from voxwire_server.engines.hibari.edges import pause_samples, trim
 from voxwire_server.engines.hibari.network import Network
 from voxwire_server.engines.hibari.reading import Reader, Sentence
 from voxwire_server.engines.hibari.vocoder import HOP, SAMPLE_RATE, Vocoder
@@ -96,10 +97,21 @@ class HibariEngine:
         head, f0, durations = self._network.run(sentence.ids, speed)
         samples = self._vocoder.samples(head, f0, noise_row(clause.seed, job.spoken))
         alignment = align(sentence, durations, clause.text, job.samples)
+        samples, alignment = trim(samples, alignment, job.samples, pause_samples(_text_after(job)))
         job.spoken += 1
         job.samples += len(samples)
         more = job.spoken < len(job.sentences)
         return StepResult(AudioChunk(samples, alignment), _STAGE if more else None, 0, _cost(job) if more else 0.0)
+
+
+def _text_after(job: HibariJob) -> str:
+    """What stands between the last word of the sentence that is being spoken and the next, or the clause's end."""
+    words = job.sentences[job.spoken].words
+    start = words[-1][1] if words else 0
+    end = len(job.clause.text)
+    if job.spoken + 1 < len(job.sentences) and job.sentences[job.spoken + 1].words:
+        end = job.sentences[job.spoken + 1].words[0][0]
+    return job.clause.text[start:end]
 
 
 def noise_row(seed: int, sentence: int) -> int:

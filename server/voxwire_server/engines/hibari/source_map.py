@@ -119,7 +119,9 @@ class _Mapper:
         self.ends.extend(range(source_at + 1, source_at + end - start + 1))
 
     def _fill_to(self, text_end: int, start: int, end: int) -> None:
-        """Give `[start, end)` to every character up to `text_end` that has no range yet."""
+        """Give `[start, end)` to every character up to `text_end` that has no range yet; never back behind the last."""
         missing = text_end - len(self.starts)
+        if self.starts:
+            start, end = max(start, self.starts[-1]), max(end, self.ends[-1])
         self.starts += [start] * missing
         self.ends += [end] * missing
