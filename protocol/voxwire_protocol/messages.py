@@ -347,11 +347,16 @@ class Ping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resume:
-    """Take a session up again: the last seq received and the last text seq acknowledged of each context."""
+    """Take a session up again: how much of it was received.
+
+    `received` counts the session's messages, audio frames included; where a client does not count, the newest frame of
+    each of `contexts` tells.
+    """
 
     type: ClassVar[str] = "resume"
     session: str
     token: str
+    received: int | None = None
     contexts: Mapping[str, int] = field(default_factory=dict)
     text_seq: Mapping[str, int] = field(default_factory=dict)
 
@@ -452,10 +457,11 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What every open context is doing."""
+    """What every open context is doing, and how many of the client's messages came on this session."""
 
     type: ClassVar[str] = "state"
     contexts: Mapping[str, ContextState]
+    received: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -492,15 +498,17 @@ class Draining:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed:
-    """The session goes on."""
+    """The session goes on. `token` is for the next resume, `received` counts the client's messages that came."""
 
     type: ClassVar[str] = "resumed"
+    token: str
+    received: int
     contexts: Mapping[str, ResumedContext]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumeFailed:
-    """The session can't go on: not_supported, unknown, expired or refused."""
+    """The session can't go on: not_supported, not_first, unknown, expired or refused."""
 
     type: ClassVar[str] = "resume_failed"
     reason: str
@@ -593,6 +601,7 @@ CLIENT_MESSAGES: Mapping[type[Any], Mapping[str, Field]] = {
     Resume: {
         "session": Field(s.text(1, 256), required=True),
         "token": Field(s.text(1, 1024), required=True),
+        "received": _COUNT,
         "contexts": _SEQS,
         "text_seq": _SEQS,
     },
@@ -665,7 +674,7 @@ SERVER_MESSAGES: Mapping[type[Any], Mapping[str, Field]] = {
         ),
         "unheard": Field(s.record(Unheard, {"chars": _COUNTED, "text": _WORDS}), required=True),
     },
-    State: {"contexts": Field(s.mapping(s.member(ContextState)), required=True)},
+    State: {"contexts": Field(s.mapping(s.member(ContextState)), required=True), "received": _COUNT},
     WarningMessage: {"code": _WORDS, "message": _WORDS, "context": _CONTEXT},
     ErrorMessage: {
         "code": _WORDS,
@@ -678,6 +687,8 @@ SERVER_MESSAGES: Mapping[type[Any], Mapping[str, Field]] = {
     },
     Draining: {"deadline_ms": _COUNTED},
     Resumed: {
+        "token": _WORDS,
+        "received": _COUNTED,
         "contexts": Field(
             s.mapping(s.record(ResumedContext, {"next_seq": _COUNTED, "text_seq": _COUNT})), required=True
         )

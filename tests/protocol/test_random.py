@@ -84,6 +84,7 @@ CLIENT: dict[type[Any], dict[str, st.SearchStrategy[Any]]] = {
     m.Resume: {
         "session": names,
         "token": names,
+        "received": maybe(counts),
         "contexts": st.dictionaries(names, counts, max_size=4),
         "text_seq": st.dictionaries(names, counts, max_size=4),
     },
@@ -133,7 +134,10 @@ SERVER: dict[type[Any], dict[str, st.SearchStrategy[Any]]] = {
         "unheard": st.builds(m.Unheard, chars=counts, text=texts),
         "sent_seq": maybe(counts),
     },
-    m.State: {"contexts": st.dictionaries(names, st.sampled_from(m.ContextState), max_size=4)},
+    m.State: {
+        "contexts": st.dictionaries(names, st.sampled_from(m.ContextState), max_size=4),
+        "received": maybe(counts),
+    },
     m.WarningMessage: {"code": texts, "message": texts, "context": maybe(names)},
     m.ErrorMessage: {
         "code": texts,
@@ -146,6 +150,8 @@ SERVER: dict[type[Any], dict[str, st.SearchStrategy[Any]]] = {
     },
     m.Draining: {"deadline_ms": counts},
     m.Resumed: {
+        "token": texts,
+        "received": counts,
         "contexts": st.dictionaries(
             names, st.builds(m.ResumedContext, next_seq=counts, text_seq=maybe(counts)), max_size=4
         )

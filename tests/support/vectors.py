@@ -69,6 +69,7 @@ CLIENT: dict[str, dict[str, Any]] = {
         "type": "resume",
         "session": "ses_b2Fz",
         "token": "tok_Zm9v",
+        "received": 97,
         "contexts": {"0": 41, "answer-1": 0},
         "text_seq": {"0": 17},
     },
@@ -80,7 +81,7 @@ SERVER: dict[str, dict[str, Any]] = {
         "session": "ses_b2Fz",
         "token": "tok_Zm9v",
         "heartbeat_ms": 5000,
-        "resume_window_ms": 0,
+        "resume_window_ms": 30000,
         "limits": LIMITS,
     },
     "started": {
@@ -181,7 +182,9 @@ SERVER: dict[str, dict[str, Any]] = {
     "state": {
         "type": "state",
         "contexts": {"0": "speaking", "a": "waiting_for_text", "b": "queued", "c": "held"},
+        "received": 23,
     },
+    "state without a count": {"type": "state", "contexts": {}},
     "warning": {"type": "warning", "code": "underrun", "message": "the listener ran dry for 80 ms", "context": "0"},
     "warning of the session": {"type": "warning", "code": "some_later_code", "message": "something"},
     "error of a context": {
@@ -208,8 +211,13 @@ SERVER: dict[str, dict[str, Any]] = {
         "details": {"voices": ["heart"], "more": {"count": 1, "share": 0.5, "known": False, "none": None}},
     },
     "draining": {"type": "draining", "deadline_ms": 30000},
-    "resumed": {"type": "resumed", "contexts": {"0": {"next_seq": 42, "text_seq": 17}, "answer-1": {"next_seq": 0}}},
-    "resume_failed": {"type": "resume_failed", "reason": "not_supported"},
+    "resumed": {
+        "type": "resumed",
+        "token": "tok_YmFy",
+        "received": 23,
+        "contexts": {"0": {"next_seq": 42, "text_seq": 17}, "answer-1": {"next_seq": 0}},
+    },
+    "resume_failed": {"type": "resume_failed", "reason": "unknown"},
     "pong": {"type": "pong", "t": 1723.5, "server_ms": 86400000},
 }
 
