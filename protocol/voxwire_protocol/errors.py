@@ -18,6 +18,8 @@ class CloseCode(IntEnum):
     NORMAL = 1000
     GOING_AWAY = 1001
     UNSUPPORTED_DATA = 1003
+    NO_STATUS = 1005
+    ABNORMAL = 1006
     INVALID_DATA = 1007
     POLICY = 1008
     TOO_BIG = 1009

@@ -691,7 +691,7 @@ SERVER_MESSAGES: Mapping[type[Any], Mapping[str, Field]] = {
         "received": _COUNTED,
         "contexts": Field(
             s.mapping(s.record(ResumedContext, {"next_seq": _COUNTED, "text_seq": _COUNT})), required=True
-        )
+        ),
     },
     ResumeFailed: {"reason": _WORDS},
     Pong: {"t": Field(s.number(), required=True), "server_ms": _COUNTED},

@@ -32,7 +32,9 @@ from voxwire_server.scheduling.policy import Policy
 from voxwire_server.scheduling.scheduler import Scheduler
 from voxwire_server.session.context import PlayoutPolicy
 from voxwire_server.session.core import SessionCore, SessionSettings
-from voxwire_server.session.driver import Sessions, Studio
+from voxwire_server.session.driver import Driver, Resumable, Sessions, Studio
+from voxwire_server.session.passes import Passes
+from voxwire_server.session.replay import ReplayLog
 from voxwire_server.session.ticker import Ticker
 from voxwire_server.transport import http, websocket
 from voxwire_server.transport.wire import WireProtocol
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from voxwire_server.config import Config
     from voxwire_server.engines.base import Engine, EngineInfo
     from voxwire_server.speech import Voice
+    from voxwire_server.transport.websocket import WebSocketOutlet
 
 log = logging.getLogger("voxwire")
 
@@ -262,6 +265,16 @@ class Application:
 
     # -- serving ----------------------------------------------------------------------------------------------------
 
+    def new_driver(self, identity: str, outlet: WebSocketOutlet) -> Driver:
+        """See `StreamHost`."""
+        resume, node = self.config.resume, self.config.server.node
+        passes = Passes(lambda: secrets.token_urlsafe(24))
+        session_id = (f"{node}." if node else "") + secrets.token_urlsafe(9)
+        resumable = None
+        if resume.window_seconds:
+            resumable = Resumable(identity, passes, ReplayLog(resume.replay_bytes_max, resume.replay_seconds))
+        return Driver(self.new_core(session_id, passes.current), outlet, self.studio, resumable)
+
     def asgi(self) -> Starlette:
         """The ASGI application; its lifespan starts and stops everything."""
 
@@ -295,6 +308,7 @@ def session_settings(config: Config) -> SessionSettings:
         bad_messages_max=limits.bad_messages_max,
         bad_messages_seconds=limits.bad_messages_seconds,
         heartbeat_ms=limits.heartbeat_ms,
+        resume_window_ms=round(config.resume.window_seconds * 1000),
         idle_seconds=limits.idle_seconds,
         lead_ms=audio.lead_ms,
         opus_bitrate=audio.opus_bitrate,
@@ -356,8 +370,9 @@ def make_server(config: Config, application: Application) -> Server:
             ws=WireProtocol,
             ws_max_size=config.limits.message_bytes_max,
             ws_per_message_deflate=False,
-            ws_ping_interval=20.0,
-            ws_ping_timeout=20.0,
+            # A peer that is gone is noticed within two heartbeats.
+            ws_ping_interval=config.limits.heartbeat_ms / 1000,
+            ws_ping_timeout=config.limits.heartbeat_ms / 1000,
             lifespan="on",
             access_log=False,
             log_config=None,

@@ -33,6 +33,7 @@ HASH_PREFIX = "sha256:"
 TOKEN_SECRET_CHARS_MIN = 32
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NODE = re.compile(r"[A-Za-z0-9]{0,32}")
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP)(_|$)")
 _SWITCHES = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -88,6 +89,12 @@ class ServerConfig:
     drain_seconds: Annotated[float, Setting("How long speech under way may take to finish after SIGTERM.", 0, 3600)] = (
         30.0
     )
+    node: Annotated[
+        str,
+        Setting(
+            "Begins the name of each session, so that a load balancer finds the node it lives on."
+        ),
+    ] = ""
     metrics_public: Annotated[bool, Setting("Serve `/metrics` without an API key.")] = False
     log_level: Annotated[
         str, Setting("The least severe log records that are written.", choices=("debug", "info", "warning", "error"))
@@ -143,6 +150,19 @@ class LimitsConfig:
     idle_seconds: Annotated[float, Setting("A session with nothing open and no message for so long is closed.", 1)] = (
         600.0
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeConfig:
+    """What survives a dropped connection."""
+
+    window_seconds: Annotated[
+        float, Setting("How long a session waits for its client to come back; 0: not at all.", 0, 3600)
+    ] = 30.0
+    replay_seconds: Annotated[
+        float, Setting("How long what was sent is kept for a client that does not acknowledge it.", 0, 600)
+    ] = 30.0
+    replay_bytes_max: Annotated[int, Setting("How much of it is kept, by session.", 0, 64 << 20)] = 2 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +259,7 @@ class Config:
     server: ServerConfig = field(default_factory=ServerConfig)
     auth: AuthConfig = field(default_factory=AuthConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+    resume: ResumeConfig = field(default_factory=ResumeConfig)
     audio: AudioConfig = field(default_factory=AudioConfig)
     scheduling: SchedulingConfig = field(default_factory=SchedulingConfig)
     engines: EnginesConfig = field(default_factory=EnginesConfig)
@@ -289,6 +310,7 @@ SECTIONS: Mapping[str, type[Any]] = {
     "server": ServerConfig,
     "auth": AuthConfig,
     "limits": LimitsConfig,
+    "resume": ResumeConfig,
     "audio": AudioConfig,
     "scheduling": SchedulingConfig,
     "engines": EnginesConfig,
@@ -595,6 +617,8 @@ def _check(config: Config) -> None:
         )
     for origin in server.origins:
         _check_origin(origin)
+    if not _NODE.fullmatch(server.node):
+        raise ConfigError(f"server.node = {server.node!r} must be letters and digits, at most 32.", "server.node")
     if config.auth.token_secret and len(config.auth.token_secret) < TOKEN_SECRET_CHARS_MIN:
         raise ConfigError(
             f"auth.token_secret must have at least {TOKEN_SECRET_CHARS_MIN} characters.",

@@ -154,7 +154,7 @@ SERVER: dict[type[Any], dict[str, st.SearchStrategy[Any]]] = {
         "received": counts,
         "contexts": st.dictionaries(
             names, st.builds(m.ResumedContext, next_seq=counts, text_seq=maybe(counts)), max_size=4
-        )
+        ),
     },
     m.ResumeFailed: {"reason": texts},
     m.Pong: {"t": numbers, "server_ms": counts},

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,8 @@ Prefix = Callable[[int], bytes]
 
 HEADER_DTYPE = np.dtype([("kind", "u1"), ("flags", "u1"), ("context", "<u2"), ("seq", "<u4"), ("pts", "<u8")])
 assert HEADER_DTYPE.itemsize == HEADER.size
+_FLAGS_AT = 1
+"""Where the flags stand in a header."""
 
 
 def no_prefix(_length: int) -> bytes:
@@ -52,10 +54,29 @@ class FrameBlock(ABC):
     first: bool
     last: bool
     codec: Codec
+    replayed: bool = False
 
     def flags(self, i: int) -> Flag:
         """The flags of frame i."""
-        return _flags(self.first and i == 0, self.last and i == self.count - 1)
+        flags = _flags(self.first and i == 0, self.last and i == self.count - 1)
+        return flags | Flag.REPLAYED if self.replayed else flags
+
+    def again(self, start: int, stop: int) -> FrameBlock:
+        """Frames [start, stop) as a block of their own, marked as replayed."""
+        return replace(
+            self,
+            first_seq=self.first_seq + start,
+            first_pts=self.first_pts + start * self.frame_samples,
+            count=stop - start,
+            first=self.first and start == 0,
+            last=self.last and stop == self.count,
+            replayed=True,
+            **self._records_again(start, stop),
+        )
+
+    @abstractmethod
+    def _records_again(self, start: int, stop: int) -> dict[str, Any]:
+        """The fields that hold the records of frames [start, stop), with the flag set in their headers."""
 
     @abstractmethod
     def wire(self, start: int, stop: int) -> bytes | memoryview:
@@ -94,6 +115,11 @@ class RecordBlock(FrameBlock):
         """The samples of frame i, encoded."""
         return bytes(self.records[i * self.stride + self.prefix_bytes + HEADER.size : (i + 1) * self.stride])
 
+    def _records_again(self, start: int, stop: int) -> dict[str, Any]:
+        rows = np.frombuffer(self.wire(start, stop), np.uint8).reshape(stop - start, self.stride).copy()
+        rows[:, self.prefix_bytes + _FLAGS_AT] |= Flag.REPLAYED
+        return {"records": rows.reshape(-1).data.toreadonly()}
+
     def payloads(self, start: int, stop: int) -> NDArray[np.uint8]:
         """The payloads of frames [start, stop), shape [stop - start, payload bytes]."""
         rows = np.frombuffer(self.wire(start, stop), np.uint8).reshape(stop - start, self.stride)
@@ -114,6 +140,12 @@ class PacketBlock(FrameBlock):
     def message(self, i: int) -> bytes:
         """Frame i as one message."""
         return self.records[i][self.prefix_bytes[i] :]
+
+    def _records_again(self, start: int, stop: int) -> dict[str, Any]:
+        records = [bytearray(record) for record in self.records[start:stop]]
+        for record, prefix_bytes in zip(records, self.prefix_bytes[start:stop], strict=True):
+            record[prefix_bytes + _FLAGS_AT] |= Flag.REPLAYED
+        return {"records": [bytes(record) for record in records], "prefix_bytes": self.prefix_bytes[start:stop]}
 
     def payload(self, i: int) -> bytes:
         """The packet of frame i."""

@@ -84,7 +84,7 @@ class Conversation:
         self._host.studio.observer.error_sent(error.raw_code)
         self._carry_out([*self._translator.refused(error, self._now()), hangup_for(error)])
 
-    def disconnected(self) -> None:
+    def disconnected(self, code: int) -> None:  # noqa: ARG002 - no session of other vendors' can be resumed
         """See `Speaker`."""
         self._closing = self._closing or (CloseCode.NORMAL, "")
         self._host.studio.ticker.forget(self)

@@ -90,6 +90,9 @@ class Metrics:
         self.read("voxwire_underruns", "Listeners who ran dry.", lambda: self._underruns, "counter")
         self.read("voxwire_underrun_seconds", "How long they waited.", lambda: self._underrun_seconds, "counter")
         self._errors = Counter("voxwire_errors", "Errors told to clients.", ["code"], registry=self.registry)
+        self._resumes = Counter(
+            "voxwire_resumes", "Clients that came back, by how it went.", ["result"], registry=self.registry
+        )
         self._refusals = Counter(
             "voxwire_refusals", "Requests and connections turned away.", ["code"], registry=self.registry
         )
@@ -134,6 +137,10 @@ class Metrics:
     def refused(self, code: str) -> None:
         """A request or a connection was turned away; `code` is one of the error tree's."""
         self._refusals.labels(code).inc()
+
+    def resumed(self, result: str) -> None:
+        """A client came back: "resumed", or the reason why it could not."""
+        self._resumes.labels(result).inc()
 
     # -- what engines tell ----------------------------------------------------------------------------------------
 

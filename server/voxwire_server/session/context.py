@@ -238,10 +238,14 @@ class Context:
         self._close(m.DoneReason.CANCELLED)
 
     @property
+    def frames_sent(self) -> int:
+        """How many frames were sent: the next one's sequence number."""
+        return self.playout.sent_pts // self.playout.frame_samples
+
+    @property
     def sent_seq(self) -> int | None:
         """The newest sequence number sent, None before the first."""
-        sent = self.playout.sent_pts // self.playout.frame_samples
-        return sent - 1 if sent else None
+        return self.frames_sent - 1 if self.frames_sent else None
 
     def state(self, now: float) -> m.ContextState:
         """What the context is doing, for `state`."""
@@ -362,7 +366,8 @@ class Context:
     def _wants_clause(self, now: float) -> bool:
         if self.phase is Phase.FAILING or len(self._inflight) >= self._clauses_ahead():
             return False
-        if self.playout.unsent_seconds() >= (self.policy.unsent_max if self.writable else self.policy.ahead):
+        flowing = self.writable and not self.playout.starved
+        if self.playout.unsent_seconds() >= (self.policy.unsent_max if flowing else self.policy.ahead):
             return False
         return not self.playout.paced or self.playout.remaining(now) < self.policy.ahead
 

@@ -18,10 +18,11 @@ from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
 from voxwire_server.audio.framing import lookahead_samples
 from voxwire_server.session import effects as fx
 from voxwire_server.session.context import Context, ContextSpec, Phase, PlayoutPolicy
+from voxwire_server.session.replay import Frames
 from voxwire_server.text.intake import ClauseLimits, TextIntake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from voxwire_server.audio.framing import FrameBlock
     from voxwire_server.audio.path import Shaped
@@ -32,6 +33,9 @@ DRAIN_GRACE_SECONDS = 2.0
 """While draining, a context that has been waiting for text for so long does not hold the session open."""
 
 CONTEXT_NUMBERS = 1 << 16
+
+NUMBERS_KEPT = 256
+"""Of so many contexts that are over the number is known, for clients that resume without counting."""
 
 
 class ResolvedVoice(NamedTuple):
@@ -74,6 +78,7 @@ class SessionSettings:
     bad_messages_max: int = 100
     bad_messages_seconds: float = 10.0
     heartbeat_ms: int = 5000
+    resume_window_ms: int = 0
     idle_seconds: float = 600.0
     lead_ms: int = 500
     opus_bitrate: int = 24_000
@@ -120,6 +125,8 @@ class SessionCore:
         self._contexts: dict[str, Context] = {}
         self._by_serial: dict[int, Context] = {}
         self._serial = 0
+        self.numbers: dict[str, int] = {}
+        """The number of the newest context of each name, of those that are over too."""
         self._effects: list[fx.Effect] = []
         self._messages = TokenBucket(
             settings.messages_per_second, settings.messages_burst, settings.messages_burst, now
@@ -134,6 +141,9 @@ class SessionCore:
         self._active_at = now
         self._drain_by: float | None = None
         self._writable = True
+        self._away_since: float | None = None
+        self.received = 0
+        """How many messages came from the client, whatever they were."""
         self.closed = False
 
     # -- facts ----------------------------------------------------------------------------------------------------
@@ -154,7 +164,7 @@ class SessionCore:
                 session=self.session_id,
                 token=self._token,
                 heartbeat_ms=s.heartbeat_ms,
-                resume_window_ms=0,
+                resume_window_ms=s.resume_window_ms,
                 limits=limits,
             )
         )
@@ -164,6 +174,7 @@ class SessionCore:
         """A message came. Every mistake in it is answered with an `error`; nothing else is disturbed."""
         if self.closed:
             return []
+        self.received += 1
         self._active_at = now
         self._messages.take(now)
         try:
@@ -180,6 +191,7 @@ class SessionCore:
     def reject(self, error: VoxwireError, now: float) -> list[fx.Effect]:
         """Something came that is no message; `error` says what is wrong with it."""
         if not self.closed:
+            self.received += 1
             self._messages.take(now)
             self._mistake(error, None, now)
         return self._take()
@@ -232,17 +244,26 @@ class SessionCore:
         """Time passed."""
         if self.closed:
             return []
+        if self._away_since is not None and now >= self._session_due():
+            self._drop_contexts()
+            return self._take()
         for context in list(self._contexts.values()):
             self._advance(context, now)
+        if self._away_since is None:
+            self._beat(now)
+        self._close_if_drained(now)
+        return self._take()
+
+    def _beat(self, now: float) -> None:
+        """Say what is going on, or end a session in which nothing is."""
         if self._contexts and now >= self._state_at + self._settings.heartbeat_ms / 1000:
             self._state_at = now
-            self._send(m.State(contexts={name: c.state(now) for name, c in self._contexts.items()}))
+            states = {name: c.state(now) for name, c in self._contexts.items()}
+            self._send(m.State(contexts=states, received=self.received))
         elif not self._contexts:
             self._state_at = now
             if now - self._active_at >= self._settings.idle_seconds:
                 self._fail(VoxwireError(ErrorCode.IDLE, f"nothing happened for {self._settings.idle_seconds:g} s"))
-        self._close_if_drained(now)
-        return self._take()
 
     def drain(self, deadline_ms: int, now: float) -> list[fx.Effect]:
         """The server goes away: no new contexts; speech under way is finished, within `deadline_ms`."""
@@ -258,6 +279,17 @@ class SessionCore:
             self._fail(error)
         return self._take()
 
+    def detached(self, now: float) -> list[fx.Effect]:
+        """The connection dropped; the client may come back within the window. Nothing is sent meanwhile."""
+        self._away_since = now
+        return self.writable(False, now)
+
+    def attached(self, now: float) -> list[fx.Effect]:
+        """The client is back, on a new connection."""
+        self._away_since = None
+        self._active_at = self._state_at = now
+        return self.writable(True, now)
+
     def disconnected(self) -> list[fx.Effect]:
         """The client is gone: drop all its work."""
         self._drop_contexts()
@@ -270,19 +302,41 @@ class SessionCore:
         """How many contexts are open."""
         return len(self._contexts)
 
+    def resumed_contexts(self, to_come: Iterable[m.ServerMessage | Frames]) -> dict[str, m.ResumedContext]:
+        """Every context of which something is to come: those that are open, and those that end in `to_come`."""
+        first_seq: dict[int, int] = {}
+        ended: dict[str, int] = {}
+        for item in to_come:
+            if isinstance(item, Frames):
+                first_seq.setdefault(item.block.context_number, item.block.first_seq + item.start)
+            elif isinstance(item, m.Done):
+                ended[item.context] = item.frames
+        found = {name: m.ResumedContext(next_seq=seq) for name, seq in ended.items()}
+        for name, context in self._contexts.items():
+            found[name] = m.ResumedContext(next_seq=context.frames_sent, text_seq=context.text_seq)
+        for name, each in found.items():
+            next_seq = first_seq.get(self.numbers.get(name, -1), each.next_seq)
+            found[name] = m.ResumedContext(next_seq=next_seq, text_seq=each.text_seq)
+        return found
+
     def next_due(self, now: float) -> float:
         """When `tick` is wanted next, at the latest."""
-        if self._contexts:
-            due = self._state_at + self._settings.heartbeat_ms / 1000
-            for context in self._contexts.values():
-                at = context.next_due(now)
-                if at is not None and at < due:
-                    due = at
-        else:
-            due = self._active_at + self._settings.idle_seconds
+        due = self._session_due()
+        for context in self._contexts.values():
+            at = context.next_due(now)
+            if at is not None and at < due:
+                due = at
         if self._drain_by is not None:
             due = min(due, self._drain_by, now + DRAIN_GRACE_SECONDS / 2)
         return due
+
+    def _session_due(self) -> float:
+        """When the session itself has something to do."""
+        if self._away_since is not None:
+            return self._away_since + self._settings.resume_window_ms / 1000
+        if self._contexts:
+            return self._state_at + self._settings.heartbeat_ms / 1000
+        return self._active_at + self._settings.idle_seconds
 
     def read_delay(self) -> float:
         """Seconds to wait before the next message is read: a flood is slowed down, and nothing of it is lost."""
@@ -326,7 +380,8 @@ class SessionCore:
                 self._send(m.Pong(t=message.t, server_ms=round(now * 1000)))
                 return None
             case m.Resume():
-                self._send(m.ResumeFailed(reason="not_supported"))
+                reason = "not_first" if self._settings.resume_window_ms else "not_supported"
+                self._send(m.ResumeFailed(reason=reason))
                 return None
             case _:
                 assert_never(message)
@@ -369,6 +424,10 @@ class SessionCore:
         context.writable = self._writable
         self._contexts[name] = context
         self._by_serial[spec.serial] = context
+        self.numbers.pop(name, None)
+        self.numbers[name] = spec.number
+        if len(self.numbers) > NUMBERS_KEPT + s.contexts_max:
+            del self.numbers[next(iter(self.numbers))]
         if len(self._contexts) == 1:
             self._state_at = now
         self._send(started(spec))
@@ -472,6 +531,9 @@ class SessionCore:
             if message.played_pts > playout.sent_pts:
                 raise _from_the_future("played_pts", message.played_pts, playout.sent_pts)
             playout.acked_pts = max(playout.acked_pts or 0, message.played_pts)
+        if message.seq is not None:
+            playout.received_pts = max(playout.received_pts or 0, (message.seq + 1) * playout.frame_samples)
+            self._effects.append(fx.Acknowledged(context.spec.number, message.seq))
         return context
 
     def _known(self, name: str) -> Context:

@@ -12,22 +12,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, assert_never
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
-from voxwire_protocol.messages import ErrorMessage
+from voxwire_protocol.messages import ErrorMessage, Ready, Resumed, ResumeFailed
 from voxwire_server.audio.encode import OpusStream
 from voxwire_server.audio.lane import EncodeLane, EncodeTask
 from voxwire_server.audio.path import AudioPath
 from voxwire_server.engines.work import Work
 from voxwire_server.session import effects as fx
+from voxwire_server.session.replay import Frames
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Hashable, Sequence
 
-    from voxwire_protocol.messages import ClientMessage, ServerMessage
+    from voxwire_protocol.messages import ClientMessage, Resume, ServerMessage
     from voxwire_server.audio.framing import FrameBlock
     from voxwire_server.audio.path import Shaped
     from voxwire_server.engines.work import Outcome
     from voxwire_server.session.core import SessionCore
+    from voxwire_server.session.passes import Passes
+    from voxwire_server.session.replay import ReplayLog
     from voxwire_server.session.ticker import Ticker
     from voxwire_server.speech import AudioChunk
 
@@ -91,6 +94,9 @@ class Observer(Protocol):
     def refused(self, code: str) -> None:
         """A session was turned away."""
 
+    def resumed(self, result: str) -> None:
+        """A client came back: "resumed", or why it could not."""
+
     def error_sent(self, code: str) -> None:
         """A client was told of an error."""
 
@@ -122,12 +128,49 @@ Owner = tuple[str, int]
 """Session id and context serial: whose work it is."""
 
 
-class Driver:
-    """One connection's driver. All methods are called on the event loop."""
+@dataclass(slots=True)
+class Resumable:
+    """What makes a session survive its connection: who may come back, and what they have not got yet."""
 
-    def __init__(self, core: SessionCore, outlet: Outlet, studio: Studio) -> None:
+    identity: str
+    passes: Passes
+    log: ReplayLog
+
+
+class Nowhere:
+    """The outlet of a session whose client is away. What is sent meanwhile stays in the replay log."""
+
+    def message(self, message: ServerMessage) -> None:
+        """Nobody hears it."""
+
+    def frames(self, block: FrameBlock, start: int, stop: int) -> None:
+        """Nobody hears them."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Nobody is there."""
+
+    def flush(self) -> None:
+        """Nothing was gathered."""
+
+    def prefix(self, length: int) -> bytes:
+        """Contexts are opened by clients that are there."""
+        raise AssertionError(f"a context was opened while the client was away ({length} bytes)")
+
+
+class Driver:
+    """One session's driver. All methods are called on the event loop.
+
+    A session with `resumable` can be detached from its connection and attached to another.
+    """
+
+    def __init__(self, core: SessionCore, outlet: Outlet, studio: Studio, resumable: Resumable | None = None) -> None:
         self.core = core
         self.due = math.inf
+        self.resumable = resumable
+        self.on_over: Callable[[], None] | None = None
+        """Called when the session ends while no connection is there to see it."""
+        self.on_superseded: Callable[[], None] | None = None
+        """Called when the session goes over to another connection."""
         self._outlet = outlet
         self._studio = studio
         self._paths: dict[int, Path] = {}
@@ -142,6 +185,8 @@ class Driver:
 
     def receive(self, message: ClientMessage) -> None:
         """A message came."""
+        if self.resumable is not None:
+            self.resumable.passes.confirm()
         self._apply(self.core.receive(message, self._now()))
 
     def reject(self, error: VoxwireError) -> None:
@@ -165,9 +210,38 @@ class Driver:
         self._apply(self.core.tick(now))
 
     def disconnected(self) -> None:
-        """The connection is gone."""
+        """The connection is gone, for good."""
         self._apply(self.core.disconnected())
         self._studio.ticker.forget(self)
+
+    def detach(self, on_over: Callable[[], None]) -> None:
+        """The connection dropped, but the client may come back; `on_over` is called if it does not."""
+        self._outlet = Nowhere()
+        self.on_superseded = None
+        self.on_over = on_over
+        self._apply(self.core.detached(self._now()))
+
+    def abandon(self) -> None:
+        """End the session wherever its connection is."""
+        if self.on_superseded is not None:
+            self.on_superseded()
+        self.on_over = self.on_superseded = None
+        self.disconnected()
+
+    def attach(self, outlet: Outlet, position: int, resumed: ServerMessage, on_superseded: Callable[[], None]) -> None:
+        """Go on at another connection: say `resumed`, send what was sent from `position` on again, then what is new."""
+        assert self.resumable is not None
+        if self.on_superseded is not None:
+            self.on_superseded()
+        self.on_over, self.on_superseded = None, on_superseded
+        outlet.message(resumed)
+        for item in self.resumable.log.since(position):
+            if isinstance(item, Frames):
+                outlet.frames(item.block.again(item.start, item.stop), 0, item.stop - item.start)
+            else:
+                outlet.message(item)
+        self._outlet = outlet
+        self._apply(self.core.attached(self._now()))
 
     def outcome(self, serial: int, outcome: Outcome) -> None:
         """A step of one of this session's clauses is over."""
@@ -214,12 +288,17 @@ class Driver:
         self._outlet.flush()
         if not self.core.closed:
             self._studio.ticker.schedule(self, self.core.next_due(self._now()))
+        elif self.on_over is not None:
+            on_over, self.on_over = self.on_over, None
+            on_over()
 
     def _carry_out(self, effect: fx.Effect) -> None:
         studio, owner = self._studio, self._owner
         match effect:
             case fx.SendFrames(block, start, stop):
                 self._outlet.frames(block, start, stop)
+                if self.resumable is not None:
+                    self.resumable.log.frames(block, start, stop, self._now())
                 studio.observer.frames_sent(stop - start)
             case fx.Send(message):
                 self._send(message)
@@ -248,6 +327,9 @@ class Driver:
                 studio.observer.first_audio(engine, ttfa_seconds)
             case fx.Underrun(seconds):
                 studio.observer.underrun(seconds)
+            case fx.Acknowledged(number, seq):
+                if self.resumable is not None:
+                    self.resumable.log.acknowledged(number, seq)
             case fx.Close(code, reason):
                 self._outlet.close(code, reason)
             case _:
@@ -260,6 +342,8 @@ class Driver:
         if isinstance(message, ErrorMessage):
             self._studio.observer.error_sent(message.code)
         self._outlet.message(message)
+        if self.resumable is not None and not isinstance(message, Ready):
+            self.resumable.log.message(message, self._now())
 
     def _open_path(self, effect: fx.OpenPath) -> None:
         audio = AudioPath(effect.engine.sample_rate, effect.format, effect.number, self._outlet.prefix)
@@ -334,6 +418,15 @@ class Shaper:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A session that may go on elsewhere: from which position on, and what to say first."""
+
+    driver: Driver
+    position: int
+    resumed: Resumed
+
+
 class Sessions:
     """All drivers of this process: brings outcomes to their drivers, and drains them."""
 
@@ -350,9 +443,37 @@ class Sessions:
         """Whether the server is going away."""
         return self._drain_ms is not None
 
+    @property
+    def drain_ms(self) -> int:
+        """How long speech under way may take to finish, once the server is going away."""
+        return self._drain_ms or 0
+
     def add(self, driver: Driver) -> None:
         """A session begins."""
         self._drivers[driver.core.session_id] = driver
+
+    def find(self, session_id: str) -> Driver | None:
+        """The driver of a session that is open, its client there or away."""
+        return self._drivers.get(session_id)
+
+    def claim(self, message: Resume, identity: str) -> Claimed | ResumeFailed:
+        """Use a token to take a session up again; says why not otherwise."""
+        driver = self.find(message.session)
+        if driver is None or driver.resumable is None or driver.core.closed:
+            return ResumeFailed(reason="unknown")
+        able = driver.resumable
+        if able.identity != identity or not able.passes.redeem(message.token):
+            return ResumeFailed(reason="refused")
+        numbers = driver.core.numbers
+        frames = {numbers[name]: seq for name, seq in message.contexts.items() if name in numbers}
+        position = able.log.position_of(message.received, frames)
+        if position is None:
+            driver.abandon()
+            self.remove(driver)
+            return ResumeFailed(reason="expired")
+        contexts = driver.core.resumed_contexts(able.log.since(position))
+        resumed = Resumed(token=able.passes.current, received=driver.core.received, contexts=contexts)
+        return Claimed(driver, position, resumed)
 
     def remove(self, driver: Driver) -> None:
         """A session is over."""

@@ -132,6 +132,14 @@ class Underrun:
 
 
 @dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The client has got frame `seq` of the context with this number: what was sent before need not be kept."""
+
+    number: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Close the connection once everything before has been sent."""
 
@@ -154,5 +162,6 @@ Effect = (
     | ListenerLeft
     | FirstAudio
     | Underrun
+    | Acknowledged
     | Close
 )

@@ -10,11 +10,18 @@ late wake-up never adds up; the origin moves only when the listener really ran d
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from voxwire_protocol.messages import Pacing
+
+ACK_SLACK_SECONDS = 2.0
+"""How far beyond its lead a client that acknowledges may be: some acks, and the network's way there and back."""
+
+BURST_UNACKED_SECONDS = 20.0
+"""The same for a client that wants everything at once."""
 
 
 @dataclass(slots=True)
@@ -22,6 +29,7 @@ class Playout:
     """A playout clock at `sample_rate`, for audio frames of `frame_samples`.
 
     In realtime pacing frames go out in bursts of at most `burst_frames`, so that one socket write carries several.
+    `received_pts` and `acked_pts` are what the client's acks say that it received and played; None before the first.
     """
 
     sample_rate: int
@@ -31,6 +39,7 @@ class Playout:
     sent_pts: int = 0
     ready_pts: int = 0
     acked_pts: int | None = None
+    received_pts: int | None = None
     origin: float | None = field(default=None)
     held_at: float | None = field(default=None)
 
@@ -73,8 +82,24 @@ class Playout:
         """Seconds of audio that are ready and not sent."""
         return (self.ready_pts - self.sent_pts) / self.sample_rate
 
+    @property
+    def starved(self) -> bool:
+        """Whether nothing may be sent before the client acknowledges more."""
+        return self._acked_room() <= 0
+
+    def _acked_room(self) -> float:
+        """How many frames may be sent on the strength of the client's acks; all of them while it sends none."""
+        room = math.inf
+        if self.received_pts is not None:
+            ahead = self.lead_seconds if self.paced else BURST_UNACKED_SECONDS
+            room = self.received_pts + (ahead + ACK_SLACK_SECONDS) * self.sample_rate
+        if self.acked_pts is not None and self.paced:
+            room = min(room, self.acked_pts + (self.lead_seconds + ACK_SLACK_SECONDS) * self.sample_rate)
+        return (room - self.sent_pts) / self.frame_samples
+
     def frames_due(self, now: float, available: int) -> int:
-        """How many of `available` frames go out now; 0 while held."""
+        """How many of `available` frames go out now; 0 while held, or while the client acknowledges nothing more."""
+        available = int(min(available, self._acked_room()))
         if self.held_at is not None or available <= 0:
             return 0
         if not self.paced:
@@ -90,6 +115,7 @@ class Playout:
 
     def next_send_at(self, available: int) -> float | None:
         """When `frames_due` next gives frames, if `available` stays; None: not before something happens."""
+        available = int(min(available, self._acked_room()))
         if self.held_at is not None or available <= 0 or self.origin is None or not self.paced:
             return None
         end_pts = self.sent_pts + min(self._burst(), available) * self.frame_samples

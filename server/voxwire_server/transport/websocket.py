@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from typing import TYPE_CHECKING, Protocol
 
 from starlette.routing import WebSocketRoute
 
 from voxwire_protocol.codec import JSON, MSGPACK, codec_for
 from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
-from voxwire_server.session.driver import Driver
+from voxwire_protocol.messages import Resume, ResumeFailed
 from voxwire_server.transport.connection import Connection
 from voxwire_server.transport.wire import EXTENSION, FIN_BINARY, FIN_TEXT, binary_prefix, message_prefix
 
@@ -22,9 +21,11 @@ if TYPE_CHECKING:
     from voxwire_protocol.codec import Codec
     from voxwire_protocol.messages import ServerMessage
     from voxwire_server.audio.framing import FrameBlock
-    from voxwire_server.session.core import SessionCore
-    from voxwire_server.session.driver import Observer, Sessions, Studio
+    from voxwire_server.session.driver import Driver, Observer, Sessions, Studio
     from voxwire_server.transport.wire import WireProtocol
+
+FAREWELLS = (CloseCode.NORMAL, CloseCode.NO_STATUS)
+"""How a client closes a session that it does not want to resume."""
 
 TOKEN_PREFIX = "voxwire.token."  # noqa: S105 - the name of a subprotocol, not a secret
 
@@ -49,8 +50,8 @@ class StreamHost(Protocol):
             VoxwireError: server.not_ready, server.draining or server.too_many_sessions.
         """
 
-    def new_core(self, session_id: str, token: str) -> SessionCore:
-        """A session core with the configured limits."""
+    def new_driver(self, identity: str, outlet: WebSocketOutlet) -> Driver:
+        """A session with the configured limits, which `identity` may resume."""
 
     @property
     def slow_reader_seconds(self) -> float:
@@ -145,19 +146,18 @@ class StreamEndpoint:
                     ErrorCode.UNSUPPORTED_SUBPROTOCOL,
                     f"this server speaks {JSON.subprotocol} and {MSGPACK.subprotocol}",
                 )
-            self._host.authenticate_socket(socket)
-            self._host.admit_session()
+            identity = self._host.authenticate_socket(socket)
+            if self._host.sessions.find(socket.query_params.get("resume", "")) is None:
+                self._host.admit_session()
         except VoxwireError as error:
             await self._refuse(socket, codec, error)
             return
-        session_id = secrets.token_urlsafe(9)
-        core = self._host.new_core(session_id, secrets.token_urlsafe(24))
         outlet = WebSocketOutlet(wire, codec, self._host.studio.observer)
-        driver = Driver(core, outlet, self._host.studio)
+        driver = self._host.new_driver(identity, outlet)
         connection = Connection(
             socket,
             wire,
-            Conversation(outlet, driver, codec, self._host.sessions),
+            Conversation(outlet, driver, codec, self._host),
             slow_reader_seconds=self._host.slow_reader_seconds,
             outbox_bytes_max=self._host.outbox_bytes_max,
         )
@@ -175,13 +175,16 @@ class StreamEndpoint:
 
 
 class Conversation:
-    """A native session as its connection sees it."""
+    """A native session as its connection sees it; which session that is changes when the client resumes another."""
 
-    def __init__(self, outlet: WebSocketOutlet, driver: Driver, codec: Codec, sessions: Sessions) -> None:
+    def __init__(self, outlet: WebSocketOutlet, driver: Driver, codec: Codec, host: StreamHost) -> None:
         self._outlet = outlet
         self._driver = driver
         self._codec = codec
-        self._sessions = sessions
+        self._sessions = host.sessions
+        self._host = host
+        self._first = True
+        self._superseded = False
         self.closed = outlet.closed
 
     @property
@@ -192,21 +195,53 @@ class Conversation:
     @property
     def over(self) -> bool:
         """See `Speaker`."""
-        return self._driver.core.closed
+        return self._superseded or self._driver.core.closed
 
     def open(self) -> None:
         """See `Speaker`."""
         self._sessions.add(self._driver)
+        self._driver.on_superseded = self._supersede
         self._driver.open()
+        if self._sessions.draining:
+            self._driver.drain(self._sessions.drain_ms)
 
     def take(self, raw: str | bytes) -> None:
         """See `Speaker`."""
+        if self._superseded:
+            return
+        first, self._first = self._first, False
         try:
             message = self._codec.decode_client(raw)
         except VoxwireError as error:
             self._driver.reject(error)
+            return
+        if first and isinstance(message, Resume) and self._driver.resumable is not None:
+            self._resume(message)
         else:
             self._driver.receive(message)
+
+    def _resume(self, message: Resume) -> None:
+        """Let the old session go on here, in place of the fresh one."""
+        fresh = self._driver
+        assert fresh.resumable is not None
+        found = self._sessions.claim(message, fresh.resumable.identity)
+        if isinstance(found, ResumeFailed):
+            self._host.studio.observer.resumed(found.reason)
+            self._outlet.message(found)
+            self._outlet.flush()
+            return
+        self._host.studio.observer.resumed("resumed")
+        fresh.on_superseded = None
+        fresh.disconnected()
+        self._sessions.remove(fresh)
+        self._driver = found.driver
+        self._driver.attach(self._outlet, found.position, found.resumed, self._supersede)
+
+    def _supersede(self) -> None:
+        """The session goes on at another connection; nothing more is read from this one."""
+        self._superseded = True
+        self._outlet.close(CloseCode.RESUMED_ELSEWHERE, "resumed on another connection")
+        self._outlet.flush()
 
     def read_delay(self) -> float:
         """See `Speaker`."""
@@ -214,17 +249,26 @@ class Conversation:
 
     def writable(self, writable: bool) -> None:
         """See `Speaker`."""
-        self._driver.writable(writable)
+        if not self._superseded:
+            self._driver.writable(writable)
 
     def fail(self, error: VoxwireError) -> None:
         """See `Speaker`."""
-        self._driver.fail(error)
+        # Who does not read may be out of reach, and come back: the connection is lost, the session is not.
+        if error.code is not ErrorCode.SLOW_READER or self._driver.resumable is None:
+            self._driver.fail(error)
 
-    def disconnected(self) -> None:
+    def disconnected(self, code: int) -> None:
         """See `Speaker`."""
         self._outlet.on_written = None
-        self._driver.disconnected()
-        self._sessions.remove(self._driver)
+        if self._superseded:
+            return
+        driver, sessions = self._driver, self._sessions
+        if driver.resumable is None or driver.core.closed or code in FAREWELLS:
+            driver.disconnected()
+            sessions.remove(driver)
+        else:
+            driver.detach(lambda: sessions.remove(driver))
 
 
 def routes(host: StreamHost) -> list[WebSocketRoute]:

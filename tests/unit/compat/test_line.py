@@ -132,7 +132,9 @@ async def test_a_container_that_can_not_be_written_is_refused_before_anything_st
     async with running() as app:
         line = Line(app)
         with pytest.raises(VoxwireError) as refused:
-            line.start(m.Start(context="a"), OutputFormat(codec="mulaw", sample_rate=8000, container=Container.MP3), paced=True)
+            line.start(
+                m.Start(context="a"), OutputFormat(codec="mulaw", sample_rate=8000, container=Container.MP3), paced=True
+            )
         assert refused.value.code is ErrorCode.UNSUPPORTED_AUDIO
         assert not line.is_open("a")
 
