@@ -42,7 +42,7 @@ class VirtualRunner:
         self.now = now
         self.batches: list[Batch] = []
         self._engines = engines
-        self._scheduler = scheduler
+        self.scheduler = scheduler
         self._deliver = deliver
         self._seconds = seconds
         self._order = itertools.count()
@@ -67,38 +67,38 @@ class VirtualRunner:
             self.advance(self.next_at)
 
     def submit(self, work: Work) -> None:
-        self._scheduler.submit(work, self.now)
+        self.scheduler.submit(work, self.now)
         self._start_all()
 
     def cancel(self, owner: Hashable) -> None:
-        for work in self._scheduler.cancel(owner):
+        for work in self.scheduler.cancel(owner):
             if work.job is not None:
                 self._engines[work.engine].finish(work.job, EndReason.CANCELLED)
         self._start_all()
 
     def reprioritise(self, owner: Hashable, deadline: float) -> None:
-        self._scheduler.reprioritise(owner, deadline)
+        self.scheduler.reprioritise(owner, deadline)
         self._start_all()
 
     def listener_joined(self, owner: Hashable, engine: str) -> None:
-        self._scheduler.listener_joined(owner, engine)
+        self.scheduler.listener_joined(owner, engine)
 
     def listener_left(self, owner: Hashable) -> None:
-        self._scheduler.listener_left(owner)
+        self.scheduler.listener_left(owner)
         self._start_all()
 
     def admission(self, engine: str, *, bulk: bool = False, speaking: int = 0) -> Refusal | None:
-        return self._scheduler.admission(engine, bulk, self.now, speaking)
+        return self.scheduler.admission(engine, bulk, self.now, speaking)
 
     def _start_all(self) -> None:
-        for lane in self._scheduler.lanes:
-            while (batch := self._scheduler.pick(lane, self.now)) is not None:
+        for lane in self.scheduler.lanes:
+            while (batch := self.scheduler.pick(lane, self.now)) is not None:
                 rows = carry_out(self._engines[batch.engine], batch, lambda: None)
                 self.batches.append(batch)
                 heapq.heappush(self._running, (self.now + self._seconds(batch), next(self._order), batch, rows))
 
     def _complete(self, batch: Batch, rows: list[Row]) -> None:
-        starved = self._scheduler.complete(batch, rows, self.now - batch.picked_at, self.now)
+        starved = self.scheduler.complete(batch, rows, self.now - batch.picked_at, self.now)
         rows = [overloaded_row(row.work, "no slot is free") if row.work in starved else row for row in rows]
         outcomes = [outcome for outcome in map(outcome_of, rows) if outcome is not None]
         for row in rows:

@@ -117,7 +117,7 @@ class RecordBlock(FrameBlock):
 
     def _records_again(self, start: int, stop: int) -> dict[str, Any]:
         rows = np.frombuffer(self.wire(start, stop), np.uint8).reshape(stop - start, self.stride).copy()
-        rows[:, self.prefix_bytes + _FLAGS_AT] |= Flag.REPLAYED
+        rows[:, self.prefix_bytes + _FLAGS_AT] |= int(Flag.REPLAYED)
         return {"records": rows.reshape(-1).data.toreadonly()}
 
     def payloads(self, start: int, stop: int) -> NDArray[np.uint8]:
