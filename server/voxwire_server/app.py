@@ -130,6 +130,7 @@ class Application:
         self._runner = runner
         self._voices = VoiceDirectory(self._infos, engines.default, engines.default_voice, runner, self._voice_aliases)
         self.metrics.read("voxwire_sessions", "Sessions that are open.", lambda: len(self.sessions))
+        self.metrics.read("voxwire_sessions_away", "Sessions whose client is away.", lambda: self.sessions.away)
         watch_scheduler(self.metrics, lambda: runner.locked(scheduler.stats))
         runner.start()
         encoder.start()

@@ -19,7 +19,12 @@ from voxwire_protocol import messages as m
 from voxwire_protocol.codec import JSON, MSGPACK
 from voxwire_protocol.errors import ErrorCode
 
-TONES = ("engines.enabled=tone,tone-frames", "engines.default=tone", "scheduling.utilisation_max=100")
+TONES = (
+    "engines.enabled=tone,tone-frames",
+    "engines.default=tone",
+    "scheduling.utilisation_max=100",
+    "resume.window_seconds=1",
+)
 BURST = m.PacingRequest(mode="burst")
 CODES = {code.value for code in ErrorCode}
 

@@ -221,6 +221,11 @@ class Driver:
         self.on_over = on_over
         self._apply(self.core.detached(self._now()))
 
+    @property
+    def away(self) -> bool:
+        """Whether its client is away."""
+        return isinstance(self._outlet, Nowhere)
+
     def abandon(self) -> None:
         """End the session wherever its connection is."""
         if self.on_superseded is not None:
@@ -455,6 +460,11 @@ class Sessions:
     def find(self, session_id: str) -> Driver | None:
         """The driver of a session that is open, its client there or away."""
         return self._drivers.get(session_id)
+
+    @property
+    def away(self) -> int:
+        """How many sessions wait for their client to come back."""
+        return sum(driver.away for driver in self._drivers.values())
 
     def claim(self, message: Resume, identity: str) -> Claimed | ResumeFailed:
         """Use a token to take a session up again; says why not otherwise."""

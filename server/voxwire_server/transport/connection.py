@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
-from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
+from voxwire_protocol.errors import ErrorCode, VoxwireError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,6 @@ class Connection:
         self._slow_reader_seconds = slow_reader_seconds
         self._outbox_bytes_max = outbox_bytes_max
         self._slow: asyncio.TimerHandle | None = None
-        self._peer_code: int = CloseCode.ABNORMAL
 
     async def run(self, first: Sequence[str | bytes] = ()) -> None:
         """Serve the connection; returns when it is over. `first` are messages that were read already."""
@@ -97,7 +96,7 @@ class Connection:
             closed.cancel()
             reader.cancel()
             await asyncio.gather(reader, closed, return_exceptions=True)
-            speaker.disconnected(self._peer_code)
+            speaker.disconnected(self._wire.peer_code)
             self._wire.let_go()
 
     def written(self) -> None:
@@ -115,7 +114,6 @@ class Connection:
                 return
             event: Any = await socket.receive()
             if event["type"] == "websocket.disconnect":
-                self._peer_code = event.get("code", CloseCode.ABNORMAL)
                 return
             raw: str | bytes | None = event.get("text")
             speaker.take(event["bytes"] if raw is None else raw)

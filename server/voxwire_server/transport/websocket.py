@@ -254,8 +254,10 @@ class Conversation:
 
     def fail(self, error: VoxwireError) -> None:
         """See `Speaker`."""
-        # Who does not read may be out of reach, and come back: the connection is lost, the session is not.
-        if error.code is not ErrorCode.SLOW_READER or self._driver.resumable is None:
+        if error.code is ErrorCode.SLOW_READER and self._driver.resumable is not None:
+            # Who does not read may be out of reach, and come back: the connection is lost, the session is not.
+            self._host.studio.observer.error_sent(error.raw_code)
+        else:
             self._driver.fail(error)
 
     def disconnected(self, code: int) -> None:

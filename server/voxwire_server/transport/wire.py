@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import State
 
+from voxwire_protocol.errors import CloseCode
+
 if TYPE_CHECKING:
     from asyncio import BaseTransport
     from collections.abc import Callable
@@ -108,6 +110,12 @@ class WireProtocol(WebSocketsSansIOProtocol):
             and self.conn.state is State.OPEN
             and not self.transport.is_closing()
         )
+
+    @property
+    def peer_code(self) -> int:
+        """The code of the peer's close frame: 1005 where it gave none, 1006 where there was no such frame."""
+        closing = self.conn.close_rcvd
+        return CloseCode.ABNORMAL if closing is None else closing.code
 
     def write_wire(self, data: bytes) -> None:
         """Write whole WebSocket frames, header included; nothing happens once the connection closes."""
