@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -33,6 +34,7 @@ class Peer:
 
     socket: ServerConnection
     codec: Codec
+    ready: m.Ready
     received: list[m.ClientMessage] = field(default_factory=list)
 
     async def send(self, *messages: m.ServerMessage) -> None:
@@ -88,6 +90,23 @@ class Peer:
         """Say that something is wrong."""
         await self.send(VoxwireError(code, "as the script wants it", context=context, **facts).to_message())
 
+    async def resumed(self, received: int | None = None, **contexts: m.ResumedContext) -> m.Resume:
+        """Wait for `resume`, and grant it; `received` are the client's messages that came before."""
+        resume = await self.expect(m.Resume)
+        count = 0 if received is None else received
+        await self.send(m.Resumed(token=f"{resume.token}+", received=count, contexts=contexts))
+        return resume
+
+    async def resume_failed(self, reason: str = "unknown") -> m.Resume:
+        """Wait for `resume`, and refuse it."""
+        resume = await self.expect(m.Resume)
+        await self.send(m.ResumeFailed(reason=reason))
+        return resume
+
+    def drop(self) -> None:
+        """Let the connection end without a word."""
+        self.socket.transport.abort()
+
     async def cancelled(self, context: str, heard: str = "", unheard: str = "", pts: int = 0) -> None:
         """Answer a `cancel`."""
         await self.send(
@@ -128,21 +147,36 @@ def done(context: str, reason: m.DoneReason = m.DoneReason.COMPLETED, frames: in
 
 @contextlib.asynccontextmanager
 async def scripted(
-    script: Script, *, ready: bool = True, heartbeat_ms: int = 60_000, limits: m.Limits = LIMITS
+    *scripts: Script,
+    ready: bool = True,
+    heartbeat_ms: int = 60_000,
+    limits: m.Limits = LIMITS,
+    resume_window_ms: int = 0,
 ) -> AsyncIterator[str]:
-    """Serve `script` on every connection; yields the URL, and raises at the end what a script raised."""
+    """Serve a script on every connection, the n-th on the n-th and the last on all that follow.
+
+    Sessions are s1, s2 …, with tokens t1, t2 …. Yields the URL, and raises at the end what a script raised.
+    """
     problems: list[BaseException] = []
+    numbers = itertools.count()
 
     async def handle(socket: ServerConnection) -> None:
-        peer = Peer(socket, codec_for(socket.subprotocol or "") or JSON)
+        number = next(numbers)
+        greeting = m.Ready(
+            session=f"s{number + 1}",
+            token=f"t{number + 1}",
+            heartbeat_ms=heartbeat_ms,
+            resume_window_ms=resume_window_ms,
+            limits=limits,
+        )
+        peer = Peer(socket, codec_for(socket.subprotocol or "") or JSON, greeting)
         try:
             if ready:
-                greeting = m.Ready(session="s", token="t", heartbeat_ms=heartbeat_ms, resume_window_ms=0, limits=limits)
                 await peer.send(greeting)
-            await script(peer)
+            await scripts[min(number, len(scripts) - 1)](peer)
             await peer.rest()
         except ConnectionClosed as error:
-            problems.append(AssertionError(f"the client left in the middle of the script: {error}"))
+            problems.append(AssertionError(f"the client left in the middle of script {number}: {error}"))
         except Exception as error:
             problems.append(error)
 

@@ -1,12 +1,13 @@
 """The voxwire client: text in as it is written, audio out as it is spoken. Needs no numpy and no torch."""
 
-from voxwire_client.context import Context, Utterance
+from voxwire_client.context import Context
 from voxwire_client.errors import ConnectionLost
-from voxwire_client.events import Audio, Event
+from voxwire_client.events import Audio, Event, Interrupted, Reconnected
 from voxwire_client.options import SpeakOptions
 from voxwire_client.playout import PlayoutClock
 from voxwire_client.session import Session, connect
 from voxwire_client.tokens import Tokens
+from voxwire_client.utterance import Utterance
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_protocol.messages import (
     Cancelled,
@@ -30,7 +31,9 @@ __all__ = [
     "ErrorCode",
     "Event",
     "Flushed",
+    "Interrupted",
     "PlayoutClock",
+    "Reconnected",
     "Session",
     "SpeakOptions",
     "Started",

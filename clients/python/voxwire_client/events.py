@@ -1,13 +1,17 @@
-"""What a listener gets: audio frames, and the server's messages as they are. Holds them until they are asked for."""
+"""What a listener gets: audio frames, the server's messages as they are, and what became of the connection."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from voxwire_protocol import messages as m
 from voxwire_protocol.audio import Flag
+
+if TYPE_CHECKING:
+    from voxwire_client.errors import ConnectionLost
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,39 @@ class Audio:
         return self.pts + self.frame_samples
 
 
-Event = Audio | m.Started | m.ClauseStarted | m.Timing | m.Flushed | m.Done | m.Cancelled | m.WarningMessage
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The connection dropped, because of `reason`; the client tries to come back. Needs no answer."""
+
+    reason: ConnectionLost
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnected:
+    """The connection is back after `away_seconds`. Needs no answer: audio goes on with the very next frame.
+
+    Where the session could not be `resumed`, what was not heard is spoken anew: a context's speech goes on at character
+    `chars` of its text, at `pts` of its clock, and timings at or after `pts` that were told before count no more.
+    """
+
+    resumed: bool
+    away_seconds: float
+    pts: int | None = None
+    chars: int | None = None
+
+
+Event = (
+    Audio
+    | m.Started
+    | m.ClauseStarted
+    | m.Timing
+    | m.Flushed
+    | m.Done
+    | m.Cancelled
+    | m.WarningMessage
+    | Interrupted
+    | Reconnected
+)
 
 UNHEARD = (Audio, m.ClauseStarted, m.Timing)
 """What nobody needs any more when nobody will hear the audio."""

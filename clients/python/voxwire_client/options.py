@@ -81,6 +81,41 @@ def _pacing(options: SpeakOptions) -> m.PacingRequest | None:
     return None if pacing == m.PacingRequest() else pacing
 
 
+def configure(
+    context: str, *, bitrate: int | None, pacing: m.PacingMode | None, lead_ms: int | None
+) -> m.Configure | None:
+    """The `configure` that asks for a change; None where none is asked for."""
+    audio = None if bitrate is None else m.BitrateRequest(bitrate=bitrate)
+    wanted = None if pacing is None and lead_ms is None else m.PacingRequest(mode=pacing, lead_ms=lead_ms)
+    if audio is None and wanted is None:
+        return None
+    return m.Configure(context=context, audio=audio, pacing=wanted)
+
+
+def configured(start: m.Start, change: m.Configure) -> m.Start:
+    """The `start` that asks at once for what `start` and then `change` asked for."""
+    audio, pacing = start.audio, start.pacing
+    if change.audio is not None and change.audio.bitrate is not None:
+        audio = replace(audio or m.AudioRequest(), bitrate=change.audio.bitrate)
+    if change.pacing is not None:
+        former = pacing or m.PacingRequest()
+        lead_ms = former.lead_ms if change.pacing.lead_ms is None else change.pacing.lead_ms
+        pacing = m.PacingRequest(mode=change.pacing.mode or former.mode, lead_ms=lead_ms)
+    return replace(start, audio=audio, pacing=pacing)
+
+
+def same_again(start: m.Start, started: m.Started) -> m.Start:
+    """The `start` that asks for the voice and format which were granted to `start`, whatever another server prefers."""
+    granted, wanted = started.audio, start.audio or m.AudioRequest()
+    audio = m.AudioRequest(
+        codec=granted.codec,
+        sample_rate=granted.sample_rate,
+        frame_ms=granted.frame_ms,
+        bitrate=wanted.bitrate or granted.bitrate,
+    )
+    return replace(start, voice=started.voice, audio=audio)
+
+
 def is_unicode(text: str) -> bool:
     """Whether a text can be written as UTF-8: it has no lone surrogates."""
     try:

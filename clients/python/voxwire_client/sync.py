@@ -15,14 +15,15 @@ import threading
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from voxwire_client import session as asynchronous
-from voxwire_client.session import CONNECT_SECONDS_MAX, Encoding
+from voxwire_client.session import CONNECT_SECONDS_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
     from types import TracebackType
 
     from voxwire_client.context import Context
-    from voxwire_client.events import Event
+    from voxwire_client.dial import Encoding
+    from voxwire_client.events import Event, Interrupted, Reconnected
     from voxwire_client.options import SpeakOptions
     from voxwire_client.playout import PlayoutClock
     from voxwire_protocol import messages as m
@@ -119,8 +120,7 @@ class SyncContext:
 class SyncSession:
     """A session whose calls wait. `connect` makes it."""
 
-    def __init__(self, url: str | None, api_key: str | None, encoding: Encoding, timeout: float) -> None:
-        opening = asynchronous.connect(url, api_key=api_key, encoding=encoding, timeout=timeout)
+    def __init__(self, opening: asynchronous.connect) -> None:
         self._loop = asyncio.new_event_loop()
         self._closing = threading.Lock()
         self._thread = threading.Thread(target=self._loop.run_forever, name="voxwire-client", daemon=True)
@@ -140,6 +140,11 @@ class SyncSession:
     def draining(self) -> m.Draining | None:
         """Set once the server is going away."""
         return self._session.draining
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+        return self._session.connected
 
     @property
     def closed(self) -> bool:
@@ -198,9 +203,22 @@ def connect(
     api_key: str | None = None,
     encoding: Encoding = "msgpack",
     timeout: float = CONNECT_SECONDS_MAX,
+    reconnect: bool = True,
+    reconnect_seconds: float | None = None,
+    on_change: Callable[[Interrupted | Reconnected], None] | None = None,
 ) -> SyncSession:
-    """Connect; see `voxwire_client.connect`."""
-    return SyncSession(url, api_key, encoding, timeout)
+    """Connect; see `voxwire_client.connect`. `on_change` is called in the session's own thread."""
+    return SyncSession(
+        asynchronous.connect(
+            url,
+            api_key=api_key,
+            encoding=encoding,
+            timeout=timeout,
+            reconnect=reconnect,
+            reconnect_seconds=reconnect_seconds,
+            on_change=on_change,
+        )
+    )
 
 
 async def _connect(opening: asynchronous.connect) -> asynchronous.Session:

@@ -6,7 +6,7 @@ ahead, and the server has forgotten the context.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from voxwire_protocol import messages as m
@@ -53,6 +53,44 @@ class Transcript:
     def timing(self, message: m.Timing) -> None:
         """Words sound."""
         self._words += message.words
+
+    def first_unheard(self, pts: int, utterance_end_pts: int) -> int:
+        """The first character to speak anew where audio up to `pts` came and no more.
+
+        That is where the first word begins that did not come whole; where words are not known, the clause. Up to
+        `utterance_end_pts` utterances came to their end.
+        """
+        begun = [clause for clause in self._clauses if clause.pts < pts]
+        if not begun:
+            return 0
+        clause, whole = begun[-1], len(begun) < len(self._clauses) and self._clauses[len(begun)].pts <= pts
+        if whole or pts <= utterance_end_pts:
+            return clause.chars[1]
+        words = [word for word in self._words if word.pts >= clause.pts and word.chars[0] >= clause.chars[0]]
+        if not words:
+            return clause.chars[0]
+        said_chars = clause.chars[0]
+        for word in words:
+            if word.end_pts > pts:
+                return self._with_opening(word.chars[0], said_chars)
+            said_chars = word.chars[1]
+        return clause.chars[1]
+
+    def _with_opening(self, char: int, least: int) -> int:
+        """Where a word's opening quotes or brackets begin."""
+        text = self.text
+        while char > least and not text[char - 1].isspace():
+            char -= 1
+        return char
+
+    def cut(self, pts: int, chars: int) -> None:
+        """What was said of characters from `chars` on, and of audio from `pts` on, counts no more."""
+        self._clauses = [
+            replace(clause, chars=(clause.chars[0], max(clause.chars[0], min(clause.chars[1], chars))))
+            for clause in self._clauses
+            if clause.pts < pts and clause.chars[0] <= chars
+        ]
+        self._words = [word for word in self._words if word.chars[1] <= chars and word.end_pts <= pts]
 
     def heard(self, pts: int, end_pts: int | None) -> tuple[m.Heard, m.Unheard]:
         """What has been heard up to `pts`: whole words. `end_pts` is where the last clause ends, None if unknown."""

@@ -18,7 +18,7 @@ CLAUSE = m.ClauseStarted(context="a", chars=(0, 7), pts=0)
 
 def serve_and(script, action):
     async def run():
-        async with scripted(script) as url, connect(url) as speaking:
+        async with scripted(script) as url, connect(url, reconnect=False) as speaking:
             result = await action(speaking)
             if not speaking.closed:
                 # What was said before the pong has been read by the script.

@@ -34,7 +34,7 @@ def test_a_session_can_be_opened_and_closed_by_hand():
             await session.close()
             assert session.closed
             async with await connect(url) as again:
-                assert again.ready.session == "s"
+                assert again.ready.session == "s2"
 
     play(action)
 

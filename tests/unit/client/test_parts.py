@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voxwire_client.dial import stream_url
 from voxwire_client.errors import ConnectionLost
 from voxwire_client.options import start
 from voxwire_client.player import PlayoutBuffer
 from voxwire_client.playout import PlayoutClock
-from voxwire_client.session import connect, stream_url
+from voxwire_client.session import connect
 from voxwire_client.tokens import pieces
 from voxwire_client.transcript import Transcript
 from voxwire_client.wav import WavWriter, alaw_sample, mulaw_sample

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from voxwire_client.commands.server import add_server_arguments, explain
-from voxwire_client.context import Utterance
 from voxwire_client.errors import ConnectionLost
 from voxwire_client.events import Audio
 from voxwire_client.player import Player, PlayerUnavailable
 from voxwire_client.session import Session, connect
+from voxwire_client.utterance import Utterance
 from voxwire_client.wav import WavWriter
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import VoxwireError

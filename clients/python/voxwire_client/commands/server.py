@@ -6,8 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from voxwire_client.dial import DEFAULT_URL
 from voxwire_client.errors import ABNORMAL, ConnectionLost
-from voxwire_client.session import DEFAULT_URL
 
 if TYPE_CHECKING:
     import argparse

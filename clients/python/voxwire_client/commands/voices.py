@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from voxwire_client.commands.server import add_server_arguments
-from voxwire_client.session import stream_url
+from voxwire_client.dial import stream_url
 
 TIMEOUT_SECONDS = 10
 

@@ -1,0 +1,65 @@
+"""An utterance: a context that writes its text itself, from a text or a stream of pieces, and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from voxwire_client.context import LIVE, Context, Link
+from voxwire_client.errors import ConnectionLost
+from voxwire_client.tokens import Tokens, pieces
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from voxwire_client.events import Event
+    from voxwire_protocol import messages as m
+
+
+class Utterance(Context):
+    """A context that writes its text itself, from a text or a stream of pieces, and ends.
+
+    Leaving the iteration early, by `break`, by an exception or because the task is cancelled, cancels the utterance and
+    closes the stream. An exception in the stream cancels the utterance and is raised where the iteration stands.
+    """
+
+    def __init__(self, link: Link, start: m.Start, tokens: Tokens) -> None:
+        super().__init__(link, start)
+        self._tokens = tokens
+        self._writer: asyncio.Task[None] | None = None
+        self._writer_stopped = False
+
+    async def open(self) -> None:
+        """Open the context and begin to write; the first step of the iteration does it otherwise."""
+        await super().open()
+        if self._writer is None and self._phase in LIVE:
+            self._writer = self._link.later(self._write())
+
+    async def _iterate(self) -> AsyncGenerator[Event, None]:
+        try:
+            async for event in super()._iterate():
+                yield event
+        finally:
+            self.abandon()
+
+    async def _write(self) -> None:
+        try:
+            async with contextlib.aclosing(pieces(self._tokens)) as stream:
+                async for piece in stream:
+                    await self.text(piece)
+            await self.end()
+        except asyncio.CancelledError:
+            if not self._writer_stopped:
+                self._inbox.fail(asyncio.CancelledError("the stream of text was cancelled"))
+            raise
+        except ConnectionLost as error:
+            self._inbox.close(error)
+        except Exception as error:
+            self._fail(error)
+
+    def _stop_writing(self) -> None:
+        self._writer_stopped = True
+        # The writer itself comes here when its stream fails.
+        if self._writer is not None and self._writer is not asyncio.current_task():
+            self._writer.cancel()
