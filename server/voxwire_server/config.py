@@ -91,9 +91,7 @@ class ServerConfig:
     )
     node: Annotated[
         str,
-        Setting(
-            "Begins the name of each session, so that a load balancer finds the node it lives on."
-        ),
+        Setting("Begins the name of each session, so that a load balancer finds the node it lives on."),
     ] = ""
     metrics_public: Annotated[bool, Setting("Serve `/metrics` without an API key.")] = False
     log_level: Annotated[

@@ -213,6 +213,14 @@ class Driver:
         """The connection is gone, for good."""
         self._apply(self.core.disconnected())
         self._studio.ticker.forget(self)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Drop what is large, and what leads back here: a session that is over need not wait for the collector."""
+        self.on_over = self.on_superseded = None
+        self._paths.clear()
+        if self.resumable is not None:
+            self.resumable.log.clear()
 
     def detach(self, on_over: Callable[[], None]) -> None:
         """The connection dropped, but the client may come back; `on_over` is called if it does not."""
@@ -294,7 +302,8 @@ class Driver:
         if not self.core.closed:
             self._studio.ticker.schedule(self, self.core.next_due(self._now()))
         elif self.on_over is not None:
-            on_over, self.on_over = self.on_over, None
+            on_over = self.on_over
+            self._let_go()
             on_over()
 
     def _carry_out(self, effect: fx.Effect) -> None:

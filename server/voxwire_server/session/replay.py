@@ -93,6 +93,11 @@ class ReplayLog:
                 assert isinstance(kept.item, Frames)
                 yield Frames(kept.item.block, kept.item.start + skipped, kept.item.stop)
 
+    def clear(self) -> None:
+        """Keep nothing: the session is over."""
+        self._kept.clear()
+        self.bytes = 0
+
     @property
     def _first(self) -> int:
         return self._kept[0].position if self._kept else self.position
