@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 FAREWELLS = (CloseCode.NORMAL, CloseCode.NO_STATUS)
 """How a client closes a session that it does not want to resume."""
 
+FIRST_MESSAGE_SECONDS = 2.0
+"""How long a draining server waits for `resume`."""
+
 TOKEN_PREFIX = "voxwire.token."  # noqa: S105 - the name of a subprotocol, not a secret
 
 
@@ -203,7 +206,8 @@ class Conversation:
         self._driver.on_superseded = self._supersede
         self._driver.open()
         if self._sessions.draining:
-            self._driver.drain(self._sessions.drain_ms)
+            # Whoever gets in now wants to resume, and would be turned away before it could say so.
+            asyncio.get_running_loop().call_later(FIRST_MESSAGE_SECONDS, self._drain_fresh)
 
     def take(self, raw: str | bytes) -> None:
         """See `Speaker`."""
@@ -219,6 +223,12 @@ class Conversation:
             self._resume(message)
         else:
             self._driver.receive(message)
+        if first and self._sessions.draining and not self._superseded:
+            self._driver.drain(self._sessions.drain_ms)
+
+    def _drain_fresh(self) -> None:
+        if self._first and not self.over:
+            self._driver.drain(self._sessions.drain_ms)
 
     def _resume(self, message: Resume) -> None:
         """Let the old session go on here, in place of the fresh one."""
