@@ -1,7 +1,7 @@
 """Two hosts and a bad network between them: network namespaces, joined by a process that mistreats their packets.
 
-Needs root and Linux (`permitted` tells). Everything that one host sends goes through a TUN device to a thread here, which
-delays, drops, squeezes or swallows it before it comes out of the other host's TUN device.
+Needs root and Linux (`permitted` tells). Everything that one host sends goes through a TUN device to a thread here,
+which delays, drops, squeezes or swallows it before it comes out of the other host's TUN device.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ QUEUE_SECONDS_MAX = 1.0
 
 @dataclass
 class Link:
-    """How the network treats packets, changeable at any time. Times are in seconds, one way; `loss` is a probability."""
+    """How the network treats packets, changeable any time. Times are in seconds, one way; `loss` is a probability."""
 
     delay: float = 0.0
     jitter: float = 0.0
@@ -72,7 +72,7 @@ class Network:
             if port in self._forgotten:
                 return True
             self._seen.add(port)
-        return not self.link.up or random.random() < self.link.loss  # noqa: S311 - no secret
+        return not self.link.up or random.random() < self.link.loss
 
 
 def permitted() -> bool:
@@ -133,7 +133,7 @@ def _carry(net: Network, ends: list[int], stop: threading.Event) -> None:
                     continue
                 start += len(packet) * 8 / link.bits_per_second
                 free_at[side] = start
-            at = max(last_at[side], start + link.delay + random.random() * link.jitter)  # noqa: S311 - no secret
+            at = max(last_at[side], start + link.delay + random.random() * link.jitter)
             last_at[side] = at
             heapq.heappush(waiting, (at, next(order), ends[1 - side], packet))
         while waiting and waiting[0][0] <= time.monotonic():
