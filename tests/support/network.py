@@ -25,6 +25,7 @@ TUNSETIFF = 0x400454CA
 IFF_TUN_NO_PI = 0x1001
 CLONE_NEWNET = 0x40000000
 MTU = 1400
+SYN = 2
 QUEUE_SECONDS_MAX = 1.0
 """What a full modem's queue holds; more is dropped."""
 
@@ -69,6 +70,9 @@ class Network:
             header = (packet[0] & 15) * 4
             ports = struct.unpack("!HH", packet[header : header + 4])
             port = ports[0] if from_client else ports[1]
+            if from_client and packet[header + 13] & SYN:
+                # The system takes a number again for a connection of today.
+                self._forgotten.discard(port)
             if port in self._forgotten:
                 return True
             self._seen.add(port)
