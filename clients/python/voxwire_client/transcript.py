@@ -66,7 +66,7 @@ class Transcript:
         clause, whole = begun[-1], len(begun) < len(self._clauses) and self._clauses[len(begun)].pts <= pts
         if whole or pts <= utterance_end_pts:
             return clause.chars[1]
-        words = [word for word in self._words if word.pts >= clause.pts and word.chars[0] >= clause.chars[0]]
+        words = [w for w in self._words if w.pts >= clause.pts and clause.chars[0] <= w.chars[0] < clause.chars[1]]
         if not words:
             return clause.chars[0]
         said_chars = clause.chars[0]

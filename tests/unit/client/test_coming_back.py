@@ -1,0 +1,208 @@
+"""The parts of coming back: delays, the journal of what was said, and the seam between two sessions."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voxwire_client import ConnectionLost
+from voxwire_client.backoff import ASKED_SECONDS_MAX, FIRST_SECONDS, SECONDS_MAX, Backoff
+from voxwire_client.errors import ABNORMAL
+from voxwire_client.journal import Journal
+from voxwire_client.outbox import Outbox
+from voxwire_client.seam import START, Seam
+from voxwire_client.transcript import Transcript
+from voxwire_protocol import messages as m
+from voxwire_protocol.codec import JSON
+from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
+
+# -- delays -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_attempt_is_at_once_and_later_ones_ever_later():
+    backoff = Backoff(lambda: 1.0)
+    delays = [backoff.next_seconds() for _ in range(9)]
+    assert delays == pytest.approx([FIRST_SECONDS, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, SECONDS_MAX, SECONDS_MAX])
+    backoff.succeeded()
+    assert backoff.next_seconds() == FIRST_SECONDS
+
+
+@given(st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=30))
+def test_delays_are_drawn_from_their_whole_range(draws):
+    drawn = iter(draws)
+    backoff, widest = Backoff(lambda: next(drawn)), Backoff(lambda: 1.0)
+    for draw in draws:
+        assert backoff.next_seconds() == pytest.approx(draw * widest.next_seconds())
+
+
+@pytest.mark.parametrize(("asked", "least"), [(0.7, 0.7), (-1.0, 0.0), (1e9, ASKED_SECONDS_MAX)])
+def test_what_the_server_asks_for_is_waited_for_within_reason(asked, least):
+    assert least <= Backoff(lambda: 0.5).next_seconds(asked) <= least + FIRST_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "dropped"),
+    [
+        (ABNORMAL, None, True),
+        (CloseCode.GOING_AWAY, None, True),
+        (CloseCode.INTERNAL, None, True),
+        (CloseCode.RESTART, None, True),
+        (CloseCode.TRY_LATER, None, True),
+        (CloseCode.NORMAL, ErrorCode.IDLE, False),
+        (CloseCode.POLICY, ErrorCode.SLOW_READER, False),
+        (CloseCode.RESUMED_ELSEWHERE, None, False),
+        (CloseCode.NOT_AUTHENTICATED, ErrorCode.NOT_AUTHENTICATED, False),
+        (ABNORMAL, ErrorCode.ABUSE, False),
+        (ABNORMAL, ErrorCode.UNKNOWN_TYPE, True),
+    ],
+)
+def test_which_sessions_may_go_on_at_another_connection(code, error, dropped):
+    assert ConnectionLost(code, "", None if error is None else VoxwireError(error, "")).dropped is dropped
+
+
+# -- what was said ----------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.one_of(st.binary(max_size=9), st.integers(0, 40))))
+def test_the_journal_keeps_just_what_did_not_arrive(steps):
+    journal, said, arrived = Journal(), [], 0
+    for step in steps:
+        if isinstance(step, bytes):
+            assert journal.append(step) == len(said)
+            said.append(step)
+        else:
+            arrived = max(arrived, min(step, len(said)))
+            journal.received(step)
+        assert (journal.first, journal.end) == (arrived, len(said))
+        assert [journal.at(number) for number in range(arrived, len(said))] == said[arrived:]
+        assert journal.bytes == sum(map(len, said[arrived:]))
+
+
+def test_a_pong_tells_that_everything_before_it_arrived():
+    async def action():
+        outbox = Outbox(JSON)
+        outbox.post(m.End(context="a"))
+        t = outbox.ask()
+        outbox.post(m.End(context="b"))
+        outbox.answered(t)
+        outbox.answered(t)
+        outbox.answered(99)
+        return outbox.received, outbox.waiting
+
+    assert asyncio.run(action()) == (2, True)
+
+
+def test_a_count_of_what_was_never_said_is_not_believed():
+    async def action():
+        outbox = Outbox(JSON)
+        outbox.post(m.End(context="a"))
+        outbox.arrived(7)
+        return outbox.received, outbox.post(m.End(context="b"))
+
+    assert asyncio.run(action()) == (1, 1)
+
+
+# -- where to go on ---------------------------------------------------------------------------------------------------
+
+
+def transcript(text: str, clauses: list[tuple[int, int, int]], words: bool = True) -> Transcript:
+    """A text whose characters sound for ten samples each, in clauses (first character, last, pts)."""
+    spoken = Transcript()
+    spoken.append(text)
+    for start, end, pts in clauses:
+        spoken.clause(m.ClauseStarted(context="a", chars=(start, end), pts=pts))
+        if words:
+            spoken.timing(m.Timing(context="a", words=tuple(word_timings(text[start:end], start, pts))))
+    return spoken
+
+
+def word_timings(clause, start, pts):
+    at = 0
+    for word in clause.split(" "):
+        if any(map(str.isalnum, word)):
+            bare = word.strip("\"'.,!")
+            first = at + word.index(bare)
+            last = first + len(bare)
+            yield m.WordTiming(
+                text=bare, chars=(start + first, start + last), pts=pts + first * 10, end_pts=pts + last * 10
+            )
+        at += len(word) + 1
+
+
+SAID = 'He said "yes". Then he left.'
+CLAUSES = [(0, 14, 0), (14, 28, 200)]
+
+
+@pytest.mark.parametrize(
+    ("pts", "anew"),
+    [
+        (0, SAID),
+        (10, SAID),
+        (20, 'said "yes". Then he left.'),
+        (69, 'said "yes". Then he left.'),
+        (70, '"yes". Then he left.'),
+        (119, '"yes". Then he left.'),
+        (120, " Then he left."),
+        (200, " Then he left."),
+        (201, "Then he left."),
+        (290, "left."),
+        (1000, ""),
+    ],
+)
+def test_speech_goes_on_with_the_first_word_that_did_not_come_whole(pts, anew):
+    assert SAID[transcript(SAID, CLAUSES).first_unheard(pts, 0) :] == anew
+
+
+@pytest.mark.parametrize(("pts", "whole_pts", "anew"), [(0, 0, SAID), (50, 0, SAID), (200, 0, SAID[14:])])
+def test_where_words_are_not_known_it_goes_on_with_the_clause(pts, whole_pts, anew):
+    assert SAID[transcript(SAID, CLAUSES, words=False).first_unheard(pts, whole_pts) :] == anew
+
+
+def test_an_utterance_that_came_to_its_end_is_not_said_again():
+    spoken = transcript(SAID, CLAUSES[:1], words=False)
+    assert spoken.first_unheard(160, 160) == 14
+    assert spoken.first_unheard(180, 160) == 0
+
+
+@given(st.integers(0, 400))
+def test_after_the_cut_no_more_counts_as_heard_than_was(pts):
+    spoken = transcript(SAID, CLAUSES)
+    chars = spoken.first_unheard(pts, 0)
+    before, _ = spoken.heard(pts, None)
+    spoken.cut(pts, chars)
+    spoken.clause(m.ClauseStarted(context="a", chars=(chars, len(SAID)), pts=pts))
+    for at in range(0, pts + 1, 10):
+        heard, _ = spoken.heard(at, None)
+        assert heard.chars <= chars
+    heard, unheard = spoken.heard(pts, None)
+    assert heard.chars >= before.chars
+    assert heard.text + unheard.text == SAID
+
+
+def test_messages_of_the_first_session_are_left_as_they_are():
+    done = m.Done(context="a", reason=m.DoneReason.NO_SPEAKABLE_TEXT, frames=0, samples=0, chars=4)
+    assert START.shift(done) is done
+
+
+def test_everything_with_a_place_is_moved():
+    seam = Seam(seq=10, pts=4800, chars=100)
+    timing = m.Timing(
+        context="a",
+        words=(m.WordTiming(text="Hi", chars=(0, 2), pts=5, end_pts=9),),
+        phonemes=(m.PhonemeTiming(ipa="h", pts=5, end_pts=6),),
+        visemes=(m.VisemeTiming(id=1, weight=0.5, pts=7),),
+    )
+    assert seam.shift(timing) == m.Timing(
+        context="a",
+        words=(m.WordTiming(text="Hi", chars=(100, 102), pts=4805, end_pts=4809),),
+        phonemes=(m.PhonemeTiming(ipa="h", pts=4805, end_pts=4806),),
+        visemes=(m.VisemeTiming(id=1, weight=0.5, pts=4807),),
+    )
+    assert seam.shift(m.Flushed(context="a", seq=2)).seq == 12
+    assert seam.shift(m.Flushed(context="a")).seq == 9
+    rest = m.Done(context="a", reason=m.DoneReason.NO_SPEAKABLE_TEXT, frames=0, samples=0, chars=1)
+    assert seam.shift(rest) == m.Done(context="a", reason=m.DoneReason.COMPLETED, frames=10, samples=4800, chars=101)
+    assert seam.shift(m.ClauseStarted(context="a", chars=(0, 3), pts=1)).pts == 4801
