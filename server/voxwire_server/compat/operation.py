@@ -87,7 +87,7 @@ class Operation(Generic[BodyT, QueryT]):
     async def _serve(self, host: CompatHost, request: Request) -> Response:
         try:
             host.authenticate(request, self.key(request))
-            query = _checked(self.query, dict(request.query_params), "query")
+            query = checked(self.query, dict(request.query_params), "query")
             body = await self._read(host, request)
             return await self.handler(host, Call(request, body, query))
         except VoxwireError as error:
@@ -99,10 +99,10 @@ class Operation(Generic[BodyT, QueryT]):
 
     async def _read(self, host: CompatHost, request: Request) -> BodyT:
         if self.body_kind is BodyKind.NONE:
-            return _checked(self.body, {}, "body")
+            return checked(self.body, {}, "body")
         limit = host.config.limits.message_bytes_max
         if self.body_kind is BodyKind.FORM:
-            return _checked(self.body, await read_form(request, limit), "body")
+            return checked(self.body, await read_form(request, limit), "body")
         raw = await read_body(request, limit)
         try:
             fields = json.loads(raw)
@@ -110,7 +110,7 @@ class Operation(Generic[BodyT, QueryT]):
             raise VoxwireError(
                 ErrorCode.MALFORMED_MESSAGE, f"the body is no JSON: {error}", hint="Send a JSON object."
             ) from error
-        return _checked(self.body, fields, "body")
+        return checked(self.body, fields, "body")
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -149,8 +149,12 @@ async def read_form(request: Request, limit: int) -> dict[str, Any]:
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-def _checked(model: type[ModelT], fields: Any, where: str) -> ModelT:
-    """Fields as a model; what is wrong with them is in `details["errors"]`, in the shape that FastAPI's 422 has."""
+def checked(model: type[ModelT], fields: Any, where: str) -> ModelT:
+    """Fields as a model.
+
+    Raises:
+        VoxwireError: client.missing_field or client.invalid_field; `details["errors"]` has the shape of FastAPI's 422.
+    """
     try:
         return model.model_validate(fields)
     except ValidationError as invalid:
