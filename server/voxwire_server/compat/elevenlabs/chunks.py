@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from voxwire_server.compat.line import AudioPiece
 
 CHUNK_BYTES = 48_000
-"""Audio in one chunk: a second of 24 kHz PCM. aiohttp reads lines of 128 KiB at most, `websockets` messages of 1 MiB."""
+"""A second of 24 kHz PCM. aiohttp reads lines of 128 KiB at most, `websockets` messages of 1 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
