@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
     from voxwire_server.compat.formats import OutputFormat
     from voxwire_server.compat.host import CompatHost
@@ -95,9 +96,30 @@ class Speech:
         self._line.hang_up()
 
 
-def audio_response(speech: Speech, media_type: str, headers: Mapping[str, str] | None = None) -> StreamingResponse:
+class SpeechResponse(StreamingResponse):
+    """A chunked body made of a speech. The speech ends with the response, even one that no byte was asked of."""
+
+    def __init__(
+        self,
+        speech: Speech,
+        content: AsyncGenerator[bytes, None],
+        media_type: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(content, media_type=media_type, headers=dict(headers or {}))
+        self._speech = speech
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See `starlette.responses.Response`."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._speech.close()
+
+
+def audio_response(speech: Speech, media_type: str, headers: Mapping[str, str] | None = None) -> SpeechResponse:
     """The audio as a chunked body, as it is made; its work ends when the client goes away."""
-    return StreamingResponse(speech.audio(), media_type=media_type, headers=dict(headers or {}))
+    return SpeechResponse(speech, speech.audio(), media_type, headers)
 
 
 async def _begin(line: Line, text: str, start: m.Start, format: OutputFormat) -> SpeechEvent:
