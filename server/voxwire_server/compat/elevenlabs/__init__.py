@@ -10,8 +10,7 @@ from starlette.routing import WebSocketRoute
 from voxwire_server.compat.elevenlabs import speech, voices
 from voxwire_server.compat.elevenlabs.errors import http_error, voices_error
 from voxwire_server.compat.elevenlabs.messages import SpeechBody, SpeechQuery
-from voxwire_server.compat.elevenlabs.sockets import header_key, serve_stream
-from voxwire_server.compat.elevenlabs.translators import MultiStreamInput, StreamInput
+from voxwire_server.compat.elevenlabs.sockets import header_key, serve_contexts, serve_stream
 from voxwire_server.compat.operation import BodyKind, Call, Operation
 
 if TYPE_CHECKING:
@@ -66,10 +65,10 @@ def sockets(host: CompatHost) -> list[WebSocketRoute]:
     """Its WebSocket endpoints."""
 
     async def single(socket: WebSocket) -> None:
-        await serve_stream(host, socket, StreamInput)
+        await serve_stream(host, socket)
 
     async def multi(socket: WebSocket) -> None:
-        await serve_stream(host, socket, MultiStreamInput)
+        await serve_contexts(host, socket)
 
     return [
         WebSocketRoute("/v1/text-to-speech/{voice_id}/stream-input", single),

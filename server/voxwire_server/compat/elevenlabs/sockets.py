@@ -9,15 +9,14 @@ import orjson
 
 from voxwire_protocol.errors import VoxwireError
 from voxwire_server.compat.elevenlabs.contexts import StreamOptions
-from voxwire_server.compat.elevenlabs.errors import hangup, socket_error
+from voxwire_server.compat.elevenlabs.errors import hangup, http_error, socket_error
 from voxwire_server.compat.elevenlabs.formats import output_format
 from voxwire_server.compat.elevenlabs.messages import StreamQuery, key_in_message
+from voxwire_server.compat.elevenlabs.translators import MultiStreamInput, StreamInput
 from voxwire_server.compat.operation import checked
 from voxwire_server.compat.socket import serve_socket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from starlette.requests import HTTPConnection
     from starlette.websockets import WebSocket
 
@@ -33,8 +32,8 @@ def header_key(connection: HTTPConnection) -> str | None:
     return connection.headers.get("xi-api-key", "").strip() or None
 
 
-async def serve_stream(host: CompatHost, socket: WebSocket, translator: Callable[[StreamOptions], Translator]) -> None:
-    """Serve one connection with a translator made for what its address asks."""
+async def serve_stream(host: CompatHost, socket: WebSocket) -> None:
+    """Serve `/stream-input`. Who is refused is accepted first and told: only then the SDK has an error of its own."""
     try:
         options = stream_options(host, socket)
     except VoxwireError as error:
@@ -44,15 +43,36 @@ async def serve_stream(host: CompatHost, socket: WebSocket, translator: Callable
         await socket.send_text(orjson.dumps(socket_error(error)).decode())
         await socket.close(closing.code, closing.reason[:120])
         return
+    await _serve(host, socket, StreamInput(options))
+
+
+async def serve_contexts(host: CompatHost, socket: WebSocket) -> None:
+    """Serve `/multi-stream-input`. Who is refused gets no connection but an HTTP status.
+
+    LiveKit waits for ever on a connection that closes as soon as it is open.
+    """
+    try:
+        options = stream_options(host, socket)
+        if not _key_comes_later(host, socket):
+            host.authenticate(socket, header_key(socket))
+            host.admit_session()
+    except VoxwireError as error:
+        host.studio.observer.refused(error.raw_code)
+        await socket.send_denial_response(http_error(error))
+        return
+    await _serve(host, socket, MultiStreamInput(options))
+
+
+async def _serve(host: CompatHost, socket: WebSocket, translator: Translator) -> None:
     key = header_key(socket)
     first: list[str | bytes] = []
-    if key is None and host.config.auth.keys and not _shows_itself(socket):
+    if _key_comes_later(host, socket):
         await socket.accept()
         raw = await _first_message(socket)
         if raw is not None:
             key = key_in_message(raw)
             first.append(raw)
-    await serve_socket(host, socket, translator(options), key=key, first=first)
+    await serve_socket(host, socket, translator, key=key, first=first)
 
 
 def stream_options(host: CompatHost, socket: WebSocket) -> StreamOptions:
@@ -75,10 +95,10 @@ def stream_options(host: CompatHost, socket: WebSocket) -> StreamOptions:
     )
 
 
-def _shows_itself(socket: WebSocket) -> bool:
-    """Whether the handshake has a credential where the server looks for one anyway."""
-    headers = socket.headers
-    return any(name in headers for name in ("authorization", "x-api-key")) or "token" in socket.query_params
+def _key_comes_later(host: CompatHost, socket: WebSocket) -> bool:
+    """Whether a key is wanted and the handshake has none, wherever the server looks for one."""
+    shown = any(name in socket.headers for name in ("xi-api-key", "authorization", "x-api-key"))
+    return bool(host.config.auth.keys) and not shown and "token" not in socket.query_params
 
 
 async def _first_message(socket: WebSocket) -> str | bytes | None:
