@@ -16,6 +16,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.audio.containers import warm_formats
 from voxwire_server.audio.lane import EncodeLane
 from voxwire_server.compat.vendors import routes as vendor_routes
 from voxwire_server.engines.base import EngineUnavailable
@@ -130,6 +131,8 @@ class Application:
         watch_scheduler(self.metrics, lambda: runner.locked(scheduler.stats))
         runner.start()
         encoder.start()
+        if self.config.compat.enabled:
+            self.containers.submit(warm_formats)
         self._tasks = [
             asyncio.create_task(self._warm_up(), name="voxwire-warm-up"),
             asyncio.create_task(watch_loop(self.metrics), name="voxwire-lag"),
