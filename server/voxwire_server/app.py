@@ -215,6 +215,11 @@ class Application:
         assert self._voices is not None, "started"
         return self._voices.default
 
+    def find_voice(self, name: str) -> Voice | None:
+        """See `CompatHost`."""
+        assert self._voices is not None, "started"
+        return self._voices.find(name)
+
     def voice_aliases(self) -> Mapping[str, Voice]:
         """See `CompatHost`."""
         assert self._voices is not None, "started"
