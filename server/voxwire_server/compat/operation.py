@@ -60,7 +60,8 @@ class Call(Generic[BodyT, QueryT]):
 class Operation(Generic[BodyT, QueryT]):
     """One endpoint.
 
-    `error` makes a response of any error; `key` finds an API key where only this vendor's clients put it.
+    `error` makes a response of any error; `key` finds an API key where only this vendor's clients put it. Where there
+    is a `text_field`, a JSON endpoint takes plain text too, as that field.
     """
 
     vendor: str
@@ -72,6 +73,7 @@ class Operation(Generic[BodyT, QueryT]):
     key: Callable[[Request], str | None] = field(default=lambda _: None)
     body: type[BodyT] = field(default=NoFields)  # type: ignore[assignment]
     body_kind: BodyKind = BodyKind.NONE
+    text_field: str = ""
     query: type[QueryT] = field(default=NoFields)  # type: ignore[assignment]
     answers: Sequence[str] = ("application/json",)
     """Media types of a success."""
@@ -104,6 +106,8 @@ class Operation(Generic[BodyT, QueryT]):
         if self.body_kind is BodyKind.FORM:
             return checked(self.body, await read_form(request, limit), "body")
         raw = await read_body(request, limit)
+        if self.text_field and request.headers.get("content-type", "").lower().startswith("text/plain"):
+            return checked(self.body, {self.text_field: raw.decode("utf-8", "replace")}, "body")
         try:
             fields = json.loads(raw)
         except (ValueError, RecursionError) as error:
