@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
+from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 from starlette.routing import Route
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from voxwire_server.compat.host import CompatHost
 
 log = logging.getLogger("voxwire.compat")
+
+
+UPLOAD_BYTES_MAX = 32 << 20
+"""How much a form may bring beside its largest field: a minute of reference audio in studio quality is 17 MB."""
 
 
 class NoFields(BaseModel):
@@ -123,8 +127,32 @@ async def read_body(request: Request, limit: int) -> bytes:
     Raises:
         VoxwireError: client.message_too_big; it has more than `limit` bytes.
     """
-    parts, size = [], 0
-    async for part in request.stream():
+    return b"".join([part async for part in _bounded(request.stream(), limit)])
+
+
+async def read_form(request: Request, limit: int) -> dict[str, Any]:
+    """The fields of a form, the last where one comes twice; uploaded files as `UploadFile`.
+
+    Raises:
+        VoxwireError: it is no form, a field has more than `limit` bytes, or all of it too many.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        if kind == BodyKind.FORM.value:
+            body = _bounded(request.stream(), limit + UPLOAD_BYTES_MAX)
+            form = await MultiPartParser(request.headers, body, max_files=8, max_fields=64, max_part_size=limit).parse()
+        elif kind == "application/x-www-form-urlencoded":
+            form = await FormParser(request.headers, _bounded(request.stream(), limit)).parse()
+        else:
+            return {}
+    except (MultiPartException, KeyError, ValueError) as error:
+        raise VoxwireError(ErrorCode.MALFORMED_MESSAGE, f"the body is no form: {error}") from error
+    return {name: value if isinstance(value, UploadFile) else str(value) for name, value in form.multi_items()}
+
+
+async def _bounded(stream: AsyncGenerator[bytes, None], limit: int) -> AsyncGenerator[bytes, None]:
+    size = 0
+    async for part in stream:
         size += len(part)
         if size > limit:
             raise VoxwireError(
@@ -133,21 +161,7 @@ async def read_body(request: Request, limit: int) -> bytes:
                 details={"message_bytes_max": limit},
                 hint=f"Send at most {limit} bytes.",
             )
-        parts.append(part)
-    return b"".join(parts)
-
-
-async def read_form(request: Request, limit: int) -> dict[str, Any]:
-    """The fields of a form, the last where one comes twice; uploaded files as `UploadFile`.
-
-    Raises:
-        VoxwireError: it is no form, or a field has more than `limit` bytes.
-    """
-    try:
-        form = await request.form(max_files=8, max_fields=64, max_part_size=limit)
-    except HTTPException as error:
-        raise VoxwireError(ErrorCode.MALFORMED_MESSAGE, f"the body is no form: {error.detail}") from error
-    return {name: value if isinstance(value, UploadFile) else str(value) for name, value in form.multi_items()}
+        yield part
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)

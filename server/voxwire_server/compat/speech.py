@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.responses import StreamingResponse
 
@@ -13,7 +13,7 @@ from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.compat.line import AudioPiece, Closed, Line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Coroutine, Mapping
 
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 SpeechEvent = AudioPiece | m.Timing | m.Done
 
 CONTEXT = "speech"
+
+ResultT = TypeVar("ResultT")
 
 
 class Speech:
@@ -49,20 +51,11 @@ class Speech:
                 details={"unspoken_chars_max": limit},
             )
         line = Line(host)
-        first = asyncio.create_task(_begin(line, text, start, format))
-        gone = asyncio.create_task(_disconnected(request))
         try:
-            await asyncio.wait((first, gone), return_when=asyncio.FIRST_COMPLETED)
-            if not first.done():
-                raise VoxwireError(ErrorCode.IDLE, "the client has gone")
-            return cls(line, first.result())
+            return cls(line, await _while_connected(request, _begin(line, text, start, format)))
         except BaseException:
             line.hang_up()
             raise
-        finally:
-            gone.cancel()
-            first.cancel()
-            await asyncio.gather(first, gone, return_exceptions=True)
 
     async def events(self) -> AsyncGenerator[SpeechEvent, None]:
         """Audio and timings in order, `Done` last. When the iteration ends, however it does, so does the work.
@@ -94,6 +87,23 @@ class Speech:
     def close(self) -> None:
         """Drop it."""
         self._line.hang_up()
+
+
+async def gathered(request: Request, speech: Speech, content: AsyncGenerator[bytes, None]) -> bytes:
+    """All of a body made of a speech, for clients that want to know its length before they read it.
+
+    Raises:
+        VoxwireError: speaking failed, or the client has gone (`client.idle`); the work is over either way.
+    """
+
+    async def gather() -> bytes:
+        return b"".join([part async for part in content])
+
+    try:
+        return await _while_connected(request, gather())
+    finally:
+        await content.aclose()
+        speech.close()
 
 
 class SpeechResponse(StreamingResponse):
@@ -145,6 +155,21 @@ def _speech_event(event: Event) -> SpeechEvent | None:
             raise VoxwireError(ErrorCode.DRAINING, reason or "the session is over")
         case _:
             return None
+
+
+async def _while_connected(request: Request, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """What comes of some work, which is cancelled when the client goes away first."""
+    task = asyncio.create_task(work)
+    gone = asyncio.create_task(_disconnected(request))
+    try:
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise VoxwireError(ErrorCode.IDLE, "the client has gone")
+        return task.result()
+    finally:
+        gone.cancel()
+        task.cancel()
+        await asyncio.gather(task, gone, return_exceptions=True)
 
 
 async def _disconnected(request: Request) -> None:

@@ -36,7 +36,10 @@ ELEVENLABS_VOICES = (
 )
 """The defaults of its clients and the voices in its examples."""
 
-BUILT_IN_VOICES: Mapping[str, str] = dict.fromkeys((*OPENAI_VOICES, *ELEVENLABS_VOICES), "")
+COSYVOICE_VOICES = ("中文女", "中文男", "英文女", "英文男", "日语男", "粤语女", "韩语女")
+"""The speakers of its first model."""
+
+BUILT_IN_VOICES: Mapping[str, str] = dict.fromkeys((*OPENAI_VOICES, *COSYVOICE_VOICES, *ELEVENLABS_VOICES), "")
 """Alias to voice; empty stands for the server's default voice."""
 
 BUILT_IN_MODELS: Mapping[str, str] = dict.fromkeys(
