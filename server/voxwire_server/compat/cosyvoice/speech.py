@@ -10,11 +10,10 @@ from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.compat.cosyvoice.messages import wanted
 from voxwire_server.compat.formats import OutputFormat
-from voxwire_server.compat.reference import no_cloning, voice_of_recording
+from voxwire_server.compat.reference import voice_of_recording
 from voxwire_server.compat.speech import Speech, audio_response
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
     from starlette.responses import Response
 
     from voxwire_server.compat.cosyvoice.messages import Fields, Wanted
@@ -46,28 +45,17 @@ async def _speak(host: CompatHost, call: Call[Fields, Fields], sample_rate: int)
     fields = wanted(call.body, call.query)
     if fields.tts_text.isspace():
         raise VoxwireError(ErrorCode.INVALID_FIELD, "tts_text: there is nothing to speak")
+    start = m.Start(voice=_voice(host, fields), speed=fields.speed, timings=())
     format = OutputFormat(sample_rate=fields.sample_rate or sample_rate)
-    speech = await _begin(host, call.request, fields, format)
+    speech = await Speech.begin(host, call.request, fields.tts_text, start, format)
     return audio_response(speech, format.media_type, {"X-Sample-Rate": str(format.sample_rate)})
 
 
-async def _begin(host: CompatHost, request: Request, fields: Wanted, format: OutputFormat) -> Speech:
-    recording = None if fields.spk_id else _name(fields.prompt_wav)
-    start = m.Start(
-        voice=voice_of_recording(host, recording) if recording else fields.spk_id or None,
-        speed=fields.speed,
-        timings=(),
-    )
-    try:
-        return await Speech.begin(host, request, fields.tts_text, start, format)
-    except VoxwireError as error:
-        if recording and error.code is ErrorCode.UNKNOWN_VOICE:
-            raise no_cloning(error, "prompt_wav", recording) from error
-        raise
-
-
-def _name(recording: object) -> str | None:
-    """What a recording is called; None where there is none."""
+def _voice(host: CompatHost, fields: Wanted) -> str | None:
+    """The speaker, or the voice that the reference audio stands for; None: the server's default."""
+    recording = fields.prompt_wav
     if isinstance(recording, UploadFile):
-        return recording.filename or "prompt_wav"
-    return str(recording) if recording else None
+        recording = recording.filename or "prompt_wav"
+    if fields.spk_id or not recording:
+        return fields.spk_id or None
+    return voice_of_recording(host, "prompt_wav", str(recording))

@@ -10,7 +10,7 @@ from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.compat.gpt_sovits.audio import session_format, streamed, whole
 from voxwire_server.compat.gpt_sovits.messages import check
-from voxwire_server.compat.reference import no_cloning, voice_of_recording
+from voxwire_server.compat.reference import voice_of_recording
 from voxwire_server.compat.speech import Speech, SpeechResponse, gathered
 
 if TYPE_CHECKING:
@@ -59,25 +59,22 @@ def _refuse(message: str) -> NoReturn:
 async def _speak(host: CompatHost, request: Request, wanted: TtsRequest) -> Response:
     media_type = check(wanted)
     text = wanted.text or ""
-    speech = await _begin(host, request, wanted, text)
+    start = m.Start(
+        voice=_voice(host, wanted),
+        language=wanted.language,
+        speed=wanted.speed_factor,
+        seed=wanted.seed if wanted.seed >= 0 else None,
+        timings=(),
+    )
+    speech = await Speech.begin(host, request, text, start, session_format(media_type))
     body = streamed(host, speech, media_type)
     if wanted.streaming_mode or len(text) > WHOLE_CHARS_MAX:
         return SpeechResponse(speech, body, f"audio/{media_type}")
     return Response(whole(media_type, await gathered(request, speech, body)), media_type=f"audio/{media_type}")
 
 
-async def _begin(host: CompatHost, request: Request, wanted: TtsRequest, text: str) -> Speech:
-    recording = wanted.ref_audio_path if not wanted.voice else None
-    start = m.Start(
-        voice=voice_of_recording(host, recording) if recording else wanted.voice or None,
-        language=wanted.language,
-        speed=wanted.speed_factor,
-        seed=wanted.seed if wanted.seed >= 0 else None,
-        timings=(),
-    )
-    try:
-        return await Speech.begin(host, request, text, start, session_format(check(wanted)))
-    except VoxwireError as error:
-        if recording and error.code is ErrorCode.UNKNOWN_VOICE:
-            raise no_cloning(error, "ref_audio_path", recording) from error
-        raise
+def _voice(host: CompatHost, wanted: TtsRequest) -> str | None:
+    """The voice that is named, or that the reference audio stands for; None: the server's default."""
+    if wanted.voice or not wanted.ref_audio_path:
+        return wanted.voice or None
+    return voice_of_recording(host, "ref_audio_path", wanted.ref_audio_path)
