@@ -38,7 +38,7 @@ def _speech(path: str, summary: str, handler: SpeechHandler, *answers: str) -> O
         body=SpeechBody,
         body_kind=BodyKind.JSON,
         query=SpeechQuery,
-        answers=answers,
+        answers=answers or ("application/json",),
     )
 
 
