@@ -37,7 +37,7 @@ async def connected(path: str) -> AsyncIterator[asyncio.StreamReader]:
     serving = asyncio.create_task(server.serve())
     try:
         async with asyncio.timeout(20):
-            while not server.started:
+            while not server.started:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
             reader, writer = await asyncio.open_connection(*server.servers[0].sockets[0].getsockname()[:2])
             writer.write(
