@@ -362,6 +362,9 @@ class Context:
     def _wants_clause(self, now: float) -> bool:
         if self.phase is Phase.FAILING or len(self._inflight) >= self._clauses_ahead():
             return False
+        if self._terminators and not self.intake.has_speakable:
+            # An end or a flush after which nothing is left to speak costs nothing: its answer follows the last frame.
+            return True
         if self.playout.unsent_seconds() >= (self.policy.unsent_max if self.writable else self.policy.ahead):
             return False
         return not self.playout.paced or self.playout.remaining(now) < self.policy.ahead

@@ -67,6 +67,18 @@ def test_sending_runs_ahead_by_the_lead_and_no_more():
     assert played + 20 - 10 <= len(desk.frames) <= played + 20
 
 
+def test_the_answer_to_an_end_after_a_flush_follows_the_last_frame():
+    desk = Desk()
+    desk.send(m.Start(pacing=m.PacingRequest(lead_ms=10_000)))
+    desk.text("Hello there, this takes a while to hear. ")
+    desk.send(m.Flush(id="f"))
+    desk.send(m.End())
+    start = desk.now
+    assert len(desk.frames) > 100
+    assert desk.last(m.Done).frames == len(desk.frames)
+    assert desk.now == start
+
+
 def test_burst_sends_as_it_comes():
     desk = Desk()
     desk.send(m.Start(pacing=m.PacingRequest(mode="burst")))
