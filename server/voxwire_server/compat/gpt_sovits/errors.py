@@ -19,7 +19,8 @@ _CLIENTS_FAULT = (
 
 def http_error(error: VoxwireError) -> Response:
     """The response to a request that failed; 422 with FastAPI's `detail` where a field has the wrong type."""
-    body: dict[str, Any] = {"message": error.message}
+    voices = error.details.get("voices")
+    body: dict[str, Any] = {"message": f"{error.message}; there are {', '.join(voices)}" if voices else error.message}
     status = 400 if error.code in _CLIENTS_FAULT else http_status(error)
     if "errors" in error.details:
         body["detail"] = error.details["errors"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,7 +40,12 @@ _PARAMS: Mapping[ErrorCode, str] = {
 
 def http_error(error: VoxwireError) -> Response:
     """The response to a request that failed."""
-    return JSONResponse(error_body(error), _status(error), http_headers(error))
+    return JSONResponse(error_body(error), _status(error), http_headers(error) | request_id())
+
+
+def request_id() -> dict[str, str]:
+    """The header by which the vendor's clients name a request in their logs."""
+    return {"x-request-id": f"req_{secrets.token_hex(16)}"}
 
 
 def error_body(error: VoxwireError) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import orjson
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.compat.line import AudioPiece
-from voxwire_server.compat.openai.errors import error_body
+from voxwire_server.compat.openai.errors import error_body, request_id
 from voxwire_server.compat.openai.messages import FORMATS
 from voxwire_server.compat.speech import Speech, SpeechResponse, audio_response
 
@@ -37,8 +37,8 @@ async def speak(host: CompatHost, call: Call[SpeechBody, NoFields]) -> Response:
     speech = await Speech.begin(host, call.request, body.input, start, format)
     if body.stream_format == "sse":
         events = _server_sent(speech, len(body.input))
-        return SpeechResponse(speech, events, "text/event-stream", {"Cache-Control": "no-cache"})
-    return audio_response(speech, format.media_type)
+        return SpeechResponse(speech, events, "text/event-stream", {"Cache-Control": "no-cache"} | request_id())
+    return audio_response(speech, format.media_type, request_id())
 
 
 def _voice(host: CompatHost, body: SpeechBody) -> str | None:
