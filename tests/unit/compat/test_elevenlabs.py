@@ -345,7 +345,7 @@ def test_an_error_that_leaves_no_context_closes_the_connection() -> None:
     translator = multi()
     (a,) = begins(sent(translator, in_a("Hello. ")))
     error = VoxwireError(ErrorCode.TEXT_BUFFER_FULL, "too much").to_message(a.context)
-    (closing,) = hangups(translator.message(error, 0.0))
+    _, closing, *_ = translator.message(error, 0.0)
     assert (closing.code, closing.reason) == (1008, "max_character_limit_exceeded: too much")
 
 

@@ -53,7 +53,9 @@ OPERATIONS: Sequence[Operation[Any, Any]] = (
     _speech("", "Speak a text", speech.speak, *_AUDIO),
     _speech("/stream", "Speak a text, the audio as it is made", speech.speak, *_AUDIO),
     _speech("/with-timestamps", "Speak a text, with its characters' times", speech.speak_with_timestamps),
-    _speech("/stream/with-timestamps", "The same, as it is made", speech.stream_with_timestamps),
+    _speech(
+        "/stream/with-timestamps", "The same, as it is made", speech.stream_with_timestamps, "application/x-ndjson"
+    ),
     _voices("/v1/voices", "The voices", voices.list_voices, query=voices.VoicesQuery),
     _voices("/v2/voices", "The voices, in pages", voices.search_voices, query=voices.VoicesQuery, error=http_error),
     _voices("/v1/voices/{voice_id}", "One voice", voices.one_voice, error=http_error),

@@ -13,6 +13,7 @@ from voxwire_server.compat.elevenlabs.errors import hangup, http_error, socket_e
 from voxwire_server.compat.elevenlabs.formats import output_format
 from voxwire_server.compat.elevenlabs.messages import StreamQuery, key_in_message
 from voxwire_server.compat.elevenlabs.translators import MultiStreamInput, StreamInput
+from voxwire_server.compat.elevenlabs.voices import unknown_voice
 from voxwire_server.compat.operation import checked
 from voxwire_server.compat.socket import serve_socket
 
@@ -56,6 +57,8 @@ async def serve_contexts(host: CompatHost, socket: WebSocket) -> None:
         if not _key_comes_later(host, socket):
             host.authenticate(socket, header_key(socket))
             host.admit_session()
+            if host.find_voice(options.voice) is None:
+                raise unknown_voice(host, options.voice)
     except VoxwireError as error:
         host.studio.observer.refused(error.raw_code)
         await socket.send_denial_response(http_error(error))

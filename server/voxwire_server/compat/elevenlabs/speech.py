@@ -43,7 +43,7 @@ async def stream_with_timestamps(host: CompatHost, call: Call[SpeechBody, Speech
     """A JSON object a line, each with some audio and the characters in it."""
     format = output_format(call.query.output_format)
     chunks = _chunks(await _begin(host, call, format), call.body.text, format)
-    return StreamingResponse(_as_lines(chunks), media_type="application/json")
+    return StreamingResponse(_as_lines(chunks), media_type="application/x-ndjson")
 
 
 async def _begin(host: CompatHost, call: Call[SpeechBody, SpeechQuery], format: OutputFormat) -> Speech:

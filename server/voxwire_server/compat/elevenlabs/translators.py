@@ -206,17 +206,17 @@ class MultiStreamInput(_Contexts):
             del self._by_id[context.id]
 
     def _failed(self, error: VoxwireError) -> Iterator[Action]:
-        """An error ends its context, and the connection too when that leaves nothing: some clients see only that."""
+        """An error ends its context, and the connection too when that leaves nothing: Pipecat sees nothing else."""
         context = self._contexts.get(error.context or "")
         if context is None:
             if error.context is None:
                 yield Reply(socket_error(error))
             return
         yield Reply(socket_error(error, context.id))
+        if error.code in _OF_EVERY_CONTEXT or len(self._contexts) == 1:
+            yield hangup(error)
         yield context.cancel()
         yield from self._over(context)
-        if error.code in _OF_EVERY_CONTEXT or not self._contexts:
-            yield hangup(error)
 
     def refused(self, error: VoxwireError, now: float) -> Iterable[Action]:  # noqa: ARG002 - errors need no clock
         """See `Translator`."""

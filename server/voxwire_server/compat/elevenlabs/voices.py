@@ -39,12 +39,21 @@ async def search_voices(host: CompatHost, call: Call[NoFields, VoicesQuery]) -> 
 async def one_voice(host: CompatHost, call: Call[NoFields, NoFields]) -> Response:
     """One voice, by its name or an alias."""
     name = call.request.path_params["voice_id"]
-    alias = host.voice_aliases().get(name)
+    found = host.find_voice(name)
     for engine in host.engines():
-        for voice in engine.voices:
-            if voice == alias or (alias is None and name in (voice.name, f"{engine.name}/{voice.name}")):
-                return JSONResponse(_fields(voice, engine) | {"voice_id": name})
-    raise VoxwireError(ErrorCode.UNKNOWN_VOICE, f"there is no voice {name!r}", details={"field": "voice_id"})
+        if found is not None and found.engine == engine.name:
+            return JSONResponse(_fields(found, engine) | {"voice_id": name})
+    raise unknown_voice(host, name)
+
+
+def unknown_voice(host: CompatHost, name: str) -> VoxwireError:
+    """The error for a voice that is not there."""
+    known = sorted(voice.name for engine in host.engines() for voice in engine.voices)
+    return VoxwireError(
+        ErrorCode.UNKNOWN_VOICE,
+        f"there is no voice {name[:64]!r}",
+        details={"field": "voice_id", "voices": known[:100]},
+    )
 
 
 def _voices(host: CompatHost, query: VoicesQuery) -> list[dict[str, Any]]:
