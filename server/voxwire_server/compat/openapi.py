@@ -175,7 +175,7 @@ def _vendor_entry(operation: Operation[Any, Any], schemas: _Schemas) -> dict[str
             kind: {"schema": {"type": "string"} if kind == "text/plain" else schemas.ref(operation.body)}
             for kind in kinds
         }
-        entry["requestBody"] = {"required": True, "content": content}
+        entry["requestBody"] = {"required": operation.query is not operation.body, "content": content}
     return entry
 
 
@@ -193,7 +193,8 @@ def _possible(operation: Operation[Any, Any]) -> list[VoxwireError]:
     """The errors that an operation can end in."""
     found = list(_ANYWHERE)
     speaks = any(answer.startswith("audio/") for answer in operation.answers)
-    if speaks or operation.body is not NoFields or operation.query is not NoFields or "{" in operation.path:
+    takes = operation.body is not NoFields or operation.query is not NoFields or "{" in operation.path
+    if speaks or takes or operation.method != "GET":
         found += _OF_FIELDS
     if operation.body_kind is not BodyKind.NONE:
         found += _OF_BODIES
@@ -320,8 +321,8 @@ def _parameter(
 
 
 def _answer(description: str, media_types: Sequence[str]) -> dict[str, Any]:
-    json_type = "application/json"
-    content = {kind: {"schema": {} if kind == json_type else {"type": "string"}} for kind in media_types}
+    structured = ("application/json", "text/event-stream")
+    content = {kind: {"schema": {} if kind in structured else {"type": "string"}} for kind in media_types}
     return {"description": description, "content": content}
 
 
