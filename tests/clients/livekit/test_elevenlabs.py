@@ -21,6 +21,7 @@ from support.clients import (
     tokens,
     typed,
 )
+from support.server import serving
 
 ONCE = APIConnectOptions(max_retry=0, timeout=10)
 PATIENT = 60.0
@@ -75,6 +76,17 @@ async def test_a_turn_is_spoken_to_its_end_and_begins_before_the_text_ends(host)
     assert rate == 24_000
     assert_heard(f"{first}. Glue the sheet. {rest}", samples_of(pcm), rate)
     assert "".join(words).split() == f"{first}. Glue the sheet. {rest}".split()
+
+
+@pytest.mark.asyncio
+async def test_words_are_timed_where_they_sound_once_times_count_from_the_start_of_the_context():
+    with serving("scheduling.utilisation_max=100", "compat.elevenlabs_alignment=context") as host:
+        async with speaker(host) as speech, speech.stream(conn_options=ONCE) as stream:
+            pcm, rate, words = await say(stream, SECOND_TURN)
+    times = [(word.start_time, word.end_time) for word in words if word.strip()]
+    assert times == sorted(times)
+    seconds = len(pcm) / 2 / rate
+    assert seconds - 1.0 < times[-1][1] <= seconds + 0.05
 
 
 @pytest.mark.asyncio

@@ -430,6 +430,13 @@ def test_times_of_chunks_add_up_to_where_the_audio_is() -> None:
     assert (begun["H"], begun["y"], begun["B"]) == (100, 300, 1100)
 
 
+def test_a_flush_of_the_sessions_own_tells_nothing() -> None:
+    translator = multi()
+    (start,) = begins(sent(translator, in_a("Hi you")))
+    translator.message(m.Timing(context=start.context, words=(word("Hi", 0, 0, 800),)), 0.0)
+    assert translator.message(m.Flushed(context=start.context), 0.0) == []
+
+
 def test_times_can_count_from_the_start_of_the_context() -> None:
     options = StreamOptions(voice="heart", format=OutputFormat(sample_rate=RATE), auto_mode=True, cumulative=True)
     starts = [s for reply in spoken(options)[:-1] for s in (reply["alignment"] or {}).get("charStartTimesMs", ())]

@@ -202,8 +202,7 @@ class MultiStreamInput(_Contexts):
 
     def _forget(self, context: Context) -> None:
         super()._forget(context)
-        if context.id is not None and self._by_id.get(context.id) is context:
-            del self._by_id[context.id]
+        self._by_id.pop(context.id or "", None)
 
     def _failed(self, error: VoxwireError) -> Iterator[Action]:
         """An error ends its context, and the connection too when that leaves nothing: Pipecat sees nothing else."""
