@@ -6,12 +6,12 @@ error: an `Operation` names the function that shapes them.
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import orjson
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
@@ -113,8 +113,8 @@ class Operation(Generic[BodyT, QueryT]):
         if self.text_field and request.headers.get("content-type", "").lower().startswith("text/plain"):
             return checked(self.body, {self.text_field: raw.decode("utf-8", "replace")}, "body")
         try:
-            fields = json.loads(raw)
-        except (ValueError, RecursionError) as error:
+            fields = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
             raise VoxwireError(
                 ErrorCode.MALFORMED_MESSAGE, f"the body is no JSON: {error}", hint="Send a JSON object."
             ) from error
@@ -147,7 +147,12 @@ async def read_form(request: Request, limit: int) -> dict[str, Any]:
             return {}
     except (MultiPartException, KeyError, ValueError) as error:
         raise VoxwireError(ErrorCode.MALFORMED_MESSAGE, f"the body is no form: {error}") from error
-    return {name: value if isinstance(value, UploadFile) else str(value) for name, value in form.multi_items()}
+    return {name: value if isinstance(value, UploadFile) else _encodable(value) for name, value in form.multi_items()}
+
+
+def _encodable(text: str) -> str:
+    """A text without lone surrogates, which some charsets bring along and no answer could repeat."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 async def _bounded(stream: AsyncGenerator[bytes, None], limit: int) -> AsyncGenerator[bytes, None]:

@@ -14,6 +14,8 @@ from support.clients import LONG_TURN, SECOND_TURN, TURN, assert_heard, counters
 ONCE = APIConnectOptions(max_retry=0, timeout=10)
 PATIENT_SECONDS = 60.0
 RATE = 24_000
+VERY_LONG = " ".join([LONG_TURN] * 5)
+"""Ten minutes."""
 
 
 @contextlib.asynccontextmanager
@@ -93,7 +95,7 @@ async def test_a_turn_typed_by_a_language_model_begins_before_its_text_ends(host
 async def test_an_interruption_stops_generation_and_a_second_turn_is_spoken(host, model):
     before = await settled(host)
     async with speaker(host, model=model, response_format="pcm") as speech:
-        stream = speech.synthesize(LONG_TURN, conn_options=ONCE)
+        stream = speech.synthesize(VERY_LONG, conn_options=ONCE)
         await anext(stream)
         await stream.aclose()
         after = await settled(host)

@@ -29,6 +29,9 @@ from pipecat.workers.runner import WorkerRunner
 from support.clients import LONG_TURN, SECOND_TURN, TURN, assert_heard, samples_of, settled, tokens
 
 RATE = 24_000
+VERY_LONG = " ".join([LONG_TURN] * 5)
+"""Ten minutes."""
+
 PATIENT_SECONDS = 60.0
 
 
@@ -146,7 +149,7 @@ async def test_a_second_turn_is_spoken_too(host):
 async def test_an_interruption_stops_generation_and_the_next_turn_speaks(host):
     before = await settled(host)
     async with talking(host) as talk:
-        await talk.send(TTSSpeakFrame(LONG_TURN))
+        await talk.send(TTSSpeakFrame(VERY_LONG))
         await talk.after.until(TTSAudioRawFrame)
         await talk.send(InterruptionFrame())
         after = await settled(host)
@@ -165,7 +168,7 @@ async def test_an_interruption_stops_generation_and_the_next_turn_speaks(host):
 async def test_a_pipeline_that_is_cancelled_leaves_nothing_behind(host):
     before = await settled(host)
     async with talking(host, last=CancelFrame) as talk:
-        await talk.send(TTSSpeakFrame(LONG_TURN))
+        await talk.send(TTSSpeakFrame(VERY_LONG))
         await talk.after.until(TTSAudioRawFrame)
     after = await settled(host)
     assert after.audio_seconds - before.audio_seconds < 60
