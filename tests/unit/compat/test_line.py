@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from itertools import pairwise
 
 import pytest
 
@@ -60,7 +61,7 @@ async def test_audio_comes_in_one_piece_after_the_other_without_a_gap():
         events = await until(line, m.Done)
         audio = pieces(events)
         assert audio[0].pts == 0
-        assert all(b.pts == a.end_pts for a, b in zip(audio, audio[1:], strict=False))
+        assert all(b.pts == a.end_pts for a, b in pairwise(audio))
         assert sum(len(piece.payload) for piece in audio) == 2 * audio[-1].end_pts
         assert audio[-1].end_pts >= events[-1].samples > 24000
 
@@ -132,7 +133,9 @@ async def test_a_container_that_can_not_be_written_is_refused_before_anything_st
     async with running() as app:
         line = Line(app)
         with pytest.raises(VoxwireError) as refused:
-            line.start(m.Start(context="a"), OutputFormat(codec="mulaw", sample_rate=8000, container=Container.MP3), paced=True)
+            line.start(
+                m.Start(context="a"), OutputFormat(codec="mulaw", sample_rate=8000, container=Container.MP3), paced=True
+            )
         assert refused.value.code is ErrorCode.UNSUPPORTED_AUDIO
         assert not line.is_open("a")
 
