@@ -11,6 +11,7 @@ import av
 import numpy as np
 import openai
 import pytest
+from elevenlabs.client import ElevenLabs
 
 from support.clients import LONG_TURN, SECOND_TURN, TURN, assert_heard, counters, samples_of, settled
 
@@ -176,6 +177,13 @@ def test_the_models_are_listed_and_found(host):
         with pytest.raises(openai.NotFoundError) as told:
             sdk.models.retrieve("no-such-model")
     assert told.value.code == "model_not_found"
+
+
+def test_elevenlabs_sdk_lists_its_models_at_the_same_path(locked_host, api_key):
+    models = ElevenLabs(base_url=locked_host.http, api_key=api_key).models.list()
+    found = {model.model_id: model for model in models}
+    assert found["eleven_flash_v2_5"].can_do_text_to_speech
+    assert found["hibari"].languages[0].language_id == "en"
 
 
 @pytest.mark.parametrize(

@@ -127,3 +127,17 @@ def test_a_whole_wav_is_the_streamed_one_with_its_length():
 
 def test_a_whole_body_of_another_type_is_the_streamed_one():
     assert whole("raw", b"1234") == b"1234"
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        (ErrorCode.UNKNOWN_VOICE, 400),
+        (ErrorCode.TEXT_TOO_LONG, 400),
+        (ErrorCode.NOT_AUTHENTICATED, 401),
+        (ErrorCode.ENGINE_OVERLOADED, 503),
+    ],
+)
+def test_an_error_has_a_status_that_tells_whose_it_is(code, status):
+    answer = http_error(VoxwireError(code, "so it is"))
+    assert (answer.status_code, json.loads(answer.body)) == (status, {"message": "so it is"})
