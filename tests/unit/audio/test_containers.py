@@ -15,7 +15,7 @@ from itertools import pairwise
 import av
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from voxwire_protocol.errors import VoxwireError
@@ -90,8 +90,11 @@ def test_everything_that_is_pushed_comes_out_in_its_place_up_to_its_last_sample(
 
 @pytest.mark.parametrize("container", WRITTEN)
 @given(cuts=st.lists(st.integers(0, 19201), max_size=8))
+@example(cuts=[19201])
+@example(cuts=[1, 2, 9601])
 @settings(deadline=None, max_examples=15)
 def test_the_audio_does_not_depend_on_how_the_samples_were_split(container: Container, cuts: list[int]) -> None:
+    # Half a sample too much, which a cut at the end pushes too, is left out.
     data = glide(9600, 24000).tobytes() + b"\x01"
     whole, _ = decode(write(open_writer(container, "pcm_s16le", 24000), data[:-1]))
     writer = open_writer(container, "pcm_s16le", 24000)

@@ -49,6 +49,7 @@ class OggOpusWriter:
 
     def finish(self) -> bytes:
         """End the stream: what the encoder looks ahead is pushed out of it, and the end cut to the sample."""
+        del self._input[len(self._input) // 2 * 2 :]
         self._samples += len(self._input) // 2
         end = self._skip + self._samples * self._ratio
         self._input += bytes(2 * self._opus.lookahead_samples)
