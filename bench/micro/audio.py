@@ -22,6 +22,7 @@ for source in ("protocol", "server"):
 import numpy as np
 
 from voxwire_protocol.messages import AudioFormat
+from voxwire_server.audio.containers import Container, open_writer
 from voxwire_server.audio.encode import OpusStream
 from voxwire_server.audio.framing import Framer
 from voxwire_server.audio.path import AudioPath
@@ -101,6 +102,38 @@ def whole_path(clauses: list[np.ndarray], format: AudioFormat) -> None:
         path.push(index, clause, finished=True, ends_utterance=True)
 
 
+def contain(pcm: bytes, container: Container, sample_rate: int, bitrate: int | None) -> None:
+    """One stream, pushed as the session brings it: 200 ms at a time."""
+    writer = open_writer(container, "pcm_s16le", sample_rate, bitrate)
+    step = 2 * (sample_rate // 5)
+    for at in range(0, len(pcm), step):
+        writer.push(pcm[at : at + step])
+    writer.finish()
+
+
+CONTAINERS = [
+    (Container.WAV, 24000, None),
+    (Container.MP3, 22050, 32000),
+    (Container.MP3, 24000, 64000),
+    (Container.MP3, 44100, 128000),
+    (Container.AAC, 24000, 64000),
+    (Container.FLAC, 24000, None),
+    (Container.OGG_OPUS, 24000, 48000),
+    (Container.OGG_OPUS, 48000, 64000),
+]
+
+
+def containers(seconds: float) -> list[tuple[str, float]]:
+    """Every container in usual settings."""
+    rows = []
+    for container, rate, bitrate in CONTAINERS:
+        pcm = pcm_s16le(speech_like(seconds, rate)).tobytes()
+        run = lambda c=container, r=rate, b=bitrate, p=pcm: contain(p, c, r, b)  # noqa: E731
+        kbits = f", {bitrate // 1000} kbit/s" if bitrate else ""
+        rows.append((f"{container.value}, {rate} Hz{kbits}", cost(run, seconds)))
+    return rows
+
+
 def stages(seconds: float, clause_seconds: float) -> list[tuple[str, float]]:
     """Every stage and its cost."""
     whole = {rate: speech_like(seconds, rate) for rate in (8000, 24000)}
@@ -125,7 +158,7 @@ def stages(seconds: float, clause_seconds: float) -> list[tuple[str, float]]:
     for complexity in (0, 5, 10):
         run = lambda c=complexity: encode(opus_blocks, opus, c)  # noqa: E731
         rows.append((f"Opus 24 kHz, 24 kbit/s, complexity {complexity}", cost(run, seconds)))
-    return rows
+    return rows + containers(seconds)
 
 
 def main() -> None:

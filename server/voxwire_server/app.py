@@ -16,6 +16,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.audio.containers import warm_formats
 from voxwire_server.audio.lane import EncodeLane
 from voxwire_server.compat.vendors import routes as vendor_routes
 from voxwire_server.engines.base import EngineUnavailable
@@ -134,6 +135,8 @@ class Application:
         watch_scheduler(self.metrics, lambda: runner.locked(scheduler.stats))
         runner.start()
         encoder.start()
+        if self.config.compat.enabled:
+            self.containers.submit(warm_formats)
         self._tasks = [
             asyncio.create_task(self._warm_up(), name="voxwire-warm-up"),
             asyncio.create_task(watch_loop(self.metrics), name="voxwire-lag"),
@@ -215,6 +218,11 @@ class Application:
         """See `CompatHost`."""
         assert self._voices is not None, "started"
         return self._voices.default
+
+    def find_voice(self, name: str) -> Voice | None:
+        """See `CompatHost`."""
+        assert self._voices is not None, "started"
+        return self._voices.find(name)
 
     def voice_aliases(self) -> Mapping[str, Voice]:
         """See `CompatHost`."""

@@ -224,11 +224,12 @@ class CompatConfig:
     lead_ms: Annotated[
         int,
         Setting(
-            "How far audio is sent ahead of the listener on their WebSockets.",
+            "How far audio is sent ahead of the listener on their WebSockets. Generation runs 3 s ahead: beyond that "
+            "audio comes in bursts with pauses between, which Pipecat takes for the end after 3 s.",
             0,
             30_000,
         ),
-    ] = 10_000
+    ] = 3_000
     elevenlabs_alignment: Annotated[
         str,
         Setting(

@@ -54,6 +54,9 @@ class CompatHost(Protocol):
     def default_voice(self) -> Voice:
         """The voice that speaks when a client names none."""
 
+    def find_voice(self, name: str) -> Voice | None:
+        """The voice of a name or an alias, patterns too; None where there is none."""
+
     def voice_aliases(self) -> Mapping[str, Voice]:
         """Other names under which voices can be had, and which they are."""
 

@@ -36,6 +36,9 @@ BACKLOG_LOW_BYTES = 128 * 1024
 SILENCE_SECONDS = 0.2
 """How much silence stands for text that has nothing to speak: vendors' clients take none at all for a failure."""
 
+ENCODED_SECONDS_MAX = 0.2
+"""How much is encoded at once: MP3 of a whole clause takes 20 ms, and its first frames need not wait for the last."""
+
 
 @dataclass(frozen=True, slots=True)
 class AudioPiece:
@@ -215,6 +218,7 @@ class Line:
                 return Closed(1000, "")
             item = self._queue.popleft()
             if isinstance(item, _Samples):
+                item = self._first_part(item)
                 self.backlog_bytes -= len(item.data)
                 self._pause_or_go_on()
                 await self._shape(item)
@@ -224,6 +228,17 @@ class Line:
             else:
                 await self._take(item)
         return self._ready.popleft()
+
+    def _first_part(self, item: _Samples) -> _Samples:
+        """As much as is encoded at once; the rest goes back to the front of the queue."""
+        stream = self._streams.get(item.context)
+        if stream is None or stream.writer is None:
+            return item
+        samples = int(ENCODED_SECONDS_MAX * stream.format.sample_rate)
+        size = samples * stream.format.sample_bytes
+        if len(item.data) > size:
+            self._queue.appendleft(_Samples(item.context, item.data[size:], item.pts + samples))
+        return _Samples(item.context, item.data[:size], item.pts)
 
     async def _shape(self, item: _Samples) -> None:
         """Make a piece of samples."""

@@ -6,21 +6,21 @@ error: an `Operation` names the function that shapes them.
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import orjson
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
+from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 from starlette.routing import Route
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from voxwire_server.compat.host import CompatHost
 
 log = logging.getLogger("voxwire.compat")
+
+
+UPLOAD_BYTES_MAX = 32 << 20
+"""How much a form may bring beside its largest field: a minute of reference audio in studio quality is 17 MB."""
 
 
 class NoFields(BaseModel):
@@ -60,7 +64,8 @@ class Call(Generic[BodyT, QueryT]):
 class Operation(Generic[BodyT, QueryT]):
     """One endpoint.
 
-    `error` makes a response of any error; `key` finds an API key where only this vendor's clients put it.
+    `error` makes a response of any error; `key` finds an API key where only this vendor's clients put it. Where there
+    is a `text_field`, a JSON endpoint takes plain text too, as that field.
     """
 
     vendor: str
@@ -72,6 +77,7 @@ class Operation(Generic[BodyT, QueryT]):
     key: Callable[[Request], str | None] = field(default=lambda _: None)
     body: type[BodyT] = field(default=NoFields)  # type: ignore[assignment]
     body_kind: BodyKind = BodyKind.NONE
+    text_field: str = ""
     query: type[QueryT] = field(default=NoFields)  # type: ignore[assignment]
     answers: Sequence[str] = ("application/json",)
     """Media types of a success."""
@@ -87,7 +93,7 @@ class Operation(Generic[BodyT, QueryT]):
     async def _serve(self, host: CompatHost, request: Request) -> Response:
         try:
             host.authenticate(request, self.key(request))
-            query = _checked(self.query, dict(request.query_params), "query")
+            query = checked(self.query, dict(request.query_params), "query")
             body = await self._read(host, request)
             return await self.handler(host, Call(request, body, query))
         except VoxwireError as error:
@@ -99,18 +105,20 @@ class Operation(Generic[BodyT, QueryT]):
 
     async def _read(self, host: CompatHost, request: Request) -> BodyT:
         if self.body_kind is BodyKind.NONE:
-            return _checked(self.body, {}, "body")
+            return checked(self.body, {}, "body")
         limit = host.config.limits.message_bytes_max
         if self.body_kind is BodyKind.FORM:
-            return _checked(self.body, await read_form(request, limit), "body")
+            return checked(self.body, await read_form(request, limit), "body")
         raw = await read_body(request, limit)
+        if self.text_field and request.headers.get("content-type", "").lower().startswith("text/plain"):
+            return checked(self.body, {self.text_field: raw.decode("utf-8", "replace")}, "body")
         try:
-            fields = json.loads(raw)
-        except (ValueError, RecursionError) as error:
+            fields = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
             raise VoxwireError(
                 ErrorCode.MALFORMED_MESSAGE, f"the body is no JSON: {error}", hint="Send a JSON object."
             ) from error
-        return _checked(self.body, fields, "body")
+        return checked(self.body, fields, "body")
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -119,8 +127,37 @@ async def read_body(request: Request, limit: int) -> bytes:
     Raises:
         VoxwireError: client.message_too_big; it has more than `limit` bytes.
     """
-    parts, size = [], 0
-    async for part in request.stream():
+    return b"".join([part async for part in _bounded(request.stream(), limit)])
+
+
+async def read_form(request: Request, limit: int) -> dict[str, Any]:
+    """The fields of a form, the last where one comes twice; uploaded files as `UploadFile`.
+
+    Raises:
+        VoxwireError: it is no form, a field has more than `limit` bytes, or all of it too many.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        if kind == BodyKind.FORM.value:
+            body = _bounded(request.stream(), limit + UPLOAD_BYTES_MAX)
+            form = await MultiPartParser(request.headers, body, max_files=8, max_fields=64, max_part_size=limit).parse()
+        elif kind == "application/x-www-form-urlencoded":
+            form = await FormParser(request.headers, _bounded(request.stream(), limit)).parse()
+        else:
+            return {}
+    except (MultiPartException, KeyError, ValueError) as error:
+        raise VoxwireError(ErrorCode.MALFORMED_MESSAGE, f"the body is no form: {error}") from error
+    return {name: value if isinstance(value, UploadFile) else _encodable(value) for name, value in form.multi_items()}
+
+
+def _encodable(text: str) -> str:
+    """A text without lone surrogates, which some charsets bring along and no answer could repeat."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+async def _bounded(stream: AsyncGenerator[bytes, None], limit: int) -> AsyncGenerator[bytes, None]:
+    size = 0
+    async for part in stream:
         size += len(part)
         if size > limit:
             raise VoxwireError(
@@ -129,28 +166,18 @@ async def read_body(request: Request, limit: int) -> bytes:
                 details={"message_bytes_max": limit},
                 hint=f"Send at most {limit} bytes.",
             )
-        parts.append(part)
-    return b"".join(parts)
-
-
-async def read_form(request: Request, limit: int) -> dict[str, Any]:
-    """The fields of a form, the last where one comes twice; uploaded files as `UploadFile`.
-
-    Raises:
-        VoxwireError: it is no form, or a field has more than `limit` bytes.
-    """
-    try:
-        form = await request.form(max_files=8, max_fields=64, max_part_size=limit)
-    except HTTPException as error:
-        raise VoxwireError(ErrorCode.MALFORMED_MESSAGE, f"the body is no form: {error.detail}") from error
-    return {name: value if isinstance(value, UploadFile) else str(value) for name, value in form.multi_items()}
+        yield part
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-def _checked(model: type[ModelT], fields: Any, where: str) -> ModelT:
-    """Fields as a model; what is wrong with them is in `details["errors"]`, in the shape that FastAPI's 422 has."""
+def checked(model: type[ModelT], fields: Any, where: str) -> ModelT:
+    """Fields as a model.
+
+    Raises:
+        VoxwireError: client.missing_field or client.invalid_field; `details["errors"]` has the shape of FastAPI's 422.
+    """
     try:
         return model.model_validate(fields)
     except ValidationError as invalid:

@@ -188,6 +188,8 @@ async def serve_socket(
     """
     wire: WireProtocol | None = socket.scope.get("extensions", {}).get(EXTENSION)
     assert wire is not None, "the server runs with ws=WireProtocol"
+    # LiveKit keeps connections between turns and does not read meanwhile; idle ones are let go by the session.
+    wire.pongs_wanted = False
     if not wire.handshake_complete:
         await socket.accept(subprotocol)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.responses import StreamingResponse
 
@@ -13,9 +13,10 @@ from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.compat.line import AudioPiece, Closed, Line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Coroutine, Mapping
 
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
     from voxwire_server.compat.formats import OutputFormat
     from voxwire_server.compat.host import CompatHost
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 SpeechEvent = AudioPiece | m.Timing | m.Done
 
 CONTEXT = "speech"
+
+ResultT = TypeVar("ResultT")
 
 
 class Speech:
@@ -48,20 +51,11 @@ class Speech:
                 details={"unspoken_chars_max": limit},
             )
         line = Line(host)
-        first = asyncio.create_task(_begin(line, text, start, format))
-        gone = asyncio.create_task(_disconnected(request))
         try:
-            await asyncio.wait((first, gone), return_when=asyncio.FIRST_COMPLETED)
-            if not first.done():
-                raise VoxwireError(ErrorCode.IDLE, "the client has gone")
-            return cls(line, first.result())
+            return cls(line, await _while_connected(request, _begin(line, text, start, format)))
         except BaseException:
             line.hang_up()
             raise
-        finally:
-            gone.cancel()
-            first.cancel()
-            await asyncio.gather(first, gone, return_exceptions=True)
 
     async def events(self) -> AsyncGenerator[SpeechEvent, None]:
         """Audio and timings in order, `Done` last. When the iteration ends, however it does, so does the work.
@@ -95,9 +89,47 @@ class Speech:
         self._line.hang_up()
 
 
-def audio_response(speech: Speech, media_type: str, headers: Mapping[str, str] | None = None) -> StreamingResponse:
+async def gathered(request: Request, speech: Speech, content: AsyncGenerator[bytes, None]) -> bytes:
+    """All of a body made of a speech, for clients that want to know its length before they read it.
+
+    Raises:
+        VoxwireError: speaking failed, or the client has gone (`client.idle`); the work is over either way.
+    """
+
+    async def gather() -> bytes:
+        return b"".join([part async for part in content])
+
+    try:
+        return await _while_connected(request, gather())
+    finally:
+        await content.aclose()
+        speech.close()
+
+
+class SpeechResponse(StreamingResponse):
+    """A chunked body made of a speech. The speech ends with the response, even one that no byte was asked of."""
+
+    def __init__(
+        self,
+        speech: Speech,
+        content: AsyncGenerator[bytes, None],
+        media_type: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(content, media_type=media_type, headers=dict(headers or {}))
+        self._speech = speech
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See `starlette.responses.Response`."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._speech.close()
+
+
+def audio_response(speech: Speech, media_type: str, headers: Mapping[str, str] | None = None) -> SpeechResponse:
     """The audio as a chunked body, as it is made; its work ends when the client goes away."""
-    return StreamingResponse(speech.audio(), media_type=media_type, headers=dict(headers or {}))
+    return SpeechResponse(speech, speech.audio(), media_type, headers)
 
 
 async def _begin(line: Line, text: str, start: m.Start, format: OutputFormat) -> SpeechEvent:
@@ -123,6 +155,21 @@ def _speech_event(event: Event) -> SpeechEvent | None:
             raise VoxwireError(ErrorCode.DRAINING, reason or "the session is over")
         case _:
             return None
+
+
+async def _while_connected(request: Request, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """What comes of some work, which is cancelled when the client goes away first."""
+    task = asyncio.create_task(work)
+    gone = asyncio.create_task(_disconnected(request))
+    try:
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise VoxwireError(ErrorCode.IDLE, "the client has gone")
+        return task.result()
+    finally:
+        gone.cancel()
+        task.cancel()
+        await asyncio.gather(task, gone, return_exceptions=True)
 
 
 async def _disconnected(request: Request) -> None:

@@ -27,7 +27,19 @@ OPENAI_VOICES = (
     "verse",
 )
 
-BUILT_IN_VOICES: Mapping[str, str] = dict.fromkeys(OPENAI_VOICES, "")
+ELEVENLABS_VOICES = (
+    "21m00Tcm4TlvDq8ikWAM",
+    "EXAVITQu4vr4xnSDxMaL",
+    "JBFqnCBsd6RMkjVDRZzb",
+    "hpp4J3VqNfWAUOO0d1Us",
+    "pNInz6obpgDQGcFmaJgB",
+)
+"""The defaults of its clients and the voices in its examples."""
+
+COSYVOICE_VOICES = ("中文女", "中文男", "英文女", "英文男", "日语男", "粤语女", "韩语女")
+"""The speakers of its first model."""
+
+BUILT_IN_VOICES: Mapping[str, str] = dict.fromkeys((*OPENAI_VOICES, *COSYVOICE_VOICES, *ELEVENLABS_VOICES), "")
 """Alias to voice; empty stands for the server's default voice."""
 
 BUILT_IN_MODELS: Mapping[str, str] = dict.fromkeys(

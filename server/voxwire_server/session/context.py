@@ -366,6 +366,9 @@ class Context:
     def _wants_clause(self, now: float) -> bool:
         if self.phase is Phase.FAILING or len(self._inflight) >= self._clauses_ahead():
             return False
+        if self._terminators and not self.intake.has_speakable:
+            # An end or a flush after which nothing is left to speak costs nothing: its answer follows the last frame.
+            return True
         flowing = self.writable and not self.playout.starved
         if self.playout.unsent_seconds() >= (self.policy.unsent_max if flowing else self.policy.ahead):
             return False

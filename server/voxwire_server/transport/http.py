@@ -166,15 +166,7 @@ async def metrics(state: ServerState, request: Request) -> Response:
 async def voices(state: ServerState, request: Request) -> Response:
     """Every voice; `?language=en` and `?engine=hibari` narrow them down."""
     admit(state, request)
-    language = request.query_params.get("language", "").lower()
-    wanted = request.query_params.get("engine")
-    found = [
-        voice_fields(voice, engine)
-        for engine in state.engines()
-        if wanted in (None, engine.name)
-        for voice in engine.voices
-        if not language or any(_speaks(tag, language) for tag in voice.languages)
-    ]
+    found = [voice_fields(voice, engine) for voice, engine in chosen_voices(state.engines(), request.query_params)]
     return JSONResponse({"voices": found, "default": default_voice(state)})
 
 
@@ -197,6 +189,19 @@ async def mint_token(state: ServerState, request: Request) -> Response:
         status_code=201,
         headers={"Cache-Control": "no-store"},
     )
+
+
+def chosen_voices(engines: Sequence[EngineInfo], query: Mapping[str, str]) -> list[tuple[Voice, EngineInfo]]:
+    """The voices that a query's `language` and `engine` leave."""
+    language = query.get("language", "").lower()
+    wanted = query.get("engine")
+    return [
+        (voice, engine)
+        for engine in engines
+        if wanted in (None, engine.name)
+        for voice in engine.voices
+        if not language or any(_speaks(tag, language) for tag in voice.languages)
+    ]
 
 
 def voice_fields(voice: Voice, engine: EngineInfo) -> dict[str, Any]:

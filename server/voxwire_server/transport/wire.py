@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from asyncio import BaseTransport
     from collections.abc import Callable
 
+    from uvicorn._types import ASGISendEvent
     from websockets.frames import Frame
     from websockets.http11 import Request
 
@@ -54,6 +55,9 @@ class WireProtocol(WebSocketsSansIOProtocol):
 
     on_writable: Callable[[bool], None] | None = None
 
+    pongs_wanted = True
+    """Whether a peer that answers no ping is let go. Some libraries (aiohttp) answer only while somebody reads."""
+
     def connection_made(self, transport: BaseTransport) -> None:
         """Bound what may wait in the transport's buffer."""
         super().connection_made(transport)
@@ -88,8 +92,20 @@ class WireProtocol(WebSocketsSansIOProtocol):
 
     def keepalive_timeout(self) -> None:
         """Nobody answers pings: what is buffered will never leave, so the connection is not left to wait for it."""
-        super().keepalive_timeout()
-        self.let_go()
+        if self.pongs_wanted:
+            super().keepalive_timeout()
+            self.let_go()
+            return
+        self.pong_timer = None
+        self.pending_ping_payload = None
+        if not self.close_sent and not self.transport.is_closing():
+            self.schedule_ping()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send what the endpoint wants; a handshake that it answered with a response of its own is complete then."""
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True
 
     def let_go(self) -> None:
         """See that the connection ends soon, whether or not the peer takes what is buffered."""

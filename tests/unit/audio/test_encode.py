@@ -65,13 +65,13 @@ def test_packets_decode_to_the_signal_in_its_place_up_to_its_last_sample(sample_
 @pytest.mark.parametrize("sample_rate", RATES)
 def test_the_lookahead_is_libopus_own(sample_rate: int) -> None:
     stream = OpusStream(opus(sample_rate))
-    assert encoder.encoder_ctl(stream._state, ctl.get_lookahead) == stream.lookahead_samples
+    assert encoder.encoder_ctl(stream.packets.state, ctl.get_lookahead) == stream.lookahead_samples
     assert lookahead_samples(opus(sample_rate)) == stream.lookahead_samples
     assert lookahead_samples(AudioFormat(codec="pcm_s16le")) == 0
 
 
 def test_the_encoder_is_set_up_as_documented() -> None:
-    state = OpusStream(opus(bitrate=17000), complexity=3)._state
+    state = OpusStream(opus(bitrate=17000), complexity=3).packets.state
     values = [
         encoder.encoder_ctl(state, request)
         for request in (ctl.get_bitrate, ctl.get_complexity, ctl.get_dtx, ctl.get_vbr, ctl.get_vbr_constraint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from itertools import pairwise
 
 import pytest
 
@@ -12,7 +13,7 @@ from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.audio.containers import Container
 from voxwire_server.compat.formats import OutputFormat
-from voxwire_server.compat.line import BACKLOG_HIGH_BYTES, AudioPiece, Closed, Line
+from voxwire_server.compat.line import BACKLOG_HIGH_BYTES, ENCODED_SECONDS_MAX, AudioPiece, Closed, Line
 
 PCM = OutputFormat(sample_rate=24000)
 TEXT = "The birch canoe slid on the smooth planks. Glue the sheet to the dark blue background."
@@ -60,7 +61,7 @@ async def test_audio_comes_in_one_piece_after_the_other_without_a_gap():
         events = await until(line, m.Done)
         audio = pieces(events)
         assert audio[0].pts == 0
-        assert all(b.pts == a.end_pts for a, b in zip(audio, audio[1:], strict=False))
+        assert all(b.pts == a.end_pts for a, b in pairwise(audio))
         assert sum(len(piece.payload) for piece in audio) == 2 * audio[-1].end_pts
         assert audio[-1].end_pts >= events[-1].samples > 24000
 
@@ -114,6 +115,24 @@ async def test_a_flush_that_was_answered_by_speech_gets_no_silence():
         events = await until(line, m.Done)
         assert sum(isinstance(event, m.Flushed) for event in events) == 3
         assert pieces(events)[-1].end_pts == events[-1].frames * 480
+
+
+@on_loop
+async def test_a_container_is_written_in_short_parts_of_which_none_is_lost():
+    async def speak(app, format: OutputFormat) -> list[AudioPiece]:
+        line = open_line(app, format=format, seed=7)
+        line.tell(m.Text(context="a", text=TEXT), m.End(context="a"))
+        heard = pieces(await until(line, m.Done))
+        line.hang_up()
+        return heard
+
+    async with running() as app:
+        raw = await speak(app, PCM)
+        contained = await speak(app, OutputFormat(sample_rate=24000, container=Container.WAV))
+        assert all(b.pts == a.end_pts for a, b in pairwise(contained))
+        assert max(piece.end_pts - piece.pts for piece in contained) <= 24000 * ENCODED_SECONDS_MAX
+        samples = b"".join(piece.payload for piece in contained)[44:]
+        assert samples == b"".join(piece.payload for piece in raw)
 
 
 @on_loop

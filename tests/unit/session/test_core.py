@@ -9,6 +9,7 @@ from support.desk import SAMPLES_PER_CHAR, Desk, FakeDirectory, Frame
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.session import effects as fx
+from voxwire_server.session.context import PlayoutPolicy
 from voxwire_server.session.core import SessionSettings
 
 SENTENCES = "Hello there. This is a longer sentence that follows the first. And one more to end with. "
@@ -65,6 +66,18 @@ def test_sending_runs_ahead_by_the_lead_and_no_more():
     desk.run(1.0)
     played = (desk.now - start) / 0.02
     assert played + 20 - 10 <= len(desk.frames) <= played + 20
+
+
+def test_the_answer_to_an_end_after_a_flush_follows_the_last_frame():
+    desk = Desk()
+    desk.send(m.Start(pacing=m.PacingRequest(lead_ms=10_000)))
+    desk.text("Hello there, this one sentence takes much longer to hear than speech is made ahead. ")
+    desk.send(m.Flush(id="f"))
+    desk.send(m.End())
+    # More is left to hear than the policy's `ahead`: no clause would be cut now.
+    assert len(desk.frames) * 0.02 > PlayoutPolicy().ahead + 1
+    assert desk.last(m.Flushed).id == "f"
+    assert desk.last(m.Done).frames == len(desk.frames)
 
 
 def test_burst_sends_as_it_comes():

@@ -1,8 +1,13 @@
-"""CosyVoice: what its clients ask of a server."""
+"""CosyVoice's FastAPI server: what its clients ask of a server."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from voxwire_server.compat.cosyvoice.errors import http_error
+from voxwire_server.compat.cosyvoice.messages import Fields
+from voxwire_server.compat.cosyvoice.speech import speak_as_first, speak_as_second
+from voxwire_server.compat.operation import BodyKind, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -10,13 +15,36 @@ if TYPE_CHECKING:
     from starlette.routing import WebSocketRoute
 
     from voxwire_server.compat.host import CompatHost
-    from voxwire_server.compat.operation import Operation
 
-OPERATIONS: Sequence[Operation[Any, Any]] = ()
+_ROUTES = (
+    ("/inference_sft", "Speak a text with a voice", speak_as_first),
+    ("/inference_instruct", "The same; the instruction has no effect", speak_as_first),
+    ("/inference_zero_shot", "Speak a text with the voice that a recording is named after", speak_as_second),
+    ("/inference_cross_lingual", "The same", speak_as_second),
+    ("/inference_instruct2", "The same; the instruction has no effect", speak_as_second),
+)
+
+OPERATIONS: Sequence[Operation[Any, Any]] = tuple(
+    Operation(
+        vendor="cosyvoice",
+        method=method,
+        path=path,
+        summary=summary,
+        handler=handler,
+        error=http_error,
+        body=Fields,
+        body_kind=BodyKind.FORM,
+        query=Fields,
+        answers=("audio/pcm",),
+    )
+    for path, summary, handler in _ROUTES
+    # Its own client sends the form with GET.
+    for method in ("GET", "POST")
+)
 """Its HTTP endpoints."""
 
 
 def sockets(host: CompatHost) -> list[WebSocketRoute]:
-    """Its WebSocket endpoints."""
+    """Its WebSocket endpoints: none."""
     del host
     return []

@@ -4,19 +4,55 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from starlette.routing import WebSocketRoute
 
-    from starlette.routing import WebSocketRoute
+from voxwire_server.compat.deepgram.errors import http_error
+from voxwire_server.compat.deepgram.handshake import found_key, serve_aura, serve_flux
+from voxwire_server.compat.deepgram.parameters import SpeakQuery
+from voxwire_server.compat.deepgram.speech import SpeakBody, speak_aura, speak_flux
+from voxwire_server.compat.operation import BodyKind, Call, Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from starlette.responses import Response
+    from starlette.websockets import WebSocket
 
     from voxwire_server.compat.host import CompatHost
-    from voxwire_server.compat.operation import Operation
 
-OPERATIONS: Sequence[Operation[Any, Any]] = ()
+    Handler = Callable[[CompatHost, Call[SpeakBody, SpeakQuery]], Awaitable[Response]]
+
+_AUDIO = ("audio/mpeg", "audio/wav", "audio/pcm", "audio/basic", "audio/x-alaw-basic", "audio/ogg", "audio/flac")
+
+
+def _speak(path: str, handler: Handler) -> Operation[SpeakBody, SpeakQuery]:
+    return Operation(
+        vendor="deepgram",
+        method="POST",
+        path=path,
+        summary="Speak a text",
+        handler=handler,
+        error=http_error,
+        key=found_key,
+        body=SpeakBody,
+        body_kind=BodyKind.JSON,
+        text_field="text",
+        query=SpeakQuery,
+        answers=(*_AUDIO, "audio/aac"),
+    )
+
+
+OPERATIONS: Sequence[Operation[Any, Any]] = (_speak("/v1/speak", speak_aura), _speak("/v2/speak", speak_flux))
 """Its HTTP endpoints."""
 
 
 def sockets(host: CompatHost) -> list[WebSocketRoute]:
     """Its WebSocket endpoints."""
-    del host
-    return []
+
+    async def aura(socket: WebSocket) -> None:
+        await serve_aura(host, socket)
+
+    async def flux(socket: WebSocket) -> None:
+        await serve_flux(host, socket)
+
+    return [WebSocketRoute("/v1/speak", aura), WebSocketRoute("/v2/speak", flux)]

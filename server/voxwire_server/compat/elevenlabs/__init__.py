@@ -2,21 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from starlette.routing import WebSocketRoute
 
-    from starlette.routing import WebSocketRoute
+from voxwire_server.compat.elevenlabs import speech, voices
+from voxwire_server.compat.elevenlabs.errors import http_error, voices_error
+from voxwire_server.compat.elevenlabs.messages import SpeechBody, SpeechQuery
+from voxwire_server.compat.elevenlabs.sockets import header_key, serve_contexts, serve_stream
+from voxwire_server.compat.operation import BodyKind, Call, Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from starlette.responses import Response
+    from starlette.websockets import WebSocket
 
     from voxwire_server.compat.host import CompatHost
-    from voxwire_server.compat.operation import Operation
 
-OPERATIONS: Sequence[Operation[Any, Any]] = ()
+    SpeechHandler = Callable[[CompatHost, Call[SpeechBody, SpeechQuery]], Awaitable[Response]]
+
+_AUDIO = ("audio/mpeg", "audio/pcm", "audio/wav", "audio/basic", "audio/x-alaw-basic", "audio/ogg")
+
+
+def _speech(path: str, summary: str, handler: SpeechHandler, *answers: str) -> Operation[SpeechBody, SpeechQuery]:
+    return Operation(
+        vendor="elevenlabs",
+        method="POST",
+        path=f"/v1/text-to-speech/{{voice_id}}{path}",
+        summary=summary,
+        handler=handler,
+        error=http_error,
+        key=header_key,
+        body=SpeechBody,
+        body_kind=BodyKind.JSON,
+        query=SpeechQuery,
+        answers=answers or ("application/json",),
+    )
+
+
+def _voices(path: str, summary: str, handler: Any, **more: Any) -> Operation[Any, Any]:
+    fields = {"error": voices_error} | more
+    return Operation(
+        vendor="elevenlabs", method="GET", path=path, summary=summary, handler=handler, key=header_key, **fields
+    )
+
+
+OPERATIONS: Sequence[Operation[Any, Any]] = (
+    _speech("", "Speak a text", speech.speak, *_AUDIO),
+    _speech("/stream", "Speak a text, the audio as it is made", speech.speak, *_AUDIO),
+    _speech("/with-timestamps", "Speak a text, with its characters' times", speech.speak_with_timestamps),
+    _speech(
+        "/stream/with-timestamps", "The same, as it is made", speech.stream_with_timestamps, "application/x-ndjson"
+    ),
+    _voices("/v1/voices", "The voices", voices.list_voices, query=voices.VoicesQuery),
+    _voices("/v2/voices", "The voices, in pages", voices.search_voices, query=voices.VoicesQuery, error=http_error),
+    _voices("/v1/voices/{voice_id}", "One voice", voices.one_voice, error=http_error),
+)
 """Its HTTP endpoints."""
 
 
 def sockets(host: CompatHost) -> list[WebSocketRoute]:
     """Its WebSocket endpoints."""
-    del host
-    return []
+
+    async def single(socket: WebSocket) -> None:
+        await serve_stream(host, socket)
+
+    async def multi(socket: WebSocket) -> None:
+        await serve_contexts(host, socket)
+
+    return [
+        WebSocketRoute("/v1/text-to-speech/{voice_id}/stream-input", single),
+        WebSocketRoute("/v1/text-to-speech/{voice_id}/multi-stream-input", multi),
+    ]

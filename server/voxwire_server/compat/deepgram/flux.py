@@ -1,0 +1,276 @@
+"""Translates `/v2/speak`: turns, one after the other, each ended by a Flush or an Interrupt. Pure.
+
+Each turn is a context of its own, opened when the turn before is over; until then its text waits here.
+
+    Speak -> (waiting) -> Begin, SpeechStarted -> audio -> Flush ... SpeechMetadata, Flushed
+                                                        -> Interrupt ... SpeechInterrupted
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from voxwire_protocol import messages as m
+from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
+from voxwire_server.compat.deepgram.audio import binary
+from voxwire_server.compat.deepgram.errors import flux_error, hangup
+from voxwire_server.compat.deepgram.messages import parse, text_of, unknown
+from voxwire_server.compat.deepgram.parameters import FLUX_SPEEDS, MODEL_VERSION
+from voxwire_server.compat.deepgram.turns import Totals, Turn, warning
+from voxwire_server.compat.translation import Action, Begin, Hangup, Names, Reply, Tell
+
+if TYPE_CHECKING:
+    from voxwire_server.compat.deepgram.parameters import Wish
+    from voxwire_server.compat.line import AudioPiece
+
+TURNS_MAX = 64
+"""Turns that may wait for the one before."""
+
+SPEED_STEPS_PER_UNIT = 20
+"""Speeds are multiples of 0.05."""
+
+
+class Flux:
+    """One connection. The first of `_turns` is the one that is spoken."""
+
+    due: float | None = None
+
+    def __init__(self, wish: Wish, request_id: str, text_chars_max: int) -> None:
+        self._wish = wish
+        self._request_id = request_id
+        self._text_chars_max = text_chars_max
+        self._names = Names()
+        self._turns: deque[Turn] = deque()
+        self._totals = Totals()
+        self._speed = wish.start.speed
+        self._closing = False
+
+    def opened(self, now: float) -> list[Action]:  # noqa: ARG002
+        """Says what speaks here."""
+        connected = {
+            "type": "Connected",
+            "request_id": self._request_id,
+            "model_name": self._wish.model_name,
+            "model_version": MODEL_VERSION,
+            "model_uuids": [self._wish.model_uuid],
+        }
+        return [Reply(connected)]
+
+    def received(self, raw: str | bytes, now: float) -> list[Action]:  # noqa: ARG002
+        """See `Translator`."""
+        kind, fields = parse(raw)
+        if self._closing:
+            return []
+        match kind:
+            case "Speak":
+                return self._speak(text_of(fields, self._text_chars_max))
+            case "Flush":
+                return self._flush()
+            case "Interrupt":
+                return self._interrupt(_offset_ms(fields))
+            case "Configure":
+                return self._configure(fields.get("speed"))
+            case "Close":
+                return self._close()
+            case _:
+                raise unknown(kind, "Speak, Flush, Interrupt, Configure and Close")
+
+    def message(self, message: m.ServerMessage, now: float) -> list[Action]:
+        """See `Translator`."""
+        turn = self._turns[0] if self._turns else None
+        if isinstance(message, m.ErrorMessage):
+            return self._error(message, turn, now)
+        if turn is None or getattr(message, "context", None) != turn.name:
+            return []
+        match message:
+            case m.Started():
+                turn.started = True
+                return [Reply({"type": "SpeechStarted", "speech_id": turn.speech_id})]
+            case m.Flushed(seq=seq) if not turn.interrupted:
+                return self._completed(turn, spoken=seq is not None)
+            case m.Cancelled():
+                return self._interrupted(turn, message)
+            case m.Done(reason=m.DoneReason.ERROR):
+                return [Hangup(CloseCode.INTERNAL, "speaking failed")]
+            case _:
+                return []
+
+    def audio(self, piece: AudioPiece, now: float) -> list[Action]:  # noqa: ARG002
+        """See `Translator`."""
+        turn = self._turns[0] if self._turns else None
+        if turn is None or piece.context != turn.name or turn.interrupted:
+            return []
+        turn.samples = piece.end_pts
+        return binary(piece)
+
+    def refused(self, error: VoxwireError, now: float) -> list[Action]:  # noqa: ARG002
+        """See `Translator`."""
+        return [Reply(flux_error(error, self._request_id))]
+
+    def tick(self, now: float) -> list[Action]:  # noqa: ARG002
+        """Never due."""
+        return []
+
+    # -- what the client says -----------------------------------------------------------------------------------------
+
+    def _speak(self, text: str) -> list[Action]:
+        if not text:
+            return []
+        if sum(len(part) for turn in self._turns for part in turn.pending) + len(text) > self._text_chars_max:
+            raise VoxwireError(ErrorCode.TEXT_BUFFER_FULL, "too much text waits for the turns before it")
+        if self._turns and self._turns[-1].open:
+            turn = self._turns[-1]
+            opening: list[Action] = []
+        else:
+            turn = self._new_turn()
+            opening = self._open(turn) if self._turns[0] is turn else []
+        turn.chars += len(text)
+        self._totals.chars += len(text)
+        if self._turns[0] is turn:
+            return [*opening, Tell(m.Text(context=turn.name, text=text))]
+        turn.pending.append(text)
+        return []
+
+    def _new_turn(self) -> Turn:
+        if len(self._turns) >= TURNS_MAX:
+            raise VoxwireError(ErrorCode.TEXT_BUFFER_FULL, f"{TURNS_MAX} turns wait to be spoken")
+        speech_id = f"dg_sp_{uuid4().hex[:12]}"
+        turn = Turn(self._names.new(), speech_id, self._speed, sample_rate=self._wish.format.sample_rate)
+        self._turns.append(turn)
+        return turn
+
+    def _flush(self) -> list[Action]:
+        turn = self._turns[-1] if self._turns else None
+        if turn is None or not turn.open:
+            return [Reply(warning("NO_ACTIVE_SPEECH", "no turn is under way, there is nothing to flush"))]
+        turn.flushed = True
+        return [Tell(m.Flush(context=turn.name))] if self._turns[0] is turn else []
+
+    def _interrupt(self, offset_ms: int | None) -> list[Action]:
+        """The turn that is spoken is cancelled, and whatever was to come after it: the user has the floor."""
+        if not self._turns:
+            return [Reply(warning("NO_ACTIVE_SPEECH", "no turn is under way, there is nothing to interrupt"))]
+        turn = self._turns[0]
+        if turn.interrupted:
+            return [Reply(warning("INTERRUPT_IN_PROGRESS", "the turn is being interrupted already"))]
+        if offset_ms is not None and offset_ms < self._totals.interrupted_ms:
+            text = f"playback_offset {offset_ms} lies before the interrupt at {self._totals.interrupted_ms}"
+            return [Reply(warning("INVALID_INTERRUPT_OFFSET", text))]
+        turn.interrupted, turn.offset_ms = True, offset_ms
+        turn.pending = [part for later in self._turns if later is not turn for part in later.pending]
+        self._turns = deque([turn])
+        played_pts = None
+        if offset_ms is not None:
+            played_pts = max(0, offset_ms - self._totals.position_ms) * turn.sample_rate // 1000
+        return [Tell(m.Cancel(context=turn.name, played_pts=played_pts))]
+
+    def _configure(self, speed: Any) -> list[Action]:
+        """A new speed holds from the next turn on."""
+        problem = _speed_problem(speed)
+        if problem is not None:
+            code, description = problem
+            failure: dict[str, Any] = {"type": "ConfigureFailure", "code": code, "description": description}
+            return [Reply(failure | {"field": "speed", "value": speed if isinstance(speed, int | float) else None})]
+        self._speed = self._speed if speed is None else float(speed)
+        applied = {} if self._speed is None else {"speed": self._speed}
+        return [Reply({"type": "ConfigureSuccess", "applied": applied})]
+
+    def _close(self) -> list[Action]:
+        """What has been said so far is still spoken."""
+        flushing = self._flush() if self._turns and self._turns[-1].open else []
+        self._closing = True
+        return [*flushing, *self._end()]
+
+    # -- what the session says ----------------------------------------------------------------------------------------
+
+    def _completed(self, turn: Turn, *, spoken: bool) -> list[Action]:
+        self._totals.position_ms += turn.duration_ms
+        actions: list[Action] = []
+        if not spoken:
+            actions.append(Reply(warning("NO_SYNTHESIZABLE_TEXT", "the turn has nothing that can be spoken")))
+        actions += [
+            Reply({"type": "SpeechMetadata"} | turn.metadata()),
+            Reply({"type": "Flushed", "speech_id": turn.speech_id}),
+            # All has been sent; an end would wait for a listener that is behind.
+            Tell(m.Cancel(context=turn.name)),
+        ]
+        self._turns.popleft()
+        return [*actions, *self._next(), *self._end()]
+
+    def _interrupted(self, turn: Turn, message: m.Cancelled) -> list[Action]:
+        report: dict[str, Any] = {"type": "SpeechInterrupted"}
+        if turn.offset_ms is None:
+            self._totals.position_ms += turn.duration_ms
+        else:
+            self._totals.position_ms = turn.offset_ms
+            report["text_spoken"] = message.heard.text
+            report["text_remaining"] = message.unheard.text + "".join(turn.pending)
+        self._totals.interrupted_ms = self._totals.position_ms
+        report |= {"audio_played_ms": self._totals.position_ms, "metadata": turn.metadata()}
+        self._turns.popleft()
+        return [Reply(report), *self._next(), *self._end()]
+
+    def _error(self, message: m.ErrorMessage, turn: Turn | None, now: float) -> list[Action]:
+        """A turn that is there goes on without what the error is about, or ends with a Done of its own."""
+        if message.context is not None and (turn is None or message.context != turn.name):
+            return []
+        error = VoxwireError.from_message(message)
+        told = [] if error.code is ErrorCode.IDLE else self.refused(error, now)
+        if turn is None or message.context is None or turn.started:
+            return told
+        return [*told, hangup(error)]
+
+    # -- parts --------------------------------------------------------------------------------------------------------
+
+    def _open(self, turn: Turn) -> list[Action]:
+        start = replace(self._wish.start, context=turn.name, speed=turn.speed)
+        return [Begin(start, self._wish.format)]
+
+    def _next(self) -> list[Action]:
+        """Begin the turn that waits, with all that was said for it."""
+        if not self._turns:
+            return []
+        turn = self._turns[0]
+        text = "".join(turn.pending)
+        turn.pending.clear()
+        flush = [Tell(m.Flush(context=turn.name))] if turn.flushed else []
+        return [*self._open(turn), Tell(m.Text(context=turn.name, text=text)), *flush]
+
+    def _end(self) -> list[Action]:
+        if not self._closing or self._turns:
+            return []
+        return [Reply(self._totals.metadata()), Hangup()]
+
+
+def _offset_ms(fields: dict[str, Any]) -> int | None:
+    """The playback offset of an Interrupt, if it has one.
+
+    Raises:
+        VoxwireError: client.invalid_field.
+    """
+    offset = fields.get("playback_offset")
+    if offset is None:
+        return None
+    value = offset.get("value") if isinstance(offset, dict) and offset.get("type", "time_ms") == "time_ms" else None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 53:
+        raise VoxwireError(
+            ErrorCode.INVALID_FIELD,
+            'playback_offset is not {"type": "time_ms", "value": milliseconds}',
+            details={"field": "playback_offset"},
+        )
+    return value
+
+
+def _speed_problem(speed: Any) -> tuple[str, str] | None:
+    slowest, fastest = FLUX_SPEEDS
+    if speed is None:
+        return None
+    if not isinstance(speed, int | float) or isinstance(speed, bool) or not slowest <= speed <= fastest:
+        return "SPEED_OUT_OF_RANGE", f"speed is not between {slowest:g} and {fastest:g}"
+    steps = speed * SPEED_STEPS_PER_UNIT
+    if abs(steps - round(steps)) > 1e-6:
+        return "SPEED_INCREMENT_INVALID", "speed is no multiple of 0.05"
+    return None

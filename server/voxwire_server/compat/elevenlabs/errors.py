@@ -1,0 +1,86 @@
+"""Owns how errors look to ElevenLabs' clients: JSON on HTTP, JSON and a close code on a WebSocket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+
+from voxwire_protocol.errors import CloseCode, ErrorClass, ErrorCode, VoxwireError
+from voxwire_server.compat.translation import Hangup
+from voxwire_server.errors import http_body, http_headers, http_status
+
+_STATUSES: Mapping[ErrorCode, str] = {
+    ErrorCode.NOT_AUTHENTICATED: "invalid_api_key",
+    ErrorCode.NOT_ALLOWED: "missing_permissions",
+    ErrorCode.UNKNOWN_VOICE: "voice_not_found",
+    ErrorCode.UNSUPPORTED_LANGUAGE: "unsupported_language",
+    ErrorCode.UNSUPPORTED_AUDIO: "invalid_output_format",
+    ErrorCode.TEXT_TOO_LONG: "max_character_limit_exceeded",
+    ErrorCode.TEXT_BUFFER_FULL: "max_character_limit_exceeded",
+    ErrorCode.TOO_MANY_CONTEXTS: "max_active_contexts_exceeded",
+    ErrorCode.RATE_LIMITED: "too_many_concurrent_requests",
+    ErrorCode.TOO_MANY_SESSIONS: "too_many_concurrent_requests",
+    ErrorCode.ENGINE_OVERLOADED: "system_busy",
+    ErrorCode.OVERLOADED: "system_busy",
+    ErrorCode.NOT_READY: "system_busy",
+    ErrorCode.DRAINING: "system_busy",
+    ErrorCode.IDLE: "input_timeout_exceeded",
+}
+
+
+def status_of(error: VoxwireError) -> str:
+    """The word that stands for an error."""
+    if error.details.get("field") in ("model", "model_id"):
+        return "model_not_found"
+    if error.details.get("field") == "text" and error.code is ErrorCode.INVALID_FIELD:
+        return "input_text_empty"
+    return _STATUSES.get(error.code) or error.raw_code.partition(".")[2]
+
+
+def http_error(error: VoxwireError) -> Response:
+    """`{"detail": {"status", "message"}}`, or 422 with the list of what is wrong where fields are."""
+    return JSONResponse(_detail(error), _http_status(error), http_headers(error))
+
+
+def voices_error(error: VoxwireError) -> Response:
+    """As `http_error`, with the fields of the native protocol beside them: `/v1/voices` belongs to both."""
+    return JSONResponse(_detail(error) | http_body(error), _http_status(error), http_headers(error))
+
+
+def _detail(error: VoxwireError) -> dict[str, Any]:
+    if "errors" in error.details:
+        return {"detail": error.details["errors"]}
+    return {"detail": {"status": status_of(error), "message": _told(error)}}
+
+
+def _http_status(error: VoxwireError) -> int:
+    return 422 if "errors" in error.details else http_status(error)
+
+
+def socket_error(error: VoxwireError, context_id: str | None = None) -> dict[str, Any]:
+    """The message that tells of an error; `context_id` where it is about one context."""
+    payload: dict[str, Any] = {"message": _told(error), "error": status_of(error), "code": close_code(error)}
+    if context_id is not None:
+        payload["contextId"] = context_id
+    return payload
+
+
+def close_code(error: VoxwireError) -> int:
+    """The code with which a connection is closed: 1008 for all that is the client's to mend."""
+    if error.error_class is ErrorClass.CLIENT:
+        return CloseCode.POLICY
+    return error.close_code or CloseCode.INTERNAL
+
+
+def hangup(error: VoxwireError) -> Hangup:
+    """The close that follows an error which ends the connection; the reason is what some clients show alone."""
+    return Hangup(close_code(error), f"{status_of(error)}: {_told(error)}")
+
+
+def _told(error: VoxwireError) -> str:
+    voices = error.details.get("voices")
+    if error.code is ErrorCode.UNKNOWN_VOICE and voices:
+        return f"{error.message}; there are {', '.join(voices)}"
+    return error.message

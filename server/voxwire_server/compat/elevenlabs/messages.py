@@ -1,0 +1,116 @@
+"""Owns what ElevenLabs' clients say: the fields of their messages and requests, and what they may hold."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import orjson
+from pydantic import AliasChoices, BaseModel, Field
+
+from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.compat.elevenlabs.formats import DEFAULT_FORMAT
+from voxwire_server.compat.operation import checked
+
+SEED_MAX = 2**32 - 1
+INACTIVITY_SECONDS = 180.0
+"""What the vendor allows at most: whoever asks for nothing gets it too."""
+
+DEFAULT_CONTEXT_ID = "default"
+
+
+class VoiceSettings(BaseModel):
+    """What of the voice can be set here: how fast it speaks. The rest is taken and has no effect."""
+
+    speed: float | None = Field(None, ge=0.5, le=2.0)
+
+
+class GenerationConfig(BaseModel):
+    """How much text is gathered before it is spoken, in characters."""
+
+    chunk_length_schedule: list[Annotated[float, Field(gt=0, le=500)]] | None = Field(None, max_length=64)
+
+
+class ClientMessage(BaseModel):
+    """A message on either WebSocket."""
+
+    text: str | None = None
+    context_id: str | None = Field(None, validation_alias=AliasChoices("context_id", "contextId"))
+    flush: bool | None = None
+    try_trigger_generation: bool | None = None
+    close_context: bool | None = None
+    close_socket: bool | None = None
+    voice_settings: VoiceSettings | None = None
+    generation_config: GenerationConfig | None = Field(
+        None, validation_alias=AliasChoices("generation_config", "generator_config")
+    )
+
+
+class StreamQuery(BaseModel):
+    """The parameters of a WebSocket's address."""
+
+    model_id: str | None = None
+    output_format: str = DEFAULT_FORMAT
+    language_code: str | None = None
+    seed: int | None = Field(None, ge=0, le=SEED_MAX)
+    auto_mode: bool = False
+    inactivity_timeout: float = Field(INACTIVITY_SECONDS, gt=0, le=3600)
+
+
+class SpeechQuery(BaseModel):
+    """The parameters of an HTTP endpoint."""
+
+    output_format: str = DEFAULT_FORMAT
+
+
+class SpeechBody(BaseModel):
+    """The body of an HTTP endpoint. Fields that are not listed are taken and have no effect."""
+
+    text: str
+    model_id: str | None = None
+    language_code: str | None = None
+    voice_settings: VoiceSettings | None = None
+    seed: int | None = Field(None, ge=0, le=SEED_MAX)
+
+
+def client_message(raw: str | bytes) -> ClientMessage:
+    """A message as a client sent it.
+
+    Raises:
+        VoxwireError: client.malformed_message, or client.invalid_field whose `context` is the client's context id.
+    """
+    fields = json_object(raw)
+    try:
+        return checked(ClientMessage, fields, "message")
+    except VoxwireError as error:
+        named = fields.get("context_id") or fields.get("contextId")
+        error.context = named if isinstance(named, str) else None
+        raise
+
+
+def json_object(raw: str | bytes) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        VoxwireError: client.malformed_message.
+    """
+    try:
+        fields = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise VoxwireError(ErrorCode.MALFORMED_MESSAGE, f"the message is no JSON: {error}") from error
+    if not isinstance(fields, dict):
+        raise VoxwireError(ErrorCode.MALFORMED_MESSAGE, "the message is no JSON object")
+    return fields
+
+
+def key_in_message(raw: str | bytes) -> str | None:
+    """The API key in a first message, if it has one."""
+    try:
+        fields = json_object(raw)
+    except VoxwireError:
+        return None
+    for name in ("xi-api-key", "xi_api_key", "authorization"):
+        value = fields.get(name)
+        if isinstance(value, str) and value.strip():
+            scheme, _, bearer = value.strip().partition(" ")
+            return bearer.strip() if name == "authorization" and scheme.lower() == "bearer" else value.strip()
+    return None

@@ -1,0 +1,118 @@
+"""Serves ElevenLabs' HTTP endpoints of speech: the audio, whole or as it is made, alone or with its characters."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+import orjson
+from starlette.responses import Response, StreamingResponse
+
+from voxwire_protocol import messages as m
+from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.compat.elevenlabs.alignment import Alignment
+from voxwire_server.compat.elevenlabs.chunks import Chunker
+from voxwire_server.compat.elevenlabs.formats import output_format
+from voxwire_server.compat.elevenlabs.messages import SpeechBody, SpeechQuery
+from voxwire_server.compat.line import AudioPiece
+from voxwire_server.compat.speech import Speech, audio_response
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from voxwire_server.compat.elevenlabs.chunks import Chunk
+    from voxwire_server.compat.formats import OutputFormat
+    from voxwire_server.compat.host import CompatHost
+    from voxwire_server.compat.operation import Call
+
+
+async def speak(host: CompatHost, call: Call[SpeechBody, SpeechQuery]) -> Response:
+    """The audio."""
+    format = output_format(call.query.output_format)
+    return audio_response(await _begin(host, call, format), format.media_type)
+
+
+async def speak_with_timestamps(host: CompatHost, call: Call[SpeechBody, SpeechQuery]) -> Response:
+    """One JSON object: all audio, then all characters."""
+    format = output_format(call.query.output_format)
+    chunks = _chunks(await _begin(host, call, format), call.body.text, format)
+    return StreamingResponse(_as_one(chunks), media_type="application/json")
+
+
+async def stream_with_timestamps(host: CompatHost, call: Call[SpeechBody, SpeechQuery]) -> Response:
+    """A JSON object a line, each with some audio and the characters in it."""
+    format = output_format(call.query.output_format)
+    chunks = _chunks(await _begin(host, call, format), call.body.text, format)
+    return StreamingResponse(_as_lines(chunks), media_type="application/x-ndjson")
+
+
+async def _begin(host: CompatHost, call: Call[SpeechBody, SpeechQuery], format: OutputFormat) -> Speech:
+    body = call.body
+    if not body.text or body.text.isspace():
+        raise VoxwireError(
+            ErrorCode.INVALID_FIELD, "the text is empty", details={"field": "text"}, hint="Send text to speak."
+        )
+    if body.model_id is not None:
+        host.resolve_model(body.model_id)
+    start = m.Start(
+        voice=call.request.path_params["voice_id"],
+        language=body.language_code,
+        speed=body.voice_settings.speed if body.voice_settings is not None else None,
+        timings=("word",),
+        seed=body.seed,
+    )
+    return await Speech.begin(host, call.request, body.text, start, format)
+
+
+async def _chunks(speech: Speech, text: str, format: OutputFormat) -> AsyncGenerator[Chunk, None]:
+    chunker = Chunker(format.sample_rate)
+    chunker.add(text)
+    events = speech.events()
+    try:
+        async for event in events:
+            match event:
+                case m.Timing():
+                    chunker.time(event)
+                case AudioPiece():
+                    for chunk in chunker.audio(event):
+                        yield chunk
+                case m.Done():
+                    last = chunker.settle()
+                    if last is not None:
+                        yield last
+    finally:
+        await events.aclose()
+
+
+async def _as_lines(chunks: AsyncGenerator[Chunk, None]) -> AsyncGenerator[bytes, None]:
+    try:
+        async for chunk in chunks:
+            yield orjson.dumps(chunk.for_http()) + b"\n"
+    finally:
+        await chunks.aclose()
+
+
+async def _as_one(chunks: AsyncGenerator[Chunk, None]) -> AsyncGenerator[bytes, None]:
+    """Written as it is made, so that an hour of audio is never held at once."""
+    left, alignments = b"", []
+    try:
+        yield b'{"audio_base64":"'
+        async for chunk in chunks:
+            data = left + chunk.audio
+            whole = len(data) - len(data) % 3
+            left = data[whole:]
+            if chunk.alignment is not None:
+                alignments.append(chunk.alignment)
+            yield base64.b64encode(data[:whole])
+        characters = orjson.dumps(_joined(alignments))
+        yield base64.b64encode(left) + b'","alignment":' + characters + b',"normalized_alignment":' + characters + b"}"
+    finally:
+        await chunks.aclose()
+
+
+def _joined(alignments: list[Alignment]) -> dict[str, object] | None:
+    if not alignments:
+        return None
+    chars = tuple(char for each in alignments for char in each.chars)
+    starts_ms = tuple(start for each in alignments for start in each.starts_ms)
+    return Alignment(chars, starts_ms, alignments[-1].end_ms, 0).for_http()

@@ -1,0 +1,184 @@
+"""livekit-plugins-deepgram as LiveKit's agents use it: TTS on `/v1/speak`, TTSv2 on `/v2/speak`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import aiohttp
+import pytest
+from livekit.agents import APIConnectOptions, APIError, APIStatusError, tts
+from livekit.plugins import deepgram
+
+from support.clients import LONG_TURN, SECOND_TURN, TURN, assert_heard, counters, samples_of, settled, tokens, typed
+
+ONCE = APIConnectOptions(max_retry=0, timeout=10)
+PATIENT = 60.0
+KINDS = {"v1": deepgram.TTS, "v2": deepgram.TTSv2}
+
+both = pytest.mark.parametrize("version", KINDS)
+
+
+@contextlib.asynccontextmanager
+async def speaker(host, version: str = "v1", *, key: str = "unused", **options):
+    """The plugin, pointed at a server."""
+    async with aiohttp.ClientSession() as session:
+        found = KINDS[version](base_url=f"{host.http}/{version}/speak", api_key=key, http_session=session, **options)
+        try:
+            async with asyncio.timeout(PATIENT):
+                yield found
+        finally:
+            await found.aclose()
+
+
+async def say(stream: tts.SynthesizeStream, text: str, *, rest: str = "") -> tuple[bytes, int]:
+    """A turn typed into a stream: its PCM and its rate. `rest` is typed once audio has come."""
+    heard = asyncio.Event()
+
+    async def type_it() -> None:
+        async for token in typed(text):
+            stream.push_text(token)
+        if rest:
+            await heard.wait()
+            async for token in typed(rest):
+                stream.push_text(token)
+        stream.end_input()
+
+    typing = asyncio.create_task(type_it())
+    pcm, rate = b"", 0
+    async for event in stream:
+        heard.set()
+        pcm += bytes(event.frame.data)
+        rate = event.frame.sample_rate
+    await typing
+    return pcm, rate
+
+
+@both
+@pytest.mark.asyncio
+async def test_a_turn_is_spoken_to_its_end_and_begins_before_the_text_ends(host, version):
+    first, _, rest = TURN.partition(". ")
+    async with speaker(host, version) as speech, speech.stream(conn_options=ONCE) as stream:
+        pcm, rate = await say(stream, first + ". ", rest=rest)
+    assert rate == 24_000
+    assert_heard(TURN, samples_of(pcm), rate)
+
+
+@both
+@pytest.mark.asyncio
+async def test_a_second_turn_uses_the_same_connection(host, version):
+    async with speaker(host, version) as speech:
+        async with speech.stream(conn_options=ONCE) as stream:
+            await say(stream, "The first turn is short.")
+        async with speech.stream(conn_options=ONCE) as stream:
+            pcm, rate = await say(stream, SECOND_TURN)
+            assert stream._connection_reused
+        assert (await asyncio.to_thread(counters, host)).sessions == 1
+    assert_heard(SECOND_TURN, samples_of(pcm), rate)
+
+
+@both
+@pytest.mark.asyncio
+async def test_an_interruption_stops_generation(host, version):
+    before = await settled(host)
+    async with speaker(host, version) as speech:
+        stream = speech.stream(conn_options=ONCE)
+        for token in tokens(LONG_TURN):
+            stream.push_text(token)
+        await anext(stream)
+        await stream.aclose()
+        # The plugin says nothing now; it closes the connection when it wants the next.
+        async with speech.stream(conn_options=ONCE) as again:
+            pcm, rate = await say(again, "Now something else entirely.")
+            assert not again._connection_reused
+        after = await settled(host, sessions=1)
+    assert after.audio_seconds - before.audio_seconds < 30
+    assert_heard("Now something else entirely.", samples_of(pcm), rate, word_errors_max=0.3)
+
+
+@both
+@pytest.mark.asyncio
+async def test_a_text_at_once_is_spoken_over_http(host, version):
+    async with speaker(host, version) as speech:
+        pcm, rate = b"", 0
+        async for event in speech.synthesize(SECOND_TURN, conn_options=ONCE):
+            pcm += bytes(event.frame.data)
+            rate = event.frame.sample_rate
+    assert_heard(SECOND_TURN, samples_of(pcm), rate)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("encoding", ["mp3", "aac", "flac", "opus"])
+async def test_encodings_of_the_second_version_are_decoded(host, encoding):
+    async with speaker(host, "v2", encoding=encoding) as speech:
+        samples = 0
+        async for event in speech.synthesize(SECOND_TURN, conn_options=ONCE):
+            samples += event.frame.samples_per_channel
+    assert 4 * 24_000 < samples < 6.5 * 24_000
+
+
+@both
+@pytest.mark.asyncio
+async def test_speed_and_rate_are_taken(host, version):
+    lengths = []
+    for speed in (1.5, 0.7):
+        options = {"speed": speed, "sample_rate": 16_000}
+        async with speaker(host, version, **options) as speech, speech.stream(conn_options=ONCE) as stream:
+            pcm, rate = await say(stream, "The birch canoe slid on the smooth planks.")
+        assert rate == 16_000
+        lengths.append(len(pcm))
+    assert lengths[0] < 0.7 * lengths[1]
+
+
+@both
+@pytest.mark.asyncio
+@pytest.mark.parametrize("text", ["🙂", "..."])
+async def test_text_without_speech_is_no_error(host, version, text):
+    async with speaker(host, version) as speech, speech.stream(conn_options=ONCE) as stream:
+        pcm, _ = await say(stream, text)
+    assert 0 < len(pcm) <= 48_000
+
+
+@both
+@pytest.mark.asyncio
+async def test_a_right_key_is_let_in(locked_host, api_key, version):
+    async with speaker(locked_host, version, key=api_key) as speech, speech.stream(conn_options=ONCE) as stream:
+        pcm, _ = await say(stream, "Hello there.")
+    assert pcm
+
+
+@both
+@pytest.mark.asyncio
+async def test_a_wrong_key_is_the_plugins_own_error(locked_host, version):
+    async with speaker(locked_host, version, key="wrong") as speech:
+        async with speech.stream(conn_options=ONCE) as stream:
+            with pytest.raises(APIStatusError) as streaming:
+                await say(stream, "Hello there.")
+        async with speech.synthesize("Hello there.", conn_options=ONCE) as whole:
+            with pytest.raises(APIStatusError) as at_once:
+                await whole.collect()
+    assert streaming.value.status_code == at_once.value.status_code == 401
+    assert not streaming.value.retryable
+
+
+@both
+@pytest.mark.asyncio
+@pytest.mark.parametrize("options", [{"model": "nobody"}, {"model": "aura-2-celeste-es"}, {"sample_rate": 12_345}])
+async def test_what_there_is_not_is_the_plugins_own_error(host, version, options):
+    async with speaker(host, version, **options) as speech, speech.stream(conn_options=ONCE) as stream:
+        with pytest.raises(APIStatusError) as refused:
+            await say(stream, "Hello there.")
+    assert refused.value.status_code == 400
+    await settled(host)
+
+
+@both
+@pytest.mark.asyncio
+async def test_too_much_text_is_the_plugins_own_error_and_leaves_nothing(host, version):
+    async with speaker(host, version) as speech, speech.stream(conn_options=ONCE) as stream:
+        stream.push_text(("word" * 2000 + " ") * 10)
+        stream.end_input()
+        with pytest.raises(APIError):
+            async for _ in stream:
+                pass
+    await settled(host)

@@ -1,0 +1,62 @@
+"""CosyVoice's fields, errors and routes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.compat.cosyvoice import OPERATIONS
+from voxwire_server.compat.cosyvoice.errors import http_error
+from voxwire_server.compat.cosyvoice.messages import Fields, wanted
+
+
+def told(error: VoxwireError) -> tuple[int, object]:
+    answer = http_error(error)
+    return answer.status_code, json.loads(answer.body)["detail"]
+
+
+def test_every_route_takes_get_and_post():
+    routes = {(operation.method, operation.path) for operation in OPERATIONS}
+    assert {path for _, path in routes} == {
+        "/inference_sft",
+        "/inference_instruct",
+        "/inference_zero_shot",
+        "/inference_cross_lingual",
+        "/inference_instruct2",
+    }
+    assert len(routes) == 10
+
+
+def test_a_form_comes_before_a_query():
+    found = wanted(Fields(tts_text="form"), Fields(tts_text="query", spk_id="heart", speed=2))
+    assert (found.tts_text, found.spk_id, found.speed) == ("form", "heart", 2)
+
+
+@pytest.mark.parametrize("fields", [Fields(), Fields(tts_text=""), Fields(spk_id="heart")])
+def test_a_request_without_text_is_told_as_fastapi_does(fields):
+    with pytest.raises(VoxwireError) as missing:
+        wanted(fields, Fields())
+    status, detail = told(missing.value)
+    assert status == 422
+    assert detail[0]["loc"] == ["body", "tts_text"]
+
+
+def test_an_unknown_voice_is_told_which_there_are():
+    error = VoxwireError(ErrorCode.UNKNOWN_VOICE, "no voice 'x'", details={"voices": ["heart", "tone"]})
+    assert told(error) == (400, "no voice 'x'; there are heart, tone")
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        (ErrorCode.TEXT_TOO_LONG, 400),
+        (ErrorCode.MESSAGE_TOO_BIG, 400),
+        (ErrorCode.NOT_AUTHENTICATED, 401),
+        (ErrorCode.RATE_LIMITED, 429),
+        (ErrorCode.ENGINE_OVERLOADED, 503),
+    ],
+)
+def test_an_error_has_a_status_that_tells_whose_it_is(code, status):
+    assert told(VoxwireError(code, "so it is")) == (status, "so it is")

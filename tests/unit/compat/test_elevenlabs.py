@@ -1,0 +1,479 @@
+"""ElevenLabs' WebSockets: what is told to the session and to the client, without either."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from voxwire_protocol import messages as m
+from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.compat.elevenlabs.contexts import HOLD_SECONDS, StreamOptions
+from voxwire_server.compat.elevenlabs.messages import key_in_message
+from voxwire_server.compat.elevenlabs.translators import MultiStreamInput, StreamInput
+from voxwire_server.compat.formats import OutputFormat
+from voxwire_server.compat.line import AudioPiece
+from voxwire_server.compat.translation import Begin, Hangup, Reply, Tell
+
+RATE = 8000
+OPTIONS = StreamOptions(voice="heart", format=OutputFormat(sample_rate=RATE))
+AUTO = StreamOptions(voice="heart", format=OutputFormat(sample_rate=RATE), auto_mode=True)
+
+
+def sent(translator, *messages, now: float = 0.0) -> list:
+    """All that the client's messages lead to."""
+    return [action for message in messages for action in translator.received(json.dumps(message), now)]
+
+
+def told(actions) -> list:
+    return [action.message for action in actions if isinstance(action, Tell)]
+
+
+def texts(actions) -> list[str]:
+    return [message.text for message in told(actions) if isinstance(message, m.Text)]
+
+
+def kinds(actions) -> list[type]:
+    return [type(message) for message in told(actions)]
+
+
+def replies(actions) -> list[dict]:
+    return [action.payload for action in actions if isinstance(action, Reply)]
+
+
+def hangups(actions) -> list[Hangup]:
+    return [action for action in actions if isinstance(action, Hangup)]
+
+
+def begins(actions) -> list[m.Start]:
+    return [action.start for action in actions if isinstance(action, Begin)]
+
+
+def multi(options: StreamOptions = OPTIONS) -> MultiStreamInput:
+    translator = MultiStreamInput(options)
+    translator.opened(0.0)
+    return translator
+
+
+def single(options: StreamOptions = OPTIONS) -> StreamInput:
+    translator = StreamInput(options)
+    translator.opened(0.0)
+    return translator
+
+
+def in_a(text: str, **more) -> dict:
+    return {"text": text, "context_id": "a", **more}
+
+
+CLOSE_A = {"context_id": "a", "close_context": True}
+FLUSH_A = {"context_id": "a", "flush": True}
+
+
+def done(context: str, reason: m.DoneReason = m.DoneReason.COMPLETED) -> m.Done:
+    return m.Done(context=context, reason=reason, frames=0, samples=0, chars=0)
+
+
+def piece(context: str, pts: int, end_pts: int) -> AudioPiece:
+    return AudioPiece(context, bytes(2 * (end_pts - pts)), pts, end_pts, RATE)
+
+
+def word(text: str, at: int, pts: int, end_pts: int) -> m.WordTiming:
+    return m.WordTiming(text=text, chars=(at, at + len(text)), pts=pts, end_pts=end_pts)
+
+
+# -- contexts ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_message_of_a_context_opens_it_with_its_settings() -> None:
+    actions = sent(multi(), in_a(" ", voice_settings={"speed": 1.1, "stability": 0.5}))
+    (start,) = begins(actions)
+    assert (start.voice, start.speed, start.timings) == ("heart", 1.1, ("word",))
+    assert not told(actions)
+
+
+def test_the_language_and_seed_of_the_address_hold_for_every_context() -> None:
+    options = StreamOptions(voice="heart", format=OutputFormat(), language="en", seed=7)
+    starts = begins(sent(multi(options), in_a("One. "), {"text": "Two. ", "context_id": "b"}))
+    assert [(start.language, start.seed) for start in starts] == [("en", 7), ("en", 7)]
+    assert len({start.context for start in starts}) == 2
+
+
+@pytest.mark.parametrize("message", [{"text": ""}, {"text": "", "context_id": "a"}, FLUSH_A, CLOSE_A, {}])
+def test_a_keepalive_opens_no_context(message) -> None:
+    assert sent(multi(), message) == []
+
+
+def test_text_without_a_context_id_goes_to_a_context_of_its_own() -> None:
+    translator = multi()
+    (start,) = begins(sent(translator, {"text": "Hello. "}))
+    assert texts(sent(translator, {"text": "And more. "})) == ["And more. "]
+    (reply,) = replies(translator.audio(piece(start.context, 0, 160), 0.0))
+    assert reply["contextId"] == "default"
+
+
+def test_camel_case_ids_are_understood() -> None:
+    translator = multi()
+    sent(translator, in_a("Hello. "))
+    assert begins(sent(translator, {"text": "More. ", "contextId": "a"})) == []
+
+
+def test_an_empty_flush_before_the_close_lets_it_be_spoken_to_its_end() -> None:
+    translator = multi()
+    sent(translator, in_a(" "), in_a("Hello there. "))
+    actions = sent(translator, FLUSH_A, CLOSE_A)
+    assert kinds(actions) == [m.Flush, m.End]
+    assert replies(actions) == []
+
+
+def test_a_close_that_no_flush_came_before_is_an_interruption() -> None:
+    translator = multi()
+    sent(translator, in_a(" "), in_a("Hello there. "))
+    actions = sent(translator, CLOSE_A)
+    assert kinds(actions) == [m.Cancel]
+    assert replies(actions) == [{"audio": None, "isFinal": True, "contextId": "a"}]
+
+
+def test_in_auto_mode_the_flush_of_a_sentence_does_not_end_the_text() -> None:
+    translator = multi(AUTO)
+    sent(translator, in_a(" "), in_a("Hello there. ", flush=True))
+    assert kinds(sent(translator, CLOSE_A)) == [m.Cancel]
+
+
+def test_without_auto_mode_the_flush_of_the_last_text_ends_it() -> None:
+    translator = multi()
+    sent(translator, in_a("Hello there. ", flush=True))
+    assert kinds(sent(translator, CLOSE_A)) == [m.End]
+
+
+def test_a_second_close_interrupts_what_is_being_spoken_to_its_end() -> None:
+    translator = multi()
+    sent(translator, in_a("Hello there. "), FLUSH_A, CLOSE_A)
+    actions = sent(translator, CLOSE_A)
+    assert kinds(actions) == [m.Cancel]
+    assert [reply["isFinal"] for reply in replies(actions)] == [True]
+    assert sent(translator, CLOSE_A) == []
+
+
+def test_text_after_a_flush_takes_back_that_it_was_the_last() -> None:
+    translator = multi()
+    sent(translator, in_a("Hello there. "), FLUSH_A, in_a("And more. "))
+    assert kinds(sent(translator, CLOSE_A)) == [m.Cancel]
+
+
+def test_an_id_can_be_used_again_and_means_another_context() -> None:
+    translator = multi()
+    (old,) = begins(sent(translator, in_a("Hello. ")))
+    sent(translator, CLOSE_A)
+    (new,) = begins(sent(translator, in_a("Again. ")))
+    assert new.context != old.context
+    assert translator.message(done(old.context, m.DoneReason.CANCELLED), 0.0) == ()
+    assert translator.audio(piece(old.context, 0, 160), 0.0) == []
+    assert replies(translator.audio(piece(new.context, 0, 160), 0.0))[0]["contextId"] == "a"
+
+
+def test_it_is_final_only_after_the_close_and_never_after_a_flush() -> None:
+    translator = multi()
+    (start,) = begins(sent(translator, in_a("Hello. ")))
+    sent(translator, FLUSH_A)
+    flushed = replies(translator.message(m.Flushed(context=start.context, id="7", seq=3), 0.0))
+    assert not any(reply.get("isFinal") for reply in flushed)
+    sent(translator, CLOSE_A)
+    last = replies(translator.message(done(start.context), 0.0))
+    assert last[-1] == {"audio": None, "isFinal": True, "contextId": "a"}
+
+
+def test_closing_the_socket_speaks_all_to_the_end_and_then_hangs_up() -> None:
+    translator = multi()
+    (a,) = begins(sent(translator, in_a("Hello. ")))
+    (b,) = begins(sent(translator, {"text": "Other. ", "context_id": "b"}))
+    actions = sent(translator, {"close_socket": True})
+    assert kinds(actions) == [m.End, m.End]
+    assert not hangups(translator.message(done(a.context), 0.0))
+    assert hangups(translator.message(done(b.context), 0.0)) == [Hangup(1000)]
+
+
+def test_closing_an_idle_socket_hangs_up_at_once() -> None:
+    assert sent(multi(), {"close_socket": True}) == [Hangup(1000)]
+
+
+def test_closing_the_socket_twice_does_not_wait() -> None:
+    translator = multi()
+    sent(translator, in_a("Hello. "), {"close_socket": True})
+    assert hangups(sent(translator, {"close_socket": True})) == [Hangup(1000)]
+
+
+# -- text -------------------------------------------------------------------------------------------------------------
+
+
+def test_in_auto_mode_each_message_is_spoken_at_once_with_the_space_that_is_missing() -> None:
+    translator = multi(AUTO)
+    actions = sent(translator, in_a(" "), in_a("Hello there."), in_a("How are you? "))
+    assert "".join(texts(actions)) == "Hello there. How are you? "
+    assert [kind for kind in kinds(actions) if kind is m.Flush] == [m.Flush, m.Flush]
+
+
+def test_without_auto_mode_tokens_are_joined_as_they_are() -> None:
+    translator = multi()
+    actions = sent(translator, in_a(" "), in_a("un"), in_a("break"), in_a("able"), in_a(" "), in_a("glass"))
+    assert "".join(texts(actions)) == "unbreakable glass"
+    assert m.Flush not in kinds(actions)
+
+
+def test_a_flush_with_nothing_to_speak_is_not_told() -> None:
+    translator = multi(AUTO)
+    sent(translator, in_a("Hello. ", flush=True))
+    assert told(sent(translator, in_a("", flush=True))) == []
+
+
+def test_a_flush_parts_the_last_word_from_what_follows() -> None:
+    translator = multi()
+    assert "".join(texts(sent(translator, in_a("Hello"), FLUSH_A))) == "Hello "
+
+
+def test_with_a_schedule_text_waits_until_there_is_enough() -> None:
+    translator = multi()
+    config = {"chunk_length_schedule": [10, 20]}
+    first = sent(translator, in_a(" ", generation_config=config), in_a("12345"))
+    assert texts(first) == []
+    assert texts(sent(translator, in_a("67890"))) == ["1234567890"]
+    assert texts(sent(translator, in_a("1234567890"))) == []
+    assert texts(sent(translator, in_a("1234567890"))) == ["12345678901234567890"]
+
+
+def test_text_does_not_wait_for_its_schedule_for_long() -> None:
+    translator = multi()
+    sent(translator, in_a(" ", generation_config={"chunk_length_schedule": [120]}))
+    sent(translator, in_a("Hello. "), now=5.0)
+    sent(translator, in_a("Bye. "), now=6.0)
+    assert translator.due == 5.0 + HOLD_SECONDS
+    assert texts(translator.tick(translator.due)) == ["Hello. Bye. "]
+    assert translator.due > 100
+
+
+def test_a_client_can_trigger_what_waits_for_its_schedule() -> None:
+    translator = single()
+    sent(translator, {"text": " ", "generation_config": {"chunk_length_schedule": [50]}})
+    assert texts(sent(translator, {"text": "Hello ", "try_trigger_generation": True})) == ["Hello "]
+
+
+def test_what_waits_is_spoken_at_the_end() -> None:
+    translator = single()
+    sent(translator, {"text": " ", "generation_config": {"chunk_length_schedule": [50]}}, {"text": "Hello "})
+    actions = sent(translator, {"text": ""})
+    assert texts(actions) == ["Hello "]
+    assert kinds(actions)[-1] is m.End
+
+
+# -- one stream -------------------------------------------------------------------------------------------------------
+
+
+def test_an_empty_text_ends_the_stream_and_its_end_closes_the_connection() -> None:
+    translator = single()
+    (start,) = begins(sent(translator, {"text": " "}, {"text": "Hello. "}))
+    assert kinds(sent(translator, {"text": ""})) == [m.End]
+    assert sent(translator, {"text": "Too late. "}, {"text": ""}) == []
+    actions = translator.message(done(start.context), 0.0)
+    assert replies(actions)[-1] == {"audio": None, "isFinal": True}
+    assert actions[-1] == Hangup(1000)
+
+
+def test_a_stream_of_nothing_ends_too() -> None:
+    translator = single()
+    actions = sent(translator, {"text": ""})
+    assert len(begins(actions)) == 1
+    assert kinds(actions) == [m.End]
+
+
+def test_an_error_ends_a_stream_with_1008() -> None:
+    translator = single()
+    (start,) = begins(sent(translator, {"text": "Hello. "}))
+    error = VoxwireError(ErrorCode.UNKNOWN_VOICE, "there is no voice 'x'", details={"voices": ["heart"]})
+    actions = translator.message(error.to_message(start.context), 0.0)
+    (reply,) = replies(actions)
+    assert (reply["error"], reply["code"]) == ("voice_not_found", 1008)
+    assert "heart" in reply["message"]
+    assert actions[-1].code == 1008
+    assert actions[-1].reason.startswith("voice_not_found")
+
+
+# -- errors -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "{",
+        "[]",
+        "1",
+        '"a"',
+        '{"text": 3}',
+        '{"text": "a", "context_id": 7}',
+        '{"voice_settings": {"speed": 9}}',
+        b"\xff",
+    ],
+)
+def test_a_message_that_can_not_be_understood_is_refused(raw) -> None:
+    with pytest.raises(VoxwireError):
+        multi().received(raw, 0.0)
+
+
+def test_a_bad_message_disturbs_no_context() -> None:
+    translator = multi()
+    sent(translator, in_a("Hello. "))
+    with pytest.raises(VoxwireError) as bad:
+        translator.received(json.dumps({"text": 3, "context_id": "b"}), 0.0)
+    (reply,) = translator.refused(bad.value, 0.0)
+    assert (reply.payload["contextId"], reply.payload["code"]) == ("b", 1008)
+    assert texts(sent(translator, in_a("And more. "))) == ["And more. "]
+
+
+def test_an_error_of_one_context_leaves_the_others() -> None:
+    translator = multi()
+    (a,) = begins(sent(translator, in_a("Hello. ")))
+    sent(translator, {"text": "Other. ", "context_id": "b"})
+    failed = VoxwireError(ErrorCode.ENGINE_FAILED, "it broke").to_message(a.context)
+    actions = translator.message(failed, 0.0)
+    error, final = replies(actions)
+    assert (error["contextId"], error["error"]) == ("a", "engine_failed")
+    assert final == {"audio": None, "isFinal": True, "contextId": "a"}
+    assert not hangups(actions)
+    assert texts(sent(translator, {"text": "More. ", "context_id": "b"})) == ["More. "]
+
+
+def test_an_error_that_leaves_no_context_closes_the_connection() -> None:
+    translator = multi()
+    (a,) = begins(sent(translator, in_a("Hello. ")))
+    error = VoxwireError(ErrorCode.TEXT_BUFFER_FULL, "too much").to_message(a.context)
+    _, closing, *_ = translator.message(error, 0.0)
+    assert (closing.code, closing.reason) == (1008, "max_character_limit_exceeded: too much")
+
+
+def test_a_wrong_voice_closes_the_connection_even_with_other_contexts() -> None:
+    translator = multi()
+    (a,) = begins(sent(translator, in_a("Hello. ")))
+    sent(translator, {"text": "Other. ", "context_id": "b"})
+    error = VoxwireError(ErrorCode.UNKNOWN_VOICE, "there is no such voice").to_message(a.context)
+    assert hangups(translator.message(error, 0.0))[0].code == 1008
+
+
+def test_who_is_not_let_in_is_told_and_closed() -> None:
+    for translator in (multi(), single()):
+        reply, closing = translator.refused(VoxwireError(ErrorCode.NOT_AUTHENTICATED, "an API key is needed"), 0.0)
+        assert reply.payload["error"] == "invalid_api_key"
+        assert closing.code == 1008
+
+
+# -- time -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_connection_on_which_nothing_happens_is_closed() -> None:
+    options = StreamOptions(voice="heart", format=OutputFormat(), inactivity_seconds=20)
+    translator = multi(options)
+    assert translator.due == 20
+    sent(translator, {"text": ""}, now=15.0)
+    assert translator.due == 35
+    assert not hangups(translator.tick(20.0))
+    actions = translator.tick(35.0)
+    assert replies(actions)[0]["error"] == "input_timeout_exceeded"
+    assert hangups(actions)[0].code == 1008
+
+
+def test_speech_keeps_a_connection_alive() -> None:
+    options = StreamOptions(voice="heart", format=OutputFormat(sample_rate=RATE), inactivity_seconds=20)
+    translator = multi(options)
+    (start,) = begins(sent(translator, in_a("Hello. ")))
+    translator.audio(piece(start.context, 0, 160), 19.0)
+    assert not hangups(translator.tick(20.0))
+    assert translator.due == 39.0
+
+
+# -- audio ------------------------------------------------------------------------------------------------------------
+
+
+def spoken(options: StreamOptions) -> list[dict]:
+    """Two sentences with a flush each; the second word begins in the first second, the third after a pause."""
+    translator = multi(options)
+    (start,) = begins(sent(translator, in_a("Hi you."), in_a("Bye.")))
+    name = start.context
+    first = (word("Hi", 0, 800, 1600), word("you.", 3, 2400, 6400))
+    out = [*translator.message(m.Timing(context=name, words=first), 0.0)]
+    out += [*translator.audio(piece(name, 0, 4000), 0.0), *translator.audio(piece(name, 4000, 8000), 0.0)]
+    out += translator.message(m.Flushed(context=name, id="8"), 0.0)
+    out += translator.message(m.Timing(context=name, words=(word("Bye.", 8, 8800, 12000),)), 0.0)
+    out += translator.audio(piece(name, 8000, 12800), 0.0)
+    out += translator.message(m.Flushed(context=name, id="13"), 0.0)
+    out += translator.message(done(name), 0.0)
+    return replies(out)
+
+
+def test_every_character_is_told_once_and_in_order() -> None:
+    told_chars = [char for reply in spoken(AUTO) for char in (reply.get("alignment") or {}).get("chars", ())]
+    assert "".join(told_chars) == "Hi you. Bye. "
+
+
+def test_alignment_is_given_twice_in_a_message_and_never_in_two() -> None:
+    for reply in spoken(AUTO)[:-1]:
+        assert reply["alignment"] == reply["normalizedAlignment"]
+
+
+def test_times_of_chunks_add_up_to_where_the_audio_is() -> None:
+    clock_ms = 0
+    begun = {}
+    for reply in spoken(AUTO)[:-1]:
+        alignment = reply["alignment"]
+        if alignment:
+            for char, start in zip(alignment["chars"], alignment["charStartTimesMs"], strict=True):
+                begun.setdefault(char, clock_ms + start)
+            clock_ms += alignment["charStartTimesMs"][-1] + alignment["charDurationsMs"][-1]
+    assert clock_ms == 1600
+    assert (begun["H"], begun["y"], begun["B"]) == (100, 300, 1100)
+
+
+def test_a_flush_of_the_sessions_own_tells_nothing() -> None:
+    translator = multi()
+    (start,) = begins(sent(translator, in_a("Hi you")))
+    translator.message(m.Timing(context=start.context, words=(word("Hi", 0, 0, 800),)), 0.0)
+    assert translator.message(m.Flushed(context=start.context), 0.0) == []
+
+
+def test_times_can_count_from_the_start_of_the_context() -> None:
+    options = StreamOptions(voice="heart", format=OutputFormat(sample_rate=RATE), auto_mode=True, cumulative=True)
+    starts = [s for reply in spoken(options)[:-1] for s in (reply["alignment"] or {}).get("charStartTimesMs", ())]
+    assert starts == sorted(starts)
+    assert starts[0] == 100
+    assert starts[8] == 1100
+
+
+def test_audio_leaves_in_messages_that_every_client_takes() -> None:
+    translator = multi()
+    (start,) = begins(sent(translator, in_a("Hello. ")))
+    samples = 480_000
+    out = replies(translator.audio(piece(start.context, 0, samples), 0.0))
+    assert sum(len(base64.b64decode(reply["audio"])) for reply in out) == 2 * samples
+    assert max(len(json.dumps(reply)) for reply in out) < 128 * 1024
+    assert all(len(base64.b64decode(reply["audio"])) % 2 == 0 for reply in out)
+
+
+# -- keys -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("message", "key"),
+    [
+        ({"text": " ", "xi-api-key": "k"}, "k"),
+        ({"text": " ", "xi_api_key": " k "}, "k"),
+        ({"text": " ", "authorization": "Bearer k"}, "k"),
+        ({"text": " ", "authorization": "k"}, "k"),
+        ({"text": " "}, None),
+        ({"xi-api-key": 7}, None),
+        ({"xi-api-key": ""}, None),
+    ],
+)
+def test_a_key_is_found_in_the_first_message(message, key) -> None:
+    assert key_in_message(json.dumps(message)) == key
+
+
+def test_a_first_message_that_is_no_json_has_no_key() -> None:
+    assert key_in_message("{") is None
+    assert key_in_message("[]") is None
