@@ -20,7 +20,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from host import Host, machine, serving
-
 from support.visits import Visits
 
 WINDOW_SECONDS = 1.0
