@@ -88,6 +88,7 @@ class Application:
         self._runner: Runner | None = None
         self._voices: VoiceDirectory | None = None
         self._ready = False
+        self._leaving = False
         self._problem = "the engines are warming up"
         self._tasks: list[asyncio.Task[None]] = []
         self._settings = session_settings(config)
@@ -164,7 +165,12 @@ class Application:
         self.containers.shutdown(wait=False, cancel_futures=True)
 
     async def drain(self) -> None:
-        """Take no new sessions; return when those there are have finished speaking, or their time is up."""
+        """Be ready no more; after a notice take no new sessions; return when those there are have finished speaking, or
+        their time is up."""
+        self._leaving = True
+        if self.config.server.notice_seconds:
+            log.info("not ready any more; draining in %g s", self.config.server.notice_seconds)
+            await asyncio.sleep(self.config.server.notice_seconds)
         deadline_ms = round(self.config.server.drain_seconds * 1000)
         log.info("draining: %d sessions, at most %g s", len(self.sessions), deadline_ms / 1000)
         await self.sessions.drain(deadline_ms, asyncio.Event())
@@ -173,18 +179,18 @@ class Application:
 
     @property
     def ready(self) -> bool:
-        """Whether new sessions are taken."""
-        return self._ready and not self.sessions.draining
+        """Whether new sessions should come here."""
+        return self._ready and not self._leaving
 
     @property
     def draining(self) -> bool:
         """Whether the server is going away."""
-        return self.sessions.draining
+        return self._leaving
 
     @property
     def reason(self) -> str:
         """Why the server is not ready; empty when it is."""
-        if self.sessions.draining:
+        if self._leaving:
             return "draining"
         return self._problem
 
@@ -352,7 +358,8 @@ class Server(uvicorn.Server):
 
     async def _drain_then_exit(self, sig: int) -> None:
         with contextlib.suppress(asyncio.TimeoutError):
-            async with asyncio.timeout(self._application.config.server.drain_seconds + 5):
+            server = self._application.config.server
+            async with asyncio.timeout(server.notice_seconds + server.drain_seconds + 5):
                 await self._application.drain()
         # Not uvicorn's own way out: it raises the signal again, and a drained server has ended well.
         log.info("drained after signal %d", sig)
@@ -378,6 +385,7 @@ def make_server(config: Config, application: Application) -> Server:
             access_log=False,
             log_config=None,
             server_header=False,
+            forwarded_allow_ips=list(config.server.proxies),
             timeout_graceful_shutdown=5,
         ),
         application,
