@@ -26,6 +26,7 @@ from voxwire_server.ops.auth import Authenticator
 from voxwire_server.ops.cors import middleware
 from voxwire_server.ops.machine import cores
 from voxwire_server.ops.metrics import Metrics, watch_loop
+from voxwire_server.ops.readiness import Readiness, watch_readiness
 from voxwire_server.ops.voices import VoiceDirectory
 from voxwire_server.ops.watch import watch_scheduler
 from voxwire_server.scheduling.policy import Policy
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
     from voxwire_server.config import Config
     from voxwire_server.engines.base import Engine, EngineInfo
+    from voxwire_server.engines.work import Refusal
     from voxwire_server.speech import Voice
     from voxwire_server.transport.websocket import WebSocketOutlet
 
@@ -89,6 +91,8 @@ class Application:
         self._voices: VoiceDirectory | None = None
         self._ready = False
         self._leaving = False
+        self._readiness = Readiness()
+        self._full: Callable[[], Refusal | None] = lambda: None
         self._problem = "the engines are warming up"
         self._tasks: list[asyncio.Task[None]] = []
         self._settings = session_settings(config)
@@ -132,12 +136,15 @@ class Application:
         self._voices = VoiceDirectory(self._infos, engines.default, engines.default_voice, runner, self._voice_aliases)
         self.metrics.read("voxwire_sessions", "Sessions that are open.", lambda: len(self.sessions))
         self.metrics.read("voxwire_sessions_away", "Sessions whose client is away.", lambda: self.sessions.away)
+        self.metrics.read("voxwire_overloaded", "Whether /ready says so.", lambda: self.overloaded_ms is not None)
+        self._full = lambda: runner.locked(scheduler.full)
         watch_scheduler(self.metrics, lambda: runner.locked(scheduler.stats))
         runner.start()
         encoder.start()
         self._tasks = [
             asyncio.create_task(self._warm_up(), name="voxwire-warm-up"),
             asyncio.create_task(watch_loop(self.metrics), name="voxwire-lag"),
+            asyncio.create_task(watch_readiness(self._readiness, self._full, time.monotonic), name="voxwire-readiness"),
         ]
 
     async def _warm_up(self) -> None:
@@ -193,6 +200,11 @@ class Application:
         if self._leaving:
             return "draining"
         return self._problem
+
+    @property
+    def overloaded_ms(self) -> int | None:
+        """See `ServerState`."""
+        return self._readiness.retry_ms
 
     def engines(self) -> list[EngineInfo]:
         """The engines that are loaded, the default first."""
@@ -261,6 +273,13 @@ class Application:
                 ErrorCode.TOO_MANY_SESSIONS,
                 f"{self.config.server.sessions_max} sessions are open",
                 retry_after_ms=5000,
+            )
+        refusal = self._full()
+        if refusal is not None:
+            raise VoxwireError(
+                ErrorCode.OVERLOADED,
+                f"no engine has room for one more listener: {refusal.reason}",
+                retry_after_ms=refusal.retry_after_ms,
             )
 
     def new_core(self, session_id: str, token: str) -> SessionCore:
