@@ -31,6 +31,9 @@ UP_SECONDS = 10.0
 HEADROOM = 1.25
 """A line that carries less than this many times what is needed is narrow."""
 
+BITRATE = 24_000
+LEAD_MS = 500
+"""What servers take unless they are asked or configured otherwise."""
 BITRATES = (24_000, 16_000, 12_000)
 LEADS = (1.0, 1.5, 2.5, 4.0)
 LEAD_MS_MAX = 5000
@@ -110,25 +113,36 @@ class Arrival:
 class Adaptation:
     """The rule above for one context, from level to level."""
 
-    def __init__(self, bitrate: int | None, lead_ms: int) -> None:
-        """Where it begins: Opus' bitrate (None: another codec), and the lead."""
+    @classmethod
+    def of(cls, wanted: m.Start, granted: m.AudioInfo | None, step: int) -> Adaptation:
+        """The rule for what was asked of the server, and granted unless it is not known yet."""
+        audio, pacing = wanted.audio or m.AudioRequest(), wanted.pacing or m.PacingRequest()
+        bitrate = None
+        if (audio.codec if granted is None else granted.codec) == "opus":
+            known = granted.bitrate if granted is not None and step == 0 else None
+            bitrate = audio.bitrate or known or BITRATE
+        return cls(bitrate, LEAD_MS if pacing.lead_ms is None else pacing.lead_ms, step)
+
+    def __init__(self, bitrate: int | None, lead_ms: int, step: int = 0) -> None:
+        """The highest level: Opus' bitrate (None: another codec), and the lead; and how many steps below it begins."""
         lower = [] if bitrate is None else [each for each in BITRATES if each < bitrate]
         bitrates = [bitrate, *lower] + [lower[-1] if lower else bitrate] * len(LEADS)
         self.levels = [
             Level(rate, max(lead_ms, min(LEAD_MS_MAX, round(lead_ms * factor))))
             for rate, factor in zip(bitrates, LEADS, strict=False)
         ]
-        self.arrival = Arrival(lead_ms)
+        self.step = min(step, len(self.levels) - 1)
+        """How many steps down it is."""
+        self.arrival = Arrival(self.level.lead_ms)
         self.narrow = False
         """Whether the line was seen to carry this format without headroom."""
-        self._at = 0
         self._changed_at: float | None = None
         self._calm_since: float | None = None
 
     @property
     def level(self) -> Level:
         """What is asked of the server now."""
-        return self.levels[self._at]
+        return self.levels[self.step]
 
     def frame(self, seconds: float, size: int, now: float) -> Level | None:
         """A frame came; what to ask of the server, if that is something else now."""
@@ -150,9 +164,9 @@ class Adaptation:
         return self._changed_at is None or now - self._changed_at >= seconds
 
     def _step(self, change: int, now: float) -> Level | None:
-        at = min(max(0, self._at + change), len(self.levels) - 1)
-        if at == self._at:
+        step = min(max(0, self.step + change), len(self.levels) - 1)
+        if step == self.step:
             return None
-        self._at, self._changed_at, self._calm_since = at, now, now
+        self.step, self._changed_at, self._calm_since = step, now, now
         self.arrival.lead_seconds = self.level.lead_ms / 1000
         return self.level

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from voxwire_client import options as o
+from voxwire_client.arrival import Adaptation
 from voxwire_client.speaking import LIVE, Phase, Speaking
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
@@ -48,6 +49,10 @@ class Context(Speaking):
                 if self.over:
                     self._line.detach(self)
                     return
+                if self._adapt and self._link.step:
+                    # What was learnt from speech before holds from the first frame on.
+                    level = Adaptation.of(self._wanted, None, self._link.step).level
+                    self._start = o.configured(self._wanted, level.request(self.context))
                 self._phase = Phase.OPENING
                 await self.outbox.send(self._start)
 

@@ -55,6 +55,9 @@ class Link(Protocol):
     narrow: bool
     """Set when the line was seen to carry what it has to without headroom."""
 
+    step: int
+    """How many steps below the bitrate that was wanted the newest speech that adapts is."""
+
     async def attach(self, context: Listener) -> Line:
         """Take the context's messages from now on; waits until a former context of its name is over.
 

@@ -52,6 +52,8 @@ class Session:
         self.on_change = on_change
         self.narrow = False
         """Whether the line was seen to carry its audio without headroom; then `codec="auto"` is Opus."""
+        self.step = 0
+        """How many steps below the bitrate that was wanted the newest speech that adapts is."""
         self._dialer = dialer
         self._lost: ConnectionLost | None = None
         self._names = itertools.count(1)

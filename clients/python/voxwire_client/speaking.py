@@ -44,8 +44,6 @@ EVENTS_RELEASE = 500
 EVENTS_MAX = 1 << 16
 """What can be on its way when a `hold` is sent stays far below."""
 
-LEAD_MS = 500
-"""What servers take unless they are configured otherwise."""
 RESTARTS_MAX = 5
 """So many fresh sessions without a single new frame: it may be this very text that ends them."""
 
@@ -76,7 +74,7 @@ class Speaking:
         self.ttfa_client_ms: float | None = None
         self._link = link
         self._line: Line | None = None
-        self._start = start
+        self._start = self._wanted = start
         self._adapt = adapt
         self._adaptation: Adaptation | None = None
         self._phase = Phase.NEW
@@ -243,6 +241,7 @@ class Speaking:
         level = adaptation.frame(audio.frame_samples / audio.sample_rate, len(audio.payload), now)
         self._link.narrow |= adaptation.narrow
         if level is not None and self._adapt:
+            self._link.step = adaptation.step if level.bitrate is not None else 0
             change = level.request(self.context)
             self._start = o.configured(self._start, change)
             self._post(change)
@@ -260,8 +259,7 @@ class Speaking:
             self._phase = Phase.OPEN
         self._hearing.start(message)
         if self._adaptation is None:
-            pacing = self._start.pacing or m.PacingRequest()
-            self._adaptation = Adaptation(message.audio.bitrate, LEAD_MS if pacing.lead_ms is None else pacing.lead_ms)
+            self._adaptation = Adaptation.of(self._wanted, message.audio, self._link.step if self._adapt else 0)
 
     def _take_note(self, message: m.ClauseStarted | m.Timing | m.Flushed) -> None:
         shifted = self._hearing.note(message)

@@ -33,21 +33,24 @@ def listen(script, **options):
 
 @pytest.mark.usefixtures("late")
 def test_late_audio_is_answered_by_a_lower_bitrate_and_a_longer_lead():
-    asked = []
+    asked, starts = [], []
 
     async def script(peer: Peer):
         for context, number in (("a", 0), ("b", 1)):
-            await peer.start(number=number, codec="opus", bitrate=32_000)
+            starts.append(await peer.start(number=number, codec="opus", bitrate=24_000))
             await peer.until(m.End)
             await peer.frames(number, 30)
             asked.append(await peer.expect(m.Configure))
             await peer.send(done(context, frames=30))
 
     listen(script, codec="opus", adapt=True)
-    assert asked[0] == (
-        m.Configure(context="a", audio=m.BitrateRequest(bitrate=24_000), pacing=m.PacingRequest(lead_ms=750))
-    )
-    assert asked[1].context == "b", "each begins at the top"
+    once, twice = m.PacingRequest(lead_ms=750), m.PacingRequest(lead_ms=1250)
+    assert asked == [
+        m.Configure(context="a", audio=m.BitrateRequest(bitrate=16_000), pacing=once),
+        m.Configure(context="b", audio=m.BitrateRequest(bitrate=12_000), pacing=twice),
+    ]
+    assert starts[0].pacing is None
+    assert (starts[1].audio, starts[1].pacing) == (m.AudioRequest(codec="opus", bitrate=16_000), once)
 
 
 @pytest.mark.usefixtures("late")
