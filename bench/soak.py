@@ -2,8 +2,8 @@
 
     python bench/soak.py [--sessions 50000] [--save bench/results/soak.json] [--plot bench/results/soak.png]
 
-Sessions end cleanly, cancel, drop, drop and resume, read too slowly, talk nonsense (`tests/support/visits.py`). All the
-while resident memory, threads, file handles, sessions, contexts and works are sampled. At each of `--rests` rests no new
+Sessions end cleanly, cancel, drop, drop and resume, read too slowly, talk nonsense (`tests/support/visits.py`). All
+the while resident memory, threads, file handles, sessions, contexts and works are sampled. At each of `--rests` rests no new
 session begins until the last has ended: what is held then is what the server holds for nobody.
 """
 
@@ -20,10 +20,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from host import Host, machine, serving
-
 from support.visits import Visits
 
-WINDOW_SECONDS = 1.0
+WINDOW_SECONDS = 2.0
 SLOW_READER_SECONDS = 0.5
 
 SETTINGS = (

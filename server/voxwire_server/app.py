@@ -27,6 +27,7 @@ from voxwire_server.ops.auth import Authenticator
 from voxwire_server.ops.cors import middleware
 from voxwire_server.ops.machine import cores
 from voxwire_server.ops.metrics import Metrics, watch_loop
+from voxwire_server.ops.readiness import Readiness, watch_readiness
 from voxwire_server.ops.voices import VoiceDirectory
 from voxwire_server.ops.watch import watch_scheduler
 from voxwire_server.scheduling.policy import Policy
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
     from voxwire_server.config import Config
     from voxwire_server.engines.base import Engine, EngineInfo
+    from voxwire_server.engines.work import Refusal
     from voxwire_server.speech import Voice
     from voxwire_server.transport.websocket import WebSocketOutlet
 
@@ -89,6 +91,9 @@ class Application:
         self._runner: Runner | None = None
         self._voices: VoiceDirectory | None = None
         self._ready = False
+        self._leaving = False
+        self._readiness = Readiness()
+        self._full: Callable[[], Refusal | None] = lambda: None
         self._problem = "the engines are warming up"
         self._tasks: list[asyncio.Task[None]] = []
         self._settings = session_settings(config)
@@ -132,6 +137,8 @@ class Application:
         self._voices = VoiceDirectory(self._infos, engines.default, engines.default_voice, runner, self._voice_aliases)
         self.metrics.read("voxwire_sessions", "Sessions that are open.", lambda: len(self.sessions))
         self.metrics.read("voxwire_sessions_away", "Sessions whose client is away.", lambda: self.sessions.away)
+        self.metrics.read("voxwire_overloaded", "Whether /ready says so.", lambda: self.overloaded_ms is not None)
+        self._full = lambda: runner.locked(scheduler.full)
         watch_scheduler(self.metrics, lambda: runner.locked(scheduler.stats))
         runner.start()
         encoder.start()
@@ -140,6 +147,7 @@ class Application:
         self._tasks = [
             asyncio.create_task(self._warm_up(), name="voxwire-warm-up"),
             asyncio.create_task(watch_loop(self.metrics), name="voxwire-lag"),
+            asyncio.create_task(watch_readiness(self._readiness, self._full, time.monotonic), name="voxwire-readiness"),
         ]
 
     async def _warm_up(self) -> None:
@@ -167,7 +175,12 @@ class Application:
         self.containers.shutdown(wait=False, cancel_futures=True)
 
     async def drain(self) -> None:
-        """Take no new sessions; return when those there are have finished speaking, or their time is up."""
+        """Be ready no more; after a notice take no new sessions; return when those there are have finished speaking, or
+        their time is up."""
+        self._leaving = True
+        if self.config.server.notice_seconds:
+            log.info("not ready any more; draining in %g s", self.config.server.notice_seconds)
+            await asyncio.sleep(self.config.server.notice_seconds)
         deadline_ms = round(self.config.server.drain_seconds * 1000)
         log.info("draining: %d sessions, at most %g s", len(self.sessions), deadline_ms / 1000)
         await self.sessions.drain(deadline_ms, asyncio.Event())
@@ -176,20 +189,25 @@ class Application:
 
     @property
     def ready(self) -> bool:
-        """Whether new sessions are taken."""
-        return self._ready and not self.sessions.draining
+        """Whether new sessions should come here."""
+        return self._ready and not self._leaving
 
     @property
     def draining(self) -> bool:
         """Whether the server is going away."""
-        return self.sessions.draining
+        return self._leaving
 
     @property
     def reason(self) -> str:
         """Why the server is not ready; empty when it is."""
-        if self.sessions.draining:
+        if self._leaving:
             return "draining"
         return self._problem
+
+    @property
+    def overloaded_ms(self) -> int | None:
+        """See `ServerState`."""
+        return self._readiness.retry_ms
 
     def engines(self) -> list[EngineInfo]:
         """The engines that are loaded, the default first."""
@@ -263,6 +281,13 @@ class Application:
                 ErrorCode.TOO_MANY_SESSIONS,
                 f"{self.config.server.sessions_max} sessions are open",
                 retry_after_ms=5000,
+            )
+        refusal = self._full()
+        if refusal is not None:
+            raise VoxwireError(
+                ErrorCode.OVERLOADED,
+                f"no engine has room for one more listener: {refusal.reason}",
+                retry_after_ms=refusal.retry_after_ms,
             )
 
     def new_core(self, session_id: str, token: str) -> SessionCore:
@@ -360,7 +385,8 @@ class Server(uvicorn.Server):
 
     async def _drain_then_exit(self, sig: int) -> None:
         with contextlib.suppress(asyncio.TimeoutError):
-            async with asyncio.timeout(self._application.config.server.drain_seconds + 5):
+            server = self._application.config.server
+            async with asyncio.timeout(server.notice_seconds + server.drain_seconds + 5):
                 await self._application.drain()
         # Not uvicorn's own way out: it raises the signal again, and a drained server has ended well.
         log.info("drained after signal %d", sig)
@@ -386,6 +412,7 @@ def make_server(config: Config, application: Application) -> Server:
             access_log=False,
             log_config=None,
             server_header=False,
+            forwarded_allow_ips=list(config.server.proxies),
             timeout_graceful_shutdown=5,
         ),
         application,

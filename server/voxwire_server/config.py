@@ -89,10 +89,23 @@ class ServerConfig:
     drain_seconds: Annotated[float, Setting("How long speech under way may take to finish after SIGTERM.", 0, 3600)] = (
         30.0
     )
+    notice_seconds: Annotated[
+        float,
+        Setting(
+            "How long after SIGTERM sessions are still taken while `/ready` answers 503, before draining: a load "
+            "balancer's time to see it.",
+            0,
+            600,
+        ),
+    ] = 0.0
     node: Annotated[
         str,
         Setting("Begins the name of each session, so that a load balancer finds the node it lives on."),
     ] = ""
+    proxies: Annotated[
+        tuple[str, ...],
+        Setting("Addresses or networks of load balancers, whose `X-Forwarded-For` is believed."),
+    ] = ("127.0.0.1", "::1")
     metrics_public: Annotated[bool, Setting("Serve `/metrics` without an API key.")] = False
     log_level: Annotated[
         str, Setting("The least severe log records that are written.", choices=("debug", "info", "warning", "error"))
@@ -618,6 +631,8 @@ def _check(config: Config) -> None:
         _check_origin(origin)
     if not _NODE.fullmatch(server.node):
         raise ConfigError(f"server.node = {server.node!r} must be letters and digits, at most 32.", "server.node")
+    for proxy in server.proxies:
+        _check_proxy(proxy)
     if config.auth.token_secret and len(config.auth.token_secret) < TOKEN_SECRET_CHARS_MIN:
         raise ConfigError(
             f"auth.token_secret must have at least {TOKEN_SECRET_CHARS_MIN} characters.",
@@ -668,6 +683,17 @@ def _check_origin(origin: str) -> None:
             "server.origins",
             "Write scheme, host and port only: https://app.example.com or http://localhost:3000.",
         )
+
+
+def _check_proxy(proxy: str) -> None:
+    try:
+        ipaddress.ip_network(proxy)
+    except ValueError:
+        raise ConfigError(
+            f"server.proxies has {proxy!r}, which is no address.",
+            "server.proxies",
+            "Write an address or a network: 10.0.0.5 or 10.0.0.0/24.",
+        ) from None
 
 
 # -- showing ------------------------------------------------------------------------------------------------------

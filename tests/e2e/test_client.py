@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
 import wave
 
 import pytest
 
 from support.net import free_port
-from voxwire_client import Audio, ConnectionLost, VoxwireError, connect
+from support.proxy import Proxy
+from voxwire_client import Audio, ConnectionLost, Interrupted, Reconnected, VoxwireError, connect
 from voxwire_client import sync as synchronous
 from voxwire_client.playout import PlayoutClock
 from voxwire_client.wav import WavWriter, alaw_sample, mulaw_sample
@@ -165,6 +167,53 @@ def test_the_synchronous_session_speaks_and_cancels(host):
         timer.start()
         assert list(utterance)[-1].reason is m.DoneReason.CANCELLED
         timer.join()
+
+
+def test_a_narrow_line_gets_a_lower_bitrate_and_the_next_utterance_begins_with_it(host):
+    """Opus at 32 kbit/s takes about 5.5 kB a second with its headers; the line carries 3.5."""
+
+    async def action():
+        async with Proxy(host.port) as proxy, connect(f"ws://127.0.0.1:{proxy.port}") as session:
+            proxy.throttle(3500)
+            bitrates = []
+            for text in (TEXT, "And on."):
+                utterance = session.speak(text, voice="tone-low", codec="opus", bitrate=32_000, adapt=True)
+                seqs = [event.seq async for event in utterance if isinstance(event, Audio)]
+                assert seqs == list(range(utterance.done.frames))
+                bitrates.append(utterance.started.audio.bitrate)
+            return bitrates
+
+    first, second = asyncio.run(asyncio.wait_for(action(), 60))
+    assert first == 32_000
+    assert second < first
+
+
+def test_the_synchronous_session_and_its_listener_survive_a_drop(host):
+    async def cut_once(proxy, begun, port):
+        async with proxy:
+            port.put(proxy.port)
+            await asyncio.to_thread(begun.wait)
+            proxy.cut()
+            await asyncio.to_thread(over.wait)
+
+    port, begun, over = queue.Queue(), threading.Event(), threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(cut_once(Proxy(host.port), begun, port)))
+    thread.start()
+    told, frames = [], []
+    try:
+        with synchronous.connect(f"ws://127.0.0.1:{port.get(timeout=30)}", on_change=told.append) as session:
+            for event in session.speak(TEXT, voice="tone-low"):
+                if isinstance(event, Audio):
+                    frames.append(event.seq)
+                    begun.set()
+    finally:
+        begun.set()
+        over.set()
+        thread.join()
+    assert [type(event) for event in told] == [Interrupted, Reconnected]
+    assert told[1].resumed
+    assert isinstance(event, m.Done)
+    assert frames == list(range(event.frames))
 
 
 def test_a_wav_file_has_what_was_said(host, tmp_path):

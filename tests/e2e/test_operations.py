@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 
 from support.server import serving
 from support.wire import Wire, wire
@@ -35,6 +37,47 @@ def test_speech_under_way_is_finished_before_the_server_goes():
     assert len(heard.frames()) == done.frames
     assert [e.code for e in heard.of(m.ErrorMessage)] == ["server.draining"]
     assert heard.socket.close_code == 1012
+
+
+def test_until_the_notice_is_over_a_server_that_is_not_ready_any_more_takes_sessions():
+    async def come_late(host) -> Wire:
+        async with wire(host.url) as first:
+            host.stop()
+            while status(host) == 200:  # noqa: ASYNC110 - asked as a load balancer asks
+                await asyncio.sleep(0.01)
+            async with wire(host.url) as late:
+                await late.send(m.Start(voice="tone-low"), m.Text(text="Late."), m.End())
+                await late.until(m.Done)
+                assert not first.of(m.Draining)
+                assert not late.of(m.Draining)
+                await late.until(m.Draining)
+            await first.until(m.Draining)
+            return late
+
+    with serving("engines.enabled=hibari,tone", "server.notice_seconds=3") as host:
+        heard = asyncio.run(come_late(host))
+        assert host.process.wait(20) == 0
+    assert heard.of(m.Done)[0].reason is m.DoneReason.COMPLETED
+
+
+def status(host) -> int:
+    try:
+        with urllib.request.urlopen(f"{host.http}/ready", timeout=5) as answer:
+            return answer.status
+    except urllib.error.HTTPError as refusal:
+        return refusal.code
+
+
+def test_wrong_keys_are_counted_by_the_address_that_a_trusted_proxy_names():
+    async def wrong(host, address: str) -> str:
+        async with wire(host.url, headers={"Authorization": "Bearer wrong", "X-Forwarded-For": address}) as client:
+            return client.received[0].code
+
+    settings = ("auth.keys=alice=" + hash_key(generate_key()), "auth.failures_per_minute=1")
+    for trusted, other in (("127.0.0.1", "client.not_authenticated"), ("10.0.0.1", "client.rate_limited")):
+        with serving(*settings, f"server.proxies={trusted}") as host:
+            codes = [asyncio.run(wrong(host, address)) for address in ("192.0.2.1", "192.0.2.1", "192.0.2.2")]
+        assert codes == ["client.not_authenticated", "client.rate_limited", other]
 
 
 def test_a_key_is_asked_for_and_a_wrong_one_turned_away():

@@ -81,10 +81,10 @@ class VirtualRunner:
         self._start_all()
 
     def listener_joined(self, owner: Hashable, engine: str) -> None:
-        self.scheduler.listener_joined(owner, engine)
+        self.scheduler.listener_joined(owner, engine, self.now)
 
     def listener_left(self, owner: Hashable) -> None:
-        self.scheduler.listener_left(owner)
+        self.scheduler.listener_left(owner, self.now)
         self._start_all()
 
     def admission(self, engine: str, *, bulk: bool = False, speaking: int = 0) -> Refusal | None:

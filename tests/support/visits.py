@@ -224,7 +224,7 @@ class Visits:
         lost.say(SHORT, pacing=self._pacing())
         await lost.first_frame()
         lost.vanish()
-        await asyncio.sleep(self._random.uniform(0.0, 0.4 * self._window_seconds))
+        await asyncio.sleep(self._random.uniform(0.0, 0.25 * self._window_seconds))
         back = await self._come_back(lost)
         message = await back.until("resumed", "resume_failed")
         if message["type"] != "resumed":
@@ -239,7 +239,7 @@ class Visits:
         lost.say(SHORT, pacing=self._pacing())
         await lost.first_frame()
         lost.vanish()
-        await asyncio.sleep(1.5 * self._window_seconds)
+        await asyncio.sleep(self._window_seconds + 0.5)
         back = await self._come_back(lost)
         await back.until("resume_failed")
         back.say(SHORT)

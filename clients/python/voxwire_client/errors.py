@@ -11,6 +11,9 @@ RETRYABLE = frozenset({ABNORMAL, CloseCode.GOING_AWAY, CloseCode.INTERNAL, Close
 FINAL = frozenset({ErrorCode.NOT_AUTHENTICATED, ErrorCode.NOT_ALLOWED, ErrorCode.ABUSE})
 """Whoever was told this is not wanted, whatever the close code says."""
 
+RETRY_SECONDS = 0.5
+"""The pause where the server names none."""
+
 
 class ConnectionLost(Exception):
     """There is no connection, or no longer one.
@@ -38,3 +41,8 @@ class ConnectionLost(Exception):
     def dropped(self) -> bool:
         """Whether the session that was on this connection may go on at another one."""
         return self.code in RETRYABLE and (self.error is None or self.error.code not in FINAL)
+
+
+def pause_seconds(error: VoxwireError) -> float:
+    """How long to wait before the same is asked for again."""
+    return RETRY_SECONDS if error.retry_after_ms is None else error.retry_after_ms / 1000

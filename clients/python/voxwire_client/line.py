@@ -7,7 +7,7 @@ import contextlib
 import logging
 import random
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from websockets.exceptions import ConnectionClosed
 
@@ -17,67 +17,19 @@ from voxwire_client.errors import ABNORMAL, ConnectionLost
 from voxwire_client.events import Interrupted, Reconnected
 from voxwire_client.outbox import Outbox
 from voxwire_protocol import messages as m
-from voxwire_protocol.audio import AudioFrame, is_audio_frame, unpack_frame
+from voxwire_protocol.audio import is_audio_frame, unpack_frame
 from voxwire_protocol.errors import CloseCode, ErrorCode, ProtocolError, VoxwireError
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
     from voxwire_client.dial import Dialer
+    from voxwire_client.parties import Listener, Owner
 
 log = logging.getLogger("voxwire.client")
 
 ACK_SECONDS = 0.2
 SILENT_HEARTBEATS_MAX = 3
-
-
-class Listener(Protocol):
-    """What a line needs of a context."""
-
-    context: str
-
-    def take(self, message: Any, now: float) -> None:
-        """A message of this context came."""
-
-    def take_frame(self, frame: AudioFrame, now: float) -> None:
-        """An audio frame of this context came."""
-
-    def acknowledgement(self, now: float) -> m.Ack | None:
-        """What to tell the server of audio received and played."""
-
-    def progress(self) -> tuple[int | None, int | None]:
-        """The newest frame received and the newest text accepted, by the server's numbers; None: none."""
-
-    def interrupted(self, event: Interrupted) -> None:
-        """The connection dropped, and may come back."""
-
-    def resumed(self, event: Reconnected) -> None:
-        """The session goes on where it was."""
-
-    def restart(self, line: Line, event: Reconnected | None) -> None:
-        """The session is gone; `line` has a fresh one."""
-
-    def lost(self, error: ConnectionLost) -> None:
-        """The connection will not come back."""
-
-
-class Owner(Protocol):
-    """Whose lines they are."""
-
-    reconnect: bool
-    reconnect_seconds: float | None
-
-    def happened(self, line: Line, event: Interrupted | Reconnected) -> None:
-        """A connection dropped, or came back."""
-
-    def successor(self, line: Line) -> Line | None:
-        """The line to which what is left of this one's speech can go; None: it has to come back itself."""
-
-    def ended(self, line: Line, lost: ConnectionLost) -> None:
-        """A line is over."""
-
-    def vacated(self) -> None:
-        """A context's name is free."""
 
 
 class Line:
@@ -322,7 +274,7 @@ class Line:
                 raw = await socket.recv()
                 self._alive = True
                 self.received += 1
-                self._take(raw, time.monotonic())
+                self._take(raw)
         except ConnectionClosed as error:
             return self._silent or connection_lost(error, self._said)
         except ProtocolError as error:
@@ -363,12 +315,12 @@ class Line:
 
     # -- what comes -------------------------------------------------------------------------------------------------
 
-    def _take(self, raw: str | bytes, now: float) -> None:
+    def _take(self, raw: str | bytes) -> None:
         if isinstance(raw, bytes) and is_audio_frame(raw):
             frame = unpack_frame(raw)
             context = self._numbers.get(frame.context_number)
             if context is not None:
-                context.take_frame(frame, now)
+                context.take_frame(frame, time.monotonic())
             return
         message = self._decode(raw)
         match message:
@@ -385,7 +337,7 @@ class Line:
             case m.ErrorMessage() | m.WarningMessage() if message.context is None:
                 self._take_notice(message)
             case _:
-                self._take_of_context(message, now)
+                self._take_of_context(message)
 
     def _decode(self, raw: str | bytes) -> m.ServerMessage | None:
         """The message; None for what version 1 may still get."""
@@ -403,11 +355,11 @@ class Line:
             self._said = VoxwireError.from_message(message)
         log.warning("the server says: %s (%s)", message.message, message.code)
 
-    def _take_of_context(self, message: Any, now: float) -> None:
+    def _take_of_context(self, message: Any) -> None:
         context = self.contexts.get(message.context)
         if context is None:
             return
-        context.take(message, now)
+        context.take(message)
         if isinstance(message, m.Started) and self.contexts.get(message.context) is context:
             self._numbers[message.number] = context
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from voxwire_protocol import messages as m
 
@@ -14,12 +14,15 @@ class SpeakOptions(TypedDict, total=False):
 
     `audio` sets codec, sample_rate, frame_ms and bitrate at once; each given beside it counts more. `lead_ms` goes with
     `pacing`. `context` names the context (1 to 64 characters); by default each gets a fresh name.
+
+    `codec="auto"` is PCM, and Opus once the line was seen to be too narrow for it: frames are Opus packets then, as
+    `Started` says. `adapt` asks for lower bitrates (Opus) and longer leads while audio comes too late.
     """
 
     voice: str | None
     language: str | None
     speed: float | None
-    codec: m.Codec | None
+    codec: m.Codec | Literal["auto"] | None
     sample_rate: int | None
     frame_ms: int | None
     bitrate: int | None
@@ -30,13 +33,14 @@ class SpeakOptions(TypedDict, total=False):
     priority: m.Priority | None
     seed: int | None
     context: str | None
+    adapt: bool
 
 
 KNOWN = frozenset(SpeakOptions.__annotations__)
 
 
-def start(options: SpeakOptions, default_context: str) -> m.Start:
-    """The `start` that asks for `options`.
+def start(options: SpeakOptions, default_context: str, *, narrow: bool = False) -> m.Start:
+    """The `start` that asks for `options`; `narrow` decides for Opus where the codec is "auto".
 
     Raises:
         TypeError: there is no such option.
@@ -54,7 +58,7 @@ def start(options: SpeakOptions, default_context: str) -> m.Start:
         voice=options.get("voice"),
         language=options.get("language"),
         speed=options.get("speed"),
-        audio=_audio(options),
+        audio=_audio(options, narrow),
         timings=None if timings is None else tuple(timings),
         pacing=_pacing(options),
         priority=options.get("priority"),
@@ -62,13 +66,21 @@ def start(options: SpeakOptions, default_context: str) -> m.Start:
     )
 
 
-def _audio(options: SpeakOptions) -> m.AudioRequest | None:
+def _audio(options: SpeakOptions, narrow: bool) -> m.AudioRequest | None:
     whole = options.get("audio") or m.AudioRequest()
+    codec = options.get("codec") or whole.codec
+    sample_rate = options.get("sample_rate") or whole.sample_rate
+    bitrate = options.get("bitrate") or whole.bitrate
+    if codec == "auto":
+        codec = "opus" if narrow else None
+        if sample_rate is not None and narrow:
+            sample_rate = min((rate for rate in m.OPUS_RATES if rate >= sample_rate), default=m.OPUS_RATES[-1])
+        bitrate = bitrate if narrow else None
     audio = m.AudioRequest(
-        codec=options.get("codec") or whole.codec,
-        sample_rate=options.get("sample_rate") or whole.sample_rate,
+        codec=codec,
+        sample_rate=sample_rate,
         frame_ms=options.get("frame_ms") or whole.frame_ms,
-        bitrate=options.get("bitrate") or whole.bitrate,
+        bitrate=bitrate,
     )
     return None if audio == m.AudioRequest() else audio
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
     from types import TracebackType
 
+    from voxwire_client.parties import Listener
     from voxwire_client.tokens import Tokens
 
 CONNECT_SECONDS_MAX = 10.0
@@ -49,6 +50,10 @@ class Session:
         self.reconnect = reconnect
         self.reconnect_seconds = reconnect_seconds
         self.on_change = on_change
+        self.narrow = False
+        """Whether the line was seen to carry its audio without headroom; then `codec="auto"` is Opus."""
+        self.step = 0
+        """How many steps below the bitrate that was wanted the newest speech that adapts is."""
         self._dialer = dialer
         self._lost: ConnectionLost | None = None
         self._names = itertools.count(1)
@@ -69,18 +74,18 @@ class Session:
         Raises:
             TypeError, ValueError: an option that there is not, or a name that can't be.
         """
-        return Utterance(self, self._start(options), text)
+        return Utterance(self, self._start(options), text, adapt=options.get("adapt", False))
 
     def context(self, **options: Unpack[o.SpeakOptions]) -> Context:
         """A context whose text you write yourself: `text`, `flush`, `end`. Options as in `speak`."""
-        return Context(self, self._start(options))
+        return Context(self, self._start(options), adapt=options.get("adapt", False))
 
     def utterance(self, **options: Unpack[o.SpeakOptions]) -> Context:
         """Another name of `context`."""
         return self.context(**options)
 
     def _start(self, options: o.SpeakOptions) -> m.Start:
-        start = o.start(options, f"u{next(self._names)}")
+        start = o.start(options, f"u{next(self._names)}", narrow=self.narrow)
         if start.seed is None and self.reconnect:
             # What has to be spoken anew on another server is to sound the same there.
             start = replace(start, seed=random.getrandbits(SEED_BITS))
@@ -169,7 +174,7 @@ class Session:
 
     # -- what contexts want of it -----------------------------------------------------------------------------------
 
-    async def attach(self, context: Context) -> Line:
+    async def attach(self, context: Listener) -> Line:
         """See `Link`."""
         while (former := self._named(context.context)) is not None:
             if not former.leaving:
@@ -180,7 +185,7 @@ class Session:
         line.adopt(context)
         return line
 
-    def move(self, context: Context) -> bool:
+    def move(self, context: Listener) -> bool:
         """See `Link`."""
         line = self._line_of(context)
         if not self.reconnect or line is None or self._lost is not None:
@@ -199,14 +204,13 @@ class Session:
         task.add_done_callback(self._background.discard)
         return task
 
-    def _named(self, name: str) -> Context | None:
+    def _named(self, name: str) -> Listener | None:
         for line in (self._line, *self._former):
-            context = line.contexts.get(name)
-            if isinstance(context, Context):
-                return context
+            if name in line.contexts:
+                return line.contexts[name]
         return None
 
-    def _line_of(self, context: Context) -> Line | None:
+    def _line_of(self, context: Listener) -> Line | None:
         lines = (self._line, *self._former)
         return next((line for line in lines if line.contexts.get(context.context) is context), None)
 

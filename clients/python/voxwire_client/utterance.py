@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from voxwire_client.context import LIVE, Context, Link
+from voxwire_client.context import Context
 from voxwire_client.errors import ConnectionLost
+from voxwire_client.speaking import LIVE
 from voxwire_client.tokens import Tokens, pieces
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from voxwire_client.events import Event
+    from voxwire_client.parties import Link
     from voxwire_protocol import messages as m
 
 
@@ -24,8 +26,8 @@ class Utterance(Context):
     closes the stream. An exception in the stream cancels the utterance and is raised where the iteration stands.
     """
 
-    def __init__(self, link: Link, start: m.Start, tokens: Tokens) -> None:
-        super().__init__(link, start)
+    def __init__(self, link: Link, start: m.Start, tokens: Tokens, *, adapt: bool = False) -> None:
+        super().__init__(link, start, adapt=adapt)
         self._tokens = tokens
         self._writer: asyncio.Task[None] | None = None
         self._writer_stopped = False

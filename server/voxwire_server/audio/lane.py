@@ -81,6 +81,7 @@ class EncodeLane:
             except Exception as error:
                 task.error = error
             self._finished.append(task)
+            del task  # a thread that waits must not keep a session
             with self._ready:
                 waking, self._waking = self._waking, True
             if not waking:

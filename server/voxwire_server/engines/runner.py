@@ -127,12 +127,12 @@ class Runner:
     def listener_joined(self, owner: Hashable, engine: str) -> None:
         """See `Scheduler.listener_joined`."""
         with self._lock:
-            self._scheduler.listener_joined(owner, engine)
+            self._scheduler.listener_joined(owner, engine, self._clock())
 
     def listener_left(self, owner: Hashable) -> None:
         """See `Scheduler.listener_left`."""
         with self._lock:
-            self._scheduler.listener_left(owner)
+            self._scheduler.listener_left(owner, self._clock())
             self._notify_ready()
 
     def admission(self, engine: str, *, bulk: bool = False, speaking: int = 0) -> Refusal | None:

@@ -95,6 +95,11 @@ class Batch:
     predicted_seconds: float
     picked_at: float
 
+    @property
+    def bulk(self) -> bool:
+        """Whether nobody listens to any of it."""
+        return all(work.bulk for work in self.works)
+
 
 class Verdict(Enum):
     """What a step meant for one of its works."""
@@ -136,12 +141,14 @@ class Outcome:
 
 
 class RefusalReason(StrEnum):
-    """Why an engine takes no more."""
+    """Why an engine takes no more. `starting`: for as long as those who just began build up their lead."""
 
     UTILISATION = "utilisation"
     QUEUE = "queue"
     LATENESS = "lateness"
+    STARTING = "starting"
     BULK_BACKLOG = "bulk_backlog"
+    BULK_YIELDS = "bulk_yields"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +193,8 @@ class Picker(Protocol):
     def admission(self, engine: str, bulk: bool, now: float, speaking: int = 0) -> Refusal | None:
         """Whether an engine takes one more listener."""
 
-    def listener_joined(self, owner: Hashable, engine: str) -> None:
+    def listener_joined(self, owner: Hashable, engine: str, now: float) -> None:
         """Count a listener."""
 
-    def listener_left(self, owner: Hashable) -> None:
+    def listener_left(self, owner: Hashable, now: float) -> None:
         """Stop counting a listener."""

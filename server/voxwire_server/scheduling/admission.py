@@ -1,9 +1,14 @@
-"""Decides whether one more listener can be fed without starving those who listen already.
+"""Decides whether one more listener can be fed without starving those who listen already, and when it could be.
 
 What a second of audio costs on each lane is learned (`RealtimeCost`), so the load of a lane is known before it is full:
 a listener takes a second of audio a second, and more than that while it builds up its lead. Two measured guards stand
 beside the model: how long a first clause would wait now, and the share of clauses that came too late in the last
 seconds.
+
+When to try again is the model's word too. Where only leads are being built up, they are built in the time that the
+lane has left beside its listeners. Where there are too many listeners, some have to leave first: how long they stay is
+learned (`Stays`). Whoever was refused earlier and is still to come back (`Promises`) goes first, so a crowd comes back
+one by one as places become free, and not all at once.
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
     from voxwire_server.scheduling.policy import Policy
     from voxwire_server.scheduling.state import EngineState, LaneState
 
-RETRY_MS_MIN, RETRY_MS_MAX = 250, 5000
+RETRY_MS_MIN, RETRY_MS_MAX = 250, 30_000
 
 
 def refuse_listener(
@@ -30,22 +35,56 @@ def refuse_listener(
     wait = max(first_clause_wait(engine, lane, now) for lane in engine.lanes())
     if wait > policy.queue_seconds_max:
         return Refusal(_retry_ms(wait - policy.queue_seconds_max), RefusalReason.QUEUE)
-    if not speaking and not any(other.listeners for other in engines if engine.shares_lane(other)):
+    known = max(len(engine.listeners) + engine.expected.count(now), speaking)
+    if not known and not any(other.busy(now) for other in engines if engine.shares_lane(other)):
         return None  # even the slowest engine may speak to one
-    newcomers = max(0, speaking - len(engine.listeners)) + 1
-    load = max(lane_load(lane, engines, policy, engine, newcomers) for lane in engine.lanes())
-    if load > policy.utilisation_max:
-        return Refusal(_retry_ms(load / policy.utilisation_max), RefusalReason.UTILISATION)
-    if load > policy.utilisation_max / 3 and engine.lateness.share(now) > policy.late_share_max:
-        return Refusal(_retry_ms(1.0), RefusalReason.LATENESS)
-    return None
+    return _refuse_by_load(engine, engines, known - len(engine.listeners) + 1, policy, now)
 
 
-def refuse_bulk(engine: EngineState, policy: Policy) -> Refusal | None:
-    """Why more bulk work is refused, or None."""
+def _refuse_by_load(
+    engine: EngineState, engines: Collection[EngineState], newcomers: int, policy: Policy, now: float
+) -> Refusal | None:
+    """Why so many newcomers would take too much of a lane's time, or None."""
+    most = policy.utilisation_max
+    lane = max(engine.lanes(), key=lambda lane: lane_load(lane, engines, policy, engine, newcomers))
+    load = lane_load(lane, engines, policy, engine, newcomers)
+    late = load > most / 3 and engine.lateness.share(now) > policy.late_share_max
+    if load <= most and not late:
+        return None
+    one = engine.lane_factor(lane, len(engine.listeners) + 1) / engine.workers(lane)
+    # Once those who listen have their lead, this is what is left for the newcomers to begin in.
+    start = newcomers * policy.start_seconds / policy.horizon_seconds * one
+    settled = lane_load(lane, engines, policy, engine, newcomers, starting=False) + start
+    if load > most and settled <= most:
+        spare = 1.0 - lane_load(lane, engines, policy, starting=False)
+        return Refusal(_retry_ms((load - most) * policy.horizon_seconds / max(spare, 0.1)), RefusalReason.STARTING)
+    seconds = _seconds_to_free(max(settled - most, one) + engine.promises.ahead(now) * one, lane, engines, engine)
+    if late:
+        return Refusal(_retry_ms(max(seconds, engine.lateness.seconds_to_forget(now))), RefusalReason.LATENESS)
+    return Refusal(_retry_ms(seconds), RefusalReason.UTILISATION)
+
+
+def refuse_all(engines: Collection[EngineState], policy: Policy, now: float) -> Refusal | None:
+    """The refusal that ends soonest, if every engine refuses and not just because some begin to listen; else None."""
+    refusals = []
+    for engine in engines:
+        refusal = refuse_listener(engine, engines, 0, policy, now)
+        if refusal is None or refusal.reason is RefusalReason.STARTING:
+            return None
+        refusals.append(refusal)
+    return min(refusals, key=lambda refusal: refusal.retry_after_ms)
+
+
+def refuse_bulk(engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float) -> Refusal | None:
+    """Why more bulk work is refused, or None. It is before any listener is."""
     backlog = max(_bulk_seconds(lane) for lane in engine.lanes())
     if backlog > policy.bulk_seconds_max:
         return Refusal(_retry_ms(backlog - policy.bulk_seconds_max), RefusalReason.BULK_BACKLOG)
+    most = policy.utilisation_max * policy.bulk_share
+    for lane in engine.lanes():
+        load = lane_load(lane, engines, policy, engine, engine.expected.count(now) + 1)
+        if load > most and any(other.busy(now) for other in engines if lane in other.lanes()):
+            return Refusal(_retry_ms(_seconds_to_free(load - most, lane, engines, engine)), RefusalReason.BULK_YIELDS)
     return None
 
 
@@ -55,33 +94,45 @@ def lane_load(
     policy: Policy,
     joining: EngineState | None = None,
     newcomers: int = 0,
+    *,
+    starting: bool = True,
 ) -> float:
     """The share of a lane's time that its listeners take, if so many more join one engine.
 
-    A listener takes a second of audio a second, and at its start as much again as builds up its lead. An engine that
-    may not use all workers of the lane counts by those it may use, where that is more.
+    A listener takes a second of audio a second, and at its start (counted if `starting`) as much again as builds up its
+    lead. An engine that may not use all workers of the lane counts by those it may use, where that is more.
     """
     total = peak = 0.0
     for engine in engines:
         more = newcomers if engine is joining else 0
         listeners = len(engine.listeners) + more
         if listeners and lane in engine.lanes():
-            starting = (engine.owed_seconds + more * policy.start_seconds) / policy.horizon_seconds
-            seconds = (listeners + starting) * engine.lane_factor(lane, listeners)
+            owed = engine.owed_seconds + more * policy.start_seconds if starting else 0.0
+            seconds = (listeners + owed / policy.horizon_seconds) * engine.lane_factor(lane, listeners)
             total += seconds
             if lane is engine.lane:
-                peak = max(peak, seconds / min(engine.concurrency, lane.workers))
+                peak = max(peak, seconds / engine.workers(lane))
     return max(total / lane.workers, peak)
 
 
 def first_clause_wait(engine: EngineState, lane: LaneState, now: float) -> float:
-    """Seconds until a lane has done what is due before a first clause that comes now."""
-    seconds = sum(max(0.0, b.picked_at + b.predicted_seconds - now) for b in lane.running.values())
+    """Seconds until a lane has done what is due before a first clause that comes now. Bulk keeps nobody out."""
+    seconds = sum(max(0.0, b.picked_at + b.predicted_seconds - now) for b in lane.running.values() if not b.bulk)
     for group in lane.groups.values():
         seconds += sum(_seconds_on(lane, group.engine, work) for work in group.interactive.until(now))
     if lane is engine.lane:
         seconds += sum(_seconds_on(lane, engine, work) for work in engine.waiting.until(now))
     return seconds / lane.workers
+
+
+def _seconds_to_free(load: float, lane: LaneState, engines: Collection[EngineState], engine: EngineState) -> float:
+    """How long it takes until listeners have left who took so great a share of a lane's time."""
+    rate = sum(
+        len(other.listeners) / other.stays.seconds * other.lane_factor(lane, len(other.listeners))
+        for other in engines
+        if other.listeners and lane in other.lanes()
+    )
+    return load * engine.workers(lane) / rate if rate > 0.0 else inf
 
 
 def _seconds_on(lane: LaneState, engine: EngineState, work: Work) -> float:

@@ -23,12 +23,13 @@ class Policy:
     late first word is a delay, a gap in the middle is a fault.
     `relaxed_seconds`: a listener with more than this left to hear can wait, so its step leaves the last free worker of
     a lane to whoever comes; `reserve` off lets it take any. `bulk_period`: while bulk work waits, it gets one step in
-    so many, however busy the lane.
-    `utilisation_max`: listeners are refused above this share of a lane's time. `start_seconds`: audio that a listener
-    takes beyond real time when it begins (its lead, and the rest of its second clause); `horizon_seconds`: the time in
-    which it does. `queue_seconds_max`: and while a first
-    clause would wait longer than this. `late_share_max`: and while a greater share of clauses comes too late, on a lane
-    that is busy at all.
+    so many, where no listener is kept waiting too long by it. `bulk_step_seconds_max`: while somebody listens, a longer
+    bulk step never takes the last free worker.
+    `utilisation_max`: listeners are refused above this share of a lane's time, and bulk above `bulk_share` of it.
+    `start_seconds`: audio that a listener takes beyond real time when it begins (its lead, and the rest of its second
+    clause); `horizon_seconds`: the time in which it does. `expected_seconds`: who was let in counts for so long as a
+    listener before it begins. `queue_seconds_max`: listeners are also refused while a first clause would wait longer
+    than this. `late_share_max`: and while a greater share of clauses comes too late, on a lane that is busy at all.
     `works_max`, `owner_works_max`: unfinished works in all and an owner; bulk has half of `works_max`.
     `bulk_seconds_max`: bulk work queued on a lane, in seconds.
     """
@@ -40,6 +41,9 @@ class Policy:
     protect_seconds: float = 0.5
     relaxed_seconds: float = 1.5
     bulk_period: int = 64
+    bulk_step_seconds_max: float = 0.5
+    bulk_share: float = 0.9
+    expected_seconds: float = 3.0
     utilisation_max: float = 0.9
     start_seconds: float = 9.0
     horizon_seconds: float = 3.0

@@ -184,23 +184,24 @@ class Scheduler:
 
     # -- listeners --------------------------------------------------------------------------------------------------
 
-    def listener_joined(self, owner: Hashable, engine: str) -> None:
+    def listener_joined(self, owner: Hashable, engine: str, now: float) -> None:
         """From now on the owner wants a second of audio a second. A second call moves it to another engine."""
-        self.listener_left(owner)
+        self.listener_left(owner, now)
         if engine in self._engines:
             self._listening[owner] = engine
-            self._engines[engine].join(owner, self.policy.start_seconds)
+            self._engines[engine].join(owner, self.policy.start_seconds, now)
 
-    def listener_left(self, owner: Hashable) -> None:
+    def listener_left(self, owner: Hashable, now: float) -> None:
         """The owner wants no audio for now. Unknown owners are passed over."""
         engine = self._listening.pop(owner, None)
         if engine is not None:
-            self._engines[engine].leave(owner)
+            self._engines[engine].leave(owner, now)
 
     def admission(self, engine: str, bulk: bool, now: float, speaking: int = 0) -> Refusal | None:
         """None if the engine can feed one more, else why not and when to try again.
 
-        `speaking`: listeners of the engine that the caller knows of; counts where it is more than have joined.
+        Whoever is let in is expected to join soon; whoever is refused, to come back when told to. `speaking`: listeners
+        of the engine that the caller knows of; counts where it is more than have joined.
 
         Raises:
             VoxwireError: `system.engine_unavailable` for an engine that is not there.
@@ -209,12 +210,22 @@ class Scheduler:
         if state is None:
             raise VoxwireError(ErrorCode.ENGINE_UNAVAILABLE, f"there is no engine {engine!r}")
         if bulk:
-            refusal = admission.refuse_bulk(state, self.policy)
+            refusal = admission.refuse_bulk(state, self._engines.values(), self.policy, now)
         else:
             refusal = admission.refuse_listener(state, self._engines.values(), speaking, self.policy, now)
         if refusal is not None:
             self._refused[refusal.reason.value] += 1
+        if not bulk:
+            if refusal is None:
+                state.expected.add(now + self.policy.expected_seconds)
+            else:
+                state.promises.add(now + refusal.retry_after_ms / 1000)
         return refusal
+
+    def full(self, now: float) -> Refusal | None:
+        """Why no engine can feed one more, and when one could; None if one can, or could as soon as those who just
+        began have their lead. Asking changes nothing."""
+        return admission.refuse_all(self._engines.values(), self.policy, now)
 
     def stats(self, now: float) -> SchedulerStats:
         """Everything that metrics show, at this moment."""
@@ -240,17 +251,27 @@ class Scheduler:
         """The group to step next and whether for its bulk work; None when nothing may start."""
         if len(lane.running) >= lane.workers:
             return None
-        if lane.since_bulk >= self.policy.bulk_period:
-            bulk = self._first(lane, bulk=True)
-            if bulk is not None:
-                return bulk, True
         group = self._first(lane, bulk=False)
-        if group is not None:
+        if group is not None and (lane.since_bulk < self.policy.bulk_period or not self._bulk_is_due(lane, group, now)):
             return None if self._leaves_last_worker(lane, group, now) else (group, False)
         bulk = self._first(lane, bulk=True)
-        if bulk is None or (self._last_worker(lane) and self._listening):
+        if bulk is None or (self._listening and self._bulk_leaves_worker(lane, bulk)):
             return None
         return bulk, True
+
+    def _bulk_is_due(self, lane: LaneState, group: Group, now: float) -> bool:
+        """Whether the most urgent work, which is in `group`, can wait for a bulk step and still be in time."""
+        bulk, head = self._first(lane, bulk=True), group.interactive.head()
+        if bulk is None or self._bulk_leaves_worker(lane, bulk):
+            return False
+        assert head is not None, "a chosen group has work"
+        seconds = _step_seconds(bulk, bulk=True) + _step_seconds(group, bulk=False)
+        return now + seconds + self.policy.protect_seconds < head.deadline
+
+    def _bulk_leaves_worker(self, lane: LaneState, group: Group) -> bool:
+        """Whether bulk work, while somebody listens, leaves the worker that is free to them."""
+        last = len(lane.running) == lane.workers - 1
+        return self._last_worker(lane) or (last and _step_seconds(group, bulk=True) > self.policy.bulk_step_seconds_max)
 
     def _first(self, lane: LaneState, bulk: bool) -> Group | None:
         """The group that comes first of those that hold work of this class and may start a step."""
@@ -456,6 +477,12 @@ def _engine_stats(engine: EngineState, now: float) -> EngineStats:
         late=engine.lateness.total,
         late_share=engine.lateness.share(now),
     )
+
+
+def _step_seconds(group: Group, *, bulk: bool) -> float:
+    """Predicted seconds of the next step for the first work of a class."""
+    head = group.queue(bulk).head()
+    return 0.0 if head is None else group.stage.cost.predict(head.units)
 
 
 def _near(deadline: float) -> float:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from math import log2
 from typing import TYPE_CHECKING
 
 from voxwire_server.engines.work import PREPARE
 from voxwire_server.scheduling.cost import RealtimeCost, StageCost, StageUse
 from voxwire_server.scheduling.deadlines import DeadlineQueue
+from voxwire_server.scheduling.stays import Expected, Promises, Stays
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -93,6 +95,11 @@ class Lateness:
         self._decay(now)
         return self._late / self._judged if self._judged >= LATE_WEIGHT_MIN else 0.0
 
+    def seconds_to_forget(self, now: float) -> float:
+        """How long it takes at most until the share is 0 again, if no more clauses are judged."""
+        self._decay(now)
+        return LATE_HALF_LIFE_SECONDS * log2(max(1.0, self._judged / LATE_WEIGHT_MIN))
+
     def _decay(self, now: float) -> None:
         keep = 0.5 ** (max(0.0, now - self._at) / LATE_HALF_LIFE_SECONDS)
         self._judged *= keep
@@ -148,8 +155,9 @@ class EngineState:
     """One engine: its stages, its slots, its listeners, what it was seen to cost.
 
     `listeners` have each the seconds of audio they are still owed to build up their lead; `owed_seconds` is their sum.
-    `stepping` counts its steps under way, `holders` its works past `prepare` (each has a slot). `blocked`: it said
-    that no slot is free, and none of its works has ended since.
+    `expected` were let in and have not joined yet; `promises` were refused. `stepping` counts its steps under way,
+    `holders` its works past `prepare` (each has a slot). `blocked`: it said that no slot is free, and none of its works
+    has ended since.
     """
 
     def __init__(self, info: EngineInfo, cpu: LaneState, own: LaneState) -> None:
@@ -168,16 +176,23 @@ class EngineState:
         self.realtime = RealtimeCost(info.realtime_factor, {name: stage.use for name, stage in self.stages.items()})
         self.listeners: dict[Hashable, float] = {}
         self.owed_seconds = 0.0
+        self.stays = Stays()
+        self.expected = Expected()
+        self.promises = Promises()
         self.audio_seconds = 0.0
         self.lateness = Lateness()
 
-    def join(self, owner: Hashable, owed_seconds: float) -> None:
+    def join(self, owner: Hashable, owed_seconds: float, now: float) -> None:
         """Count a listener that was not counted before."""
+        self.stays.pass_time(len(self.listeners), now)
+        self.expected.came()
         self.listeners[owner] = owed_seconds
         self.owed_seconds += owed_seconds
 
-    def leave(self, owner: Hashable) -> None:
+    def leave(self, owner: Hashable, now: float) -> None:
         """Stop counting a listener."""
+        self.stays.pass_time(len(self.listeners), now)
+        self.stays.leave()
         self.owed_seconds -= self.listeners.pop(owner, 0.0)
 
     def feed(self, owner: Hashable, audio_seconds: float) -> None:
@@ -196,6 +211,14 @@ class EngineState:
         """The lanes it needs: the one that prepares and, if it is another, its own."""
         cpu = self.stages[PREPARE].lane
         return (cpu,) if cpu is self.lane else (cpu, self.lane)
+
+    def busy(self, now: float) -> bool:
+        """Whether anybody listens, or is about to."""
+        return bool(self.listeners) or self.expected.count(now) > 0
+
+    def workers(self, lane: LaneState) -> int:
+        """How many workers of a lane it may use at once."""
+        return min(self.concurrency, lane.workers) if lane is self.lane else lane.workers
 
     def shares_lane(self, other: EngineState) -> bool:
         """Whether the steps of both run on one lane."""

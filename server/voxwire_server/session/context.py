@@ -605,7 +605,8 @@ class Context:
                 case _:
                     assert_never(self.phase)
             return
-        listening = not self.idle or self.playout.remaining(now) > 0
+        # Bulk takes what listeners leave, and is not counted among them.
+        listening = not self.spec.bulk and (not self.idle or self.playout.remaining(now) > 0)
         if listening != self._listening:
             self._listening = listening
             serial = self.spec.serial

@@ -89,6 +89,10 @@ class ServerState(Protocol):
     def reason(self) -> str:
         """Why the server is not ready, for a person; empty when it is."""
 
+    @property
+    def overloaded_ms(self) -> int | None:
+        """When to ask again while the server has been full for seconds; None while it has not."""
+
     def engines(self) -> Sequence[EngineInfo]:
         """The engines that are loaded, the default first."""
 
@@ -151,6 +155,10 @@ async def ready(state: ServerState, _request: Request) -> Response:
             ErrorCode.NOT_READY,
             state.reason or "the engines are warming up",
             retry_after_ms=WARMING_RETRY_MS,
+        )
+    if state.overloaded_ms is not None:
+        raise VoxwireError(
+            ErrorCode.OVERLOADED, "no engine has room for one more listener", retry_after_ms=state.overloaded_ms
         )
     return JSONResponse({"status": "ready", "engines": [engine.name for engine in state.engines()]})
 

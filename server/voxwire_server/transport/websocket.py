@@ -50,7 +50,7 @@ class StreamHost(Protocol):
         """Let one more session in.
 
         Raises:
-            VoxwireError: server.not_ready, server.draining or server.too_many_sessions.
+            VoxwireError: server.not_ready, server.draining, server.too_many_sessions or server.overloaded.
         """
 
     def new_driver(self, identity: str, outlet: WebSocketOutlet) -> Driver:

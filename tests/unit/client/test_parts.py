@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voxwire_client import options as o
 from voxwire_client.dial import stream_url
 from voxwire_client.errors import ConnectionLost
 from voxwire_client.options import start
@@ -373,3 +374,27 @@ def test_a_player_that_drops_counts_anew():
     buffer.drop()
     assert (buffer.taken_samples, buffer.waiting_samples) == (0, 0)
     assert buffer.drained.is_set()
+
+
+def test_an_automatic_codec_is_opus_where_the_line_is_narrow():
+    options = {"codec": "auto", "sample_rate": 22050, "bitrate": 20_000}
+    assert o.start(options, "a").audio == m.AudioRequest(sample_rate=22050)
+    narrow = o.start(options, "a", narrow=True).audio
+    assert narrow == m.AudioRequest(codec="opus", sample_rate=24000, bitrate=20_000)
+    assert o.start({"codec": "auto"}, "a").audio is None
+    assert o.start({"codec": "auto", "sample_rate": 44100}, "a", narrow=True).audio.sample_rate == 48000
+
+
+def test_what_was_configured_and_granted_is_asked_for_again():
+    start = o.start({"codec": "opus", "voice": "heart", "pacing": "burst", "seed": 4}, "a")
+    start = o.configured(start, m.Configure(context="a", audio=m.BitrateRequest(bitrate=12_000)))
+    start = o.configured(start, m.Configure(context="a", pacing=m.PacingRequest(lead_ms=900)))
+    info = m.AudioInfo(codec="opus", sample_rate=48000, frame_ms=20, frame_samples=960, bitrate=32_000)
+    again = o.same_again(start, m.Started(context="a", number=0, voice="other", engine="tone", audio=info))
+    assert again == m.Start(
+        context="a",
+        voice="other",
+        audio=m.AudioRequest(codec="opus", sample_rate=48000, frame_ms=20, bitrate=12_000),
+        pacing=m.PacingRequest(mode="burst", lead_ms=900),
+        seed=4,
+    )

@@ -16,8 +16,8 @@ from voxwire_client import (
     VoxwireError,
     backoff,
     connect,
-    context,
     outbox,
+    speaking,
 )
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import CloseCode
@@ -735,7 +735,7 @@ def test_a_fresh_session_that_is_full_is_asked_again(monkeypatch):
 
 
 def test_a_text_that_ends_every_session_is_given_up(monkeypatch):
-    monkeypatch.setattr(context, "RESTARTS_MAX", 2)
+    monkeypatch.setattr(speaking, "RESTARTS_MAX", 2)
     attempts = []
 
     async def breaks(peer: Peer):

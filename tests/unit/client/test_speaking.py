@@ -8,7 +8,7 @@ import msgpack
 import pytest
 
 from support.scripted import FRAME_SAMPLES, LIMITS, Peer, done, play, scripted, started
-from voxwire_client import Audio, ConnectionLost, ErrorCode, VoxwireError, connect, context, line, writing
+from voxwire_client import Audio, ConnectionLost, ErrorCode, VoxwireError, connect, line, speaking, writing
 from voxwire_protocol import messages as m
 from voxwire_protocol.audio import is_audio_frame
 from voxwire_protocol.codec import JSON, MSGPACK
@@ -345,8 +345,8 @@ def test_several_utterances_are_kept_apart():
 
 
 def test_a_slow_listener_holds_back_itself_alone(monkeypatch):
-    monkeypatch.setattr(context, "EVENTS_HOLD", 10)
-    monkeypatch.setattr(context, "EVENTS_RELEASE", 4)
+    monkeypatch.setattr(speaking, "EVENTS_HOLD", 10)
+    monkeypatch.setattr(speaking, "EVENTS_RELEASE", 4)
 
     async def script(peer: Peer):
         await peer.start(number=0)
@@ -375,7 +375,7 @@ def test_a_slow_listener_holds_back_itself_alone(monkeypatch):
 
 
 def test_events_that_nobody_takes_are_bounded(monkeypatch):
-    monkeypatch.setattr(context, "EVENTS_MAX", 50)
+    monkeypatch.setattr(speaking, "EVENTS_MAX", 50)
 
     async def script(peer: Peer):
         await peer.start()

@@ -174,6 +174,8 @@ def test_a_token_secret_is_never_shown() -> None:
         ({"server.origins": "https://app.example.com/path"}, "server.origins"),
         ({"server.origins": "https://app.example.com:99999"}, "server.origins"),
         ({"server.origins": "https://u@app.example.com"}, "server.origins"),
+        ({"server.proxies": "lb.example.com"}, "server.proxies"),
+        ({"server.proxies": "10.0.0.1/8"}, "server.proxies"),
     ],
 )
 def test_values_that_contradict_each_other_are_refused(flags: dict[str, object], key: str) -> None:

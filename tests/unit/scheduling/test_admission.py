@@ -11,7 +11,7 @@ STEADY = {"start_seconds": 0.0}
 
 def join(sched, count, engine="model", start=0):
     for number in range(start, start + count):
-        sched.listener_joined((engine, number), engine)
+        sched.listener_joined((engine, number), engine, 0.0)
 
 
 def room(sched, engine="model", most=10_000):
@@ -70,17 +70,17 @@ def test_listeners_who_left_make_room():
     sched = scheduler(model_info(realtime_factor=0.3), **STEADY)
     join(sched, 3)
     assert sched.admission("model", False, 0.0) is not None
-    sched.listener_left(("model", 0))
+    sched.listener_left(("model", 0), 0.0)
     assert sched.admission("model", False, 0.0) is None
 
 
 def test_a_listener_counts_once_and_leaving_twice_does_no_harm():
     sched = scheduler(model_info(realtime_factor=0.3), start_seconds=9.0)
     for _ in range(5):
-        sched.listener_joined("a", "model")
+        sched.listener_joined("a", "model", 0.0)
     assert sched.stats(0.0).engines[0].listeners == 1
-    sched.listener_left("a")
-    sched.listener_left("a")
+    sched.listener_left("a", 0.0)
+    sched.listener_left("a", 0.0)
     assert sched.stats(0.0).engines[0].listeners == 0
     assert sched.stats(0.0).lanes[0].load == 0.0
 

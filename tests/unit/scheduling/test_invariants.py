@@ -1,6 +1,7 @@
 """Whatever is submitted, cancelled, moved, refused and failed, in any order: the scheduler's promises hold."""
 
 from collections import Counter
+from math import inf
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -30,7 +31,7 @@ VERDICTS = st.sampled_from([Verdict.NEXT, Verdict.NEXT, Verdict.FINISHED, Verdic
 class SchedulerMachine(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
-        self.scheduler = Scheduler(ENGINES, 2, Policy(reserve=False, bulk_period=1_000_000))
+        self.scheduler = Scheduler(ENGINES, 2, Policy(reserve=False, bulk_period=1_000_000, bulk_step_seconds_max=inf))
         self.now = 0.0
         self.works = []
         self.running = []
@@ -63,9 +64,9 @@ class SchedulerMachine(RuleBasedStateMachine):
     @rule(owner=OWNERS, engine=st.sampled_from(list(ENGINES)), joins=st.booleans())
     def listen(self, owner, engine, joins):
         if joins:
-            self.scheduler.listener_joined(owner, engine)
+            self.scheduler.listener_joined(owner, engine, self.now)
         else:
-            self.scheduler.listener_left(owner)
+            self.scheduler.listener_left(owner, self.now)
 
     @rule(seconds=st.floats(0.0, 2.0))
     def wait(self, seconds):

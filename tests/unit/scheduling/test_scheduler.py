@@ -115,7 +115,7 @@ def test_bulk_leaves_one_worker_to_listeners():
     sched = scheduler(workers=2)
     for n in range(4):
         sched.submit(work(n, bulk=True), 0.0)
-    sched.listener_joined("somebody", "model")
+    sched.listener_joined("somebody", "model", 0.0)
     assert sched.pick("cpu", 0.0) is not None
     assert sched.pick("cpu", 0.0) is None
 

@@ -35,6 +35,7 @@ class State:
     ready: bool = True
     draining: bool = False
     reason: str = ""
+    overloaded_ms: int | None = None
     metrics: Metrics = field(default_factory=Metrics)
     unavailable: dict[str, EngineUnavailable] = field(default_factory=dict)
 
@@ -90,6 +91,12 @@ def test_not_ready_is_503_with_the_reason_and_when_to_ask_again() -> None:
     assert answer.json["error"]["message"] == "hibari is warming up"
     assert answer.json["error"]["retryable"] is True
     assert answer.headers["retry-after"] == "1"
+
+
+def test_a_server_that_has_been_full_for_seconds_is_not_ready_and_says_when_to_ask_again() -> None:
+    answer = call(State(configured(), overloaded_ms=7200), "/ready")
+    assert (answer.status, code(answer)) == (503, "server.overloaded")
+    assert answer.headers["retry-after"] == "8"
 
 
 def test_draining_is_not_ready() -> None:

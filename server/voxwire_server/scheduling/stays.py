@@ -1,0 +1,92 @@
+"""Learns how long listeners stay, and remembers whom it asked to come back. Says so when the next can be let in."""
+
+from __future__ import annotations
+
+from collections import deque
+from heapq import heappop, heappush
+
+STAY_SECONDS = 10.0
+"""First guess: an answer of some 150 characters."""
+
+STAYS_GUESSED = 2.0
+"""The first guess weighs as much as so many listeners who left."""
+
+STAYS_KEPT = 50.0
+"""Of what was seen, the part that is older than so many listeners who left counts less than a third."""
+
+PROMISES_MAX = 4096
+
+
+class Stays:
+    """How long a listener stays on average: the time that all listened, those who still do included, by how many left.
+
+    That is the maximum likelihood estimate for stays that end at a constant rate, some of them not over yet (Epstein
+    and Sobel 1953), with a conjugate prior.
+    """
+
+    __slots__ = ("_at", "_left", "_listened")
+
+    def __init__(self) -> None:
+        self._left = STAYS_GUESSED
+        self._listened = STAYS_GUESSED * STAY_SECONDS
+        self._at = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """The mean stay."""
+        return self._listened / self._left
+
+    def pass_time(self, listeners: int, now: float) -> None:
+        """So many have listened since the last call."""
+        self._listened += listeners * max(0.0, now - self._at)
+        self._at = max(now, self._at)
+
+    def leave(self) -> None:
+        """One left."""
+        keep = 1.0 - 1.0 / STAYS_KEPT
+        self._left = self._left * keep + 1.0
+        self._listened *= keep
+
+
+class Promises:
+    """When those who were refused were asked to come back."""
+
+    __slots__ = ("_due",)
+
+    def __init__(self) -> None:
+        self._due: list[float] = []
+
+    def ahead(self, now: float) -> int:
+        """How many are still to come back: they stand in front of whoever is refused now."""
+        while self._due and self._due[0] <= now:
+            heappop(self._due)
+        return len(self._due)
+
+    def add(self, due: float) -> None:
+        """One more was asked to come back at `due`."""
+        if len(self._due) < PROMISES_MAX:
+            heappush(self._due, due)
+
+
+class Expected:
+    """Who was let in and has not begun to listen: each counts as a listener for a while."""
+
+    __slots__ = ("_until",)
+
+    def __init__(self) -> None:
+        self._until: deque[float] = deque()
+
+    def count(self, now: float) -> int:
+        """How many are expected."""
+        while self._until and self._until[0] <= now:
+            self._until.popleft()
+        return len(self._until)
+
+    def add(self, until: float) -> None:
+        """One more was let in; given up at `until`, no sooner than those before it."""
+        self._until.append(until)
+
+    def came(self) -> None:
+        """One of them began to listen."""
+        if self._until:
+            self._until.popleft()
