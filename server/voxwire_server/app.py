@@ -19,6 +19,7 @@ from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.audio.containers import warm_formats
 from voxwire_server.audio.lane import EncodeLane
 from voxwire_server.compat.vendors import routes as vendor_routes
+from voxwire_server.compat.wyoming_server import configured_server
 from voxwire_server.engines.base import EngineUnavailable
 from voxwire_server.engines.registry import load_engines
 from voxwire_server.engines.runner import Runner
@@ -69,6 +70,7 @@ class Application:
 
         Raises:
             EngineUnavailable: the default engine can't be loaded. Without another one the server starts.
+            ConfigError: the Wyoming protocol is configured and not installed.
         """
         self.config = config
         self._unavailable: Mapping[str, EngineUnavailable] = {}
@@ -102,6 +104,7 @@ class Application:
         self._model_aliases = Aliases(config.aliases.models, BUILT_IN_MODELS)
         threads = max(1, (config.scheduling.cpu_workers or cores()) // 2)
         self.containers = ThreadPoolExecutor(threads, thread_name_prefix="voxwire-container")
+        self._wyoming = configured_server(self)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -114,6 +117,9 @@ class Application:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(callback)
 
+        # First, because a port may be taken; connections are served once this method is done.
+        if self._wyoming is not None:
+            await self._wyoming.start()
         sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
         workers = self.config.scheduling.cpu_workers or cores()
         scheduling = self.config.scheduling
@@ -166,6 +172,8 @@ class Application:
     async def stop(self) -> None:
         """Stop the threads; sessions are over by now."""
         self._ready = False
+        if self._wyoming is not None:
+            await self._wyoming.stop()
         for task in self._tasks:
             task.cancel()
         if self._runner is not None:

@@ -76,6 +76,7 @@ def _serve(args: argparse.Namespace) -> int:
         return EXIT_USAGE
     try:
         from voxwire_server import app
+        from voxwire_server.config import ConfigError
         from voxwire_server.engines.base import EngineUnavailable
     except ModuleNotFoundError as error:
         print(f"voxwire: this is a client-only install ({error.name} is missing).", file=sys.stderr)
@@ -86,6 +87,9 @@ def _serve(args: argparse.Namespace) -> int:
     except EngineUnavailable as error:
         print(f"voxwire: {error}. {error.hint}", file=sys.stderr)
         return 1
+    except ConfigError as error:
+        print(f"voxwire: {error}", file=sys.stderr)
+        return EXIT_USAGE
 
 
 def _config(args: argparse.Namespace) -> int:

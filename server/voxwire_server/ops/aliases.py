@@ -36,10 +36,21 @@ ELEVENLABS_VOICES = (
 )
 """The defaults of its clients and the voices in its examples."""
 
+CARTESIA_VOICES = (
+    "6ccbfb76-1fc6-48f7-b71d-91ac6298247b",
+    "71a7ad14-091c-4e8e-a314-022ece01c121",
+    "a0e99841-438c-4a64-b679-ae501e7d6091",
+    "e07c00bc-4134-4eae-9ea4-1a55fb45746b",
+    "f786b574-daa5-4673-aa0c-cbe3e8534c02",
+)
+"""The defaults of its clients and the voices in its examples."""
+
 COSYVOICE_VOICES = ("中文女", "中文男", "英文女", "英文男", "日语男", "粤语女", "韩语女")
 """The speakers of its first model."""
 
-BUILT_IN_VOICES: Mapping[str, str] = dict.fromkeys((*OPENAI_VOICES, *COSYVOICE_VOICES, *ELEVENLABS_VOICES), "")
+BUILT_IN_VOICES: Mapping[str, str] = dict.fromkeys(
+    (*OPENAI_VOICES, *COSYVOICE_VOICES, *ELEVENLABS_VOICES, *CARTESIA_VOICES), ""
+)
 """Alias to voice; empty stands for the server's default voice."""
 
 BUILT_IN_MODELS: Mapping[str, str] = dict.fromkeys(

@@ -25,6 +25,7 @@ from deepgram.speak.v2.types import (
     SpeakV2SpeechMetadata,
     SpeakV2SpeechStarted,
 )
+from websockets.exceptions import InvalidStatus
 
 from support.clients import LONG_TURN, SECOND_TURN, TURN, assert_heard, samples_of, settled, tokens
 
@@ -247,6 +248,12 @@ async def test_a_wrong_key_at_the_handshake_is_an_api_error(locked_host):
             async with connect.connect(model=MODEL):
                 pass
         assert refused.value.status_code == 401
+
+
+def test_a_wrong_key_at_the_sync_handshake_is_what_websockets_raises(locked_host):
+    with pytest.raises(InvalidStatus) as refused, client(locked_host, "wrong").speak.v1.connect(model=MODEL):
+        pass
+    assert refused.value.response.status_code == 401
 
 
 @pytest.mark.asyncio

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
-if TYPE_CHECKING:
-    from voxwire_protocol.messages import Codec
+from voxwire_protocol.messages import Codec
 
-_PCM, _ALAW, _MULAW = 1, 6, 7
-_FORMATS: dict[Codec, tuple[int, int]] = {"pcm_s16le": (_PCM, 2), "alaw": (_ALAW, 1), "mulaw": (_MULAW, 1)}
+WavCodec = Codec | Literal["pcm_f32le"]
+"""What may stand in a file. Sessions produce no floating point, but clients of other vendors ask for it."""
+
+_PCM, _FLOAT, _ALAW, _MULAW = 1, 3, 6, 7
+_FORMATS: Mapping[WavCodec, tuple[int, int]] = {
+    "pcm_s16le": (_PCM, 2),
+    "pcm_f32le": (_FLOAT, 4),
+    "alaw": (_ALAW, 1),
+    "mulaw": (_MULAW, 1),
+}
 """Format tag and bytes a sample (RFC 2361)."""
 
 UNKNOWN_LENGTH = 0xFFFFFFFF
@@ -18,10 +26,11 @@ know nothing of the convention take it for "up to the end" all the same, since n
 find no samples."""
 
 
-def wav_header(codec: Codec, sample_rate: int) -> bytes:
+def wav_header(codec: WavCodec, sample_rate: int) -> bytes:
     """A header for mono samples up to the end of the stream.
 
-    No `fact` chunk for G.711, though the standard wants one: it holds the number of samples, and readers believe it.
+    No `fact` chunk for G.711 and floating point, though the standard wants one: it holds the number of samples, and
+    readers believe it.
     """
     tag, sample_bytes = _FORMATS[codec]
     form = struct.pack("<HHIIHH", tag, 1, sample_rate, sample_rate * sample_bytes, sample_bytes, 8 * sample_bytes)

@@ -1,0 +1,120 @@
+"""Reads Wyoming's events off a stream, within bounds; understands what they ask for. Takes nothing on trust.
+
+An event is a line of JSON, then `data_length` bytes of more JSON, then `payload_length` bytes of anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from voxwire_protocol.errors import ErrorCode, VoxwireError
+
+if TYPE_CHECKING:
+    from voxwire_server.compat.host import CompatHost
+    from voxwire_server.speech import Voice
+
+LINE_BYTES_MAX = 64 * 1024
+EVENT_SECONDS_MAX = 10.0
+"""How long an event may take to arrive, once it has begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An event; its payload is thrown away, because none that is understood here has one."""
+
+    type: str
+    data: dict[str, Any]
+
+
+async def read_event(reader: asyncio.StreamReader, first: bytes, bytes_max: int) -> Received:
+    """The event that begins with `first`. The reader's own limit is LINE_BYTES_MAX.
+
+    Raises:
+        VoxwireError: it is none, or too big, or does not end.
+        asyncio.IncompleteReadError: the client went away in the middle.
+    """
+    try:
+        async with asyncio.timeout(EVENT_SECONDS_MAX):
+            fields = _object(first + await reader.readuntil(b"\n"))
+            data = fields.get("data")
+            data_bytes, payload_bytes = (_length(fields, name, bytes_max) for name in ("data_length", "payload_length"))
+            more = _object(await reader.readexactly(data_bytes)) if data_bytes else {}
+            await reader.readexactly(payload_bytes)
+    except asyncio.LimitOverrunError as error:
+        raise VoxwireError(ErrorCode.MESSAGE_TOO_BIG, f"a line has more than {LINE_BYTES_MAX} bytes") from error
+    except TimeoutError as error:
+        raise VoxwireError(ErrorCode.MALFORMED_MESSAGE, f"an event took over {EVENT_SECONDS_MAX:g} s") from error
+    kind = fields.get("type")
+    if not isinstance(kind, str):
+        raise VoxwireError(ErrorCode.MISSING_FIELD, "the event has no `type`")
+    return Received(kind, (data if isinstance(data, dict) else {}) | more)
+
+
+def text_of(event: Received, chars_max: int) -> str:
+    """The text of an event.
+
+    Raises:
+        VoxwireError: client.missing_field, client.invalid_field, client.text_too_long.
+    """
+    text = event.data.get("text")
+    if not isinstance(text, str):
+        raise VoxwireError(ErrorCode.MISSING_FIELD, f"{event.type} has no `text`")
+    if len(text) > chars_max:
+        message = f"the text has {len(text)} characters, {chars_max} are allowed at once"
+        raise VoxwireError(ErrorCode.TEXT_TOO_LONG, message)
+    return text
+
+
+def voice_of(host: CompatHost, event: Received) -> Voice:
+    """The voice that an event asks for, by name or else by language.
+
+    Raises:
+        VoxwireError: client.unknown_voice, client.unsupported_language; client.invalid_field for SSML.
+    """
+    if event.data.get("text_format") not in (None, "text"):
+        raise VoxwireError(ErrorCode.INVALID_FIELD, "only plain text is spoken here")
+    wanted = event.data.get("voice")
+    name = wanted.get("name") if isinstance(wanted, dict) else None
+    language = wanted.get("language") if isinstance(wanted, dict) else None
+    if isinstance(name, str):
+        found = host.find_voice(name)
+        if found is None:
+            known = ", ".join(sorted({voice.name for info in host.engines() for voice in info.voices}))
+            raise VoxwireError(ErrorCode.UNKNOWN_VOICE, f"there is no voice {name[:100]!r}; there are {known}")
+        return found
+    if isinstance(language, str):
+        return _speaker_of(host, language)
+    return host.default_voice()
+
+
+def _speaker_of(host: CompatHost, language: str) -> Voice:
+    """A voice of the language asked for, the default one first; "en_US" may be had as "en-GB"."""
+    wanted = language.lower().replace("_", "-").split("-")[0]
+    for voice in (host.default_voice(), *(voice for info in host.engines() for voice in info.voices)):
+        if any(tag.lower().split("-")[0] == wanted for tag in voice.languages):
+            return voice
+    raise VoxwireError(ErrorCode.UNSUPPORTED_LANGUAGE, f"no voice here speaks {language[:40]!r}")
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise VoxwireError(ErrorCode.MALFORMED_MESSAGE, "that is no JSON") from error
+    if not isinstance(value, dict):
+        raise VoxwireError(ErrorCode.MALFORMED_MESSAGE, "that is no JSON object")
+    return value
+
+
+def _length(fields: dict[str, Any], name: str, bytes_max: int) -> int:
+    length = fields.get(name)
+    if length is None:
+        return 0
+    if not isinstance(length, int) or isinstance(length, bool) or length < 0:
+        raise VoxwireError(ErrorCode.INVALID_FIELD, f"`{name}` is no length")
+    if length > bytes_max:
+        raise VoxwireError(ErrorCode.MESSAGE_TOO_BIG, f"`{name}` is more than {bytes_max}")
+    return length
