@@ -2,9 +2,9 @@
 
     python bench/soak.py [--sessions 50000] [--save bench/results/soak.json] [--plot bench/results/soak.png]
 
-Sessions end cleanly, cancel, drop, drop and resume, read too slowly, talk nonsense (`tests/support/visits.py`). All
-the while resident memory, threads, file handles, sessions, contexts and works are sampled. At each of `--rests` rests no new
-session begins until the last has ended: what is held then is what the server holds for nobody.
+Sessions end cleanly, cancel, drop, drop and resume, read too slowly, talk nonsense (`tests/support/visits.py`).
+Resident memory, threads, file handles, sessions, contexts and works are sampled all the while. At each of `--rests`
+rests no session begins until the last has ended: what is held then is what the server holds for nobody.
 """
 
 from __future__ import annotations

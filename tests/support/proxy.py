@@ -68,7 +68,7 @@ class Proxy:
     # -- what a test does to the line -------------------------------------------------------------------------------
 
     def cut(self) -> None:
-        """Abort every connection: resets, no goodbyes. New ones are taken."""
+        """Abort every connection, without a goodbye. New ones are taken."""
         self.cuts += len(self._open) // 2
         self._abort_all()
 

@@ -6,6 +6,7 @@ kept and can be judged.
 
 from __future__ import annotations
 
+import dataclasses
 import heapq
 import itertools
 import math
@@ -122,13 +123,17 @@ class ToneDirectory(FakeDirectory):
 
 
 class World:
-    """Virtual time for many clients. `step_seconds(batch)` models what a step costs; `workers` CPU workers share it."""
+    """Virtual time for many clients. `step_seconds(batch)` models what a step costs; `workers` CPU workers share it.
+
+    `realtime_factor` is the engine's own first guess of its cost.
+    """
 
     def __init__(
         self,
         step_seconds: Callable[[Batch], float] = lambda batch: 0.002,
         workers: int = 2,
         settings: SessionSettings | None = None,
+        realtime_factor: float = 0.001,
     ) -> None:
         self.now = 1000.0
         self.settings = settings or SessionSettings()
@@ -137,6 +142,7 @@ class World:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         engine = create_tone()
+        engine.info = dataclasses.replace(engine.info, realtime_factor=realtime_factor)
         self.directory = ToneDirectory(engine.info)
         scheduler = Scheduler({"tone": engine.info}, workers)
         self.runner = VirtualRunner({"tone": engine}, scheduler, self.sessions.deliver, step_seconds, self.now)

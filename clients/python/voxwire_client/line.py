@@ -50,6 +50,7 @@ class Line:
         self._dialer = dialer
         self._codec = dialer.codec
         self._known = door is not None
+        self._gone = False
         self._token = ready.token
         self._numbers: dict[int, Listener] = {}
         self._socket: ClientConnection | None = None
@@ -179,6 +180,8 @@ class Line:
                 return await self._try(min(self._dialer.timeout, max(0.001, left - delay)))
             except VoxwireError as error:
                 why = ConnectionLost(refusal_code(error.code), error.message, error)
+                # A draining server lets its own sessions in. Asked for again, this one would lead there again.
+                self._gone = self._gone or error.code is ErrorCode.DRAINING
             except ConnectionLost as error:
                 why = error
             if not why.retryable:
@@ -190,7 +193,7 @@ class Line:
         return max(30.0, self.ready.resume_window_ms / 1000) if given is None else given
 
     async def _try(self, seconds_max: float) -> Door:
-        resumable = self._known and self.ready.resume_window_ms > 0
+        resumable = self._known and not self._gone and self.ready.resume_window_ms > 0
         ends_at = asyncio.get_running_loop().time() + seconds_max
         door = await self._dialer.dial(self.ready.session if resumable else None, seconds_max=seconds_max)
         try:
@@ -243,7 +246,7 @@ class Line:
                 context.resumed(event)
         else:
             self.ready, self._token, self.received = door.ready, door.ready.token, fresh_received
-            self.draining, self.states = None, {}
+            self.draining, self.states, self._gone = None, {}, False
             if not first:
                 self._begin_anew(event)
         if not first:

@@ -55,10 +55,12 @@ def _refuse_by_load(
     # Once those who listen have their lead, this is what is left for the newcomers to begin in.
     start = newcomers * policy.start_seconds / policy.horizon_seconds * one
     settled = lane_load(lane, engines, policy, engine, newcomers, starting=False) + start
+    ahead = engine.promises.ahead(now) * one
     if load > most and settled <= most:
         spare = 1.0 - lane_load(lane, engines, policy, starting=False)
-        return Refusal(_retry_ms((load - most) * policy.horizon_seconds / max(spare, 0.1)), RefusalReason.STARTING)
-    seconds = _seconds_to_free(max(settled - most, one) + engine.promises.ahead(now) * one, lane, engines, engine)
+        seconds = (load - most) * policy.horizon_seconds / max(spare, 0.1)
+        return Refusal(_retry_ms(max(seconds, _seconds_to_free(ahead, lane, engines, engine))), RefusalReason.STARTING)
+    seconds = _seconds_to_free(max(settled - most, one) + ahead, lane, engines, engine)
     if late:
         return Refusal(_retry_ms(max(seconds, engine.lateness.seconds_to_forget(now))), RefusalReason.LATENESS)
     return Refusal(_retry_ms(seconds), RefusalReason.UTILISATION)
@@ -132,7 +134,7 @@ def _seconds_to_free(load: float, lane: LaneState, engines: Collection[EngineSta
         for other in engines
         if other.listeners and lane in other.lanes()
     )
-    return load * engine.workers(lane) / rate if rate > 0.0 else inf
+    return load * engine.workers(lane) / rate if rate > 0.0 else inf if load > 0.0 else 0.0
 
 
 def _seconds_on(lane: LaneState, engine: EngineState, work: Work) -> float:

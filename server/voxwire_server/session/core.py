@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 DRAIN_GRACE_SECONDS = 2.0
 """While draining, a context that has been waiting for text for so long does not hold the session open."""
 
+DRAIN_AWAY_SECONDS = 5.0
+"""While draining, a client that has been away for so long is not waited for: it has what it missed spoken elsewhere."""
+
 CONTEXT_NUMBERS = 1 << 16
 
 NUMBERS_KEPT = 256
@@ -585,7 +588,8 @@ class SessionCore:
         if self._drain_by is None or self.closed:
             return
         waiting = all(c.idle and now - c.last_text_at >= DRAIN_GRACE_SECONDS for c in self._contexts.values())
-        if waiting or now >= self._drain_by:
+        absent = self._away_since is not None and now - self._away_since >= DRAIN_AWAY_SECONDS
+        if waiting or absent or now >= self._drain_by:
             self._shut(CloseCode.RESTART, "the server is going away")
 
     def _send(self, message: m.ServerMessage) -> None:

@@ -566,6 +566,31 @@ def test_where_the_session_is_gone_the_speech_goes_on_with_the_first_word_that_w
     assert (end.frames, end.samples, end.chars) == (5, 1440 + 960, 13)
 
 
+def test_a_draining_server_that_does_not_have_the_session_is_not_asked_for_it_again():
+    """Else a load balancer would lead there as long as that server lives."""
+
+    async def refuses(peer: Peer):
+        assert peer.socket.request.path == "/v1/stream?resume=s1"
+        await peer.expect(m.Resume)
+        await peer.refuse(ErrorCode.DRAINING)
+        await peer.socket.close(CloseCode.RESTART)
+
+    async def third(peer: Peer):
+        assert peer.socket.request.path == "/v1/stream"
+        await peer.start()
+        assert (await peer.expect(m.Text)).text == "there."
+        await peer.expect(m.End)
+        peer.drop()
+
+    async def fourth(peer: Peer):
+        assert peer.socket.request.path == "/v1/stream?resume=s3"
+        assert (await peer.resumed(received=3)).session == "s3"
+        await peer.send(done("a"))
+
+    events = between(speaks_two_words_and_drops, refuses, third, fourth, action=speak)
+    assert [event.resumed for event in events if isinstance(event, Reconnected)] == [False, True]
+
+
 def test_a_session_without_a_window_begins_anew_without_asking():
     async def second(peer: Peer):
         assert peer.socket.request.path == "/v1/stream"

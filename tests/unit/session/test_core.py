@@ -475,6 +475,33 @@ def test_draining_ends_at_its_deadline():
     assert not desk.paths
 
 
+def test_draining_does_not_wait_long_for_a_client_that_is_away():
+    desk = Desk(settings=SessionSettings(resume_window_ms=30_000))
+    desk.text("word " * 2000)
+    desk.send(m.End())
+    desk.apply(desk.core.detached(desk.now))
+    desk.run(1)
+    desk.apply(desk.core.drain(30_000, desk.now))
+    desk.run(3)
+    assert not desk.core.closed
+    desk.run(2)
+    assert desk.core.closed
+    assert not desk.paths
+
+
+def test_draining_waits_for_a_client_that_comes_back():
+    desk = Desk(settings=SessionSettings(resume_window_ms=30_000))
+    desk.text(SENTENCES)
+    desk.send(m.End())
+    desk.apply(desk.core.drain(30_000, desk.now))
+    desk.apply(desk.core.detached(desk.now))
+    desk.run(4)
+    desk.apply(desk.core.attached(desk.now))
+    desk.run(25)
+    assert desk.last(m.Done).reason is m.DoneReason.COMPLETED
+    assert desk.closed[0] == 1012
+
+
 def test_an_idle_session_is_closed():
     desk = Desk()
     desk.run(601)

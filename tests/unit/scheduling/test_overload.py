@@ -1,0 +1,211 @@
+"""When there is room again: what refused listeners are told, who counts as coming, and how bulk makes way."""
+
+import pytest
+
+from support.simulation import model_info
+from support.works import finish, owners, prepare_all, scheduler, work
+from voxwire_server.engines.base import StageInfo
+from voxwire_server.engines.work import RefusalReason
+from voxwire_server.scheduling.stays import STAY_SECONDS, Expected, Promises, Stays
+
+STEADY = {"start_seconds": 0.0}
+TEN = model_info(realtime_factor=0.09)
+"""Ten listeners fill nine tenths of a worker."""
+
+
+def crowd(*infos, listeners=10, now=0.0, **policy):
+    sched = scheduler(*(infos or (TEN,)), **(STEADY | policy))
+    for number in range(listeners):
+        sched.listener_joined(number, "model", now)
+    return sched
+
+
+def let_stay(sched, seconds, *, rounds=200, now=0.0):
+    """Ten listeners at a time who each stay so long."""
+    for turn in range(rounds):
+        now += seconds / 10
+        sched.listener_left(turn % 10, now)
+        sched.listener_joined(turn % 10, "model", now)
+    return now
+
+
+# -- when to come back ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [3.0, 12.0, 60.0])
+def test_the_refused_are_asked_back_when_the_next_listener_will_have_left(seconds):
+    sched = crowd()
+    now = let_stay(sched, seconds)
+    refusal = sched.admission("model", False, now)
+    assert refusal.reason is RefusalReason.UTILISATION
+    assert refusal.retry_after_ms == pytest.approx(seconds / 10 * 1000, rel=0.05)
+
+
+def test_each_of_many_refused_is_asked_back_for_a_place_of_its_own():
+    sched = crowd()
+    now = let_stay(sched, 10.0)
+    told = [sched.admission("model", False, now).retry_after_ms for _ in range(8)]
+    assert told == pytest.approx([1000 * (place + 1) for place in range(8)], rel=0.05)
+
+
+def test_those_who_have_been_asked_back_by_now_stand_in_nobodys_way():
+    sched = crowd()
+    now = let_stay(sched, 10.0)
+    first = [sched.admission("model", False, now).retry_after_ms for _ in range(5)]
+    assert sched.admission("model", False, now + 30).retry_after_ms == pytest.approx(first[0], rel=0.3)
+
+
+def test_nobody_is_asked_back_later_than_half_a_minute_or_sooner_than_a_quarter_of_a_second():
+    sched = crowd()
+    now = let_stay(sched, 600.0)
+    told = [sched.admission("model", False, now).retry_after_ms for _ in range(3000)]
+    assert max(told) == 30_000
+    sched = crowd()
+    now = let_stay(sched, 0.1, rounds=2000)
+    assert sched.admission("model", False, now).retry_after_ms == 250
+
+
+def test_starts_alone_are_over_sooner_than_listeners_leave():
+    sched = crowd(model_info(realtime_factor=0.01), listeners=22, start_seconds=9.0)
+    refusal = sched.admission("model", False, 0.0)
+    assert refusal.reason is RefusalReason.STARTING
+    assert refusal.retry_after_ms < 1000
+
+
+def test_late_clauses_shut_the_door_until_they_are_forgotten():
+    sched = crowd(model_info(realtime_factor=0.01), listeners=40)
+    for number in range(80):
+        sched.submit(work(number, deadline=99.0), 95.0)
+    while (batch := sched.pick("cpu", 100.0)) is not None:
+        finish(sched, batch, 0.005, 100.0)
+    refusal = sched.admission("model", False, 100.0)
+    assert refusal.reason is RefusalReason.LATENESS
+    assert refusal.retry_after_ms >= 4000
+    assert sched.admission("model", False, 100.0 + 2 * refusal.retry_after_ms / 1000) is None
+
+
+# -- who counts -------------------------------------------------------------------------------------------------------
+
+
+def test_who_was_let_in_counts_before_it_speaks():
+    sched = crowd(listeners=0)
+    answers = [sched.admission("model", False, 0.0) for _ in range(20)]
+    assert [answer is None for answer in answers] == [True] * 10 + [False] * 10
+
+
+def test_who_was_let_in_and_never_speaks_is_given_up():
+    sched = crowd(listeners=0, expected_seconds=3.0)
+    for _ in range(10):
+        assert sched.admission("model", False, 0.0) is None
+    assert sched.admission("model", False, 2.9) is not None
+    assert sched.admission("model", False, 3.1) is None
+
+
+def test_who_was_let_in_and_speaks_counts_once():
+    sched = crowd(listeners=0)
+    for number in range(10):
+        assert sched.admission("model", False, 0.0) is None
+        sched.listener_joined(number, "model", 0.0)
+    assert sched.admission("model", False, 0.0) is not None
+
+
+def test_the_server_is_full_when_no_engine_has_room():
+    sched = crowd(TEN, model_info("other", lane="device", realtime_factor=0.09))
+    assert sched.admission("model", False, 0.0) is not None
+    assert sched.full(0.0) is None
+    for number in range(10):
+        sched.listener_joined(f"other{number}", "other", 0.0)
+    assert sched.full(0.0).reason is RefusalReason.UTILISATION
+
+
+def test_a_server_whose_listeners_only_begin_is_not_full():
+    sched = crowd(model_info(realtime_factor=0.01), listeners=22, start_seconds=9.0)
+    assert sched.admission("model", False, 0.0) is not None
+    assert sched.full(0.0) is None
+
+
+def test_asking_whether_the_server_is_full_changes_nothing():
+    sched = crowd()
+    before = sched.admission("model", False, 0.0).retry_after_ms
+    sched = crowd()
+    for _ in range(100):
+        sched.full(0.0)
+    assert sched.admission("model", False, 0.0).retry_after_ms == before
+    assert sched.stats(0.0).refused == {"utilisation": 1}
+
+
+# -- bulk makes way ---------------------------------------------------------------------------------------------------
+
+
+def test_bulk_is_refused_before_the_last_listener_is_let_in():
+    sched = crowd(listeners=9)
+    assert sched.admission("model", True, 0.0).reason is RefusalReason.BULK_YIELDS
+    assert sched.admission("model", False, 0.0) is None
+
+
+def test_bulk_is_let_in_on_a_slow_engine_that_nobody_listens_to():
+    assert crowd(model_info(realtime_factor=3.0), listeners=0).admission("model", True, 0.0) is None
+
+
+def test_a_bulk_step_that_is_running_keeps_no_listener_out():
+    sched = scheduler(model_info(realtime_factor=0.5), queue_seconds_max=0.5, **STEADY)
+    sched.submit(work("bulk", bulk=True, text="x" * 300), 0.0)
+    finish(sched, sched.pick("cpu", 0.0))
+    assert sched.pick("cpu", 0.0).predicted_seconds > 5.0
+    assert sched.admission("model", False, 0.0) is None
+
+
+def one_of_each(deadline, **policy):
+    sched = scheduler(model_info("model", StageInfo("speak"), lane="device", realtime_factor=0.01), **policy)
+    sched.submit(work("bulk", bulk=True, text="x" * 60), 0.0)
+    sched.submit(work("listener", deadline=deadline), 0.0)
+    prepare_all(sched)
+    return sched
+
+
+def test_bulk_whose_turn_has_come_does_not_make_a_listener_late():
+    assert owners(one_of_each(0.6, bulk_period=0).pick("device:model", 0.0)) == ["bulk"]
+    assert owners(one_of_each(0.5, bulk_period=0).pick("device:model", 0.0)) == ["listener"]
+
+
+def test_a_long_bulk_step_waits_for_the_last_listener_to_leave():
+    sched = scheduler(model_info(realtime_factor=0.5))
+    sched.submit(work("bulk", bulk=True, text="x" * 300), 0.0)
+    finish(sched, sched.pick("cpu", 0.0))
+    sched.listener_joined("a", "model", 0.0)
+    assert sched.pick("cpu", 0.0) is None
+    sched.listener_left("a", 0.0)
+    assert owners(sched.pick("cpu", 0.0)) == ["bulk"]
+
+
+# -- how long listeners stay ------------------------------------------------------------------------------------------
+
+
+def test_stays_are_guessed_until_some_were_seen():
+    stays = Stays()
+    assert stays.seconds == STAY_SECONDS
+    stays.pass_time(5, 4.0)
+    stays.leave()
+    assert stays.seconds == pytest.approx((2 * STAY_SECONDS + 20) * 0.98 / (2 * 0.98 + 1))
+
+
+def test_listeners_who_never_leave_are_seen_to_stay_long():
+    stays = Stays()
+    stays.pass_time(10, 600.0)
+    assert stays.seconds > 1000
+
+
+def test_promises_are_counted_until_they_are_due():
+    promises = Promises()
+    for due in (3.0, 1.0, 2.0):
+        promises.add(due)
+    assert [promises.ahead(now) for now in (0.0, 1.0, 2.5, 9.0)] == [3, 2, 1, 0]
+
+
+def test_whoever_came_unexpectedly_does_no_harm():
+    expected = Expected()
+    expected.came()
+    expected.add(5.0)
+    assert expected.count(4.0) == 1
+    expected.came()
+    assert expected.count(4.0) == 0

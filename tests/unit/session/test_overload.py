@@ -1,0 +1,119 @@
+"""Three times as many callers as there is room for: whoever is let in hears every word in time, whoever is not gets in
+later; and bulk work makes way."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from support.callers import Caller, busy_world
+from voxwire_protocol import messages as m
+
+SECONDS = 120
+CAPACITY = 18
+"""What two workers can feed with an engine that takes a tenth of real time, a tenth of them spared."""
+
+
+def crowd(world, count: int, *, seconds: float = SECONDS, chars=(60, 300)) -> list[Caller]:
+    pick = random.Random(3)
+    until = world.now + seconds
+    return [
+        Caller(world, f"s{i}", begin=world.now + pick.uniform(0, 10), until=until, chars=chars) for i in range(count)
+    ]
+
+
+def audio_seconds(callers: list[Caller]) -> float:
+    return sum(done.samples / 24_000 for caller in callers for done in caller.of(m.Done))
+
+
+@pytest.fixture(scope="module")
+def overload():
+    world = busy_world(0.1)
+    callers = crowd(world, 3 * CAPACITY)
+    world.run(SECONDS + 300)
+    return world, callers
+
+
+def test_the_accepted_never_run_dry_at_three_times_the_capacity(overload):
+    world, callers = overload
+    assert [caller.stalls for caller in callers if caller.stalls] == []
+    assert world.counter.underruns == []
+    assert max(world.counter.ttfa) < 1.5
+
+
+def test_without_admission_most_would_run_dry():
+    world = busy_world(0.1, admission=False)
+    callers = crowd(world, 3 * CAPACITY, seconds=40)
+    world.run(40)
+    assert sum(bool(caller.stalls) for caller in callers) > len(callers) / 2
+
+
+def test_the_refused_are_told_when_to_come_back_and_get_in(overload):
+    _, callers = overload
+    wishes = [wish for caller in callers for wish in caller.wishes]
+    assert all(wish.over for wish in wishes), "everybody is heard in the end"
+    refused = [wish for wish in wishes if wish.refusals]
+    assert len(refused) > len(callers)
+    assert sum(len(wish.refusals) for wish in refused) < 2 * len(wishes), "and not by asking all the time"
+
+
+def test_when_to_come_back_is_no_constant(overload):
+    _, callers = overload
+    told = [ms for caller in callers for wish in caller.wishes for ms in wish.refusals]
+    assert len(set(told)) > len(told) // 4
+    assert min(told) < 1000
+    assert max(told) > 10_000
+
+
+def test_what_there_is_room_for_is_used(overload):
+    _, callers = overload
+    # The first who come are let in a few at a time, and places stay empty until those who were told come back.
+    assert audio_seconds(callers) > 0.5 * CAPACITY * SECONDS
+
+
+def test_a_first_guess_that_is_too_good_is_corrected_before_many_run_dry():
+    world = busy_world(0.1, guess=0.03)
+    callers = crowd(world, 3 * CAPACITY)
+    world.run(SECONDS + 300)
+    stalls = [at for caller in callers for at, _ in caller.stalls]
+    assert len(stalls) <= 5
+    assert all(at < 1000.0 + 20 for at in stalls)
+
+
+def test_bulk_makes_way_before_any_listener_is_kept_out_and_is_finished_afterwards():
+    alone, shared = busy_world(0.1), busy_world(0.1)
+    without = crowd(alone, 3 * CAPACITY)
+    callers = crowd(shared, 3 * CAPACITY)
+    readers = [
+        Caller(shared, f"b{i}", begin=shared.now, until=shared.now + 11, chars=(800, 1200), bulk=True) for i in range(6)
+    ]
+    for world in (alone, shared):
+        world.run(SECONDS + 300)
+    assert [caller.stalls for caller in callers if caller.stalls] == []
+    granted = [sum(len(each.granted) for each in group) for group in (without, callers)]
+    assert granted[1] > 0.95 * granted[0]
+    assert all(wish.over for reader in readers for wish in reader.wishes)
+    assert audio_seconds(readers) > 6 * 40
+
+
+def test_bulk_is_refused_while_listeners_are_still_let_in():
+    world = busy_world(0.1)
+    told: dict[str, list[float]] = {"bulk": [], "interactive": []}
+    admission = world.runner.admission
+
+    def watched(engine, *, bulk=False, speaking=0):
+        refusal = admission(engine, bulk=bulk, speaking=speaking)
+        if refusal is not None:
+            told["bulk" if bulk else "interactive"].append(world.now)
+        return refusal
+
+    world.runner.admission = watched
+    for second in range(40):
+        at = world.now + second
+        Caller(world, f"s{second}", begin=at, until=at + 1, chars=(600, 700))
+        Caller(world, f"b{second}", begin=at, until=at + 1, chars=(60, 70), bulk=True)
+    world.run(300)
+    assert told["bulk"]
+    assert told["interactive"]
+    assert min(told["bulk"]) < min(told["interactive"])
