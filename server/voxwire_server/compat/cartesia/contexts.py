@@ -57,6 +57,7 @@ class Context:
     _wording: Wording = field(default_factory=Wording)
     _last_char: str = " "
     _unflushed: bool = False
+    _parted: bool = False
     _stalls_at: float | None = None
     _flushes: deque[_Flush] = field(default_factory=deque)
     _flushes_asked: int = 0
@@ -77,7 +78,7 @@ class Context:
         delay_ms = DELAY_MS_DEFAULT if message.max_buffer_delay_ms is None else message.max_buffer_delay_ms
         at_once = delay_ms == 0
         if message.transcript:
-            yield self._text(message.transcript, part_words=at_once)
+            yield self._text(message.transcript)
             self._stalls_at = now + max(delay_ms / 1000, STALL_SECONDS_MIN) if self._unflushed else None
         if message.flush:
             self._flushes_asked += 1
@@ -99,21 +100,23 @@ class Context:
                 self.closing = True
                 yield Tell(m.End(context=self.name))
 
-    def _text(self, text: str, *, part_words: bool) -> Tell:
-        if part_words and self._runs_on(text):
+    def _text(self, text: str) -> Tell:
+        if self._parted and self._runs_on(text):
             text = " " + text
+        self._parted = False
         self._wording.add(text)
         self._last_char = text[-1]
         self._unflushed = self._unflushed or not text.isspace()
         return Tell(m.Text(context=self.name, text=text))
 
     def _runs_on(self, text: str) -> bool:
-        """Whether a text would join the word before it: clients that speak each sentence at once leave spaces out."""
+        """Whether a text would join a word that a flush has ended: clients leave out the space between sentences."""
         edges = (self._last_char, text[0])
         return not any(char.isspace() or _UNSPACED.match(char) for char in edges)
 
     def _flush(self, flush_id: int | None) -> Tell:
         self._unflushed = False
+        self._parted = True
         self._stalls_at = None
         self._flushes.append(_Flush(flush_id, self._wording.chars))
         return Tell(m.Flush(context=self.name, id=str(len(self._flushes))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +11,7 @@ import numpy as np
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_protocol.messages import PCM_RATES, Codec
 from voxwire_server.audio.containers import SAMPLE_RATES, Container
+from voxwire_server.audio.containers.wav import float_wav_header
 from voxwire_server.audio.pcm import alaw_table, mulaw_table
 from voxwire_server.compat.formats import OutputFormat
 
@@ -29,23 +30,23 @@ _G711: Mapping[Encoding, Codec] = {"pcm_mulaw": "mulaw", "pcm_alaw": "alaw"}
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A format as the client hears it. `format` is what the session makes; `shaped` turns that into `encoding`.
+    """A format as the client hears it. `request` is what the session makes; `encoded` turns that into `encoding`.
 
-    `floats_in_wav`: a WAV of floats, whose header stands before the first samples.
+    `header` stands before the first samples.
     """
 
-    format: OutputFormat
+    request: OutputFormat
     encoding: Encoding
-    floats_in_wav: bool = False
+    header: bytes = b""
 
     @property
     def media_type(self) -> str:
         """The media type of a response body."""
-        return "audio/wav" if self.floats_in_wav else self.format.media_type
+        return "audio/wav" if self.header else self.request.media_type
 
-    def shaped(self, payload: bytes) -> bytes:
+    def encoded(self, payload: bytes) -> bytes:
         """What the session produced, as the client wants it."""
-        if self.format.container is not Container.RAW or self.format.codec != "pcm_s16le":
+        if self.request.container is not Container.RAW or self.request.codec != "pcm_s16le":
             return payload
         match self.encoding:
             case "pcm_f32le":
@@ -86,6 +87,12 @@ def sound(wanted: WantedFormat) -> Sound:
             raise _unsupported("container", f"there is no container {wanted.container[:32]!r}; there are raw, wav, mp3")
 
 
+def pieces(data: bytes, size_max: int) -> Iterator[bytes]:
+    """Some bytes in parts of that size, the last maybe smaller."""
+    for at in range(0, len(data), size_max):
+        yield data[at : at + size_max]
+
+
 def _uncontained(wanted: WantedFormat) -> Sound:
     encoding, rate = _encoding(wanted), _rate(wanted, PCM_RATES)
     codec = _G711.get(encoding, "pcm_s16le") if rate == G711_RATE else "pcm_s16le"
@@ -95,10 +102,10 @@ def _uncontained(wanted: WantedFormat) -> Sound:
 def _wav(wanted: WantedFormat) -> Sound:
     raw = _uncontained(wanted)
     if raw.encoding == "pcm_f32le":
-        return Sound(raw.format, raw.encoding, floats_in_wav=True)
-    if raw.encoding in _G711 and raw.format.sample_rate != G711_RATE:
+        return Sound(raw.request, raw.encoding, float_wav_header(raw.request.sample_rate))
+    if raw.encoding in _G711 and raw.request.sample_rate != G711_RATE:
         raise _unsupported("sample_rate", f"{raw.encoding} comes in wav at {G711_RATE} Hz alone")
-    codec, rate = raw.format.codec, raw.format.sample_rate
+    codec, rate = raw.request.codec, raw.request.sample_rate
     return Sound(OutputFormat(codec=codec, sample_rate=rate, container=Container.WAV), raw.encoding)
 
 

@@ -81,7 +81,7 @@ async def _server_sent(speech: Speech, events: Events, request_id: str) -> Async
 
 
 def _written(fields: dict[str, Any]) -> bytes:
-    return b"event: " + fields["type"].encode() + b"\ndata: " + orjson.dumps(fields) + b"\n\n"
+    return f"event: {fields['type']}\ndata: ".encode() + orjson.dumps(fields) + b"\n\n"
 
 
 class Events:
