@@ -13,6 +13,7 @@ from pipecat.frames.frames import (
     LLMFullResponseStartFrame,
     LLMTextFrame,
     TTSAudioRawFrame,
+    TTSSpeakFrame,
     TTSTextFrame,
 )
 from pipecat.pipeline.pipeline import Pipeline
@@ -23,6 +24,16 @@ from pipecat.workers.runner import WorkerRunner
 from support.clients import tokens
 
 RATE = 24_000
+
+
+def answer(text: str) -> tuple[Frame, ...]:
+    """The frames of a language model's answer, token by token."""
+    return (LLMFullResponseStartFrame(), *map(LLMTextFrame, tokens(text)), LLMFullResponseEndFrame())
+
+
+def at_once(text: str) -> tuple[Frame, ...]:
+    """The frame of a text that is known as a whole."""
+    return (TTSSpeakFrame(text),)
 
 
 class Ear(FrameProcessor):
@@ -81,8 +92,8 @@ class Talk:
             await self.worker.queue_frame(frame)
 
     async def turn(self, text: str) -> None:
-        """A language model's answer, token by token."""
-        await self.send(LLMFullResponseStartFrame(), *map(LLMTextFrame, tokens(text)), LLMFullResponseEndFrame())
+        """Put a language model's answer in."""
+        await self.send(*answer(text))
 
 
 @contextlib.asynccontextmanager

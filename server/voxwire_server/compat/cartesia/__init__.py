@@ -4,19 +4,65 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from starlette.routing import WebSocketRoute
+
+from voxwire_server.compat.cartesia.errors import http_error
+from voxwire_server.compat.cartesia.handshake import found_key, serve_contexts
+from voxwire_server.compat.cartesia.messages import BytesBody, SseBody
+from voxwire_server.compat.cartesia.speech import speak, speak_in_events
+from voxwire_server.compat.cartesia.voices import VoicesQuery, list_voices, one_voice
+from voxwire_server.compat.operation import BodyKind, Operation
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from starlette.routing import WebSocketRoute
+    from starlette.websockets import WebSocket
 
     from voxwire_server.compat.host import CompatHost
-    from voxwire_server.compat.operation import Operation
 
-OPERATIONS: Sequence[Operation[Any, Any]] = ()
+
+def _operation(method: str, path: str, summary: str, handler: Any, **more: Any) -> Operation[Any, Any]:
+    return Operation(
+        vendor="cartesia",
+        method=method,
+        path=path,
+        summary=summary,
+        handler=handler,
+        error=http_error,
+        key=found_key,
+        **more,
+    )
+
+
+OPERATIONS: Sequence[Operation[Any, Any]] = (
+    _operation(
+        "POST",
+        "/tts/bytes",
+        "Speak a text",
+        speak,
+        body=BytesBody,
+        body_kind=BodyKind.JSON,
+        answers=("audio/pcm", "audio/wav", "audio/mpeg"),
+    ),
+    _operation(
+        "POST",
+        "/tts/sse",
+        "Speak a text, with its words' and phonemes' times",
+        speak_in_events,
+        body=SseBody,
+        body_kind=BodyKind.JSON,
+        answers=("text/event-stream",),
+    ),
+    _operation("GET", "/voices", "The voices, in pages", list_voices, query=VoicesQuery),
+    _operation("GET", "/voices/{voice_id:path}", "One voice", one_voice),
+)
 """Its HTTP endpoints."""
 
 
 def sockets(host: CompatHost) -> list[WebSocketRoute]:
     """Its WebSocket endpoints."""
-    del host
-    return []
+
+    async def contexts(socket: WebSocket) -> None:
+        await serve_contexts(host, socket)
+
+    return [WebSocketRoute("/tts/websocket", contexts)]
