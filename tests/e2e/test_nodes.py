@@ -174,7 +174,9 @@ def test_sessions_of_a_node_that_froze_are_cut_so_that_they_come_back_elsewhere(
         async with wire(two.balancer.url) as client:
             own = home(two, client)
             own.freeze()
-            await client.socket.wait_closed()
+            # Far below what a silent tunnel may last.
+            async with asyncio.timeout(30):
+                await client.socket.wait_closed()
             async with coming_back(two, client) as back:
                 return own, client, back
 
@@ -382,7 +384,7 @@ def test_speech_that_outlasts_the_drain_goes_on_elsewhere_with_what_was_not_hear
 def check_deaths(listeners: list[Listener], killed_at: float) -> list[float]:
     """Nothing of the text is lost to anybody; returns the seconds after which each was heard speaking again."""
     bereft = [listener for listener in listeners if listener.home.startswith("a.")]
-    assert len(bereft) == len(listeners) // 2
+    assert 0 < len(bereft) < len(listeners)
     for listener in listeners:
         (hearing,) = listener.heard
         hearing.check_whole()
