@@ -3,9 +3,9 @@
     python bench/overload.py [--times 3] [--seconds 40] [--save bench/results/overload.json] [--plot ….png]
 
 One worker speaks. What it can feed is asked of the server: its own learned cost, after some turns. Then that many
-callers times `--times` call for `--seconds`: each wants one answer after the other, on a connection of its own, and plays
-on the first byte. Whoever is refused comes back after `retry_after_ms` and up to a quarter of it more. All the while
-some readers have long texts spoken as bulk work.
+callers times `--times` call for `--seconds`: each wants one answer after the other, on a connection of its own, and
+plays on the first byte. Whoever is refused comes back after `retry_after_ms` and up to a quarter of it more. All the
+while some readers have long texts spoken as bulk work.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SETTINGS = ("scheduling.cpu_workers=1", "server.sessions_max=5000", "limits.mess
 STALL_SECONDS = 0.01
 JITTER = 0.25
 BULK_AHEAD_SECONDS = 8.0
-ANSWER_CHARS = 240
+ANSWER_CHARS = (60, 160)
 
 
 @dataclass
@@ -93,6 +93,8 @@ class Caller(Listener):
         asyncio.get_running_loop().call_later(wait, self.transport.close)
 
     def _next_turn(self) -> None:
+        if self.transport.is_closing():
+            return
         self._number += 1
         name, plan = str(self._number), self.plan
         start = {"type": "start", "context": name, "audio": plan.audio, "pacing": plan.pacing, "seed": self._number}
@@ -108,7 +110,7 @@ async def call(plan: Plan, name: int, begin: float, until: float, *, bulk: bool)
     await asyncio.sleep(max(0.0, begin - time.monotonic()))
     while time.monotonic() < until:
         text = pick.choice(TEXTS)
-        text = " ".join([text] * 6) if bulk else text[: text.rfind(" ", 0, pick.randint(80, ANSWER_CHARS))] + "."
+        text = " ".join([text] * 6) if bulk else text[: text.rfind(" ", 0, pick.randint(*ANSWER_CHARS))] + "."
         wish = Wish(bulk, time.monotonic())
         wishes.append(wish)
         while wish.over_at is None:
@@ -296,7 +298,7 @@ def plot(wishes: Sequence[Wish], samples: Sequence[dict], capacity: float, path:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--times", type=float, default=3.0)
-    parser.add_argument("--seconds", type=float, default=40.0)
+    parser.add_argument("--seconds", type=float, default=45.0)
     parser.add_argument("--readers", type=int, default=8)
     parser.add_argument("--utilisation", type=float, default=0.9)
     parser.add_argument("--set", action="append", default=[])

@@ -44,8 +44,8 @@ SETTINGS = (
 )
 
 SESSION_BYTES_MAX = 40 * 1024
-"""What a session may leave behind in allocators and caches that still fill up. What it holds while it lives is an answer
-in its replay log, 200 kB and more: were those kept, it would be seen. What is smaller is counted by `LIVING`."""
+"""What a session may leave behind in allocators and caches that still fill up. What it holds while it lives is an
+answer in its replay log, 200 kB and more: were those kept, it would be seen. What is smaller is counted by `LIVING`."""
 
 LIVING = (Driver, SessionCore, Context, ReplayLog, AudioPath, OpusStream, Work, Connection, WireProtocol)
 """What a session is made of."""
