@@ -134,7 +134,10 @@ class Listener(asyncio.Protocol):
             elif opcode == 1:
                 self._message(json.loads(bytes(buffer[at + head : at + head + length])), now)
             elif opcode == 9:
-                self.transport.write(b"\x8a\x80\0\0\0\0")
+                # A pong without its ping's payload is none (RFC 6455, 5.5.3): the server would let go of this client.
+                self.transport.write(
+                    bytes((0x8A, 0x80 | length)) + bytes(4) + bytes(buffer[at + head : at + head + length])
+                )
             at += head + length
         del buffer[:at]
 

@@ -2,6 +2,7 @@
 
     sudo python bench/network.py              # underruns against round trip and loss, PCM and Opus
     sudo python bench/network.py --drops 1000 # so many lost connections; nothing may be lost or repeated
+    sudo python bench/network.py --narrow     # one session on links that carry less and less
 
 The same utterances with the same seeds are spoken over the perfect network first; every later one must have the same
 checksum. The network is a thread of this process (`tests/support/network.py`), because not every kernel has netem.
@@ -52,9 +53,9 @@ def serving(net: Network, *settings: str) -> Iterator[str]:
         server.wait()
 
 
-def phones(net: Network, url: str, **options: object) -> list[dict]:
+def phones(net: Network, url: str, *flags: str, **options: object) -> list[dict]:
     """Run the clients on their host; what each session was like."""
-    command = [sys.executable, str(HERE / "phone.py"), url]
+    command = [sys.executable, str(HERE / "phone.py"), url, *flags]
     for name, value in options.items():
         command += [f"--{name.replace('_', '-')}", str(value)]
     done = subprocess.run(net.command(net.client_namespace, *command), stdout=subprocess.PIPE, check=True)
@@ -96,6 +97,39 @@ def measure(net: Network, url: str, codec: str, sessions: int, sentences: int) -
                 }
             )
             print(rows[-1], flush=True)
+    return rows
+
+
+def narrow(net: Network, url: str, sentences: int) -> list[dict]:
+    """What one session hears on links that carry less and less, as PCM, as Opus, and when the client may choose."""
+    choices = {
+        "pcm": ["--codec", "pcm_s16le"],
+        "opus 32k": ["--codec", "opus", "--bitrate", "32000"],
+        "opus 32k, adapting": ["--codec", "opus", "--bitrate", "32000", "--adapt"],
+        "auto, adapting": ["--codec", "auto", "--adapt"],
+    }
+    rows = []
+    net.link.delay = 0.03
+    for kilobits in (512, 256, 64, 40):
+        net.link.bits_per_second = kilobits * 1000
+        for name, flags in choices.items():
+            found = phones(net, url, *flags, sessions=1, utterances=3, sentences=sentences)[0]
+            heard = found["heard"]
+            seconds = sum(h["seconds"] for h in heard)
+            rows.append(
+                {
+                    "kbit_s": kilobits,
+                    "asked": name,
+                    "codecs": [h["codec"] for h in heard],
+                    "kbit_s_of_audio": [round(8 * h["bytes"] / h["seconds"] / 1000, 1) for h in heard if h["seconds"]],
+                    "stalled_share": [round(h["stalled_seconds"] / h["seconds"], 3) for h in heard if h["seconds"]],
+                    "stalls_a_minute": round(60 * sum(h["stalls"] for h in heard) / max(seconds, 1e-9), 1),
+                    "errors": [h["error"] for h in heard if h["error"]],
+                    "connections_lost": found["lost"],
+                }
+            )
+            print(rows[-1], flush=True)
+    net.link.bits_per_second = None
     return rows
 
 
@@ -143,6 +177,7 @@ def drop(net: Network, url: str, drops: int, sessions: int, utterances: int) -> 
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--drops", type=int, default=0)
+    parser.add_argument("--narrow", action="store_true")
     parser.add_argument("--sessions", type=int, default=8)
     parser.add_argument("--sentences", type=int, default=4)
     parser.add_argument("--utterances", type=int, default=3)
@@ -158,6 +193,8 @@ def main() -> int:
             if args.drops:
                 result: object = drop(net, url, args.drops, args.sessions, args.utterances)
                 print(result)
+            elif args.narrow:
+                result = narrow(net, url, args.sentences)
             else:
                 result = [
                     row

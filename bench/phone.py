@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 
 from voxwire_client import Audio, ConnectionLost, connect
 from voxwire_client.events import Interrupted, Reconnected
+from voxwire_protocol.messages import Started
 
 SENTENCES = (
     "The birch canoe slid on the smooth planks. ",
@@ -40,6 +41,7 @@ class Heard:
     stalls: int = 0
     stalled_seconds: float = 0.0
     bytes: int = 0
+    codec: str = ""
     whole: bool = False
     error: str = ""
 
@@ -67,7 +69,10 @@ async def utterance(session, phone: Phone, index: int, number: int, args: argpar
     asked_at, origin, expected = time.monotonic(), 0.0, 0
     text = text_of(index, number, args.sentences)
     try:
-        async for event in session.speak(text, seed=index * 100 + number, codec=args.codec, lead_ms=args.lead_ms):
+        options = {"codec": args.codec, "lead_ms": args.lead_ms, "bitrate": args.bitrate, "adapt": args.adapt}
+        async for event in session.speak(text, seed=index * 100 + number, **options):
+            if isinstance(event, Started):
+                heard.codec = event.audio.codec
             if not isinstance(event, Audio):
                 continue
             now = time.monotonic()
@@ -126,6 +131,8 @@ if __name__ == "__main__":
     parser.add_argument("--utterances", type=int, default=1)
     parser.add_argument("--sentences", type=int, default=3)
     parser.add_argument("--codec", default="pcm_s16le")
+    parser.add_argument("--bitrate", type=int)
+    parser.add_argument("--adapt", action="store_true")
     parser.add_argument("--lead-ms", type=int, default=500)
     parser.add_argument("--buffer-ms", type=float, default=200)
     asyncio.run(main(parser.parse_args()))

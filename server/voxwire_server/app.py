@@ -95,7 +95,7 @@ class Application:
         self._ready = False
         self._leaving = False
         self._readiness = Readiness()
-        self._full: Callable[[], Refusal | None] = lambda: None
+        self._turn_away: Callable[[], Refusal | None] = lambda: None
         self._problem = "the engines are warming up"
         self._tasks: list[asyncio.Task[None]] = []
         self._settings = session_settings(config)
@@ -144,7 +144,7 @@ class Application:
         self.metrics.read("voxwire_sessions", "Sessions that are open.", lambda: len(self.sessions))
         self.metrics.read("voxwire_sessions_away", "Sessions whose client is away.", lambda: self.sessions.away)
         self.metrics.read("voxwire_overloaded", "Whether /ready says so.", lambda: self.overloaded_ms is not None)
-        self._full = lambda: runner.locked(scheduler.full)
+        self._turn_away = lambda: runner.locked(scheduler.turn_away)
         watch_scheduler(self.metrics, lambda: runner.locked(scheduler.stats))
         runner.start()
         encoder.start()
@@ -153,7 +153,10 @@ class Application:
         self._tasks = [
             asyncio.create_task(self._warm_up(), name="voxwire-warm-up"),
             asyncio.create_task(watch_loop(self.metrics), name="voxwire-lag"),
-            asyncio.create_task(watch_readiness(self._readiness, self._full, time.monotonic), name="voxwire-readiness"),
+            asyncio.create_task(
+                watch_readiness(self._readiness, lambda: runner.locked(scheduler.full), time.monotonic),
+                name="voxwire-readiness",
+            ),
         ]
 
     async def _warm_up(self) -> None:
@@ -290,7 +293,7 @@ class Application:
                 f"{self.config.server.sessions_max} sessions are open",
                 retry_after_ms=5000,
             )
-        refusal = self._full()
+        refusal = self._turn_away()
         if refusal is not None:
             raise VoxwireError(
                 ErrorCode.OVERLOADED,

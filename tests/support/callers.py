@@ -1,4 +1,4 @@
-"""Callers at a server that has too little room for them, on virtual time: turned away, they come back as they were told.
+"""Callers at a server that has too little room: turned away, they come back as they were told, on virtual time.
 
 The sessions are whole and real (`World`), admission is the scheduler's own. A caller listens with the strictest player:
 it starts with the first frame, and whatever comes after it ran dry is an underrun.

@@ -224,11 +224,13 @@ class Visits:
         lost.say(SHORT, pacing=self._pacing())
         await lost.first_frame()
         lost.vanish()
+        gone_at = asyncio.get_running_loop().time()
         await asyncio.sleep(self._random.uniform(0.0, 0.25 * self._window_seconds))
         back = await self._come_back(lost)
         message = await back.until("resumed", "resume_failed")
         if message["type"] != "resumed":
-            raise Unexpected(f"resume_failed: {message['reason']}")
+            away_seconds = asyncio.get_running_loop().time() - gone_at
+            raise Unexpected(f"resume_failed: {message['reason']} after {away_seconds:.2f} s")
         back.frames = lost.frames
         await back.spoken()
         await back.goodbye()

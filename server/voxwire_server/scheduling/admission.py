@@ -66,15 +66,18 @@ def _refuse_by_load(
     return Refusal(_retry_ms(seconds), RefusalReason.UTILISATION)
 
 
-def refuse_all(engines: Collection[EngineState], policy: Policy, now: float) -> Refusal | None:
-    """The refusal that ends soonest, if every engine refuses and not just because some begin to listen; else None."""
+def refuse_all(engines: Collection[EngineState], policy: Policy, now: float) -> tuple[EngineState, Refusal] | None:
+    """The engine with room soonest and its refusal, if every engine refuses; else None.
+
+    That some just begin to listen is no reason, unless others were refused before and wait.
+    """
     refusals = []
     for engine in engines:
         refusal = refuse_listener(engine, engines, 0, policy, now)
-        if refusal is None or refusal.reason is RefusalReason.STARTING:
+        if refusal is None or (refusal.reason is RefusalReason.STARTING and not engine.promises.ahead(now)):
             return None
-        refusals.append(refusal)
-    return min(refusals, key=lambda refusal: refusal.retry_after_ms)
+        refusals.append((engine, refusal))
+    return min(refusals, key=lambda pair: pair[1].retry_after_ms)
 
 
 def refuse_bulk(engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float) -> Refusal | None:

@@ -225,7 +225,17 @@ class Scheduler:
     def full(self, now: float) -> Refusal | None:
         """Why no engine can feed one more, and when one could; None if one can, or could as soon as those who just
         began have their lead. Asking changes nothing."""
-        return admission.refuse_all(self._engines.values(), self.policy, now)
+        found = admission.refuse_all(self._engines.values(), self.policy, now)
+        return None if found is None else found[1]
+
+    def turn_away(self, now: float) -> Refusal | None:
+        """As `full`, for somebody who will come back when told to."""
+        found = admission.refuse_all(self._engines.values(), self.policy, now)
+        if found is None:
+            return None
+        engine, refusal = found
+        engine.promises.add(now + refusal.retry_after_ms / 1000)
+        return refusal
 
     def stats(self, now: float) -> SchedulerStats:
         """Everything that metrics show, at this moment."""

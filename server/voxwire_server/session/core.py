@@ -130,6 +130,8 @@ class SessionCore:
         self._serial = 0
         self.numbers: dict[str, int] = {}
         """The number of the newest context of each name, of those that are over too."""
+        self._turned_away: dict[str, int | None] = {}
+        """Contexts for which there was no room, and after how many milliseconds to try again."""
         self._effects: list[fx.Effect] = []
         self._messages = TokenBucket(
             settings.messages_per_second, settings.messages_burst, settings.messages_burst, now
@@ -406,7 +408,7 @@ class SessionCore:
         audio = (message.audio or m.AudioRequest()).resolve(
             sample_rate=resolved.engine.sample_rate, bitrate=s.opus_bitrate
         )
-        self._directory.admit(resolved.engine.name, bulk=bulk, now=now)
+        self._admit(name, resolved.engine.name, bulk, now)
         self._serial += 1
         spec = ContextSpec(
             name=name,
@@ -436,6 +438,17 @@ class SessionCore:
         self._send(started(spec))
         return context
 
+    def _admit(self, name: str, engine: str, bulk: bool, now: float) -> None:
+        """Let a context in. One that is not keeps its name, so that text already on its way opens no other."""
+        self._turned_away.pop(name, None)
+        try:
+            self._directory.admit(engine, bulk=bulk, now=now)
+        except VoxwireError as error:
+            self._turned_away[name] = error.retry_after_ms
+            if len(self._turned_away) > NUMBERS_KEPT:
+                del self._turned_away[next(iter(self._turned_away))]
+            raise
+
     def _free_number(self) -> int:
         used = {c.spec.number for c in self._contexts.values()}
         number = (self._serial - 1) % CONTEXT_NUMBERS
@@ -449,6 +462,12 @@ class SessionCore:
             raise _too_long(f"a text may have {s.text_chars_max} characters", "text_chars_max", s.text_chars_max)
         context = self._contexts.get(message.context)
         if context is None:
+            if message.context in self._turned_away:
+                raise VoxwireError(
+                    ErrorCode.ENGINE_OVERLOADED,
+                    "there was no room for this context; start it again later",
+                    retry_after_ms=self._turned_away[message.context],
+                )
             context = self._open_context(m.Start(context=message.context), now)
         elif context.phase is not Phase.OPEN:
             raise _ended(message.context)

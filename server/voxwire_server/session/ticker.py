@@ -25,7 +25,8 @@ class Ticked(Protocol):
 
 
 class Ticker:
-    """A heap of who is due when. `schedule` moves an entry; stale ones are skipped."""
+    """A heap of who is due when. `schedule` moves an entry; the stale one is dropped when it is met, or when more than
+    half of all are stale: a session that is over is not kept until its last date."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float]) -> None:
         """`clock` is the sessions' clock; it must run with the loop's own (CLOCK_MONOTONIC)."""
@@ -33,6 +34,7 @@ class Ticker:
         self._clock = clock
         self._heap: list[tuple[float, int, Ticked]] = []
         self._order = itertools.count()
+        self._stale = 0
         self._handle: asyncio.TimerHandle | None = None
         self._at = math.inf
         self.lag_seconds = 0.0
@@ -42,6 +44,7 @@ class Ticker:
         due = (math.floor(due / GRID_SECONDS) + 1) * GRID_SECONDS
         if due == ticked.due:
             return
+        self.forget(ticked)
         ticked.due = due
         heapq.heappush(self._heap, (due, next(self._order), ticked))
         if due < self._at:
@@ -49,7 +52,15 @@ class Ticker:
 
     def forget(self, ticked: Ticked) -> None:
         """Never wake `ticked` again."""
+        if ticked.due == math.inf:
+            return
         ticked.due = math.inf
+        self._stale += 1
+        if 2 * self._stale > len(self._heap):
+            # In place: `_fire` may be at work on it.
+            self._heap[:] = [entry for entry in self._heap if entry[0] == entry[2].due]
+            heapq.heapify(self._heap)
+            self._stale = 0
 
     def stop(self) -> None:
         """Stop the timer."""
@@ -73,7 +84,10 @@ class Ticker:
             if due == ticked.due:
                 ticked.due = math.inf
                 ticked.tick(now)
+            else:
+                self._stale -= 1
         while heap and heap[0][0] != heap[0][2].due:
             heapq.heappop(heap)
+            self._stale -= 1
         if heap:
             self._arm(min(self._at, heap[0][0]))

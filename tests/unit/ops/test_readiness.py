@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from voxwire_server.engines.work import Refusal, RefusalReason
 from voxwire_server.ops.readiness import Readiness
 
@@ -25,7 +27,7 @@ def test_overload_that_lasts_is_told_after_some_seconds():
 
 def test_a_place_that_is_free_for_a_moment_now_and_then_does_not_make_it_flap():
     told = watch(Readiness(), ([True] * 4 + [False]) * 200)
-    changes = sum(a != b for a, b in zip(told, told[1:], strict=False))
+    changes = sum(a != b for a, b in pairwise(told))
     assert changes == 1
     assert told[-1]
 

@@ -120,8 +120,23 @@ def test_the_server_is_full_when_no_engine_has_room():
 
 def test_a_server_whose_listeners_only_begin_is_not_full():
     sched = crowd(model_info(realtime_factor=0.01), listeners=22, start_seconds=9.0)
-    assert sched.admission("model", False, 0.0) is not None
     assert sched.full(0.0) is None
+    assert sched.admission("model", False, 0.0) is not None
+
+
+def test_a_server_whose_listeners_only_begin_is_full_while_others_wait():
+    sched = crowd(model_info(realtime_factor=0.01), listeners=22, start_seconds=9.0)
+    told = [sched.admission("model", False, 0.0) for _ in range(10)]
+    assert sched.full(0.0).reason is RefusalReason.STARTING
+    assert sched.full(told[-1].retry_after_ms / 1000) is None
+
+
+def test_whoever_is_turned_away_at_the_door_waits_in_the_same_line():
+    sched = crowd()
+    now = let_stay(sched, 10.0)
+    told = [sched.turn_away(now).retry_after_ms for _ in range(3)]
+    told.append(sched.admission("model", False, now).retry_after_ms)
+    assert told == pytest.approx([1000, 2000, 3000, 4000], rel=0.05)
 
 
 def test_asking_whether_the_server_is_full_changes_nothing():

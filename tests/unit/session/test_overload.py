@@ -8,7 +8,9 @@ import random
 import pytest
 
 from support.callers import Caller, busy_world
+from support.world import Client, World
 from voxwire_protocol import messages as m
+from voxwire_protocol.errors import ErrorCode, VoxwireError
 
 SECONDS = 120
 CAPACITY = 18
@@ -117,3 +119,46 @@ def test_bulk_is_refused_while_listeners_are_still_let_in():
     assert told["bulk"]
     assert told["interactive"]
     assert min(told["bulk"]) < min(told["interactive"])
+
+
+class Porter:
+    """A directory with room for so many."""
+
+    def __init__(self, inner, room: int) -> None:
+        self.inner, self.room, self.asked = inner, room, 0
+
+    def resolve(self, voice, language):
+        return self.inner.resolve(voice, language)
+
+    def admit(self, engine, *, bulk, now):
+        self.asked += 1
+        if self.asked > self.room:
+            raise VoxwireError(ErrorCode.ENGINE_OVERLOADED, "no room", retry_after_ms=700)
+
+
+def test_text_that_follows_a_refused_start_opens_no_other_context():
+    world = World()
+    porter = world.directory = Porter(world.directory, 0)
+    client = Client(world, "s")
+    client.send(m.Start(context="c", voice="tone-high"))
+    porter.room = 100
+    client.send(m.Text(context="c", text="Hello there."))
+    assert [error.code for error in client.of(m.ErrorMessage)] == ["system.engine_overloaded"] * 2
+    assert [error.retry_after_ms for error in client.of(m.ErrorMessage)] == [700, 700]
+    assert not client.of(m.Started)
+    assert porter.asked == 1
+    client.send(m.Start(context="c", voice="tone-high"))
+    client.send(m.Text(context="c", text="Hello there."))
+    client.send(m.End(context="c"))
+    world.run(10)
+    assert client.of(m.Done)[0].reason is m.DoneReason.COMPLETED
+
+
+def test_the_names_of_refused_contexts_are_not_kept_for_ever():
+    world = World()
+    world.directory = Porter(world.directory, 0)
+    client = Client(world, "s")
+    for number in range(1000):
+        client.send(m.Start(context=f"c{number}"))
+        world.run(1)
+    assert len(client.driver.core._turned_away) <= 256
