@@ -38,9 +38,12 @@ def client(host, key: str = "unused") -> Cartesia:
 
 @contextlib.asynccontextmanager
 async def async_connection(host):
-    async with asyncio.timeout(2 * PATIENT_SECONDS), AsyncCartesia(**options(host)) as found:
-        async with found.tts.websocket_connect() as connection:
-            yield connection
+    async with (
+        asyncio.timeout(2 * PATIENT_SECONDS),
+        AsyncCartesia(**options(host)) as found,
+        found.tts.websocket_connect() as connection,
+    ):
+        yield connection
 
 
 def pcm_of(events) -> bytes:
@@ -112,11 +115,11 @@ def test_speed_is_heard(host):
 @pytest.mark.asyncio
 async def test_whoever_stops_reading_stops_generation(host):
     before = await settled(host)
-    async with AsyncCartesia(**options(host)) as found:
-        async with found.tts.with_streaming_response.generate(transcript=LONG_TURN, **ASKED) as response:
-            async for piece in response.iter_bytes():
-                assert piece
-                break
+    async with (
+        AsyncCartesia(**options(host)) as found,
+        found.tts.with_streaming_response.generate(transcript=LONG_TURN, **ASKED) as response,
+    ):
+        assert await anext(aiter(response.iter_bytes()))
     after = await settled(host)
     assert after.audio_seconds - before.audio_seconds < 40
 
