@@ -86,7 +86,7 @@ async def test_a_second_turn_uses_the_same_connection(host):
 
 @pytest.mark.asyncio
 async def test_an_interruption_stops_generation_and_the_next_turn_speaks(host):
-    assert await assert_an_interruption_stops_generation(host, over_socket(host)) > 0
+    await assert_an_interruption_stops_generation(host, over_socket(host))
 
 
 @pytest.mark.asyncio
