@@ -87,21 +87,6 @@ def client_message(raw: str | bytes) -> ClientMessage:
         raise
 
 
-def json_object(raw: str | bytes) -> dict[str, Any]:
-    """A JSON object.
-
-    Raises:
-        VoxwireError: client.malformed_message.
-    """
-    try:
-        fields = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise VoxwireError(ErrorCode.MALFORMED_MESSAGE, f"the message is no JSON: {error}") from error
-    if not isinstance(fields, dict):
-        raise VoxwireError(ErrorCode.MALFORMED_MESSAGE, "the message is no JSON object")
-    return fields
-
-
 def key_in_message(raw: str | bytes) -> str | None:
     """The API key in a first message, if it has one."""
     try:
