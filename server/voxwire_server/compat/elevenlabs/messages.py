@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-import orjson
 from pydantic import AliasChoices, BaseModel, Field
 
-from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_protocol.errors import VoxwireError
 from voxwire_server.compat.elevenlabs.formats import DEFAULT_FORMAT
+from voxwire_server.compat.json_objects import json_object
 from voxwire_server.compat.operation import checked
 
 SEED_MAX = 2**32 - 1
