@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-
 import pytest
-from livekit.agents import APIConnectionError, APIConnectOptions, APIStatusError, tts
+from livekit.agents import APIConnectionError, APIStatusError, tts
 from livekit.plugins import openai
 
-from support.clients import LONG_TURN, SECOND_TURN, TURN, assert_heard, counters, samples_of, settled, typed
+from support.agents import ONCE, closing, hear, say
+from support.clients import LONG_TURN, SECOND_TURN, TURN, assert_heard, counters, samples_of, settled
 
-ONCE = APIConnectOptions(max_retry=0, timeout=10)
-PATIENT_SECONDS = 60.0
 RATE = 24_000
 VERY_LONG = " ".join([LONG_TURN] * 5)
 """Ten minutes."""
 
 
-@contextlib.asynccontextmanager
-async def speaker(host, *, key: str = "unused", **options):
+def speaker(host, *, key: str = "unused", **options):
     """The plugin, pointed at a server."""
-    found = openai.TTS(base_url=f"{host.http}/v1", api_key=key, **options)
-    try:
-        async with asyncio.timeout(PATIENT_SECONDS):
-            yield found
-    finally:
-        await found.aclose()
+    return closing(openai.TTS(base_url=f"{host.http}/v1", api_key=key, **options))
 
 
 async def synthesize(speech: openai.TTS, text: str) -> bytes:
     """The PCM of a text."""
-    frame = await speech.synthesize(text, conn_options=ONCE).collect()
-    assert frame.sample_rate == RATE
-    return bytes(frame.data)
+    heard = await hear(speech.synthesize(text, conn_options=ONCE))
+    assert heard.sample_rate == RATE
+    return heard.pcm
 
 
 @pytest.mark.asyncio
@@ -68,26 +58,11 @@ async def test_the_usage_that_ends_the_events_arrives(host):
 @pytest.mark.asyncio
 async def test_a_turn_typed_by_a_language_model_begins_before_its_text_ends(host):
     first, _, rest = TURN.partition(". ")
-    heard = asyncio.Event()
-
-    async def type_it(stream: tts.SynthesizeStream) -> None:
-        async for token in typed(f"{first}. Glue the sheet to the dark blue background. "):
-            stream.push_text(token)
-        await heard.wait()
-        async for token in typed(rest):
-            stream.push_text(token)
-        stream.end_input()
-
     async with speaker(host) as speech:
         adapter = tts.StreamAdapter(tts=speech)
         async with adapter.stream(conn_options=ONCE) as stream:
-            typing = asyncio.create_task(type_it(stream))
-            pcm = b""
-            async for event in stream:
-                heard.set()
-                pcm += bytes(event.frame.data)
-            await typing
-    assert_heard(f"{first}. Glue the sheet to the dark blue background. {rest}", samples_of(pcm), RATE)
+            heard = await say(stream, f"{first}. Glue the sheet to the dark blue background. ", rest=rest)
+    heard.assert_says(f"{first}. Glue the sheet to the dark blue background. {rest}")
 
 
 @pytest.mark.asyncio

@@ -32,15 +32,7 @@ def wav_header(codec: WavCodec, sample_rate: int) -> bytes:
     No `fact` chunk for G.711 and floating point, though the standard wants one: it holds the number of samples, and
     readers believe it.
     """
-    return _header(*_FORMATS[codec], sample_rate)
-
-
-def float_wav_header(sample_rate: int) -> bytes:
-    """A header as `wav_header` writes it, for 32-bit floats, which no session makes but some clients want."""
-    return _header(_FLOAT, 4, sample_rate)
-
-
-def _header(tag: int, sample_bytes: int, sample_rate: int) -> bytes:
+    tag, sample_bytes = _FORMATS[codec]
     form = struct.pack("<HHIIHH", tag, 1, sample_rate, sample_rate * sample_bytes, sample_bytes, 8 * sample_bytes)
     if tag != _PCM:
         form += struct.pack("<H", 0)

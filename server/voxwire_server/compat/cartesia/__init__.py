@@ -42,7 +42,7 @@ OPERATIONS: Sequence[Operation[Any, Any]] = (
         speak,
         body=BytesBody,
         body_kind=BodyKind.JSON,
-        answers=("audio/pcm", "audio/wav", "audio/mpeg"),
+        answers=("audio/pcm", "audio/wav", "audio/mpeg", "audio/basic", "audio/x-alaw-basic"),
     ),
     _operation(
         "POST",

@@ -11,7 +11,7 @@ import numpy as np
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_protocol.messages import PCM_RATES, Codec
 from voxwire_server.audio.containers import SAMPLE_RATES, Container
-from voxwire_server.audio.containers.wav import float_wav_header
+from voxwire_server.audio.containers.wav import wav_header
 from voxwire_server.audio.pcm import alaw_table, mulaw_table
 from voxwire_server.compat.formats import OutputFormat
 
@@ -102,7 +102,7 @@ def _uncontained(wanted: WantedFormat) -> Sound:
 def _wav(wanted: WantedFormat) -> Sound:
     raw = _uncontained(wanted)
     if raw.encoding == "pcm_f32le":
-        return Sound(raw.request, raw.encoding, float_wav_header(raw.request.sample_rate))
+        return Sound(raw.request, raw.encoding, wav_header("pcm_f32le", raw.request.sample_rate))
     if raw.encoding in _G711 and raw.request.sample_rate != G711_RATE:
         raise _unsupported("sample_rate", f"{raw.encoding} comes in wav at {G711_RATE} Hz alone")
     codec, rate = raw.request.codec, raw.request.sample_rate

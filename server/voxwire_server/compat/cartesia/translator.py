@@ -66,8 +66,7 @@ class Contexts:
             case m.Flushed():
                 return [Reply(payload) for payload in context.flushed(message)]
             case m.Done():
-                self._forget(context)
-                return self._scheduled(Reply(payload) for payload in context.finished())
+                return self._scheduled(self._done(context, message))
             case _:
                 return ()
 
@@ -118,6 +117,15 @@ class Contexts:
             yield Tell(m.Cancel(context=context.name))
 
     # -- what the session says ----------------------------------------------------------------------------------------
+
+    def _done(self, context: Context, done: m.Done) -> Iterator[Action]:
+        self._forget(context)
+        if done.reason is m.DoneReason.ERROR:
+            error = VoxwireError(ErrorCode.ENGINE_FAILED, "the transcript could not be spoken to its end")
+            yield self._told(error, context.id)
+            return
+        for payload in context.finished():
+            yield Reply(payload)
 
     def _failed(self, message: m.ErrorMessage) -> Iterator[Action]:
         error = VoxwireError.from_message(message)

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from voxwire_protocol.errors import CloseCode, ErrorClass, ErrorCode, VoxwireError
+from voxwire_server.compat.errors import told
 from voxwire_server.compat.translation import Hangup
 from voxwire_server.errors import http_body, http_headers, http_status
 
@@ -52,7 +53,7 @@ def voices_error(error: VoxwireError) -> Response:
 def _detail(error: VoxwireError) -> dict[str, Any]:
     if "errors" in error.details:
         return {"detail": error.details["errors"]}
-    return {"detail": {"status": status_of(error), "message": _told(error)}}
+    return {"detail": {"status": status_of(error), "message": told(error)}}
 
 
 def _http_status(error: VoxwireError) -> int:
@@ -61,7 +62,7 @@ def _http_status(error: VoxwireError) -> int:
 
 def socket_error(error: VoxwireError, context_id: str | None = None) -> dict[str, Any]:
     """The message that tells of an error; `context_id` where it is about one context."""
-    payload: dict[str, Any] = {"message": _told(error), "error": status_of(error), "code": close_code(error)}
+    payload: dict[str, Any] = {"message": told(error), "error": status_of(error), "code": close_code(error)}
     if context_id is not None:
         payload["contextId"] = context_id
     return payload
@@ -76,11 +77,4 @@ def close_code(error: VoxwireError) -> int:
 
 def hangup(error: VoxwireError) -> Hangup:
     """The close that follows an error which ends the connection; the reason is what some clients show alone."""
-    return Hangup(close_code(error), f"{status_of(error)}: {_told(error)}")
-
-
-def _told(error: VoxwireError) -> str:
-    voices = error.details.get("voices")
-    if error.code is ErrorCode.UNKNOWN_VOICE and voices:
-        return f"{error.message}; there are {', '.join(voices)}"
-    return error.message
+    return Hangup(close_code(error), f"{status_of(error)}: {told(error)}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-import orjson
 from pydantic import AliasChoices, BaseModel, Field
 
-from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_protocol.errors import VoxwireError
 from voxwire_server.compat.elevenlabs.formats import DEFAULT_FORMAT
+from voxwire_server.compat.json_objects import json_object
 from voxwire_server.compat.operation import checked
 
 SEED_MAX = 2**32 - 1
@@ -85,21 +85,6 @@ def client_message(raw: str | bytes) -> ClientMessage:
         named = fields.get("context_id") or fields.get("contextId")
         error.context = named if isinstance(named, str) else None
         raise
-
-
-def json_object(raw: str | bytes) -> dict[str, Any]:
-    """A JSON object.
-
-    Raises:
-        VoxwireError: client.malformed_message.
-    """
-    try:
-        fields = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise VoxwireError(ErrorCode.MALFORMED_MESSAGE, f"the message is no JSON: {error}") from error
-    if not isinstance(fields, dict):
-        raise VoxwireError(ErrorCode.MALFORMED_MESSAGE, "the message is no JSON object")
-    return fields
 
 
 def key_in_message(raw: str | bytes) -> str | None:

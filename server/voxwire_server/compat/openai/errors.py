@@ -9,14 +9,10 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
-from voxwire_server.errors import http_headers, http_status
+from voxwire_server.compat.errors import coarse_status, told
+from voxwire_server.errors import http_headers
 
 _INVALID = "invalid_request_error"
-_STATUSES: Mapping[ErrorCode, int] = dict.fromkeys(
-    (ErrorCode.UNKNOWN_VOICE, ErrorCode.TEXT_TOO_LONG, ErrorCode.TEXT_BUFFER_FULL, ErrorCode.MESSAGE_TOO_BIG), 400
-)
-"""Where the vendor answers otherwise than RFC 9110 suggests: its clients know a mistake of their own by 400."""
-
 _CODES: Mapping[ErrorCode, str] = {
     ErrorCode.NOT_AUTHENTICATED: "invalid_api_key",
     ErrorCode.NOT_ALLOWED: "permission_denied",
@@ -50,7 +46,7 @@ def request_id() -> dict[str, str]:
 
 def error_body(error: VoxwireError) -> dict[str, Any]:
     """The object that tells of an error."""
-    return {"error": {"message": _told(error), "type": _type(error), "param": _param(error), "code": _code(error)}}
+    return {"error": {"message": told(error), "type": _type(error), "param": _param(error), "code": _code(error)}}
 
 
 def _unknown_model(error: VoxwireError) -> bool:
@@ -58,9 +54,7 @@ def _unknown_model(error: VoxwireError) -> bool:
 
 
 def _status(error: VoxwireError) -> int:
-    if _unknown_model(error):
-        return 404
-    return _STATUSES.get(error.code) or http_status(error)
+    return 404 if _unknown_model(error) else coarse_status(error)
 
 
 def _type(error: VoxwireError) -> str:
@@ -83,11 +77,3 @@ def _code(error: VoxwireError) -> str:
     if _unknown_model(error):
         return "model_not_found"
     return _CODES.get(error.code) or error.raw_code.partition(".")[2]
-
-
-def _told(error: VoxwireError) -> str:
-    for names in ("voices", "models"):
-        known = error.details.get(names)
-        if known:
-            return f"{error.message}; there are {', '.join(known)}"
-    return error.message

@@ -1,0 +1,133 @@
+"""Pipecat's Cartesia services in a running pipeline."""
+
+from __future__ import annotations
+
+import contextlib
+
+import aiohttp
+import pytest
+from pipecat.frames.frames import ErrorFrame, TTSStoppedFrame, TTSTextFrame
+from pipecat.services.cartesia.tts import CartesiaHttpTTSService, CartesiaTTSService
+from pipecat.services.tts_service import TextAggregationMode
+
+from support.clients import SECOND_TURN, TURN, assert_heard, samples_of, settled
+from support.conversations import (
+    assert_a_cancelled_pipeline_leaves_nothing,
+    assert_a_second_turn_uses_the_same_connection,
+    assert_an_interruption_stops_generation,
+    assert_audio_comes_before_the_text_ends,
+    assert_what_can_not_be_spoken_is_no_failure,
+    error_of,
+)
+from support.pipelines import RATE, talking
+
+
+def over_socket(host, *, voice: str = "heart", key: str = "unused", **options) -> CartesiaTTSService:
+    return CartesiaTTSService(
+        api_key=key,
+        url=host.http.replace("http", "ws") + "/tts/websocket",
+        settings=CartesiaTTSService.Settings(voice=voice),
+        **options,
+    )
+
+
+@contextlib.asynccontextmanager
+async def over_http(host, *, voice: str = "heart", key: str = "unused"):
+    async with aiohttp.ClientSession() as session:
+        yield CartesiaHttpTTSService(
+            api_key=key,
+            base_url=host.http,
+            aiohttp_session=session,
+            settings=CartesiaHttpTTSService.Settings(voice=voice),
+        )
+
+
+@pytest.mark.asyncio
+async def test_a_turn_is_spoken_to_its_end_with_every_word(host):
+    async with talking(over_socket(host)) as talk:
+        await talk.turn(TURN)
+        await talk.after.until(TTSStoppedFrame)
+    assert_heard(TURN, samples_of(talk.after.pcm), RATE)
+    assert talk.after.words == TURN.split()
+    assert not talk.before.of(ErrorFrame)
+
+
+@pytest.mark.asyncio
+async def test_audio_comes_before_the_text_ends(host):
+    await assert_audio_comes_before_the_text_ends(over_socket(host))
+
+
+@pytest.mark.asyncio
+async def test_words_are_timed_where_they_sound(host):
+    async with talking(over_socket(host)) as talk:
+        await talk.turn(TURN)
+        await talk.after.until(TTSStoppedFrame)
+    seconds = len(talk.after.pcm) / 2 / RATE
+    times = [frame.pts / 1e9 for frame in talk.after.of(TTSTextFrame) if frame.pts]
+    assert times == sorted(times)
+    spoken = times[-1] - times[0]
+    assert seconds - 2.0 < spoken < seconds
+
+
+@pytest.mark.asyncio
+async def test_tokens_are_spoken_as_they_come(host):
+    service = over_socket(host, text_aggregation_mode=TextAggregationMode.TOKEN)
+    async with talking(service) as talk:
+        await talk.turn(SECOND_TURN)
+        await talk.after.until(TTSStoppedFrame)
+    assert_heard(SECOND_TURN, samples_of(talk.after.pcm), RATE)
+    assert talk.after.words == SECOND_TURN.split()
+
+
+@pytest.mark.asyncio
+async def test_a_second_turn_uses_the_same_connection(host):
+    await assert_a_second_turn_uses_the_same_connection(host, over_socket(host))
+
+
+@pytest.mark.asyncio
+async def test_an_interruption_stops_generation_and_the_next_turn_speaks(host):
+    await assert_an_interruption_stops_generation(host, over_socket(host))
+
+
+@pytest.mark.asyncio
+async def test_a_pipeline_that_is_cancelled_leaves_nothing_behind(host):
+    await assert_a_cancelled_pipeline_leaves_nothing(host, over_socket(host))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("text", ["🙂", "..."])
+async def test_text_that_can_not_be_spoken_is_no_failure(host, text):
+    await assert_what_can_not_be_spoken_is_no_failure(over_socket(host), text)
+
+
+@pytest.mark.asyncio
+async def test_a_whole_text_is_spoken_over_http_with_every_word(host):
+    async with over_http(host) as service, talking(service) as talk:
+        await talk.turn(TURN)
+        await talk.after.until(TTSStoppedFrame)
+    assert_heard(TURN, samples_of(talk.after.pcm), RATE)
+    assert talk.after.words == TURN.split()
+    assert not talk.before.of(ErrorFrame)
+
+
+@pytest.mark.asyncio
+async def test_the_right_key_is_let_in(locked_host, api_key):
+    async with talking(over_socket(locked_host, key=api_key)) as talk:
+        await talk.turn("Hello there.")
+        await talk.after.until(TTSStoppedFrame)
+    assert len(talk.after.pcm) > RATE
+
+
+@pytest.mark.asyncio
+async def test_a_wrong_key_is_an_error_frame(locked_host):
+    assert "401" in await error_of(over_socket(locked_host, key="vw_wrong"))
+    async with over_http(locked_host, key="vw_wrong") as service:
+        assert "401" in await error_of(service)
+
+
+@pytest.mark.asyncio
+async def test_an_unknown_voice_is_an_error_frame(host):
+    assert "voice_not_found" in await error_of(over_socket(host, voice="nobody"))
+    async with over_http(host, voice="nobody") as service:
+        assert "voice_not_found" in await error_of(service)
+    await settled(host)
