@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from voxwire_server.scheduling.policy import Policy
     from voxwire_server.scheduling.state import EngineState, LaneState
 
-RETRY_MS_MIN, RETRY_MS_MAX = 250, 30_000
+RETRY_MS_MIN, RETRY_MS_MAX = 250, 60_000
 
 
 def refuse_listener(
@@ -78,6 +78,33 @@ def refuse_all(engines: Collection[EngineState], policy: Policy, now: float) -> 
             return None
         refusals.append((engine, refusal))
     return min(refusals, key=lambda pair: pair[1].retry_after_ms)
+
+
+def overcrowded(engines: Collection[EngineState], policy: Policy, now: float) -> Refusal | None:
+    """Why no engine could feed all who wait and one more, with the soonest time to ask again; None if one could.
+
+    Listeners who just begin count as if they had begun: that is over in a moment.
+    """
+    refusals = []
+    for engine in engines:
+        refusal = refuse_listener(engine, engines, 0, policy, now)
+        if refusal is None or refusal.reason is RefusalReason.STARTING:
+            refusal = _refuse_line(engine, engines, policy, now)
+        if refusal is None:
+            return None
+        refusals.append(refusal)
+    return min(refusals, key=lambda refusal: refusal.retry_after_ms)
+
+
+def _refuse_line(engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float) -> Refusal | None:
+    waiting = engine.promises.ahead(now)
+    newcomers = engine.expected.count(now) + waiting + 1
+    for lane in engine.lanes():
+        load = lane_load(lane, engines, policy, engine, newcomers, starting=False)
+        if waiting and load > policy.utilisation_max:
+            seconds = _seconds_to_free(load - policy.utilisation_max, lane, engines, engine)
+            return Refusal(_retry_ms(seconds), RefusalReason.UTILISATION)
+    return None
 
 
 def refuse_bulk(engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float) -> Refusal | None:
