@@ -284,15 +284,19 @@ def test_a_request_that_one_node_refuses_or_drops_is_answered_by_another(refusal
                 server = await stack.enter_async_context(await asyncio.start_server(stub, "127.0.0.1", 0))
                 ports[name] = server.sockets[0].getsockname()[1]
             balancer = stack.enter_context(balancing(ports))
+            reader, writer = await asyncio.open_connection("127.0.0.1", balancer.port)
             # Addressed to `a`, as otherwise it might get to `b` in the first place.
-            url = f"{balancer.http}/v1/audio/speech?resume=a.none"
-            request = urllib.request.Request(url, data=b'{"input": "Hello."}')
-            with await asyncio.to_thread(urllib.request.urlopen, request, timeout=10) as answer:
-                return stubs, answer.read()
+            writer.write(b"POST /v1/audio/speech?resume=a.none HTTP/1.1\r\nHost: voice\r\nContent-Length: 6\r\n\r\n")
+            # The body comes later than the head, as from many clients.
+            await asyncio.sleep(0.1)
+            writer.write(b"Hello.")
+            status = await reader.readline()
+            writer.close()
+            return stubs, status
 
-    stubs, answer = play(action)
-    assert answer == b'{"input": "Hello."}'
-    assert [stub.bodies for stub in stubs.values()] == [[answer], [answer]]
+    stubs, status = play(action)
+    assert status.split()[1] == b"200"
+    assert [stub.bodies for stub in stubs.values()] == [[b"Hello."], [b"Hello."]]
 
 
 # -- restarts and deaths, as listeners notice them --------------------------------------------------------------------
