@@ -223,7 +223,7 @@ class Scheduler:
         return refusal
 
     def full(self, now: float) -> Refusal | None:
-        """Why no engine can feed all who were refused and one more, and when one could; None if one can."""
+        """Why no engine can feed all who come back soon and one more, and when one could; None if one can."""
         return admission.overcrowded(self._engines.values(), self.policy, now)
 
     def turn_away(self, now: float) -> Refusal | None:

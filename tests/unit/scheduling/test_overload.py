@@ -124,21 +124,22 @@ def test_a_server_whose_listeners_only_begin_is_not_full():
     assert sched.admission("model", False, 0.0) is not None
 
 
-def test_a_server_whose_listeners_only_begin_is_full_while_others_wait():
+def test_new_sessions_are_turned_away_while_others_wait_for_starts_to_be_over():
     sched = crowd(model_info(realtime_factor=0.01), listeners=22, start_seconds=9.0)
     assert sched.turn_away(0.0) is None
-    for _ in range(70):
-        sched.admission("model", False, 0.0)
+    sched.admission("model", False, 0.0)
     assert sched.turn_away(0.0).reason is RefusalReason.STARTING
+    assert sched.full(0.0) is not None
+
+
+def test_a_place_that_is_free_is_for_those_who_come_back_soon():
+    sched = crowd()
+    for _ in range(3):
+        assert sched.admission("model", False, 0.0) is not None
+    sched.listener_left(0, 0.0)
+    assert sched.turn_away(0.0) is None
     assert sched.full(0.0).reason is RefusalReason.UTILISATION
     assert sched.full(60.0) is None
-
-
-def test_a_server_that_can_take_all_who_wait_is_not_full():
-    sched = crowd(model_info(realtime_factor=0.01), listeners=22, start_seconds=9.0)
-    for _ in range(60):
-        assert sched.admission("model", False, 0.0) is not None
-    assert sched.full(0.0) is None
 
 
 def test_whoever_is_turned_away_at_the_door_waits_in_the_same_line():
