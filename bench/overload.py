@@ -32,6 +32,7 @@ SETTINGS = ("scheduling.cpu_workers=1", "server.sessions_max=5000", "limits.mess
 STALL_SECONDS = 0.01
 JITTER = 0.25
 BULK_AHEAD_SECONDS = 8.0
+BULK_TEXTS = 24
 ANSWER_CHARS = (60, 160)
 
 
@@ -89,6 +90,7 @@ class Caller(Listener):
         turn, wish = self._turn, self.wish
         assert turn is not None
         wish.ttfa, wish.seconds, self._turn = turn.ttfa, turn.seconds, None
+        wait = 0.0 if wish.bulk else wait
         wish.over_at = time.monotonic() + wait
         asyncio.get_running_loop().call_later(wait, self.transport.close)
 
@@ -110,7 +112,7 @@ async def call(plan: Plan, name: int, begin: float, until: float, *, bulk: bool)
     await asyncio.sleep(max(0.0, begin - time.monotonic()))
     while time.monotonic() < until:
         text = pick.choice(TEXTS)
-        text = " ".join([text] * 6) if bulk else text[: text.rfind(" ", 0, pick.randint(*ANSWER_CHARS))] + "."
+        text = " ".join([text] * BULK_TEXTS) if bulk else text[: text.rfind(" ", 0, pick.randint(*ANSWER_CHARS))] + "."
         wish = Wish(bulk, time.monotonic())
         wishes.append(wish)
         while wish.over_at is None:

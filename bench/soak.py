@@ -4,7 +4,8 @@
 
 Sessions end cleanly, cancel, drop, drop and resume, read too slowly, talk nonsense (`tests/support/visits.py`).
 Resident memory, threads, file handles, sessions, contexts and works are sampled all the while. At each of `--rests`
-rests no session begins until the last has ended: what is held then is what the server holds for nobody.
+rests no session begins until the last has ended: what is held then is what the server holds for `RESIDENTS` sessions
+that stay to the end, each with an open context.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from host import Host, machine, serving
-from support.visits import Visits
+from support.raw import CLOSE, PING, PONG, frame
+from support.visits import Visitor, Visits
 
 WINDOW_SECONDS = 2.0
 SLOW_READER_SECONDS = 0.5
@@ -33,6 +35,8 @@ SETTINGS = (
     f"resume.window_seconds={WINDOW_SECONDS}",
     f"limits.slow_reader_seconds={SLOW_READER_SECONDS}",
 )
+
+RESIDENTS = 2
 
 LEVELS = ("memory_mb", "threads", "handles", "sessions", "away", "contexts", "works")
 
@@ -54,8 +58,8 @@ class Level:
 
     @property
     def quiet(self) -> bool:
-        """Whether it holds no session."""
-        return not (self.sessions or self.away or self.contexts or self.works or self.listeners)
+        """Whether it holds no session but the residents'."""
+        return not (self.away or self.works or self.listeners) and self.sessions == self.contexts == RESIDENTS
 
 
 def look(host: Host, began: float, done: int) -> Level:
@@ -95,6 +99,17 @@ async def sample(host: Host, began: float, visits: Visits, samples: list[Level],
         await asyncio.sleep(every)
 
 
+async def reside(port: int) -> None:
+    """A session with an open context, until cancelled."""
+    resident = await Visitor.connect(port)
+    resident.send({"type": "start", "context": "c"})
+    while True:
+        opcode, payload = await resident.read()
+        assert opcode != CLOSE, payload
+        if opcode == PING:
+            resident.writer.write(frame(PONG, payload))
+
+
 async def visit(visits: Visits, count: int, at_once: int) -> None:
     """So many visits, so many at once."""
     left = iter(range(count))
@@ -110,6 +125,7 @@ async def soak(host: Host, args: argparse.Namespace) -> tuple[list[Level], list[
     """Run it; gives the levels at rest, the samples between, and the visits."""
     visits = Visits(host.port, random.Random(1), window_seconds=WINDOW_SECONDS, slow_reader_seconds=SLOW_READER_SECONDS)
     began = time.monotonic()
+    residents = [asyncio.create_task(reside(host.port)) for _ in range(RESIDENTS)]
     rests = [await rest(host, began, 0)]
     samples: list[Level] = []
     sampling = asyncio.create_task(sample(host, began, visits, samples, 2.0))
@@ -122,6 +138,9 @@ async def soak(host: Host, args: argparse.Namespace) -> tuple[list[Level], list[
             print(f"stopped early: {args.minutes} minutes are over")
             break
     sampling.cancel()
+    assert not any(each.done() for each in residents), "a resident was let go"
+    for each in residents:
+        each.cancel()
     return rests, samples, visits
 
 

@@ -41,6 +41,11 @@ class Hearing:
         return any(not event.resumed for event in self.of(Reconnected))
 
     @property
+    def cut(self) -> bool:
+        """Whether another server had to speak the rest of it, after some of it had been heard."""
+        return any(not event.resumed and event.pts for event in self.of(Reconnected))
+
+    @property
     def words(self) -> list[m.WordTiming]:
         """Words as the client documents them: where speech begins anew, timings from there on count no more."""
         words: list[m.WordTiming] = []

@@ -144,7 +144,7 @@ def check_packages() -> Iterator[Finding]:
         ("server", "running a server"),
         ("hibari", "the embedded English voice"),
         ("play", "playing audio"),
-        ("formats", "MP3, AAC, FLAC and Ogg for other vendors' clients"),
+        ("formats", "MP3, AAC and FLAC for other vendors' clients"),
         ("wyoming", "Home Assistant"),
     ):
         present, lacks = lacking(extra)

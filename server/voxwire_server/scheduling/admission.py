@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from voxwire_server.scheduling.policy import Policy
     from voxwire_server.scheduling.state import EngineState, LaneState
 
-RETRY_MS_MIN, RETRY_MS_MAX = 250, 30_000
+SOON_SECONDS = 5.0
+"""Whoever comes back so soon is here already, for those who ask whether new sessions should come here."""
+
+RETRY_MS_MIN, RETRY_MS_MAX = 250, 60_000
 
 
 def refuse_listener(
@@ -59,8 +62,10 @@ def _refuse_by_load(
     if load > most and settled <= most:
         spare = 1.0 - lane_load(lane, engines, policy, starting=False)
         seconds = (load - most) * policy.horizon_seconds / max(spare, 0.1)
-        return Refusal(_retry_ms(max(seconds, _seconds_to_free(ahead, lane, engines, engine))), RefusalReason.STARTING)
-    seconds = _seconds_to_free(max(settled - most, one) + ahead, lane, engines, engine)
+        return Refusal(
+            _retry_ms(max(seconds, _seconds_to_free(ahead, lane, engines, engine, now))), RefusalReason.STARTING
+        )
+    seconds = _seconds_to_free(max(settled - most, one) + ahead, lane, engines, engine, now)
     if late:
         return Refusal(_retry_ms(max(seconds, engine.lateness.seconds_to_forget(now))), RefusalReason.LATENESS)
     return Refusal(_retry_ms(seconds), RefusalReason.UTILISATION)
@@ -80,6 +85,33 @@ def refuse_all(engines: Collection[EngineState], policy: Policy, now: float) -> 
     return min(refusals, key=lambda pair: pair[1].retry_after_ms)
 
 
+def overcrowded(engines: Collection[EngineState], policy: Policy, now: float) -> Refusal | None:
+    """Why no engine could feed all who come back soon and one more, and when one could; None if one could.
+
+    That some just begin to listen is no reason while nobody else comes back soon: it is over in a moment.
+    """
+    refusals = []
+    for engine in engines:
+        refusal = refuse_listener(engine, engines, 0, policy, now)
+        if refusal is None or refusal.reason is RefusalReason.STARTING:
+            refusal = _refuse_line(engine, engines, policy, now)
+        if refusal is None:
+            return None
+        refusals.append(refusal)
+    return min(refusals, key=lambda refusal: refusal.retry_after_ms)
+
+
+def _refuse_line(engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float) -> Refusal | None:
+    waiting = engine.promises.soon(now, SOON_SECONDS)
+    newcomers = engine.expected.count(now) + waiting + 1
+    for lane in engine.lanes():
+        load = lane_load(lane, engines, policy, engine, newcomers)
+        if waiting and load > policy.utilisation_max:
+            seconds = _seconds_to_free(load - policy.utilisation_max, lane, engines, engine, now)
+            return Refusal(_retry_ms(seconds), RefusalReason.UTILISATION)
+    return None
+
+
 def refuse_bulk(engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float) -> Refusal | None:
     """Why more bulk work is refused, or None. It is before any listener is."""
     backlog = max(_bulk_seconds(lane) for lane in engine.lanes())
@@ -89,7 +121,9 @@ def refuse_bulk(engine: EngineState, engines: Collection[EngineState], policy: P
     for lane in engine.lanes():
         load = lane_load(lane, engines, policy, engine, engine.expected.count(now) + 1)
         if load > most and any(other.busy(now) for other in engines if lane in other.lanes()):
-            return Refusal(_retry_ms(_seconds_to_free(load - most, lane, engines, engine)), RefusalReason.BULK_YIELDS)
+            return Refusal(
+                _retry_ms(_seconds_to_free(load - most, lane, engines, engine, now)), RefusalReason.BULK_YIELDS
+            )
     return None
 
 
@@ -130,13 +164,15 @@ def first_clause_wait(engine: EngineState, lane: LaneState, now: float) -> float
     return seconds / lane.workers
 
 
-def _seconds_to_free(load: float, lane: LaneState, engines: Collection[EngineState], engine: EngineState) -> float:
+def _seconds_to_free(
+    load: float, lane: LaneState, engines: Collection[EngineState], engine: EngineState, now: float
+) -> float:
     """How long it takes until listeners have left who took so great a share of a lane's time."""
-    rate = sum(
-        len(other.listeners) / other.stays.seconds * other.lane_factor(lane, len(other.listeners))
-        for other in engines
-        if other.listeners and lane in other.lanes()
-    )
+    rate = 0.0
+    for other in engines:
+        listeners = len(other.listeners) + other.expected.count(now)
+        if listeners and lane in other.lanes():
+            rate += listeners / other.stays.seconds * other.lane_factor(lane, listeners)
     return load * engine.workers(lane) / rate if rate > 0.0 else inf if load > 0.0 else 0.0
 
 

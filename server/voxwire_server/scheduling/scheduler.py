@@ -223,13 +223,12 @@ class Scheduler:
         return refusal
 
     def full(self, now: float) -> Refusal | None:
-        """Why no engine can feed one more, and when one could; None if one can, or could as soon as those who just
-        began have their lead. Asking changes nothing."""
-        found = admission.refuse_all(self._engines.values(), self.policy, now)
-        return None if found is None else found[1]
+        """Why no engine can feed all who come back soon and one more, and when one could; None if one can."""
+        return admission.overcrowded(self._engines.values(), self.policy, now)
 
     def turn_away(self, now: float) -> Refusal | None:
-        """As `full`, for somebody who will come back when told to."""
+        """Why no engine can feed one more, for somebody who will come back when told to; None if one can, or could as
+        soon as those who just began have their lead and nobody else waits for that."""
         found = admission.refuse_all(self._engines.values(), self.policy, now)
         if found is None:
             return None

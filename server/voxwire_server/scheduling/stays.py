@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from heapq import heappop, heappush
 
-STAY_SECONDS = 10.0
-"""First guess: an answer of some 150 characters."""
+STAY_SECONDS = 3.0
+"""First guess: an answer of one sentence. Who comes back too early asks once more, who comes back too late leaves a
+place empty; so the guess is rather short."""
 
 STAYS_GUESSED = 2.0
 """The first guess weighs as much as so many listeners who left."""
@@ -61,6 +62,10 @@ class Promises:
         while self._due and self._due[0] <= now:
             heappop(self._due)
         return len(self._due)
+
+    def soon(self, now: float, seconds: float) -> int:
+        """How many are to come back within so many seconds."""
+        return sum(due <= now + seconds for due in self._due[: self.ahead(now)])
 
     def add(self, due: float) -> None:
         """One more was asked to come back at `due`."""
