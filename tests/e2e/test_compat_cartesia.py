@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import functools
 import json
 import urllib.error
 import urllib.request
@@ -14,26 +13,13 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from support.clients import LONG_TURN, SECOND_TURN, settled
+from support.loops import on_loop
 from support.server import serving
 from voxwire_server.ops.auth import generate_key, hash_key
 
 KEY = generate_key()
 RAW = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 16_000}
 ASKED = {"model_id": "sonic-3", "voice": {"mode": "id", "id": "heart"}, "output_format": RAW}
-
-
-def on_loop(test):
-    """Run an async test to its end, or fail it after a while."""
-
-    @functools.wraps(test)
-    def run(*args, **kwargs):
-        async def bounded():
-            async with asyncio.timeout(60):
-                await test(*args, **kwargs)
-
-        asyncio.run(bounded())
-
-    return run
 
 
 @pytest.fixture(scope="module")

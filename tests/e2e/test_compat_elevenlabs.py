@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import functools
 import json
 import urllib.error
 import urllib.request
@@ -15,24 +14,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from support.clients import LONG_TURN, SECOND_TURN, settled
+from support.loops import on_loop
 from support.server import serving
 from voxwire_server.ops.auth import generate_key, hash_key
 
 KEY = generate_key()
-
-
-def on_loop(test):
-    """Run an async test to its end, or fail it after a while."""
-
-    @functools.wraps(test)
-    def run(*args, **kwargs):
-        async def bounded():
-            async with asyncio.timeout(60):
-                await test(*args, **kwargs)
-
-        asyncio.run(bounded())
-
-    return run
 
 
 @pytest.fixture(scope="module")

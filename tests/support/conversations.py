@@ -16,13 +16,35 @@ from pipecat.frames.frames import (
     TTSAudioRawFrame,
     TTSSpeakFrame,
     TTSStoppedFrame,
+    TTSTextFrame,
 )
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.tts_service import WebsocketTTSService
 
-from support.clients import LONG_TURN, SECOND_TURN, assert_heard, counters, samples_of, settled, tokens
+from support.clients import LONG_TURN, SECOND_TURN, TURN, assert_heard, counters, samples_of, settled, tokens
 from support.pipelines import RATE, answer, talking
 from support.server import Host
+
+
+async def assert_every_word_is_spoken_and_told(service: FrameProcessor, text: str) -> None:
+    """A turn is spoken to its end, and its words come as text frames."""
+    async with talking(service) as talk:
+        await talk.turn(text)
+        await talk.after.until(TTSStoppedFrame)
+    assert_heard(text, samples_of(talk.after.pcm), RATE)
+    assert talk.after.words == text.split()
+    assert not talk.before.of(ErrorFrame)
+
+
+async def assert_words_are_timed_where_they_sound(service: FrameProcessor) -> None:
+    """Their times never go back, and the last is near the end of the audio."""
+    async with talking(service) as talk:
+        await talk.turn(TURN)
+        await talk.after.until(TTSStoppedFrame)
+    seconds = len(talk.after.pcm) / 2 / RATE
+    times = [frame.pts / 1e9 for frame in talk.after.of(TTSTextFrame) if frame.pts]
+    assert times == sorted(times)
+    assert seconds - 2.0 < times[-1] - times[0] < seconds
 
 
 async def assert_audio_comes_before_the_text_ends(service: FrameProcessor) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 
 import aiohttp
 import pytest
-from livekit.agents import APIConnectOptions, APIError, APIStatusError, tts
+from livekit.agents import APIError, APIStatusError
 from livekit.plugins import deepgram
 
-from support.clients import LONG_TURN, SECOND_TURN, TURN, assert_heard, counters, samples_of, settled, tokens, typed
+from support.agents import ONCE, assert_a_second_turn_uses_the_same_connection, closing, hear, say
+from support.clients import LONG_TURN, SECOND_TURN, TURN, settled, tokens
 
-ONCE = APIConnectOptions(max_retry=0, timeout=10)
-PATIENT = 60.0
 KINDS = {"v1": deepgram.TTS, "v2": deepgram.TTSv2}
 
 both = pytest.mark.parametrize("version", KINDS)
@@ -24,34 +22,8 @@ async def speaker(host, version: str = "v1", *, key: str = "unused", **options):
     """The plugin, pointed at a server."""
     async with aiohttp.ClientSession() as session:
         found = KINDS[version](base_url=f"{host.http}/{version}/speak", api_key=key, http_session=session, **options)
-        try:
-            async with asyncio.timeout(PATIENT):
-                yield found
-        finally:
-            await found.aclose()
-
-
-async def say(stream: tts.SynthesizeStream, text: str, *, rest: str = "") -> tuple[bytes, int]:
-    """A turn typed into a stream: its PCM and its rate. `rest` is typed once audio has come."""
-    heard = asyncio.Event()
-
-    async def type_it() -> None:
-        async for token in typed(text):
-            stream.push_text(token)
-        if rest:
-            await heard.wait()
-            async for token in typed(rest):
-                stream.push_text(token)
-        stream.end_input()
-
-    typing = asyncio.create_task(type_it())
-    pcm, rate = b"", 0
-    async for event in stream:
-        heard.set()
-        pcm += bytes(event.frame.data)
-        rate = event.frame.sample_rate
-    await typing
-    return pcm, rate
+        async with closing(found):
+            yield found
 
 
 @both
@@ -59,22 +31,16 @@ async def say(stream: tts.SynthesizeStream, text: str, *, rest: str = "") -> tup
 async def test_a_turn_is_spoken_to_its_end_and_begins_before_the_text_ends(host, version):
     first, _, rest = TURN.partition(". ")
     async with speaker(host, version) as speech, speech.stream(conn_options=ONCE) as stream:
-        pcm, rate = await say(stream, first + ". ", rest=rest)
-    assert rate == 24_000
-    assert_heard(TURN, samples_of(pcm), rate)
+        heard = await say(stream, first + ". ", rest=rest)
+    assert heard.sample_rate == 24_000
+    heard.assert_says(TURN)
 
 
 @both
 @pytest.mark.asyncio
 async def test_a_second_turn_uses_the_same_connection(host, version):
     async with speaker(host, version) as speech:
-        async with speech.stream(conn_options=ONCE) as stream:
-            await say(stream, "The first turn is short.")
-        async with speech.stream(conn_options=ONCE) as stream:
-            pcm, rate = await say(stream, SECOND_TURN)
-            assert stream._connection_reused
-        assert (await asyncio.to_thread(counters, host)).sessions == 1
-    assert_heard(SECOND_TURN, samples_of(pcm), rate)
+        await assert_a_second_turn_uses_the_same_connection(host, speech)
 
 
 @both
@@ -89,32 +55,28 @@ async def test_an_interruption_stops_generation(host, version):
         await stream.aclose()
         # The plugin says nothing now; it closes the connection when it wants the next.
         async with speech.stream(conn_options=ONCE) as again:
-            pcm, rate = await say(again, "Now something else entirely.")
+            heard = await say(again, "Now something else entirely.")
             assert not again._connection_reused
         after = await settled(host, sessions=1)
     assert after.audio_seconds - before.audio_seconds < 30
-    assert_heard("Now something else entirely.", samples_of(pcm), rate, word_errors_max=0.3)
+    heard.assert_says("Now something else entirely.", word_errors_max=0.3)
 
 
 @both
 @pytest.mark.asyncio
 async def test_a_text_at_once_is_spoken_over_http(host, version):
     async with speaker(host, version) as speech:
-        pcm, rate = b"", 0
-        async for event in speech.synthesize(SECOND_TURN, conn_options=ONCE):
-            pcm += bytes(event.frame.data)
-            rate = event.frame.sample_rate
-    assert_heard(SECOND_TURN, samples_of(pcm), rate)
+        heard = await hear(speech.synthesize(SECOND_TURN, conn_options=ONCE))
+    heard.assert_says(SECOND_TURN)
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("encoding", ["mp3", "aac", "flac", "opus"])
 async def test_encodings_of_the_second_version_are_decoded(host, encoding):
     async with speaker(host, "v2", encoding=encoding) as speech:
-        samples = 0
-        async for event in speech.synthesize(SECOND_TURN, conn_options=ONCE):
-            samples += event.frame.samples_per_channel
-    assert 4 * 24_000 < samples < 6.5 * 24_000
+        heard = await hear(speech.synthesize(SECOND_TURN, conn_options=ONCE))
+    assert heard.sample_rate == 24_000
+    assert 4 < heard.seconds < 6.5
 
 
 @both
@@ -124,9 +86,9 @@ async def test_speed_and_rate_are_taken(host, version):
     for speed in (1.5, 0.7):
         options = {"speed": speed, "sample_rate": 16_000}
         async with speaker(host, version, **options) as speech, speech.stream(conn_options=ONCE) as stream:
-            pcm, rate = await say(stream, "The birch canoe slid on the smooth planks.")
-        assert rate == 16_000
-        lengths.append(len(pcm))
+            heard = await say(stream, "The birch canoe slid on the smooth planks.")
+        assert heard.sample_rate == 16_000
+        lengths.append(heard.seconds)
     assert lengths[0] < 0.7 * lengths[1]
 
 
@@ -135,16 +97,16 @@ async def test_speed_and_rate_are_taken(host, version):
 @pytest.mark.parametrize("text", ["🙂", "..."])
 async def test_text_without_speech_is_no_error(host, version, text):
     async with speaker(host, version) as speech, speech.stream(conn_options=ONCE) as stream:
-        pcm, _ = await say(stream, text)
-    assert 0 < len(pcm) <= 48_000
+        heard = await say(stream, text)
+    assert 0 < heard.seconds <= 1
 
 
 @both
 @pytest.mark.asyncio
 async def test_a_right_key_is_let_in(locked_host, api_key, version):
     async with speaker(locked_host, version, key=api_key) as speech, speech.stream(conn_options=ONCE) as stream:
-        pcm, _ = await say(stream, "Hello there.")
-    assert pcm
+        heard = await say(stream, "Hello there.")
+    assert heard.pcm
 
 
 @both

@@ -8,20 +8,21 @@ import contextlib
 import aiohttp
 import pytest
 from pipecat.frames.frames import (
-    CancelFrame,
     ErrorFrame,
-    InterruptionFrame,
-    LLMFullResponseEndFrame,
-    LLMFullResponseStartFrame,
-    LLMTextFrame,
-    TTSAudioRawFrame,
-    TTSSpeakFrame,
     TTSStoppedFrame,
 )
 from pipecat.services.deepgram.flux.tts import DeepgramFluxTTSService
 from pipecat.services.deepgram.tts import DeepgramHttpTTSService, DeepgramTTSService
 
-from support.clients import LONG_TURN, SECOND_TURN, TURN, assert_heard, counters, samples_of, settled, tokens
+from support.clients import SECOND_TURN, TURN, assert_heard, counters, samples_of
+from support.conversations import (
+    assert_a_cancelled_pipeline_leaves_nothing,
+    assert_a_second_turn_uses_the_same_connection,
+    assert_an_interruption_stops_generation,
+    assert_audio_comes_before_the_text_ends,
+    assert_what_can_not_be_spoken_is_no_failure,
+    error_of,
+)
 from support.pipelines import RATE, talking
 
 THREE_SENTENCES = f"{TURN} {SECOND_TURN} The hogs were fed chopped corn and garbage."
@@ -75,71 +76,32 @@ async def test_a_long_turn_is_spoken_to_its_end_in_one_piece(host, service):
 @both
 @pytest.mark.asyncio
 async def test_audio_comes_before_the_text_ends(host, service):
-    async with talking(service(host)) as talk:
-        await talk.send(LLMFullResponseStartFrame(), *map(LLMTextFrame, tokens("This is the first. And a second")))
-        await talk.after.until(TTSAudioRawFrame)
-        await talk.send(LLMTextFrame(" one."), LLMFullResponseEndFrame())
-        await talk.after.until(TTSStoppedFrame)
-    assert_heard("This is the first. And a second one.", samples_of(talk.after.pcm), RATE, word_errors_max=0.3)
+    await assert_audio_comes_before_the_text_ends(service(host))
 
 
 @both
 @pytest.mark.asyncio
 async def test_a_second_turn_uses_the_same_connection(host, service):
-    async with talking(service(host)) as talk:
-        await talk.turn("The first turn is short.")
-        await talk.after.until(TTSStoppedFrame)
-        first = len(talk.after.pcm)
-        before = await asyncio.to_thread(counters, host)
-        await talk.turn(SECOND_TURN)
-        await talk.after.until(TTSStoppedFrame, 2)
-        assert (await asyncio.to_thread(counters, host)).sessions == before.sessions == 1
-    assert_heard(SECOND_TURN, samples_of(talk.after.pcm[first:]), RATE)
-    await settled(host)
+    await assert_a_second_turn_uses_the_same_connection(host, service(host))
 
 
 @both
 @pytest.mark.asyncio
 async def test_an_interruption_stops_generation_and_the_next_turn_speaks(host, service):
-    before = await settled(host)
-    async with talking(service(host)) as talk:
-        await talk.turn(LONG_TURN)
-        await talk.after.until(TTSAudioRawFrame)
-        await talk.send(InterruptionFrame())
-        after = await settled(host, sessions=1)
-        assert after.audio_seconds - before.audio_seconds < 30
-        await talk.after.until(InterruptionFrame)
-        heard = len(talk.after.pcm)
-        await talk.turn("Now something else entirely.")
-        await talk.after.until(TTSStoppedFrame)
-    pcm = talk.after.pcm[heard:]
-    assert_heard("Now something else entirely.", samples_of(pcm), RATE, word_errors_max=0.3)
-    assert not talk.before.of(ErrorFrame)
+    await assert_an_interruption_stops_generation(host, service(host))
 
 
 @both
 @pytest.mark.asyncio
 async def test_a_pipeline_that_is_cancelled_leaves_nothing_behind(host, service):
-    before = await settled(host)
-    async with talking(service(host), last=CancelFrame) as talk:
-        await talk.turn(LONG_TURN)
-        await talk.after.until(TTSAudioRawFrame)
-    after = await settled(host)
-    assert after.audio_seconds - before.audio_seconds < 40
+    await assert_a_cancelled_pipeline_leaves_nothing(host, service(host))
 
 
 @both
 @pytest.mark.asyncio
 @pytest.mark.parametrize("text", ["🙂", "..."])
 async def test_text_that_can_not_be_spoken_is_no_failure(host, service, text):
-    async with talking(service(host)) as talk:
-        for count in range(1, 5):
-            await talk.send(TTSSpeakFrame(text))
-            await talk.after.until(TTSStoppedFrame, count)
-        await talk.turn("It still speaks.")
-        await talk.after.until(TTSStoppedFrame, 5)
-    assert not talk.before.of(ErrorFrame)
-    assert len(talk.after.pcm) > RATE
+    await assert_what_can_not_be_spoken_is_no_failure(service(host), text)
 
 
 @pytest.mark.asyncio
@@ -195,7 +157,5 @@ async def test_an_unknown_voice_is_an_error_frame_that_names_the_known(host, ser
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("options", "told"), [({"key": "wrong"}, "INVALID_AUTH"), ({"voice": "nobody"}, "heart")])
 async def test_what_is_wrong_over_http_is_an_error_frame(locked_host, api_key, options, told):
-    async with over_http(locked_host, **({"key": api_key} | options)) as service, talking(service) as talk:
-        await talk.turn("Hello there.")
-        await talk.before.until(ErrorFrame)
-    assert told in talk.before.of(ErrorFrame)[0].error
+    async with over_http(locked_host, **({"key": api_key} | options)) as service:
+        assert told in await error_of(service)

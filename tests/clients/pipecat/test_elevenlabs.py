@@ -6,17 +6,19 @@ import contextlib
 
 import aiohttp
 import pytest
-from pipecat.frames.frames import ErrorFrame, TTSStoppedFrame, TTSTextFrame
+from pipecat.frames.frames import TTSStoppedFrame
 from pipecat.services.elevenlabs.tts import ElevenLabsHttpTTSService, ElevenLabsTTSService
 from pipecat.services.tts_service import TextAggregationMode
 
-from support.clients import SECOND_TURN, TURN, assert_heard, samples_of, settled
+from support.clients import SECOND_TURN, TURN, settled
 from support.conversations import (
     assert_a_cancelled_pipeline_leaves_nothing,
     assert_a_second_turn_uses_the_same_connection,
     assert_an_interruption_stops_generation,
     assert_audio_comes_before_the_text_ends,
+    assert_every_word_is_spoken_and_told,
     assert_what_can_not_be_spoken_is_no_failure,
+    assert_words_are_timed_where_they_sound,
     error_of,
 )
 from support.pipelines import RATE, talking
@@ -44,12 +46,7 @@ async def over_http(host, *, voice: str = "heart", key: str = "unused"):
 
 @pytest.mark.asyncio
 async def test_a_turn_is_spoken_to_its_end_with_every_word(host):
-    async with talking(over_socket(host)) as talk:
-        await talk.turn(TURN)
-        await talk.after.until(TTSStoppedFrame)
-    assert_heard(TURN, samples_of(talk.after.pcm), RATE)
-    assert talk.after.words == TURN.split()
-    assert not talk.before.of(ErrorFrame)
+    await assert_every_word_is_spoken_and_told(over_socket(host), TURN)
 
 
 @pytest.mark.asyncio
@@ -59,24 +56,13 @@ async def test_audio_comes_before_the_text_ends(host):
 
 @pytest.mark.asyncio
 async def test_words_are_timed_where_they_sound(host):
-    async with talking(over_socket(host)) as talk:
-        await talk.turn(TURN)
-        await talk.after.until(TTSStoppedFrame)
-    seconds = len(talk.after.pcm) / 2 / RATE
-    times = [frame.pts / 1e9 for frame in talk.after.of(TTSTextFrame) if frame.pts]
-    assert times == sorted(times)
-    spoken = times[-1] - times[0]
-    assert seconds - 2.0 < spoken < seconds
+    await assert_words_are_timed_where_they_sound(over_socket(host))
 
 
 @pytest.mark.asyncio
 async def test_tokens_are_spoken_as_they_come(host):
     service = over_socket(host, text_aggregation_mode=TextAggregationMode.TOKEN)
-    async with talking(service) as talk:
-        await talk.turn(SECOND_TURN)
-        await talk.after.until(TTSStoppedFrame)
-    assert_heard(SECOND_TURN, samples_of(talk.after.pcm), RATE)
-    assert talk.after.words == SECOND_TURN.split()
+    await assert_every_word_is_spoken_and_told(service, SECOND_TURN)
 
 
 @pytest.mark.asyncio
@@ -102,12 +88,8 @@ async def test_text_that_can_not_be_spoken_is_no_failure(host, text):
 
 @pytest.mark.asyncio
 async def test_a_whole_text_is_spoken_over_http_with_every_word(host):
-    async with over_http(host) as service, talking(service) as talk:
-        await talk.turn(TURN)
-        await talk.after.until(TTSStoppedFrame)
-    assert_heard(TURN, samples_of(talk.after.pcm), RATE)
-    assert talk.after.words == TURN.split()
-    assert not talk.before.of(ErrorFrame)
+    async with over_http(host) as service:
+        await assert_every_word_is_spoken_and_told(service, TURN)
 
 
 @pytest.mark.asyncio

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import itertools
 
-import av
 import numpy as np
 import pytest
 import websockets
 from cartesia import AsyncCartesia, AuthenticationError, BadRequestError, Cartesia, NotFoundError
 
 from support.clients import LONG_TURN, SECOND_TURN, TURN, assert_heard, samples_of, settled, tokens
+from support.decoding import decoded
 
 PATIENT_SECONDS = 30
 HEART = {"mode": "id", "id": "heart"}
@@ -52,15 +51,6 @@ def pcm_of(events) -> bytes:
 
 def words_of(events) -> list[str]:
     return [word for event in events if event.type == "timestamps" for word in event.word_timestamps.words]
-
-
-def decoded(data: bytes) -> tuple[np.ndarray, int]:
-    """A file's samples, and their rate."""
-    with av.open(io.BytesIO(data)) as file:
-        rate = file.streams.audio[0].rate
-        resampler = av.AudioResampler("s16", "mono", rate)
-        frames = [out for frame in file.decode(audio=0) for out in resampler.resample(frame)]
-    return np.concatenate([frame.to_ndarray().ravel() for frame in frames]).astype(np.float32) / 32768, rate
 
 
 # -- bytes ------------------------------------------------------------------------------------------------------------

@@ -6,8 +6,6 @@ import asyncio
 import io
 import wave
 
-import av
-import numpy as np
 import pytest
 from deepgram import AsyncDeepgramClient, DeepgramClient
 from deepgram.core.api_error import ApiError
@@ -28,6 +26,7 @@ from deepgram.speak.v2.types import (
 from websockets.exceptions import InvalidStatus
 
 from support.clients import LONG_TURN, SECOND_TURN, TURN, assert_heard, samples_of, settled, tokens
+from support.decoding import decoded
 
 MODEL = "aura-2-thalia-en"
 FLUX = "flux-alexis-en"
@@ -46,15 +45,6 @@ def client(host, key: str = "unused") -> DeepgramClient:
 
 def async_client(host, key: str = "unused") -> AsyncDeepgramClient:
     return AsyncDeepgramClient(api_key=key, environment=environment(host), timeout=PATIENT_SECONDS)
-
-
-def decoded(data: bytes) -> tuple[np.ndarray, int]:
-    """A file's samples, and their rate."""
-    with av.open(io.BytesIO(data)) as file:
-        rate = file.streams.audio[0].rate
-        resampler = av.AudioResampler("s16", "mono", rate)
-        frames = [out for frame in file.decode(audio=0) for out in resampler.resample(frame)]
-    return np.concatenate([frame.to_ndarray().ravel() for frame in frames]).astype(np.float32) / 32768, rate
 
 
 async def until(connection, kind: str) -> tuple[bytes, list]:

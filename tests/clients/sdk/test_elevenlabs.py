@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import io
 import itertools
 
-import av
-import numpy as np
 import pytest
 from elevenlabs import VoiceSettings
 from elevenlabs.client import AsyncElevenLabs, ElevenLabs
 from elevenlabs.core.api_error import ApiError
 
 from support.clients import LONG_TURN, SECOND_TURN, TURN, assert_heard, samples_of, settled, tokens
+from support.decoding import decoded
 
 PATIENT_SECONDS = 30
 
@@ -24,15 +22,6 @@ def client(host, key: str = "unused") -> ElevenLabs:
     # The SDK always asks for wss; there is no certificate on loopback.
     found.text_to_speech._ws_base_url = host.http.replace("http", "ws")
     return found
-
-
-def decoded(data: bytes) -> tuple[np.ndarray, int]:
-    """A file's samples, and their rate."""
-    with av.open(io.BytesIO(data)) as file:
-        rate = file.streams.audio[0].rate
-        resampler = av.AudioResampler("s16", "mono", rate)
-        frames = [out for frame in file.decode(audio=0) for out in resampler.resample(frame)]
-    return np.concatenate([frame.to_ndarray().ravel() for frame in frames]).astype(np.float32) / 32768, rate
 
 
 def test_convert_speaks_a_whole_text_in_the_default_format(host):

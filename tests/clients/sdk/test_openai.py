@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import io
 import json
 
-import av
-import numpy as np
 import openai
 import pytest
 from elevenlabs.client import ElevenLabs
 
 from support.clients import LONG_TURN, SECOND_TURN, TURN, assert_heard, counters, samples_of, settled
+from support.decoding import decoded
 
 RATE = 24_000
 VERY_LONG = " ".join([LONG_TURN] * 5)
@@ -38,15 +36,6 @@ def async_client(host) -> openai.AsyncOpenAI:
     return openai.AsyncOpenAI(base_url=f"{host.http}/v1", api_key="unused", max_retries=0, timeout=30)
 
 
-def decoded(data: bytes) -> np.ndarray:
-    """A file's samples at `RATE`, shape [n]."""
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
-    with av.open(io.BytesIO(data)) as file:
-        frames = [out for frame in file.decode(audio=0) for out in resampler.resample(frame)]
-        frames += resampler.resample(None)
-    return samples_of(b"".join(frame.to_ndarray().tobytes() for frame in frames))
-
-
 def events(response) -> list[dict]:
     """The server-sent events of a response."""
     return [json.loads(line.removeprefix("data: ")) for line in response.iter_lines() if line]
@@ -68,7 +57,7 @@ def test_every_format_holds_the_whole_text(host, name, tmp_path):
             assert answer.headers["transfer-encoding"] == "chunked"
             answer.stream_to_file(tmp_path / "speech")
     data = (tmp_path / "speech").read_bytes()
-    samples = samples_of(data) if name == "pcm" else decoded(data)
+    samples = samples_of(data) if name == "pcm" else decoded(data, RATE)[0]
     assert abs(len(samples) - len(plain) / 2) < 0.15 * RATE
     assert_heard(SECOND_TURN, samples, RATE)
 
@@ -77,7 +66,7 @@ def test_mp3_is_what_comes_without_a_format(host):
     with client(host) as sdk:
         answer = sdk.audio.speech.create(model="tts-1", voice="alloy", input=SECOND_TURN)
         assert answer.response.headers["content-type"] == "audio/mpeg"
-        assert_heard(SECOND_TURN, decoded(answer.content), RATE)
+        assert_heard(SECOND_TURN, *decoded(answer.content, RATE))
 
 
 def test_audio_comes_as_events_that_end_with_the_usage(host):

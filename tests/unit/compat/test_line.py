@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from itertools import pairwise
 
 import pytest
 
 from support.application import running
+from support.loops import on_loop
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.audio.containers import Container
@@ -17,20 +17,6 @@ from voxwire_server.compat.line import BACKLOG_HIGH_BYTES, ENCODED_SECONDS_MAX, 
 
 PCM = OutputFormat(sample_rate=24000)
 TEXT = "The birch canoe slid on the smooth planks. Glue the sheet to the dark blue background."
-
-
-def on_loop(test):
-    """Run an async test to its end, or fail it after a while."""
-
-    @functools.wraps(test)
-    def run(*args, **kwargs):
-        async def bounded():
-            async with asyncio.timeout(30):
-                await test(*args, **kwargs)
-
-        asyncio.run(bounded())
-
-    return run
 
 
 async def until(line: Line, kind, context: str = "a") -> list:

@@ -9,6 +9,7 @@ from uuid import uuid4
 from starlette.responses import JSONResponse, Response
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.compat.errors import told
 from voxwire_server.errors import http_headers, http_status
 
 _CODES: Mapping[ErrorCode, tuple[str, str]] = {
@@ -54,7 +55,7 @@ def _fields(error: VoxwireError, request_id: str) -> dict[str, Any]:
     return {
         "error_code": code,
         "title": title,
-        "message": _told(error),
+        "message": told(error),
         "status_code": status(error),
         "request_id": request_id,
     }
@@ -69,11 +70,3 @@ def _code(error: VoxwireError) -> tuple[str, str]:
     if found < 500:
         return _OTHERS_MISTAKE
     return _OWN_MISTAKE if found == 500 else _AWAY
-
-
-def _told(error: VoxwireError) -> str:
-    for kind in ("voices", "models"):
-        known = error.details.get(kind)
-        if known:
-            return f"{error.message}; there are {', '.join(known)}"
-    return error.message

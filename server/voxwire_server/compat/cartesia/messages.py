@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import orjson
 from pydantic import BaseModel, Field
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_protocol.messages import DEFAULT_CONTEXT, Start, TimingKind
+from voxwire_server.compat.json_objects import json_object
 from voxwire_server.compat.operation import checked
 
 DELAY_MS_DEFAULT = 2500
@@ -114,7 +114,7 @@ def client_message(raw: str | bytes) -> Generation | Cancellation:
     Raises:
         VoxwireError: client.malformed_message, or client.invalid_field whose `context` is the client's context id.
     """
-    fields = _json_object(raw)
+    fields = json_object(raw)
     try:
         if fields.get("cancel"):
             return checked(Cancellation, fields, "message")
@@ -123,13 +123,3 @@ def client_message(raw: str | bytes) -> Generation | Cancellation:
         named = fields.get("context_id")
         error.context = named if isinstance(named, str) else None
         raise
-
-
-def _json_object(raw: str | bytes) -> dict[str, Any]:
-    try:
-        fields = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise VoxwireError(ErrorCode.MALFORMED_MESSAGE, f"the message is no JSON: {error}") from error
-    if not isinstance(fields, dict):
-        raise VoxwireError(ErrorCode.MALFORMED_MESSAGE, "the message is no JSON object")
-    return fields

@@ -9,6 +9,7 @@ from uuid import uuid4
 from starlette.responses import JSONResponse, Response
 
 from voxwire_protocol.errors import CloseCode, ErrorClass, ErrorCode, VoxwireError
+from voxwire_server.compat.errors import told
 from voxwire_server.compat.translation import Hangup
 from voxwire_server.errors import http_headers, http_status
 
@@ -45,34 +46,25 @@ def error_code(error: VoxwireError) -> str:
     return "INTERNAL_SERVER_ERROR" if http_status(error) == 500 else "SERVICE_UNAVAILABLE"
 
 
-def error_text(error: VoxwireError) -> str:
-    """What went wrong; of something that is not there, what is."""
-    for kind in ("voices", "models"):
-        known = error.details.get(kind)
-        if known:
-            return f"{error.message}; there are {', '.join(known)}"
-    return error.message
-
-
 def http_error(error: VoxwireError) -> Response:
     """`{"err_code", "err_msg", "request_id"}`, and the same in the headers that are all a failed handshake shows."""
     request_id = str(uuid4())
-    body = {"err_code": error_code(error), "err_msg": error_text(error), "request_id": request_id}
-    headers = http_headers(error) | {"dg-request-id": request_id, "dg-error": _header_text(error_text(error))}
+    body = {"err_code": error_code(error), "err_msg": told(error), "request_id": request_id}
+    headers = http_headers(error) | {"dg-request-id": request_id, "dg-error": _header_text(told(error))}
     status = 400 if error.code is ErrorCode.UNKNOWN_VOICE else http_status(error)
     return JSONResponse(body, status, headers)
 
 
 def aura_error(error: VoxwireError, request_id: str) -> dict[str, Any]:
     """The message that tells of an error on `/v1/speak`."""
-    return {"type": "Error", "err_code": error_code(error), "err_msg": error_text(error), "request_id": request_id}
+    return {"type": "Error", "err_code": error_code(error), "err_msg": told(error), "request_id": request_id}
 
 
 def flux_error(error: VoxwireError, request_id: str) -> dict[str, Any]:
     """The message that tells of an error on `/v2/speak`."""
     fallback = "DATA-0000" if error.error_class is ErrorClass.CLIENT else "NET-0000"
     code = _FLUX_CODES.get(error.code, fallback)
-    return {"type": "Error", "code": code, "description": error_text(error), "request_id": request_id}
+    return {"type": "Error", "code": code, "description": told(error), "request_id": request_id}
 
 
 def hangup(error: VoxwireError) -> Hangup:
@@ -81,7 +73,7 @@ def hangup(error: VoxwireError) -> Hangup:
         code = CloseCode.NORMAL if error.code is ErrorCode.IDLE else CloseCode.POLICY
     else:
         code = error.close_code or CloseCode.INTERNAL
-    return Hangup(code, f"{error_code(error)}: {error_text(error)}")
+    return Hangup(code, f"{error_code(error)}: {told(error)}")
 
 
 def _header_text(text: str) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import orjson
-
 from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.compat.json_objects import json_object
 
 _STRING = r'"((?:[^"\\]|\\.){0,256})"'
 _WORD = re.compile(rf'\\\{{\s*"word"\s*:\s*{_STRING}\s*,\s*"pronounce"\s*:\s*{_STRING}\s*\\\}}')
@@ -22,12 +21,7 @@ def parse(raw: str | bytes) -> tuple[str, dict[str, Any]]:
     """
     if isinstance(raw, bytes):
         raise VoxwireError(ErrorCode.UNEXPECTED_BINARY, "messages are text with a JSON object, this one is binary")
-    try:
-        fields = orjson.loads(raw)
-    except ValueError as error:
-        raise VoxwireError(ErrorCode.MALFORMED_MESSAGE, f"the message is no JSON: {error}") from error
-    if not isinstance(fields, dict):
-        raise VoxwireError(ErrorCode.MALFORMED_MESSAGE, "the message is no JSON object")
+    fields = json_object(raw)
     kind = fields.get("type")
     if not isinstance(kind, str):
         raise VoxwireError(ErrorCode.MISSING_FIELD, "the message has no `type`", details={"field": "type"})
