@@ -110,7 +110,8 @@ def test_sessions_of_every_kind_leave_nothing_behind(host):
     assert settled(host, quiet_handles), (held(host), host.process.num_fds(), quiet_handles)
     assert visits.unexpected == warm.unexpected == []
     assert set(visits.counts) == {kind.__name__ for kind in visits.kinds}
-    assert host.process.num_threads() == threads
+    # Some of those that start a server end by themselves.
+    assert host.process.num_threads() <= threads
     assert host.memory() - memory < max(8 * MIB, SESSIONS * SESSION_BYTES_MAX)
 
 
