@@ -368,8 +368,9 @@ SPEECH = {"type": "text", "text": "This is going to be said, but nobody is going
 
 def test_a_reader_that_never_reads_is_cut_and_memory_stays_bounded(strict):
     before = strict.metrics().get('voxwire_errors_total{code="client.slow_reader"}', 0)
-    # 8 peers of 8 contexts: each may hold 20 s unsent and two clauses of 15 s, of 48 kHz PCM, 307 MB in all; and until
-    # the window closes each peer's replay log keeps the clauses of which it was sent something, 92 MB more.
+    # 8 peers of 8 contexts: each may hold 20 s unsent and two clauses of 15 s, of 48 kHz PCM, 307 MB in all.
+    # With 4 MiB in each socket's buffer and 2 MiB in each replay log that is 339 MiB; the allocator keeps some besides.
+    # Sessions that wait for their client have the time to fill all of it.
     with unharmed(strict, 416):
         peers = [RawSocket(strict, receive_buffer=4096) for _ in range(8)]
         for peer in peers:
