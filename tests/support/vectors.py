@@ -535,12 +535,15 @@ def errors() -> dict[str, list[dict[str, Any]]]:
 
 def rendered() -> dict[str, str]:
     """The files, by name."""
+    from support import keyframes
+
     content = {
         "messages.json": messages(),
         "lenient.json": lenient(),
         "invalid.json": invalid(),
         "audio_frames.json": audio_frames(),
         "errors.json": errors(),
+        "visemes.json": keyframes.visemes(),
     }
     return {name: json.dumps(value, ensure_ascii=False, indent=1) + "\n" for name, value in content.items()}
 
@@ -553,5 +556,5 @@ def write() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[2] / "protocol"))
+    sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "protocol")]
     write()
