@@ -31,6 +31,7 @@ from voxwire_server.ops.metrics import Metrics, watch_loop
 from voxwire_server.ops.readiness import Readiness, watch_readiness
 from voxwire_server.ops.voices import VoiceDirectory
 from voxwire_server.ops.watch import watch_scheduler
+from voxwire_server.page import routes as page_routes
 from voxwire_server.scheduling.policy import Policy
 from voxwire_server.scheduling.scheduler import Scheduler
 from voxwire_server.session.context import PlayoutPolicy
@@ -332,7 +333,7 @@ class Application:
                 await self.stop()
 
         return Starlette(
-            routes=[*vendor_routes(self), *http.routes(self), *websocket.routes(self)],
+            routes=[*vendor_routes(self), *http.routes(self), *websocket.routes(self), *page_routes(self.config)],
             middleware=middleware(self.config),
             exception_handlers=http.EXCEPTION_HANDLERS,
             lifespan=lifespan,
@@ -381,7 +382,8 @@ class Server(uvicorn.Server):
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
-            log.info("listening: ws://%s:%d/v1/stream (http://%s:%d/v1/voices lists voices)", shown, port, shown, port)
+            shown_path = "/ is a page to try it" if self._application.config.server.page else "/v1/voices lists voices"
+            log.info("listening: ws://%s:%d/v1/stream (http://%s:%d%s)", shown, port, shown, port, shown_path)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal came."""

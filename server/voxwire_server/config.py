@@ -107,6 +107,7 @@ class ServerConfig:
         Setting("Addresses or networks of load balancers, whose `X-Forwarded-For` is believed."),
     ] = ("127.0.0.1", "::1")
     metrics_public: Annotated[bool, Setting("Serve `/metrics` without an API key.")] = False
+    page: Annotated[bool, Setting("Serve the page at `/`, where one types a text and hears it.")] = True
     log_level: Annotated[
         str, Setting("The least severe log records that are written.", choices=("debug", "info", "warning", "error"))
     ] = "info"
