@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from support.browser import chromium
 from support.server import serving
+
+__all__ = ["chromium", "host"]
 
 
 @pytest.fixture(scope="session")
