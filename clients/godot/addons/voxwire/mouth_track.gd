@@ -1,0 +1,93 @@
+# Knows the weights of the fifteen mouth shapes at any sample: keyframes come in, straight lines lie between them.
+class_name VoxwireMouthTrack
+extends Reference
+
+const COUNT = 15
+const SIL = 0
+
+var _pts = []  # One list a shape, in order.
+var _weights = []
+var _cursors = []  # Where the last look-up of a shape ended; playing forwards, the next one is near.
+
+
+func _init():
+	for _i in COUNT:
+		_pts.append([])
+		_weights.append([])
+		_cursors.append(0)
+
+
+# The weights of a mouth at rest.
+static func closed() -> Array:
+	var weights = []
+	for i in COUNT:
+		weights.append(1.0 if i == SIL else 0.0)
+	return weights
+
+
+# Takes `visemes` of a `timing` message: [{id, weight, pts}] in the order in which they came.
+func add(visemes: Array) -> void:
+	for each in visemes:
+		var id = int(each.id)
+		if id >= 0 and id < COUNT:
+			_pts[id].append(int(each.pts))
+			_weights[id].append(float(each.weight))
+
+
+# The fifteen weights at a sample; `out`, if given, is filled and returned.
+func weights(pts, out = null) -> Array:
+	if out == null:
+		out = closed()
+	for id in COUNT:
+		out[id] = _weight(id, pts)
+	return out
+
+
+func _weight(id: int, pts) -> float:
+	var times = _pts[id]
+	var i = _at(id, pts)
+	if i < 0:
+		return 1.0 if id == SIL else 0.0
+	var weight = _weights[id][i]
+	if i + 1 == times.size():
+		return weight
+	var part = float(pts - times[i]) / (times[i + 1] - times[i])
+	return weight + (_weights[id][i + 1] - weight) * part
+
+
+# The last keyframe of a shape that is not after `pts`; -1: none.
+func _at(id: int, pts) -> int:
+	var times = _pts[id]
+	var i = int(min(_cursors[id], times.size() - 1))
+	while i >= 0 and times[i] > pts:
+		i -= 1
+	while i + 1 < times.size() and times[i + 1] <= pts:
+		i += 1
+	_cursors[id] = int(max(i, 0))
+	return i
+
+
+# Keyframes at `from_pts` and later count no more: that speech comes anew.
+func forget(from_pts: int) -> void:
+	for id in COUNT:
+		while not _pts[id].empty() and _pts[id].back() >= from_pts:
+			_pts[id].pop_back()
+			_weights[id].pop_back()
+
+
+# Nobody asks for what lies before `pts` any more.
+func forget_before(pts: int) -> void:
+	for id in COUNT:
+		var heard = _at(id, pts)
+		if heard > 0:
+			_pts[id] = _pts[id].slice(heard, _pts[id].size() - 1)
+			_weights[id] = _weights[id].slice(heard, _weights[id].size() - 1)
+			_cursors[id] = 0
+
+
+# How many keyframes are kept.
+func size() -> int:
+	var count = 0
+	for times in _pts:
+		count += times.size()
+	return count

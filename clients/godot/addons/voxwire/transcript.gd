@@ -1,0 +1,135 @@
+# Keeps what was said of a context's text, clause by clause and word by word, and tells what a listener has heard of it.
+# The server tells the same in `cancelled`; this is for when it can't be asked any more.
+extends Reference
+
+var text = ""
+var _clauses = []  # {chars: [start, end], pts}
+var _words = []  # {text, chars: [start, end], pts, end_pts}
+
+
+func append(piece: String) -> void:
+	text += piece
+
+
+func clause(chars: Array, pts: int) -> void:
+	_clauses.append({"chars": chars, "pts": pts})
+
+
+func word(entry: Dictionary) -> void:
+	_words.append(entry)
+
+
+# How far into the text the clauses go that have begun to sound.
+func spoken_chars() -> int:
+	return 0 if _clauses.empty() else _clauses.back().chars[1]
+
+
+# What has been heard up to `pts`, in whole words; `end_pts` is where the last clause ends, -1 if that is not known.
+# {heard: {pts, chars, text, word (maybe)}, unheard: {chars, text}}
+func heard(pts: int, end_pts: int) -> Dictionary:
+	var found = _heard(pts, end_pts)
+	var chars = found[0]
+	var report = {
+		"heard": {"pts": pts, "chars": chars, "text": text.substr(0, chars)},
+		"unheard": {"chars": text.length() - chars, "text": text.substr(chars)},
+	}
+	if found[1] != null:
+		report.heard.word = found[1]
+	return report
+
+
+func _heard(pts: int, end_pts: int) -> Array:
+	var chars = 0
+	for i in _clauses.size():
+		var clause = _clauses[i]
+		var clause_end = _clauses[i + 1].pts if i + 1 < _clauses.size() else end_pts
+		if clause_end >= 0 and pts >= clause_end:
+			chars = clause.chars[1]
+			continue
+		if pts >= clause.pts:
+			chars = int(max(chars, clause.chars[0]))
+		if pts > clause.pts:
+			var words = _words_between(clause.pts, clause_end)
+			if words.empty():
+				return [_evenly(clause, clause_end, pts, chars), null]
+			return _by_words(words, pts, chars)
+		break
+	return [chars, null]
+
+
+func _words_between(pts: int, end_pts: int) -> Array:
+	var found = []
+	for each in _words:
+		if each.pts >= pts and (end_pts < 0 or each.pts < end_pts):
+			found.append(each)
+	return found
+
+
+static func _by_words(words: Array, pts: int, chars: int) -> Array:
+	for each in words:
+		if each.end_pts > pts:
+			return [chars, each.text if each.pts < pts else null]
+		chars = int(max(chars, each.chars[1]))
+	return [chars, null]
+
+
+func _evenly(clause: Dictionary, end_pts: int, pts: int, chars: int) -> int:
+	if end_pts < 0:
+		return chars
+	var start = clause.chars[0]
+	var span = int(max(1, end_pts - clause.pts))
+	# warning-ignore:integer_division
+	var reached = start + (clause.chars[1] - start) * (pts - clause.pts) / span
+	while reached > start and not _is_space(reached - 1):
+		reached -= 1
+	return int(max(chars, reached))
+
+
+func _is_space(i: int) -> bool:
+	return text[i].strip_edges() == ""
+
+
+# The first character to speak anew where audio up to `pts` came and no more: where the first word begins that did not
+# come whole; where words are not known, the clause. Up to `utterance_end_pts` utterances came to their end.
+func first_unheard(pts: int, utterance_end_pts: int) -> int:
+	var begun = -1
+	for i in _clauses.size():
+		if _clauses[i].pts < pts:
+			begun = i
+	if begun < 0:
+		return 0
+	var clause = _clauses[begun]
+	var next_pts = _clauses[begun + 1].pts if begun + 1 < _clauses.size() else -1
+	if pts <= utterance_end_pts or (next_pts >= 0 and next_pts <= pts):
+		return clause.chars[1]
+	var words = _words_between(clause.pts, next_pts)
+	if words.empty():
+		return clause.chars[0]
+	var said = clause.chars[0]
+	for each in words:
+		if each.end_pts > pts:
+			return _with_opening(each.chars[0], said)
+		said = each.chars[1]
+	return clause.chars[1]
+
+
+# Where a word's opening quotes or brackets begin.
+func _with_opening(character: int, least: int) -> int:
+	while character > least and not _is_space(character - 1):
+		character -= 1
+	return character
+
+
+# What was said of characters from `chars` on, and of audio from `pts` on, counts no more.
+func cut(pts: int, chars: int) -> void:
+	var clauses = []
+	for each in _clauses:
+		if each.pts < pts and each.chars[0] <= chars:
+			var end = clamp(each.chars[1], each.chars[0], max(each.chars[0], chars))
+			clauses.append({"chars": [each.chars[0], int(end)], "pts": each.pts})
+	var words = []
+	for each in _words:
+		if each.chars[1] <= chars and each.end_pts <= pts:
+			words.append(each)
+	_clauses = clauses
+	_words = words

@@ -1,0 +1,104 @@
+# Speaks a text to a server and prints each signal as a line of JSON. Options: url, text, voice, seed, codec, pacing,
+# sink ("manual" hears `step` samples a frame, "real" is Godot's own), interrupt-at, hold-at (a word), pieces (characters
+# of each piece), flush-at (characters), again (says the text so often), token, key.
+extends SceneTree
+
+const Options = preload("options.gd")
+const ManualSink = preload("manual_sink.gd")
+const SIGNALS = {
+	"started_speaking": 1, "clause": 2, "word": 3, "phoneme": 3, "viseme": 3, "finished": 1, "interrupted": 2,
+	"ran_dry": 0, "warning": 2, "error": 4, "connected": 1, "disconnected": 1, "reconnected": 1,
+}
+
+var options = Options.read()
+var client = preload("../addons/voxwire/client.gd").new()
+var sink = null
+var finished = 0
+var held_frames = 0
+
+
+func _init():
+	randomize()
+	client.url = options.url
+	client.api_key = options.get("key", "")
+	client.token = options.get("token", "")
+	client.reconnect = options.get("reconnect", "1") == "1"
+	for name in SIGNALS:
+		client.connect(name, self, "_heard_%d" % SIGNALS[name], [name])
+	if options.get("sink", "manual") == "manual":
+		sink = ManualSink.new()
+		client.use_sink(sink)
+	get_root().add_child(client)
+	call_deferred("_speak")
+
+
+func _speak():
+	for _i in int(options.get("again", "1")):
+		var utterance = client.begin(_start())
+		var text = options.text
+		var piece = int(options.get("pieces", "1000000"))
+		for at in range(0, text.length(), piece):
+			utterance.append(text.substr(at, piece))
+			if str(at) == options.get("flush-at", ""):
+				utterance.flush("here")
+		utterance.finish()
+
+
+func _start() -> Dictionary:
+	var start = {"timings": ["word", "phoneme", "viseme"], "pacing": {"mode": options.get("pacing", "burst")}}
+	if options.has("voice"):
+		start.voice = options.voice
+	if options.has("seed"):
+		start.seed = int(options.seed)
+	if options.has("codec"):
+		start.audio = {"codec": options.codec}
+	return start
+
+
+func _idle(_delta):
+	if sink != null:
+		sink.advance(int(options.get("step", "4000")))
+	if held_frames > 0:
+		held_frames -= 1
+		if held_frames == 0:
+			_tell("held", [client.played_pts(), client.mouth()])
+			client.release()
+	if finished == int(options.get("again", "1")):
+		_tell("end", _summary())
+		quit(0)
+	return false
+
+
+func _summary() -> Array:
+	return [{"digest": sink.digest(), "bytes": sink.bytes, "underruns": client.underruns()}] if sink != null else [{"underruns": client.underruns()}]
+
+
+func _tell(name: String, values: Array) -> void:
+	print(to_json({"signal": name, "values": values, "played": client.played_pts()}))
+
+
+func _heard_0(name):
+	_tell(name, [])
+
+
+func _heard_1(a, name):
+	_tell(name, [a])
+	if name == "finished":
+		finished += 1
+
+
+func _heard_2(a, b, name):
+	_tell(name, [a, b])
+
+
+func _heard_3(a, b, c, name):
+	_tell(name, [a, b, c])
+	if name == "word" and a == options.get("interrupt-at", ""):
+		client.interrupt()
+	if name == "word" and a == options.get("hold-at", ""):
+		client.hold()
+		held_frames = 20
+
+
+func _heard_4(a, b, c, d, name):
+	_tell(name, [a, b, c, d])

@@ -1,0 +1,71 @@
+"""Runs scripts of the Godot client without a window, and writes what the client takes from the protocol.
+
+`python tests/support/godot.py` writes `shapes.gd` again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+PROJECT = ROOT / "clients" / "godot"
+SHAPES = PROJECT / "addons" / "voxwire" / "shapes.gd"
+SHAPES_SOURCE = ROOT / "protocol" / "voxwire_protocol" / "visemes.json"
+PROGRAM = shutil.which("godot3-server")
+RUN_SECONDS_MAX = 90
+
+HEADER = """\
+# The fifteen mouth shapes and what they are called elsewhere: ARKit's blend shapes, VRM 1.0's expressions, Rhubarb's
+# letters, Azure's numbers. Written by tests/support/godot.py from protocol/voxwire_protocol/visemes.json.
+extends Reference
+
+"""
+
+
+class ScriptFailed(AssertionError):
+    """A script of Godot's ended with an error."""
+
+
+async def script(name: str, tmp: Path, /, **options: object) -> list[dict[str, Any]]:
+    """Run `clients/godot/tests/NAME.gd` with options `--key=value`; returns the JSON lines it printed, in order.
+
+    Raises:
+        ScriptFailed: it ended with another status than 0, or Godot told of an error in a script.
+    """
+    assert PROGRAM is not None, "whoever calls this has looked"
+    command = [PROGRAM, "--path", str(PROJECT), "--script", f"res://tests/{name}.gd"]
+    command += [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
+    # Godot writes its logs and caches below the home folder.
+    homes = {key: str(tmp) for key in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")}
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env=dict(os.environ, LANG="C.UTF-8", **homes),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        out, errors = await asyncio.wait_for(process.communicate(), RUN_SECONDS_MAX)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    told = errors.decode()
+    if process.returncode != 0 or "SCRIPT ERROR" in told:
+        raise ScriptFailed(f"{name}: status {process.returncode}\n{told}\n{out.decode()}")
+    return [json.loads(line) for line in out.decode().splitlines() if line.startswith("{")]
+
+
+def shapes_source() -> str:
+    """What `shapes.gd` must hold."""
+    shapes = json.loads(SHAPES_SOURCE.read_text(encoding="utf-8"))["shapes"]
+    rows = [f"\t{json.dumps(shape, ensure_ascii=False)},\n" for shape in shapes]
+    return HEADER + "const SHAPES = [\n" + "".join(rows) + "]\n"
+
+
+if __name__ == "__main__":
+    SHAPES.write_text(shapes_source(), encoding="utf-8")
