@@ -24,12 +24,24 @@ _ALL: _Table = {**_CLIENT, **_SERVER}
 
 def to_map(message: ClientMessage | ServerMessage) -> dict[str, Any]:
     """A message as it goes on the wire: `type` first, no nulls, no empty timings, no `flush: false`."""
-    fields = record_map(message)
     if isinstance(message, m.Timing):
-        fields = {name: value for name, value in fields.items() if value}
+        return _timing_map(message)
+    fields = record_map(message)
     if isinstance(message, m.Text) and not message.flush:
         del fields["flush"]
     return {"type": message.type, **fields}
+
+
+def _timing_map(message: m.Timing) -> dict[str, Any]:
+    """Written out, as keyframes of visemes are the most numerous of all values."""
+    fields: dict[str, Any] = {"type": message.type, "context": message.context}
+    if message.words:
+        fields["words"] = [record_map(word) for word in message.words]
+    if message.phonemes:
+        fields["phonemes"] = [record_map(phoneme) for phoneme in message.phonemes]
+    if message.visemes:
+        fields["visemes"] = [{"id": v.id, "weight": v.weight, "pts": v.pts} for v in message.visemes]
+    return fields
 
 
 def client_message(value: Any) -> ClientMessage:

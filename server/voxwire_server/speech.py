@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,3 +97,15 @@ class AudioChunk:
 
     samples: NDArray[np.float32]
     alignment: Alignment | None = field(default=None)
+
+
+Pose = tuple[tuple[int, float], ...]
+"""How the mouth stands: (shape's id, weight) of the shapes that take part, by id; the weights add up to 1."""
+
+
+class Move(NamedTuple):
+    """The mouth leaves the pose it has at `leave`, and has reached `pose` at `reach`: samples of a context's clock."""
+
+    leave: int
+    reach: int
+    pose: Pose

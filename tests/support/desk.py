@@ -13,6 +13,7 @@ from voxwire_server.audio.path import AudioPath
 from voxwire_server.engines.base import EngineInfo, StageInfo
 from voxwire_server.session import effects as fx
 from voxwire_server.session.core import ResolvedVoice, SessionCore, SessionSettings
+from voxwire_server.session.mouth import mouth_for
 from voxwire_server.speech import Alignment, Voice, WordMark
 
 RATE = 24000
@@ -126,7 +127,12 @@ class Desk:
                 case fx.SendFrames(block, start, stop):
                     self.sent += self._frames(block, start, stop)
                 case fx.OpenPath():
-                    self.paths[effect.serial] = AudioPath(effect.engine.sample_rate, effect.format, effect.number)
+                    self.paths[effect.serial] = AudioPath(
+                        effect.engine.sample_rate,
+                        effect.format,
+                        effect.number,
+                        mouth=mouth_for(effect.engine, effect.format) if effect.visemes else None,
+                    )
                 case fx.ClosePath(serial):
                     del self.paths[serial]
                 case fx.Speak():

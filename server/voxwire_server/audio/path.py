@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from voxwire_server.audio.resample import NOTHING, Resampler, rescaled
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from voxwire_protocol.messages import AudioFormat
+    from voxwire_protocol.messages import AudioFormat, VisemeTiming
     from voxwire_server.audio.framing import FrameBlock, Prefix
     from voxwire_server.speech import Alignment
 
@@ -29,7 +29,8 @@ class Shaped:
     piece holds `samples` output samples and ends at `end_pts`. The engine's sample s of the clause stands at
     `clause_pts + rescaled(s, engine_rate, output_rate)`. `block` is what can be sent now: it lags behind `end_pts` by
     what the resampler and the framer hold back, and may begin with the end of the clause before. `finished` marks the
-    clause's last piece. `alignment` is what came with the chunk.
+    clause's last piece. `alignment` is what came with the chunk, `visemes` what the mouth does (if asked for):
+    keyframes from this piece's first sample on.
     """
 
     order: int
@@ -40,14 +41,24 @@ class Shaped:
     block: FrameBlock | None
     finished: bool
     alignment: Alignment | None = None
+    visemes: tuple[VisemeTiming, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
+class Piece:
+    """A chunk of a clause as the engine gave it: shape [n], at the engine's rate. `finished`: the clause's last."""
+
     samples: NDArray[np.float32]
     finished: bool
     ends_utterance: bool
     alignment: Alignment | None = None
+
+
+class Mouth(Protocol):
+    """Keeps the state of one context's mouth."""
+
+    def __call__(self, piece: Piece, clause_pts: int, start: int, end: int) -> tuple[VisemeTiming, ...]:
+        """The keyframes of a piece, whose turn has come, at output samples [start, end) of the context's clock."""
 
 
 class AudioPath:
@@ -55,17 +66,24 @@ class AudioPath:
 
     Chunks of one clause come in order. A later clause's chunks may come before an earlier one has finished; they are
     held until it has (how many is up to the caller). Between two utterances the clock moves on to a whole frame.
+    `mouth` is shown every piece in playing order.
     """
 
     def __init__(
-        self, engine_rate: int, format: AudioFormat, context_number: int = 0, prefix: Prefix = no_prefix
+        self,
+        engine_rate: int,
+        format: AudioFormat,
+        context_number: int = 0,
+        prefix: Prefix = no_prefix,
+        mouth: Mouth | None = None,
     ) -> None:
         self._engine_rate = engine_rate
         self._output_rate = format.sample_rate
         self._resampler = Resampler(engine_rate, format.sample_rate)
         self._framer = Framer(context_number, format, prefix)
+        self._mouth = mouth
         self._lock = threading.Lock()
-        self._waiting: dict[int, deque[_Piece]] = {}
+        self._waiting: dict[int, deque[Piece]] = {}
         self._order = 0
         self._index = 0
         self._utterance_pts = 0
@@ -91,7 +109,7 @@ class AudioPath:
                 return []
             pieces = self._waiting.setdefault(index, deque())
             if not (pieces and pieces[-1].finished):
-                pieces.append(_Piece(samples, finished, ends_utterance, alignment))
+                pieces.append(Piece(samples, finished, ends_utterance, alignment))
             return self._shape_ready()
 
     def skip(self, index: int, ends_utterance: bool) -> list[Shaped]:
@@ -108,7 +126,7 @@ class AudioPath:
                 self._clause_pts = None
         return shaped
 
-    def _shape(self, piece: _Piece) -> Shaped:
+    def _shape(self, piece: Piece) -> Shaped:
         start = self._position
         if self._clause_pts is None:
             self._clause_pts = start
@@ -123,6 +141,7 @@ class AudioPath:
             self._frame(piece),
             piece.finished,
             piece.alignment,
+            () if self._mouth is None else self._mouth(piece, self._clause_pts, start, end),
         )
         self._order += 1
         return shaped
@@ -132,7 +151,7 @@ class AudioPath:
         """Where the utterance's next sample stands on the context's clock."""
         return self._utterance_pts + rescaled(self._utterance_samples, self._engine_rate, self._output_rate)
 
-    def _frame(self, piece: _Piece) -> FrameBlock | None:
+    def _frame(self, piece: Piece) -> FrameBlock | None:
         ready = self._resampler.push(piece.samples)
         if not (piece.finished and piece.ends_utterance):
             return self._framer.push(ready)

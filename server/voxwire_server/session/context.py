@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from voxwire_server.audio.framing import FrameBlock
     from voxwire_server.audio.path import Shaped
     from voxwire_server.engines.base import EngineInfo
-    from voxwire_server.speech import Alignment, Voice
+    from voxwire_server.session.heard import WordSpan
+    from voxwire_server.speech import Voice
 
 HELD_DEADLINE_SECONDS = 3600.0
 UNDERRUN_SECONDS_MIN = 0.01
@@ -178,7 +179,7 @@ class Context:
             burst_frames=self.policy.burst_frames,
         )
         self.last_text_at = self._waiting_since = self.opened_at
-        self.emit(fx.OpenPath(spec.serial, spec.number, spec.engine, spec.format))
+        self.emit(fx.OpenPath(spec.serial, spec.number, spec.engine, spec.format, "viseme" in spec.timings))
 
     # -- what the client says ---------------------------------------------------------------------------------
 
@@ -459,12 +460,13 @@ class Context:
         job = self._inflight.get(piece.index)
         if job is None:
             return
+        words: tuple[WordSpan, ...] = ()
         if job.text.text and piece.samples:
             self._note_underrun(job, now)
             if job.span is None:
                 self._begin_clause(job, piece)
-            if piece.alignment is not None:
-                self._time_words(job, piece.alignment, piece.end_pts - piece.samples)
+            words = self._time_words(job, piece)
+        self._announce_timing(job, piece, words)
         if piece.block is not None:
             self._take_block(piece.block)
         self._samples += piece.samples
@@ -497,14 +499,23 @@ class Context:
         message = m.ClauseStarted(context=spec.name, chars=text.chars, pts=piece.clause_pts)
         self._announcements.append(Announcement(piece.clause_pts, message, job.text_at if job.first else None))
 
-    def _time_words(self, job: InFlight, alignment: Alignment, pts: int) -> None:
-        """Say what sounds when, no later than the audio from `pts` on."""
+    def _time_words(self, job: InFlight, piece: Shaped) -> tuple[WordSpan, ...]:
+        """Note the words that came with a piece."""
         assert job.span is not None
         assert job.clock is not None
-        words = word_spans(alignment, job.text, job.clock)
+        if piece.alignment is None:
+            return ()
+        words = word_spans(piece.alignment, job.text, job.clock)
         job.span.words += words
-        message = timing(self.spec.name, self.spec.timings, words, alignment, job.clock)
+        return words
+
+    def _announce_timing(self, job: InFlight, piece: Shaped, words: tuple[WordSpan, ...]) -> None:
+        """Say what sounds when, no later than the piece's own audio."""
+        alignment = piece.alignment if piece.samples else None
+        message = timing(self.spec.name, self.spec.timings, words, alignment, job.clock, piece.visemes)
         if message is not None:
+            # A piece without samples ends an utterance, whose last sample has not been sent yet.
+            pts = piece.end_pts - (piece.samples or 1)
             self._announcements.append(Announcement(pts, message, None))
 
     def _note_underrun(self, job: InFlight, now: float) -> None:

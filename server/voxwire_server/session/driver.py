@@ -18,6 +18,7 @@ from voxwire_server.audio.lane import EncodeLane, EncodeTask
 from voxwire_server.audio.path import AudioPath
 from voxwire_server.engines.work import Work
 from voxwire_server.session import effects as fx
+from voxwire_server.session.mouth import mouth_for
 from voxwire_server.session.replay import Frames
 
 if TYPE_CHECKING:
@@ -360,7 +361,8 @@ class Driver:
             self.resumable.log.message(message, self._now())
 
     def _open_path(self, effect: fx.OpenPath) -> None:
-        audio = AudioPath(effect.engine.sample_rate, effect.format, effect.number, self._outlet.prefix)
+        mouth = mouth_for(effect.engine, effect.format) if effect.visemes else None
+        audio = AudioPath(effect.engine.sample_rate, effect.format, effect.number, self._outlet.prefix, mouth)
         opus = None
         if effect.format.codec == "opus":
             opus = OpusStream(effect.format, self._studio.opus_complexity, self._outlet.prefix)

@@ -30,12 +30,16 @@ class SendFrames:
 
 @dataclass(frozen=True, slots=True)
 class OpenPath:
-    """Make the audio path of a new context. `serial` names the context for the life of the session."""
+    """Make the audio path of a new context. `serial` names the context for the life of the session.
+
+    `visemes`: the path is to say how the mouth moves.
+    """
 
     serial: int
     number: int
     engine: EngineInfo
     format: AudioFormat
+    visemes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

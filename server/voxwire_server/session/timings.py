@@ -37,20 +37,25 @@ def word_spans(alignment: Alignment, text: ClauseText, clock: ClauseClock) -> tu
 
 
 def timing(
-    context: str, kinds: frozenset[str], words: tuple[WordSpan, ...], alignment: Alignment, clock: ClauseClock
+    context: str,
+    kinds: frozenset[str],
+    words: tuple[WordSpan, ...],
+    alignment: Alignment | None,
+    clock: ClauseClock | None,
+    visemes: tuple[m.VisemeTiming, ...],
 ) -> m.Timing | None:
     """The `timing` message of the kinds that were asked for; None when it would be empty."""
     shown: tuple[m.WordTiming, ...] = ()
     phonemes: tuple[m.PhonemeTiming, ...] = ()
     if "word" in kinds:
         shown = tuple(m.WordTiming(text=w.text, chars=w.chars, pts=w.pts, end_pts=w.end_pts) for w in words)
-    if "phoneme" in kinds:
+    if "phoneme" in kinds and alignment is not None and clock is not None:
         phonemes = tuple(
             m.PhonemeTiming(ipa=p.ipa, pts=clock.pts(p.start), end_pts=clock.pts(p.end)) for p in alignment.phonemes
         )
-    if not shown and not phonemes:
+    if not shown and not phonemes and not visemes:
         return None
-    return m.Timing(context=context, words=shown, phonemes=phonemes)
+    return m.Timing(context=context, words=shown, phonemes=phonemes, visemes=visemes)
 
 
 def original_range(text: ClauseText, chars: tuple[int, int]) -> tuple[int, int]:

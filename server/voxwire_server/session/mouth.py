@@ -1,0 +1,85 @@
+"""Gives a context's audio its viseme keyframes, in the worker that shaped the audio. No I/O, no clock."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from voxwire_protocol.messages import VisemeTiming
+from voxwire_server.audio.resample import rescaled
+from voxwire_server.text.sounds import CLOSED
+from voxwire_server.text.visemes import Articulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from voxwire_protocol.messages import AudioFormat
+    from voxwire_server.audio.path import Mouth, Piece
+    from voxwire_server.engines.base import EngineInfo
+    from voxwire_server.speech import Move, Pose
+
+
+class Keyframes:
+    """Writes moves down as keyframes, with as few as the protocol's rules allow; knows where each channel stands."""
+
+    __slots__ = ("_last", "_pose")
+
+    def __init__(self) -> None:
+        self._pose: Pose = CLOSED
+        self._last: dict[int, int] = {}
+
+    def write(self, moves: Iterable[Move]) -> tuple[VisemeTiming, ...]:
+        """The keyframes of moves that join on to those before."""
+        frames: list[VisemeTiming] = []
+        last = self._last
+        for leave, reach, pose in moves:
+            changes = _changes(self._pose, pose)
+            # A channel whose last keyframe stands here already has this value.
+            frames += [VisemeTiming(id=id, weight=was, pts=leave) for id, was, _ in changes if last.get(id) != leave]
+            for id, _, will in changes:
+                frames.append(VisemeTiming(id=id, weight=will, pts=reach))
+                last[id] = reach
+            self._pose = pose
+        return tuple(frames)
+
+
+@lru_cache(maxsize=8192)
+def _changes(before: Pose, after: Pose) -> tuple[tuple[int, float, float], ...]:
+    """(id, weight before, weight after) of the channels that change between two poses."""
+    old, new = dict(before), dict(after)
+    ids = sorted(old.keys() | new.keys())
+    return tuple((id, old.get(id, 0.0), new.get(id, 0.0)) for id in ids if old.get(id, 0.0) != new.get(id, 0.0))
+
+
+class AlignedMouth:
+    """Visemes of an engine that knows when its phonemes sound."""
+
+    __slots__ = ("_articulator", "_engine_rate", "_keyframes", "_output_rate")
+
+    def __init__(self, engine_rate: int, output_rate: int) -> None:
+        self._engine_rate = engine_rate
+        self._output_rate = output_rate
+        self._articulator = Articulator(output_rate)
+        self._keyframes = Keyframes()
+
+    def __call__(self, piece: Piece, clause_pts: int, start: int, end: int) -> tuple[VisemeTiming, ...]:
+        """See `audio.path.Mouth`."""
+        engine, output = self._engine_rate, self._output_rate
+        marks = piece.alignment.phonemes if piece.alignment is not None else ()
+        phonemes = [
+            (
+                mark.ipa,
+                clause_pts + rescaled(mark.start, engine, output),
+                clause_pts + rescaled(mark.end, engine, output),
+            )
+            for mark in marks
+        ]
+        moves = self._articulator.piece(
+            phonemes, start, end, finished=piece.finished, ends_utterance=piece.ends_utterance
+        )
+        return self._keyframes.write(moves) if moves else ()
+
+
+def mouth_for(engine: EngineInfo, format: AudioFormat) -> Mouth:
+    """What moves the mouth of a context that an engine speaks."""
+    return AlignedMouth(engine.sample_rate, format.sample_rate)
