@@ -1,0 +1,94 @@
+// Characters of the protocol are Unicode code points; those of a C# string are UTF-16 units. This is the way between them.
+
+using System;
+using System.Text;
+
+namespace Voxwire
+{
+    /// <summary>Counts, finds and cuts by code points. A lone surrogate counts as one.</summary>
+    public static class CodePoints
+    {
+        /// <summary>How many code points a text has.</summary>
+        public static int Count(string text)
+        {
+            int count = text.Length;
+            for (int i = 1; i < text.Length; i++)
+            {
+                if (char.IsSurrogatePair(text[i - 1], text[i]))
+                    count--;
+            }
+            return count;
+        }
+
+        /// <summary>Where the code point of a number begins in the string; the string's length beyond its end.</summary>
+        public static int IndexOf(string text, long codePoint)
+        {
+            int index = 0;
+            for (long i = 0; i < codePoint && index < text.Length; i++)
+                index += Width(text, index);
+            return index;
+        }
+
+        /// <summary>The part of a text from one code point to before another.</summary>
+        public static string Slice(string text, long start, long end)
+        {
+            int from = IndexOf(text, start);
+            int to = IndexOf(text, Math.Max(start, end));
+            return text.Substring(from, to - from);
+        }
+
+        /// <summary>The part of a text from a code point on.</summary>
+        public static string From(string text, long start)
+        {
+            return text.Substring(IndexOf(text, start));
+        }
+
+        /// <summary>The text with U+FFFD for each lone surrogate, which can't be sent.</summary>
+        public static string Mend(string text)
+        {
+            StringBuilder mended = null;
+            for (int i = 0; i < text.Length; i++)
+            {
+                if (!char.IsSurrogate(text[i]))
+                    continue;
+                if (i + 1 < text.Length && char.IsSurrogatePair(text[i], text[i + 1]))
+                {
+                    i++;
+                    continue;
+                }
+                mended = mended ?? new StringBuilder(text);
+                mended[i] = '\uFFFD';
+            }
+            return mended == null ? text : mended.ToString();
+        }
+
+        internal static void Check(string text)
+        {
+            for (int i = 0; i < text.Length; i++)
+            {
+                if (!char.IsSurrogate(text[i]))
+                    continue;
+                if (i + 1 >= text.Length || !char.IsSurrogatePair(text[i], text[i + 1]))
+                    throw new ArgumentException("a lone surrogate can't be written");
+                i++;
+            }
+        }
+
+        internal static void Check(StringBuilder text, Func<string, Exception> wrong)
+        {
+            for (int i = 0; i < text.Length; i++)
+            {
+                if (!char.IsSurrogate(text[i]))
+                    continue;
+                if (i + 1 >= text.Length || !char.IsSurrogatePair(text[i], text[i + 1]))
+                    throw wrong("a lone surrogate");
+                i++;
+            }
+        }
+
+        private static int Width(string text, int index)
+        {
+            return index + 1 < text.Length && char.IsSurrogatePair(text[index], text[index + 1]) ? 2 : 1;
+        }
+    }
+}

@@ -1,0 +1,60 @@
+// What can be asked of speech.
+
+using System;
+
+namespace Voxwire
+{
+    /// <summary>What the timings of speech are to hold, where the engine knows it.</summary>
+    [Flags]
+    public enum Timings
+    {
+        None = 0,
+        Word = 1,
+        Phoneme = 2,
+        Viseme = 4,
+        All = 7,
+    }
+
+    /// <summary>How to speak. Everything that is null is the server's choice. Copied when speech begins.</summary>
+    public sealed class SpeakOptions
+    {
+        public string Voice { get; set; }
+
+        /// <summary>BCP 47, such as `en-US`.</summary>
+        public string Language { get; set; }
+
+        /// <summary>0.5 to 2; 1 is the voice's own.</summary>
+        public double? Speed { get; set; }
+
+        /// <summary>`pcm_s16le`, `mulaw`, `alaw`; `opus` is delivered as packets, and has to be decoded by the caller.</summary>
+        public string Codec { get; set; }
+
+        public int? SampleRate { get; set; }
+        public int? FrameMs { get; set; }
+
+        /// <summary>Opus alone, bits a second.</summary>
+        public int? Bitrate { get; set; }
+
+        public Timings? Timings { get; set; }
+
+        /// <summary>`realtime` or `burst`.</summary>
+        public string Pacing { get; set; }
+
+        /// <summary>How far sending runs ahead of the listener, 0 to 30000.</summary>
+        public int? LeadMs { get; set; }
+
+        /// <summary>`interactive` or `bulk`.</summary>
+        public string Priority { get; set; }
+
+        /// <summary>The same text, voice, settings and seed sound the same; null: one is drawn.</summary>
+        public long? Seed { get; set; }
+
+        /// <summary>The context's name, 1 to 64 characters; null: a fresh one.</summary>
+        public string Context { get; set; }
+
+        internal SpeakOptions Copy()
+        {
+            return (SpeakOptions)MemberwiseClone();
+        }
+    }
+}

@@ -1,0 +1,256 @@
+"""The C# client for Unity, compiled by mcs and run by mono: against the golden vectors, and against a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from support import mono
+from support.net import free_port
+from support.proxy import Proxy
+from support.server import Host, serving
+from voxwire_client import connect
+from voxwire_client.events import Audio
+from voxwire_protocol import messages as m
+
+pytestmark = pytest.mark.skipif(mono.MCS is None or mono.MONO is None, reason=mono.MISSING)
+
+TEXT = "Bob puts five maps on my van. “Naïve?”, asks Eve 🎉 and laughs. Then the boat leaves for Rome."
+LONG = " ".join(f"This is sentence {number}, and it is being spoken while the line drops." for number in range(8))
+SEED = 20
+
+
+@pytest.fixture(scope="module")
+def scenarios(tmp_path_factory):
+    """The program that speaks with a server."""
+    program = tmp_path_factory.mktemp("unity") / "scenarios.exe"
+    return mono.build(program, [*mono.sources(mono.CORE), mono.TESTS / "Scenarios.cs"])
+
+
+def python_says(url: str, text: str, **options: Any) -> dict[str, Any]:
+    """What the Python client gets of the same text."""
+    found: dict[str, Any] = {"words": [], "phonemes": [], "visemes": [], "seqs": []}
+    pcm = hashlib.sha256()
+
+    async def listen() -> None:
+        async with connect(url) as session:
+            async for event in session.speak(text, timings=["word", "phoneme", "viseme"], **options):
+                match event:
+                    case Audio():
+                        found["seqs"].append([event.seq, event.pts])
+                        pcm.update(event.payload)
+                    case m.Timing():
+                        found["words"] += [[w.text, *w.chars, w.pts, w.end_pts] for w in event.words]
+                        found["phonemes"] += [[p.ipa, p.pts, p.end_pts] for p in event.phonemes]
+                        found["visemes"] += [[v.id, pytest.approx(v.weight, abs=1e-6), v.pts] for v in event.visemes]
+                    case _:
+                        pass
+
+    asyncio.run(listen())
+    return {**found, "pcm": pcm.hexdigest()}
+
+
+class Lines:
+    """Proxies on a loop of their own, for a program that runs meanwhile."""
+
+    def __init__(self, port: int) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.proxy = Proxy(port)
+        self._thread = threading.Thread(target=self.loop.run_forever, name="proxy")
+
+    def __enter__(self) -> Proxy:
+        self._thread.start()
+        self._do(self.proxy.__aenter__())
+        return self.proxy
+
+    def __exit__(self, *_: object) -> None:
+        self._do(self.proxy.__aexit__(None, None, None))
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+    def _do(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+
+
+# -- speaking -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("voice", [None, "tone/tone-low"])
+def test_it_gets_the_same_times_and_samples_as_the_python_client(scenarios, host, voice):
+    heard = mono.play(scenarios, "say", url=host.url, text=TEXT, seed=SEED, pacing="burst", voice=voice)
+    expected = python_says(host.url, TEXT, seed=SEED, pacing="burst", voice=voice)
+    assert {key: heard[key] for key in expected} == expected
+    assert (heard["error"], heard["reason"]) == (None, "completed")
+    assert expected["words"]
+    if voice is None:
+        assert expected["visemes"]
+
+
+def test_pieces_that_cut_surrogate_pairs_are_the_same_text(scenarios, host):
+    whole = mono.play(scenarios, "say", url=host.url, text=TEXT, seed=SEED, pacing="burst")
+    pieces = mono.play(scenarios, "pieces", url=host.url, text=TEXT, seed=SEED, pacing="burst")
+    assert pieces["text"] == TEXT
+    assert (pieces["pcm"], pieces["words"], pieces["chars"]) == (whole["pcm"], whole["words"], len(TEXT))
+
+
+def test_two_utterances_at_once_stay_apart(scenarios, host):
+    both = mono.play(scenarios, "both", url=host.url, text=TEXT, other="A second voice.", seed=SEED, pacing="burst")
+    alone = [
+        mono.play(scenarios, "say", url=host.url, text=text, seed=SEED, pacing="burst")
+        for text in (TEXT, "A second voice.")
+    ]
+    assert [both[name]["pcm"] for name in ("one", "other")] == [each["pcm"] for each in alone]
+    assert [both[name]["words"] for name in ("one", "other")] == [each["words"] for each in alone]
+
+
+def test_retracted_text_is_not_spoken(scenarios, host):
+    kept = "This stays. "
+    found = mono.play(
+        scenarios,
+        "retract",
+        url=host.url,
+        text=kept + "🎉 And",
+        from_char=len(kept),
+        other="So does this.",
+        pacing="burst",
+    )
+    assert found["left"] == len(kept)
+    assert found["text"] == kept + "So does this."
+    assert [word[0] for word in found["words"]] == ["This", "stays", "So", "does", "this"]
+    assert found["types"][-2:] == ["Flushed", "Done"]
+
+
+# -- barge-in -------------------------------------------------------------------------------------------------------------
+
+
+def test_barge_in_tells_what_was_heard_and_reads_no_audio_after_it(scenarios, host):
+    found = mono.play(scenarios, "interrupt", url=host.url, text=TEXT, frames=40, played_pts=19200, seed=SEED)
+    assert found["seqs"] == []
+    assert found["types"] == ["Cancelled", "Done"]
+    assert found["reason"] == "cancelled"
+    assert found["heard"] + found["unheard"] == TEXT
+    assert found["heard"].startswith("Bob")
+    assert found["heard_pts"] == 19200
+    assert found["same report"]
+
+
+def test_barge_in_after_everything_was_sent_is_worked_out_here(scenarios, host):
+    text = "Bob puts five maps on my van."
+    whole = mono.play(scenarios, "say", url=host.url, text=text, seed=SEED, pacing="burst")
+    middle = whole["words"][2][4]
+    found = mono.play(
+        scenarios,
+        "interrupt",
+        url=host.url,
+        text=text,
+        frames=len(whole["seqs"]),
+        played_pts=middle,
+        seed=SEED,
+        pacing="burst",
+    )
+    assert (found["heard"], found["unheard"]) == ("Bob puts five", " maps on my van.")
+
+
+def test_a_cancelled_token_cancels_the_speech(scenarios, host):
+    found = mono.play(scenarios, "cancel token", url=host.url, text=LONG)
+    assert (found["types"][-2:], found["reason"], found["error"]) == (["Cancelled", "Done"], "cancelled", None)
+
+
+def test_nothing_comes_while_it_is_held_and_everything_after(scenarios, host):
+    found = mono.play(scenarios, "hold", url=host.url, text=TEXT, seed=SEED)
+    assert found["while held"] == 0
+    assert found["pcm"] == mono.play(scenarios, "say", url=host.url, text=TEXT, seed=SEED, pacing="burst")["pcm"]
+
+
+# -- connections that drop ------------------------------------------------------------------------------------------------
+
+
+def test_a_session_resumes_over_a_line_that_is_cut_and_no_frame_is_lost_or_repeated(scenarios, host):
+    whole = mono.play(scenarios, "say", url=host.url, text=TEXT, seed=SEED, pacing="burst")
+    with Lines(host.port) as proxy:
+        proxy.cut_each((None, 9_000), (None, 60_001), (None, 200), (300, None), (None, 40_000), (None, 70_000))
+        url = f"ws://127.0.0.1:{proxy.port}"
+        cut = mono.play(scenarios, "say", url=url, text=TEXT, seed=SEED, pacing="burst")
+        assert proxy.cuts >= 4
+    assert cut["error"] is None
+    assert [change["resumed"] for change in cut["changes"]] == [True] * len(cut["changes"])
+    assert cut["changes"]
+    assert cut["replayed"] > 0
+    for field in ("seqs", "pcm", "words", "visemes", "clauses", "frames", "chars"):
+        assert cut[field] == whole[field], field
+
+
+def test_what_was_not_heard_is_spoken_anew_where_the_session_is_gone(scenarios):
+    with serving("engines.enabled=hibari", "resume.window_seconds=0") as host, Lines(host.port) as proxy:
+        proxy.cut_each((None, 120_000))
+        url = f"ws://127.0.0.1:{proxy.port}"
+        found = mono.play(scenarios, "say", url=url, text=LONG, seed=SEED, pacing="burst")
+    assert (found["error"], found["reason"]) == (None, "completed")
+    (change,) = found["changes"]
+    assert change["resumed"] is False
+    assert 0 < change["chars"] < len(LONG)
+    assert found["chars"] == len(LONG)
+    assert [seq for seq, _ in found["seqs"]] == list(range(found["frames"]))
+    samples = found["seqs"][1][1]
+    assert [pts for _, pts in found["seqs"]] == [samples * seq for seq, _ in found["seqs"]]
+    told, anew = found["words"][: change["words before"]], found["words"][change["words before"] :]
+    before = [word for word in told if word[2] <= change["chars"]]
+    after = [word for word in anew if word[3] >= change["pts"] and word[1] >= change["chars"]]
+    assert len(after) == len(anew)
+    spoken = " ".join(word[0].strip(",.") for word in [*before, *after])
+    assert spoken.split() == LONG.replace(",", "").replace(".", "").split()
+
+
+# -- what goes wrong --------------------------------------------------------------------------------------------------------
+
+
+def test_a_wrong_key_is_refused_with_a_code_and_a_hint(scenarios, tmp_path):
+    from voxwire_server.ops.auth import generate_key, hash_key
+
+    key = generate_key()
+    with serving(f"auth.keys=tests={hash_key(key)}") as host:
+        wrong = mono.play(scenarios, "say", url=host.url, text=TEXT, key=generate_key())["error"]
+        right = mono.play(scenarios, "say", url=host.url, text="Hello.", key=key, pacing="burst")
+    assert (wrong["code"], wrong["retryable"]) == ("client.not_authenticated", False)
+    assert wrong["hint"]
+    assert right["reason"] == "completed"
+
+
+def test_no_server_is_an_error_that_can_be_retried(scenarios):
+    error = mono.play(scenarios, "say", url=f"ws://127.0.0.1:{free_port()}", text=TEXT)["error"]
+    assert (error["type"], error["code"], error["retryable"]) == (
+        "ConnectionLostException",
+        "system.connection_lost",
+        True,
+    )
+
+
+def test_a_server_that_goes_away_for_good_ends_the_speech_with_an_error(scenarios, host):
+    with Lines(host.port) as proxy:
+        proxy.cut_after(bytes_down=30_000)
+        url = f"ws://127.0.0.1:{proxy.port}"
+        found = mono.play(scenarios, "say", url=url, text=TEXT, once=True)
+    assert found["seqs"]
+    assert found["error"]["type"] == "ConnectionLostException"
+
+
+def test_a_voice_that_there_is_not_is_an_error_of_the_speech_alone(scenarios, host):
+    found = mono.play(scenarios, "say", url=host.url, text=TEXT, voice="nobody")
+    assert (found["error"]["code"], found["error"]["retryable"]) == ("client.unknown_voice", False)
+
+
+def test_fifty_utterances_leave_no_thread_and_no_socket_behind(scenarios, host):
+    found = mono.play(scenarios, "many", url=host.url, text="Hello there.", count=50, pacing="burst")
+    assert found["all done"]
+    warm, last = found["counts"][9], found["counts"][-1]
+    # The pool of threads breathes by a few; a leak would be one an utterance.
+    assert last[0] - warm[0] < 10, found["counts"]
+    assert last[1] - warm[1] < 5, found["counts"]
