@@ -1,0 +1,53 @@
+/** Owns the numbers beside the plot. */
+
+import { part } from "./elements.js";
+
+const NONE = "–";
+const CODECS: Readonly<Record<string, string>> = { pcm_s16le: "PCM", opus: "Opus", mulaw: "µ-law", alaw: "A-law" };
+const DECODERS: Readonly<Record<string, string>> = { pcm: "none needed", g711: "table", webcodecs: "WebCodecs", wasm: "WebAssembly" };
+/** How often numbers that move all the time are shown: they must be readable. */
+const SHOW_MS = 200;
+
+/** What is known of an answer's audio at a moment. */
+export interface Figures {
+  readonly ttfaMs: number | null;
+  readonly serverTtfaMs: number | null;
+  readonly leadMs: number | null;
+  readonly underruns: number;
+  readonly codec: string;
+  readonly sampleRate: number;
+  readonly decoder: string;
+  readonly bytes: number;
+  readonly frames: number;
+  readonly frameSamples: number;
+}
+
+/** The list of numbers of index.html. */
+export class FigureList {
+  #shownMs = 0;
+
+  /** Show `figures`, unless others were shown a moment ago; `now` shows them all the same. */
+  show(figures: Figures, nowMs: number, now = false): void {
+    if (!now && nowMs - this.#shownMs < SHOW_MS) return;
+    this.#shownMs = nowMs;
+    set("ttfa-client", ms(figures.ttfaMs));
+    set("ttfa-server", ms(figures.serverTtfaMs));
+    set("lead-now", ms(figures.leadMs));
+    set("underruns", figures.codec === "" ? NONE : String(figures.underruns));
+    const rate = figures.sampleRate / 1000;
+    set("codec-now", figures.codec === "" ? NONE : `${CODECS[figures.codec] ?? figures.codec} ${rate} kHz`);
+    set("decoder", DECODERS[figures.decoder] ?? NONE);
+    const seconds = (figures.frames * figures.frameSamples) / figures.sampleRate;
+    set("bitrate-now", seconds > 0 ? `${((figures.bytes * 8) / seconds / 1000).toFixed(0)} kbit/s` : NONE);
+    set("frames", figures.frames > 0 ? String(figures.frames) : NONE);
+  }
+}
+
+function set(id: string, text: string): void {
+  const shown = part(id);
+  if (shown.textContent !== text) shown.textContent = text;
+}
+
+function ms(value: number | null): string {
+  return value === null ? NONE : `${value.toFixed(0)} ms`;
+}

@@ -1,0 +1,176 @@
+/** Owns the page's session: opens it, with a token where the server wants one, says how it is, and can drop it on purpose. */
+
+import { connect, ConnectionLost, VoxwireError, type Session } from "../src/index.js";
+import { askServer, HttpRefusal } from "./voices.js";
+
+export type LineState = "idle" | "connecting" | "connected" | "reconnecting" | "resumed" | "refused" | "lost";
+
+const RETRY_MS = [1000, 2000, 4000, 8000, 15_000];
+const KEY_STORED = "voxwire.key";
+/** Any code of the range for applications, but the protocol's own: the server then keeps the session for a resume. */
+const DROPPED = 4999;
+
+interface Minted {
+  token: string;
+  expires_in: number;
+}
+
+/** One session at a time; a new one whenever the last can't be used any more. */
+export class Line {
+  readonly #changed: (state: LineState) => void;
+  readonly #awayChanged: (away: boolean) => void;
+  #session: Session | null = null;
+  #encoding = "";
+  #opening: Promise<Session> | null = null;
+  #socket: WebSocket | null = null;
+  #state: LineState = "idle";
+  #retries = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #key = kept();
+
+  /** `changed` for each state; `away` when the connection drops and when it is back. */
+  constructor(changed: (state: LineState) => void, away: (away: boolean) => void) {
+    this.#changed = changed;
+    this.#awayChanged = away;
+  }
+
+  get state(): LineState {
+    return this.#state;
+  }
+
+  get apiKey(): string {
+    return this.#key;
+  }
+
+  /** Use `key` from now on; with `keep`, until the tab closes, else until the page does. */
+  useKey(key: string, keep: boolean): void {
+    this.#key = key;
+    try {
+      if (keep) sessionStorage.setItem(KEY_STORED, key);
+      else sessionStorage.removeItem(KEY_STORED);
+    } catch {
+      // Storage can be forbidden.
+    }
+    void this.close();
+  }
+
+  /**
+   * The open session, or a new one.
+   *
+   * @throws VoxwireError, HttpRefusal: refused. ConnectionLost, TypeError: the server can't be reached.
+   */
+  async open(encoding: "json" | "msgpack"): Promise<Session> {
+    if (this.#session !== null && this.#usable() && this.#encoding === encoding) return this.#session;
+    if (this.#opening !== null && this.#encoding === encoding) return this.#opening;
+    clearTimeout(this.#timer);
+    const former = this.#session;
+    this.#session = null;
+    void former?.close().catch(() => undefined);
+    this.#encoding = encoding;
+    this.#opening = this.#connect(encoding);
+    try {
+      return (this.#session = await this.#opening);
+    } finally {
+      this.#opening = null;
+    }
+  }
+
+  /** The connection goes down as if the network had: the session is resumed on a new one. */
+  drop(): void {
+    this.#socket?.close(DROPPED, "dropped on purpose");
+  }
+
+  /** What ended a session: it can't be used any more, and a new one is looked for when `retry`. */
+  lost(retry: boolean): void {
+    this.#session = null;
+    this.#become(retry ? "lost" : "refused");
+    if (retry) this.#retryLater();
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    const session = this.#session;
+    this.#session = null;
+    this.#become("idle");
+    await session?.close().catch(() => undefined);
+  }
+
+  #usable(): boolean {
+    return this.#state === "connected" || this.#state === "resumed" || this.#state === "reconnecting";
+  }
+
+  async #connect(encoding: "json" | "msgpack"): Promise<Session> {
+    this.#become("connecting");
+    const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/stream`;
+    try {
+      const session = await connect(url, {
+        encoding,
+        ...(this.#key === "" ? {} : { token: () => this.#mint() }),
+        WebSocket: this.#watched(),
+        onChange: (event) => this.#onChange(event),
+      });
+      this.#retries = 0;
+      this.#become("connected");
+      return session;
+    } catch (error) {
+      this.#become(error instanceof VoxwireError || error instanceof HttpRefusal ? "refused" : "lost");
+      throw error;
+    }
+  }
+
+  async #mint(): Promise<string> {
+    return (await askServer<Minted>("/v1/tokens", this.#key, "POST")).token;
+  }
+
+  /** WebSocket, of which the newest is remembered. */
+  #watched(): typeof WebSocket {
+    const opened = (socket: WebSocket): void => {
+      this.#socket = socket;
+    };
+    return class extends WebSocket {
+      constructor(url: string | URL, protocols?: string | string[]) {
+        super(url, protocols);
+        opened(this);
+      }
+    };
+  }
+
+  #onChange(event: { type: "interrupted" } | { type: "reconnected"; resumed: boolean }): void {
+    if (event.type === "interrupted") {
+      this.#become("reconnecting");
+      this.#awayChanged(true);
+      return;
+    }
+    this.#become(event.resumed ? "resumed" : "connected");
+    this.#awayChanged(false);
+  }
+
+  /** Look for the server every few seconds, for as long as the page is looked at. */
+  #retryLater(): void {
+    clearTimeout(this.#timer);
+    const wait = RETRY_MS[Math.min(this.#retries++, RETRY_MS.length - 1)]!;
+    this.#timer = setTimeout(() => {
+      if (document.hidden) this.#retryLater();
+      else this.open(this.#encoding === "msgpack" ? "msgpack" : "json").catch((error: unknown) => this.lost(isLoss(error)));
+    }, wait);
+  }
+
+  #become(state: LineState): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#changed(state);
+  }
+}
+
+/** Whether `error` says that the server was not reached, rather than that it refused. */
+export function isLoss(error: unknown): boolean {
+  return error instanceof ConnectionLost || error instanceof TypeError;
+}
+
+function kept(): string {
+  try {
+    return sessionStorage.getItem(KEY_STORED) ?? "";
+  } catch {
+    return "";
+  }
+}

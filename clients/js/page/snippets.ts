@@ -1,0 +1,200 @@
+/** Owns the snippets: what one copies to speak with this server from another program. Pure, but for `SnippetTabs`. */
+
+/** What a snippet is filled in with. */
+export interface Filling {
+  /** `http://host:port`, without a path. */
+  readonly http: string;
+  readonly voice: string;
+  readonly codec: string;
+  /** Whether the server wants a key. */
+  readonly keyed: boolean;
+}
+
+interface Snippet {
+  readonly name: string;
+  /** Where the repository tells the rest. */
+  readonly more: string;
+  readonly code: (filling: Filling & { ws: string; key: string; q: (text: string) => string }) => string;
+}
+
+const SNIPPETS: readonly Snippet[] = [
+  {
+    name: "JavaScript",
+    more: "clients/js/README.md",
+    code: ({ ws, voice, codec, keyed, q }) =>
+      `import { connect } from "voxwire";
+import { Speaker } from "voxwire/playback";
+
+const session = await connect(${q(`${ws}/v1/stream`)}${keyed ? ", {\n  token: () => tokenFromYourBackend(), // which asks POST /v1/tokens with its API key\n}" : ""});
+const speaker = await Speaker.create();
+const playback = speaker.play(session.speak("Hello there.", { voice: ${q(voice)}, codec: ${q(codec)}, timings: ["word", "viseme"] }));
+playback.on("word", (word) => console.log(word.text)); // as it is heard
+await playback.finished;`,
+  },
+  {
+    name: "Python",
+    more: "clients/python/README.md",
+    code: ({ ws, voice, key, keyed, q }) =>
+      `# pip install voxwire
+import asyncio
+from voxwire_client import Audio, connect
+
+
+async def main():
+    async with connect(${q(ws)}${keyed ? `, api_key=${q(key)}` : ""}) as session:
+        async for event in session.speak("Hello there.", voice=${q(voice)}):
+            if isinstance(event, Audio):
+                print(event.pts, len(event.payload))  # 20 ms of 16-bit PCM
+
+
+asyncio.run(main())`,
+  },
+  {
+    name: "Command line",
+    more: "README.md",
+    code: ({ ws, voice, key, keyed, q }) =>
+      `pip install 'voxwire[play]'
+${keyed ? `export VOXWIRE_API_KEY=${key}\n` : ""}export VOXWIRE_URL=${ws}
+voxwire say "Hello there." --voice ${q(voice)} --play
+voxwire say "Hello there." --voice ${q(voice)} -o hello.wav`,
+  },
+  {
+    name: "curl",
+    more: "docs/compat/openai.md",
+    code: ({ http, voice, key, keyed }) =>
+      `curl ${http}/v1/audio/speech \\
+${keyed ? `  -H "Authorization: Bearer ${key}" \\\n` : ""}  -H "Content-Type: application/json" \\
+  -d '${JSON.stringify({ model: "tts-1", voice, input: "Hello there.", response_format: "wav" }).replaceAll("'", "'\\''")}' \\
+  -o hello.wav`,
+  },
+  {
+    name: "OpenAI SDK",
+    more: "docs/compat/openai.md",
+    code: ({ http, voice, key, q }) =>
+      `from openai import OpenAI
+
+client = OpenAI(base_url=${q(`${http}/v1`)}, api_key=${q(key)})
+with client.audio.speech.with_streaming_response.create(
+    model="tts-1", voice=${q(voice)}, input="Hello there.", response_format="wav"
+) as response:
+    response.stream_to_file("hello.wav")`,
+  },
+  {
+    name: "LiveKit",
+    more: "docs/compat/elevenlabs.md",
+    code: ({ http, voice, key, q }) =>
+      `from livekit.plugins import elevenlabs
+
+tts = elevenlabs.TTS(
+    base_url=${q(`${http}/v1`)}, api_key=${q(key)}, voice_id=${q(voice)}, encoding="pcm_24000"
+)`,
+  },
+  {
+    name: "Pipecat",
+    more: "docs/compat/cartesia.md",
+    code: ({ ws, voice, key, q }) =>
+      `from pipecat.services.cartesia.tts import CartesiaTTSService
+
+tts = CartesiaTTSService(
+    api_key=${q(key)},
+    url=${q(`${ws}/tts/websocket`)},
+    settings=CartesiaTTSService.Settings(voice=${q(voice)}),
+)`,
+  },
+];
+
+/** Every snippet's name, in order. */
+export const SNIPPET_NAMES = SNIPPETS.map((each) => each.name);
+
+/** The code of snippet `index`, filled in. */
+export function snippetCode(index: number, filling: Filling): string {
+  const ws = filling.http.replace(/^http/, "ws");
+  return SNIPPETS[index]!.code({ ...filling, ws, key: filling.keyed ? "vw_..." : "none", q: JSON.stringify });
+}
+
+/** Tabs with one snippet each (the pattern of WAI-ARIA: arrows move, one tab is in the tab order), and a copy button. */
+export class SnippetTabs {
+  readonly #tabs: HTMLButtonElement[];
+  readonly #code: HTMLElement;
+  readonly #note: HTMLElement;
+  readonly #panel: HTMLElement;
+  #index = 0;
+  #filling: Filling;
+
+  constructor(parts: { tabs: HTMLElement; panel: HTMLElement; code: HTMLElement; note: HTMLElement; copy: HTMLButtonElement }, filling: Filling) {
+    this.#code = parts.code;
+    this.#note = parts.note;
+    this.#panel = parts.panel;
+    this.#filling = filling;
+    this.#tabs = SNIPPETS.map((snippet, index) => this.#tab(snippet.name, index));
+    parts.tabs.append(...this.#tabs);
+    parts.tabs.addEventListener("keydown", (event) => this.#move(event));
+    parts.copy.addEventListener("click", () => void this.#copy(parts.copy));
+    this.#show();
+  }
+
+  /** Fill the snippets in anew. */
+  fill(filling: Filling): void {
+    this.#filling = filling;
+    this.#show();
+  }
+
+  #tab(name: string, index: number): HTMLButtonElement {
+    const tab = document.createElement("button");
+    tab.type = "button";
+    tab.id = `tab-${index}`;
+    tab.textContent = name;
+    tab.setAttribute("role", "tab");
+    tab.setAttribute("aria-controls", this.#panel.id);
+    tab.addEventListener("click", () => {
+      this.#index = index;
+      this.#show();
+    });
+    return tab;
+  }
+
+  #move(event: KeyboardEvent): void {
+    const last = this.#tabs.length - 1;
+    const to = { ArrowRight: this.#index + 1, ArrowLeft: this.#index - 1, Home: 0, End: last }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    this.#index = (to + this.#tabs.length) % this.#tabs.length;
+    this.#show();
+    this.#tabs[this.#index]!.focus();
+  }
+
+  #show(): void {
+    this.#tabs.forEach((tab, index) => {
+      tab.setAttribute("aria-selected", String(index === this.#index));
+      tab.tabIndex = index === this.#index ? 0 : -1;
+    });
+    this.#panel.setAttribute("aria-labelledby", `tab-${this.#index}`);
+    this.#code.textContent = snippetCode(this.#index, this.#filling);
+    const path = document.createElement("code");
+    path.textContent = SNIPPETS[this.#index]!.more;
+    this.#note.replaceChildren("More in ", path, " of the repository.");
+  }
+
+  async #copy(button: HTMLButtonElement): Promise<void> {
+    const copied = await copyText(this.#code.textContent ?? "");
+    button.textContent = copied ? "Copied" : "Select and copy by hand";
+    setTimeout(() => (button.textContent = "Copy"), 1800);
+  }
+}
+
+/** Puts `text` on the clipboard; whether that worked. Without a secure context the old way does it. */
+async function copyText(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = document.createElement("textarea");
+    area.value = text;
+    area.className = "sr";
+    document.body.append(area);
+    area.select();
+    const copied = document.execCommand("copy");
+    area.remove();
+    return copied;
+  }
+}
