@@ -252,6 +252,7 @@ class Page {
 
   #showTurn(): void {
     const speaking = this.#speaking !== null && !this.#speaking.over;
+    document.body.classList.toggle("speaking", speaking);
     button("interrupt").disabled = !speaking;
     button("hold").disabled = !speaking;
     button("drop").disabled = this.#line.state === "idle" || this.#line.state === "lost";

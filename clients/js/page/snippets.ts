@@ -101,6 +101,49 @@ tts = CartesiaTTSService(
     settings=CartesiaTTSService.Settings(voice=${q(voice)}),
 )`,
   },
+  {
+    name: "Godot",
+    more: "clients/godot/README.md",
+    code: ({ ws, voice, keyed, q }) =>
+      `# addons/voxwire is in the project, and switched on
+extends Node
+
+var client = VoxwireClient.new()
+
+
+func _ready():
+	client.url = ${q(ws)}
+	client.voice = ${q(voice)}${keyed ? '\n\tclient.api_key = "vw_..."' : ""}
+	client.connect("word", self, "_on_word")
+	add_child(client)
+	client.say("Hello there.")
+
+
+func _process(_delta):
+	var weights = client.mouth()  # 15 shapes, as heard now
+
+
+func _on_word(text, _chars, _pts):
+	print(text)`,
+  },
+  {
+    name: "Unity",
+    more: "clients/unity/README.md",
+    code: ({ ws, voice, keyed, q }) =>
+      `using Voxwire;
+using Voxwire.Protocol;
+
+var client = await VoxwireClient.ConnectAsync(${q(ws)}${keyed ? ', new VoxwireClientOptions { ApiKey = "vw_..." }' : ""});
+var speech = await client.SpeakAsync("Hello there.", new SpeakOptions { Voice = ${q(voice)} });
+SpeechEvent happened;
+while ((happened = await speech.ReadAsync()) != null)
+{
+    if (happened is AudioFrame frame)
+        Play(frame.Payload); // 16-bit PCM
+    if (happened is Timing timing)
+        Move(timing.Visemes, timing.Words);
+}`,
+  },
 ];
 
 /** Every snippet's name, in order. */

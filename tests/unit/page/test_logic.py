@@ -1,0 +1,58 @@
+"""The page's own parts that need no browser, tested by Node; and its types."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CLIENT = Path(__file__).parents[3] / "clients" / "js"
+
+
+def run(*command: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=CLIENT, capture_output=True, text=True, timeout=seconds, check=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def packages() -> None:
+    if shutil.which("npm") is None:
+        pytest.skip("needs Node.js and npm: apt-get install nodejs npm")
+    if not (CLIENT / "node_modules" / "esbuild").is_dir():
+        came = run("npm", "ci", "--no-audit", "--no-fund", seconds=300)
+        if came.returncode != 0:
+            pytest.skip(f"the client's npm packages can't be had: {came.stderr.strip()[-200:]}")
+
+
+def test_the_parts_do_what_they_say(tmp_path: Path) -> None:
+    bundle = tmp_path / "page.test.mjs"
+    esbuild = str(CLIENT / "node_modules" / ".bin" / "esbuild")
+    built = run(
+        esbuild,
+        "page/page.test.mjs",
+        "--bundle",
+        "--format=esm",
+        "--platform=node",
+        f"--outfile={bundle}",
+        "--log-level=error",
+    )
+    assert built.returncode == 0, built.stderr
+    said = run("node", "--test", str(bundle))
+    assert said.returncode == 0, said.stdout[-6000:]
+
+
+def test_its_types_hold() -> None:
+    said = run(str(CLIENT / "node_modules" / ".bin" / "tsc"), "-p", "page/tsconfig.json")
+    assert said.returncode == 0, said.stdout
+
+
+def test_the_assets_are_what_the_sources_build(tmp_path: Path) -> None:
+    built = run("node", "build-page.mjs", str(tmp_path))
+    assert built.returncode == 0, built.stderr
+    assets = Path(__file__).parents[3] / "server" / "voxwire_server" / "page" / "assets"
+    fresh = {each.name: each.read_bytes() for each in tmp_path.iterdir()}
+    committed = {each.name: each.read_bytes() for each in assets.iterdir()}
+    assert sorted(fresh) == sorted(committed)
+    changed = [name for name, body in fresh.items() if committed[name] != body]
+    assert not changed, "run `node clients/js/build-page.mjs`"
