@@ -1,0 +1,117 @@
+/** Owns what can be asked of speech, and how it becomes a `start`. Pure. */
+
+import { ProtocolError } from "./protocol/errors.js";
+import type {
+  AudioRequest,
+  Codec,
+  ConfigureMessage,
+  PacingMode,
+  PacingRequest,
+  Priority,
+  StartedMessage,
+  StartMessage,
+  TimingKind,
+} from "./protocol/messages.js";
+import { countChars, wellFormed } from "./characters.js";
+
+const CONTEXT_CHARS_MAX = 64;
+
+/** How to speak. Everything left out is the server's choice. */
+export interface SpeakOptions {
+  /** A name of `GET /v1/voices`. */
+  readonly voice?: string | undefined;
+  /** BCP 47, such as `en` or `en-US`. */
+  readonly language?: string | undefined;
+  /** 0.5 to 2; 1 is the voice's own. */
+  readonly speed?: number | undefined;
+  readonly codec?: Codec | undefined;
+  readonly sampleRate?: number | undefined;
+  readonly frameMs?: number | undefined;
+  /** Opus alone, bits a second. */
+  readonly bitrate?: number | undefined;
+  /** Words by default. */
+  readonly timings?: readonly TimingKind[] | undefined;
+  readonly pacing?: PacingMode | undefined;
+  /** How far sending runs ahead of the listener. */
+  readonly leadMs?: number | undefined;
+  readonly priority?: Priority | undefined;
+  /** The same text, voice, settings and seed sound the same. */
+  readonly seed?: number | undefined;
+  /** The context's name, 1 to 64 characters; a fresh one by default. */
+  readonly context?: string | undefined;
+  /** Cancels the speech when it is aborted; the loop over its events ends then. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What can be changed while a context speaks. */
+export interface ConfigureOptions {
+  readonly bitrate?: number | undefined;
+  readonly pacing?: PacingMode | undefined;
+  readonly leadMs?: number | undefined;
+}
+
+/** Options that are given: neither undefined nor null. */
+type Given<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+
+function given<T extends object>(fields: T): Given<T> | undefined {
+  const entries = Object.entries(fields).filter(([, value]) => value !== undefined && value !== null);
+  return entries.length === 0 ? undefined : (Object.fromEntries(entries) as Given<T>);
+}
+
+/**
+ * The `start` that asks for `options`.
+ *
+ * @throws RangeError a context can't be named so.
+ */
+export function start(options: SpeakOptions, defaultContext: string): StartMessage {
+  const context = options.context ?? defaultContext;
+  if (context === "" || countChars(context) > CONTEXT_CHARS_MAX || wellFormed(context) !== context) {
+    throw new RangeError(`a context's name has 1 to ${CONTEXT_CHARS_MAX} characters`);
+  }
+  const { voice, language, speed, priority, seed } = options;
+  const audio = given({
+    codec: options.codec,
+    sample_rate: options.sampleRate,
+    frame_ms: options.frameMs,
+    bitrate: options.bitrate,
+  });
+  const pacing = given({ mode: options.pacing, lead_ms: options.leadMs });
+  const timings = options.timings && [...options.timings];
+  const rest = given({ voice, language, speed, audio, timings, pacing, priority, seed });
+  return { type: "start", context, ...rest } as StartMessage;
+}
+
+/** The `configure` that asks for a change; null where none is asked for. */
+export function configure(context: string, options: ConfigureOptions): ConfigureMessage | null {
+  const audio = given({ bitrate: options.bitrate });
+  const pacing = given({ mode: options.pacing, lead_ms: options.leadMs });
+  const wanted = given({ audio, pacing });
+  return wanted === undefined ? null : ({ type: "configure", context, ...wanted } as ConfigureMessage);
+}
+
+/**
+ * The `start` that asks at once for what `message` and then `change` asked for.
+ *
+ * @throws ProtocolError client.unsupported_audio: the codec has no bitrate.
+ */
+export function configured(message: StartMessage, change: ConfigureMessage): StartMessage {
+  let audio: AudioRequest | undefined = message.audio;
+  let pacing: PacingRequest | undefined = message.pacing;
+  if (change.audio?.bitrate !== undefined) {
+    const codec = audio?.codec ?? "pcm_s16le";
+    if (codec !== "opus") {
+      const details = { field: "audio.bitrate" };
+      throw new ProtocolError("client.unsupported_audio", `${codec} has no bitrate to choose`, { details });
+    }
+    audio = { ...audio, bitrate: change.audio.bitrate };
+  }
+  if (change.pacing !== undefined) pacing = { ...pacing, ...change.pacing };
+  return { ...message, ...given({ audio, pacing }) } as StartMessage;
+}
+
+/** The `start` that asks for the voice and format which were granted, whatever another server prefers. */
+export function sameAgain(message: StartMessage, started: StartedMessage): StartMessage {
+  const { codec, sample_rate, frame_ms, bitrate } = started.audio;
+  const audio = given({ codec, sample_rate, frame_ms, bitrate: message.audio?.bitrate ?? bitrate });
+  return { ...message, voice: started.voice, audio } as StartMessage;
+}

@@ -1,0 +1,352 @@
+/** Owns the messages of the protocol as types, with the wire's own names. `pts` are samples, `chars` code points. */
+
+/** How audio frames are encoded. */
+export type Codec = "pcm_s16le" | "opus" | "mulaw" | "alaw";
+/** What a `timing` message can hold. */
+export type TimingKind = "word" | "phoneme" | "viseme";
+/** `realtime` for a listener, `burst` for a file. */
+export type PacingMode = "realtime" | "burst";
+/** `bulk` yields to everyone who listens live. */
+export type Priority = "interactive" | "bulk";
+/** What an open context is doing. */
+export type ContextState = "waiting_for_text" | "queued" | "speaking" | "held";
+/** How a context ended. */
+export type DoneReason = "completed" | "cancelled" | "no_speakable_text" | "error";
+/** `[start, end)` in code points of the context's text. */
+export type CharRange = readonly [start: number, end: number];
+/** What JSON can say. */
+export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [name: string]: JsonValue };
+
+// -- what a client says ---------------------------------------------------------------------------------------------
+
+export interface AudioRequest {
+  readonly codec?: Codec;
+  readonly sample_rate?: number;
+  readonly frame_ms?: number;
+  readonly bitrate?: number;
+}
+
+export interface PacingRequest {
+  readonly mode?: PacingMode;
+  readonly lead_ms?: number;
+}
+
+/** Opens a context. */
+export interface StartMessage {
+  readonly type: "start";
+  readonly context: string;
+  readonly voice?: string;
+  readonly language?: string;
+  readonly speed?: number;
+  readonly audio?: AudioRequest;
+  readonly timings?: readonly TimingKind[];
+  readonly pacing?: PacingRequest;
+  readonly priority?: Priority;
+  readonly seed?: number;
+}
+
+/** Appends text. */
+export interface TextMessage {
+  readonly type: "text";
+  readonly context: string;
+  readonly text: string;
+  readonly seq?: number;
+  readonly flush?: boolean;
+}
+
+/** What was sent is complete: speak it. */
+export interface FlushMessage {
+  readonly type: "flush";
+  readonly context: string;
+  readonly id?: string;
+}
+
+/** No more text will come. */
+export interface EndMessage {
+  readonly type: "end";
+  readonly context: string;
+}
+
+/** Stop now. */
+export interface CancelMessage {
+  readonly type: "cancel";
+  readonly context: string;
+  readonly played_pts?: number;
+}
+
+/** Send no audio for now. */
+export interface HoldMessage {
+  readonly type: "hold";
+  readonly context: string;
+}
+
+/** Go on after `hold`. */
+export interface ReleaseMessage {
+  readonly type: "release";
+  readonly context: string;
+}
+
+/** Drop text that is not being spoken yet. */
+export interface RetractMessage {
+  readonly type: "retract";
+  readonly context: string;
+  readonly from_char: number;
+}
+
+/** Change bitrate or pacing. */
+export interface ConfigureMessage {
+  readonly type: "configure";
+  readonly context: string;
+  readonly audio?: { readonly bitrate?: number };
+  readonly pacing?: PacingRequest;
+}
+
+/** What was received and what was played. */
+export interface AckMessage {
+  readonly type: "ack";
+  readonly context: string;
+  readonly seq?: number;
+  readonly played_pts?: number;
+}
+
+/** Is anybody there? */
+export interface PingMessage {
+  readonly type: "ping";
+  readonly t: number;
+}
+
+/** Take up a session that was dropped. */
+export interface ResumeMessage {
+  readonly type: "resume";
+  readonly session: string;
+  readonly token: string;
+  readonly received?: number;
+  readonly contexts?: Readonly<Record<string, number>>;
+  readonly text_seq?: Readonly<Record<string, number>>;
+}
+
+/** Everything that a client says. */
+export type ClientMessage =
+  | StartMessage
+  | TextMessage
+  | FlushMessage
+  | EndMessage
+  | CancelMessage
+  | HoldMessage
+  | ReleaseMessage
+  | RetractMessage
+  | ConfigureMessage
+  | AckMessage
+  | PingMessage
+  | ResumeMessage;
+
+// -- what a server says ---------------------------------------------------------------------------------------------
+
+/** The session's bounds. */
+export interface Limits {
+  readonly message_bytes_max: number;
+  readonly contexts_max: number;
+  readonly text_chars_max: number;
+  readonly unspoken_chars_max: number;
+  readonly context_chars_max: number;
+}
+
+/** The session is open. */
+export interface ReadyMessage {
+  readonly type: "ready";
+  readonly session: string;
+  readonly token: string;
+  readonly heartbeat_ms: number;
+  readonly resume_window_ms: number;
+  readonly limits: Limits;
+}
+
+/** The format that was granted. */
+export interface AudioInfo {
+  readonly codec: Codec;
+  readonly sample_rate: number;
+  readonly frame_ms: number;
+  readonly frame_samples: number;
+  readonly bitrate?: number;
+  /** How far a decoder's output lags behind pts; drop so many samples once, at the start of the context. */
+  readonly lookahead_samples: number;
+}
+
+/** A context is open. */
+export interface StartedMessage {
+  readonly type: "started";
+  readonly context: string;
+  readonly number: number;
+  readonly voice: string;
+  readonly engine: string;
+  readonly audio: AudioInfo;
+}
+
+/** Text was taken. */
+export interface AcceptedMessage {
+  readonly type: "accepted";
+  readonly context: string;
+  readonly chars: number;
+  readonly text_seq?: number;
+}
+
+/** A clause begins at `pts`. */
+export interface ClauseMessage {
+  readonly type: "clause";
+  readonly context: string;
+  readonly chars: CharRange;
+  readonly pts: number;
+}
+
+export interface WordTiming {
+  readonly text: string;
+  readonly chars: CharRange;
+  readonly pts: number;
+  readonly end_pts: number;
+}
+
+export interface PhonemeTiming {
+  readonly ipa: string;
+  readonly pts: number;
+  readonly end_pts: number;
+}
+
+/** A keyframe: the shape `id` has this weight at `pts`. */
+export interface VisemeTiming {
+  readonly id: number;
+  readonly weight: number;
+  readonly pts: number;
+}
+
+/** What sounds when; never later than its audio. */
+export interface TimingMessage {
+  readonly type: "timing";
+  readonly context: string;
+  readonly words?: readonly WordTiming[];
+  readonly phonemes?: readonly PhonemeTiming[];
+  readonly visemes?: readonly VisemeTiming[];
+}
+
+/** All audio of a flush has been sent. */
+export interface FlushedMessage {
+  readonly type: "flushed";
+  readonly context: string;
+  readonly id?: string;
+  readonly seq?: number;
+}
+
+export interface DoneTimings {
+  readonly queue_ms?: number;
+  readonly ttfa_ms?: number;
+  readonly synth_ms?: number;
+}
+
+/** A context is over. */
+export interface DoneMessage {
+  readonly type: "done";
+  readonly context: string;
+  readonly reason: DoneReason;
+  readonly frames: number;
+  readonly samples: number;
+  readonly chars: number;
+  readonly timings?: DoneTimings;
+}
+
+export interface Heard {
+  readonly pts: number;
+  readonly chars: number;
+  readonly text: string;
+  /** The word that was just sounding; it is not in `text`. */
+  readonly word?: string;
+}
+
+export interface Unheard {
+  readonly chars: number;
+  readonly text: string;
+}
+
+/** What was heard, and what was not. */
+export interface CancelledMessage {
+  readonly type: "cancelled";
+  readonly context: string;
+  readonly sent_seq?: number;
+  readonly heard: Heard;
+  readonly unheard: Unheard;
+}
+
+/** What every open context is doing. */
+export interface StateMessage {
+  readonly type: "state";
+  readonly contexts: Readonly<Record<string, ContextState>>;
+  readonly received?: number;
+}
+
+/** Something to know; nothing has to be done. */
+export interface WarningMessage {
+  readonly type: "warning";
+  readonly code: string;
+  readonly message: string;
+  readonly context?: string;
+}
+
+/** Something was refused or went wrong. */
+export interface ErrorMessage {
+  readonly type: "error";
+  readonly code: string;
+  readonly message: string;
+  readonly retryable: boolean;
+  readonly retry_after_ms?: number;
+  readonly context?: string;
+  readonly details?: Readonly<Record<string, JsonValue>>;
+  readonly hint?: string;
+}
+
+/** The server is going away. */
+export interface DrainingMessage {
+  readonly type: "draining";
+  readonly deadline_ms: number;
+}
+
+export interface ResumedContext {
+  readonly next_seq: number;
+  readonly text_seq?: number;
+}
+
+/** The session goes on. */
+export interface ResumedMessage {
+  readonly type: "resumed";
+  readonly token: string;
+  readonly received: number;
+  readonly contexts: Readonly<Record<string, ResumedContext>>;
+}
+
+/** The session is gone; a fresh one stands. */
+export interface ResumeFailedMessage {
+  readonly type: "resume_failed";
+  readonly reason: string;
+}
+
+/** Answers `ping`. */
+export interface PongMessage {
+  readonly type: "pong";
+  readonly t: number;
+  readonly server_ms: number;
+}
+
+/** Everything that a server says. */
+export type ServerMessage =
+  | ReadyMessage
+  | StartedMessage
+  | AcceptedMessage
+  | ClauseMessage
+  | TimingMessage
+  | FlushedMessage
+  | DoneMessage
+  | CancelledMessage
+  | StateMessage
+  | WarningMessage
+  | ErrorMessage
+  | DrainingMessage
+  | ResumedMessage
+  | ResumeFailedMessage
+  | PongMessage;
