@@ -7,8 +7,31 @@ export type LineState = "idle" | "connecting" | "connected" | "reconnecting" | "
 
 const RETRY_MS = [1000, 2000, 4000, 8000, 15_000];
 const KEY_STORED = "voxwire.key";
-/** Any code of the range for applications, but the protocol's own: the server then keeps the session for a resume. */
-const DROPPED = 4999;
+
+/** A WebSocket that can be cut: this side sees a network that failed, whatever the other side says about it. */
+class FragileSocket extends WebSocket {
+  #isCut = false;
+
+  constructor(url: string | URL, protocols?: string | string[]) {
+    super(url, protocols);
+    // The first listeners, so that nobody hears of what comes after the cut.
+    for (const type of ["open", "message", "error", "close"]) {
+      this.addEventListener(type, (event) => {
+        if (this.#isCut && event.isTrusted) event.stopImmediatePropagation();
+      });
+    }
+  }
+
+  cut(): void {
+    if (this.#isCut || this.readyState > WebSocket.OPEN) return;
+    this.#isCut = true;
+    // Not 1000, by which a client ends its session: the server keeps it for a resume.
+    this.close(CUT, "cut on purpose");
+    this.dispatchEvent(new CloseEvent("close", { code: 1006, wasClean: false }));
+  }
+}
+
+const CUT = 4999;
 
 interface Minted {
   token: string;
@@ -22,7 +45,7 @@ export class Line {
   #session: Session | null = null;
   #encoding = "";
   #opening: Promise<Session> | null = null;
-  #socket: WebSocket | null = null;
+  #socket: FragileSocket | null = null;
   #state: LineState = "idle";
   #retries = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -77,7 +100,7 @@ export class Line {
 
   /** The connection goes down as if the network had: the session is resumed on a new one. */
   drop(): void {
-    this.#socket?.close(DROPPED, "dropped on purpose");
+    this.#socket?.cut();
   }
 
   /** What ended a session: it can't be used any more, and a new one is looked for when `retry`. */
@@ -124,10 +147,10 @@ export class Line {
 
   /** WebSocket, of which the newest is remembered. */
   #watched(): typeof WebSocket {
-    const opened = (socket: WebSocket): void => {
+    const opened = (socket: FragileSocket): void => {
       this.#socket = socket;
     };
-    return class extends WebSocket {
+    return class extends FragileSocket {
       constructor(url: string | URL, protocols?: string | string[]) {
         super(url, protocols);
         opened(this);

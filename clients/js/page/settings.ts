@@ -67,14 +67,17 @@ export class Settings {
 
   /** What the controls say. Fields that can't be as they are (too small a lead) are left to the server to refuse. */
   options(): SpeakOptions {
-    const options: SpeakOptions = { codec: this.codec, timings: ["word", "viseme"] };
-    if (this.voice.value !== "") options.voice = this.voice.value;
-    if (Number(this.#speed.value) !== 1) options.speed = Number(this.#speed.value);
-    if (this.#rate.value !== "") options.sampleRate = Number(this.#rate.value);
-    if (this.#lead.value !== "") options.leadMs = Number(this.#lead.value);
-    if (this.#seed.value !== "") options.seed = Number(this.#seed.value);
-    if (this.#bitrate.value !== "" && this.codec === "opus") options.bitrate = Number(this.#bitrate.value);
-    return options;
+    const speed = Number(this.#speed.value);
+    return {
+      codec: this.codec,
+      timings: ["word", "viseme"],
+      voice: this.voice.value || undefined,
+      speed: speed === 1 ? undefined : speed,
+      sampleRate: number(this.#rate),
+      leadMs: number(this.#lead),
+      seed: number(this.#seed),
+      bitrate: this.codec === "opus" ? number(this.#bitrate) : undefined,
+    };
   }
 
   #offerRates(): void {
@@ -110,6 +113,10 @@ export class Settings {
       // Storage can be forbidden; the settings then last as long as the page.
     }
   }
+}
+
+function number(control: HTMLInputElement | HTMLSelectElement): number | undefined {
+  return control.value === "" ? undefined : Number(control.value);
 }
 
 function stored(): Record<string, string> {
