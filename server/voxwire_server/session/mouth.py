@@ -20,18 +20,17 @@ if TYPE_CHECKING:
 
 
 class Keyframes:
-    """Writes moves down as keyframes, with as few as the protocol's rules allow; knows where each channel stands."""
+    """Writes moves down as keyframes, as few as the protocol's rules allow; knows where each channel stands."""
 
-    __slots__ = ("_last", "_pose")
+    __slots__ = ("_pose",)
 
     def __init__(self) -> None:
         self._pose: Pose = CLOSED
-        self._last: dict[int, int] = {}
 
     def write(self, moves: Iterable[Move]) -> tuple[VisemeTiming, ...]:
-        """The keyframes of moves that join on to those before."""
+        """The keyframes of one message, whose moves join on to those of the messages before."""
         frames: list[VisemeTiming] = []
-        last = self._last
+        last: dict[int, int] = {}
         for leave, reach, pose in moves:
             changes = _changes(self._pose, pose)
             # A channel whose last keyframe stands here already has this value.

@@ -59,9 +59,9 @@ def sound(ipa: str) -> Sound:
     neutral, slightly open mouth.
     """
     stressed = "ˈ" in ipa
-    letters = [c for c in unicodedata.normalize("NFD", ipa) if unicodedata.category(c)[0] == "L" and c not in _MARKS]
+    letters = [c for c in unicodedata.normalize("NFD", ipa) if _is_letter(c)]
     if not letters:
-        return Sound((_NEUTRAL,), vowel=True) if any(c.isalnum() for c in ipa) else Sound(())
+        return Sound((_NEUTRAL,), vowel=True) if any(c.isnumeric() for c in ipa) else Sound(())
     if len(letters) == 1 and letters[0] in _MISAKI:
         letters = list(_MISAKI[letters[0]])
     parts = [_letter(c) for c in letters]
@@ -73,6 +73,12 @@ def sound(ipa: str) -> Sound:
         poses = [pose for k, pose in enumerate(poses) if k == 0 or pose != poses[k - 1]]
         return Sound(tuple(poses[:3]), vowel=True, rounded=parts[0].rounded, stressed=stressed)
     return parts[-1]
+
+
+def _is_letter(character: str) -> bool:
+    """Spacing modifiers (Lm: stress, length, aspiration) are none, but for misaki's small schwa."""
+    category = unicodedata.category(character)
+    return category[0] == "L" and (category != "Lm" or character in _LETTERS)
 
 
 def _letter(letter: str) -> Sound:
@@ -99,8 +105,6 @@ def _consonant(share: float, *, rounded: bool = False, **weights: int) -> Sound:
 
 
 _NEUTRAL = _pose(aa=35, E=35, sil=30)
-# Spacing letters that only modify the one before, and length.
-_MARKS = frozenset("ʰʱʲʷˠˤˀʼːˑⁿˡ")
 # misaki's English letters that stand for two (https://github.com/hexgrad/misaki/blob/main/EN_PHONES.md).
 _MISAKI = {"A": "eɪ", "I": "aɪ", "O": "oʊ", "Q": "əʊ", "W": "aʊ", "Y": "ɔɪ", "T": "ɾ"}
 

@@ -86,29 +86,29 @@ class Articulator:
         if not each.vowel:
             vowel = vowel_after or self._vowel or CLOSED
             ahead = ANTICIPATION_ROUNDED if each.rounded else ANTICIPATION
-            self._move(first, ahead, length, _beside(each.poses[0], each.share, vowel), moves)
+            self._move(first, ahead, last, _beside(each.poses[0], each.share, vowel), moves)
             return
         strength = 100 if each.stressed else 70 + min(30, int(30 * length / (FULL_VOWEL * rate)))
         count = len(each.poses) - 1
         ahead = ANTICIPATION_ROUNDED if each.rounded else ANTICIPATION
-        self._move(first, ahead, length, _opened(each.poses[0], strength), moves)
+        self._move(first, ahead, last, _opened(each.poses[0], strength), moves)
         for k, pose in enumerate(each.poses[1:], 1):
             reach = first + length * 3 * k // (4 * count)
             self._move(reach, length / rate / (2 * count), 0, _opened(pose, strength), moves)
         self._vowel = each.poses[-1]
 
-    def _move(self, reach: int, ahead: float, length: int, pose: Pose, moves: list[Move]) -> None:
+    def _move(self, reach: int, ahead: float, last: int, pose: Pose, moves: list[Move]) -> None:
         """Be in `pose` at `reach`, setting out at most `ahead` seconds before.
 
-        Where hardly any room is left, a sound of some `length` is reached a little after its beginning.
+        Where hardly any room is left, a sound that lasts until `last` is reached a little after its beginning.
         """
         rate = self._rate
         if self._pose == CLOSED:
             ahead = max(ahead, ANTICIPATION_FROM_REST)
         leave = max(self._free, reach - int(ahead * rate))
-        if length and reach - leave < RELEASE * rate + 1:
-            reach = max(reach, leave) + min(int(OPENING * rate), 2 * length // 5)
-        reach = max(reach, leave)
+        if reach - leave < RELEASE * rate + 1:
+            reach = max(reach, leave)
+            reach += max(0, min(int(OPENING * rate), 2 * (last - reach) // 5))
         if pose != self._pose:
             moves.append(Move(leave, reach, pose))
             self._pose = pose
