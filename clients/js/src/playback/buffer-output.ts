@@ -1,0 +1,147 @@
+/** Playback where there is no AudioWorklet, as on pages without a secure context: pieces scheduled one behind the other. */
+
+import { Output } from "./output.js";
+import type { Why } from "./worklet.js";
+
+const FADE_SECONDS = 0.005;
+/** How far ahead of the present a piece is started that follows silence: a piece that starts late loses its beginning. */
+const MARGIN_SECONDS = 0.02;
+
+interface Piece {
+  readonly samples: Float32Array;
+  readonly frame: number;
+  /** The number of its first sample. */
+  readonly at: number;
+  readonly source: AudioBufferSourceNode;
+}
+
+/** Plays AudioBufferSourceNodes, each starting at the very frame at which the one before ends. */
+export class BufferOutput extends Output {
+  readonly kind = "buffers";
+  private readonly gain: GainNode;
+  private pieces: Piece[] = [];
+  /** The frame after the last piece. */
+  private nextFrame = 0;
+  private paused: "held" | "stopped" | null = null;
+  private kept: Float32Array[] = [];
+  private ending = false;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(context: AudioContext, destination: AudioNode) {
+    super(context);
+    this.gain = context.createGain();
+    this.gain.connect(destination);
+  }
+
+  write(samples: Float32Array): void {
+    if (this.paused === "stopped" || samples.length === 0) return;
+    this.written += samples.length;
+    if (this.paused === "held") this.kept.push(samples);
+    else this.schedule(samples, this.written - samples.length);
+  }
+
+  end(): void {
+    this.ending = true;
+    this.watch();
+  }
+
+  hold(): void {
+    if (this.paused === null) this.cut("held");
+  }
+
+  stop(): void {
+    if (this.paused !== "stopped") this.cut("stopped");
+  }
+
+  release(): void {
+    if (this.paused !== "held") return;
+    this.paused = null;
+    const kept = this.kept;
+    this.kept = [];
+    let at = this.latest.at;
+    this.gain.gain.cancelScheduledValues(0);
+    this.gain.gain.setValueAtTime(1, this.context.currentTime ?? 0);
+    for (const samples of kept) {
+      this.schedule(samples, at);
+      at += samples.length;
+    }
+    this.watch();
+  }
+
+  close(): void {
+    clearTimeout(this.timer);
+    for (const piece of this.pieces) piece.source.disconnect();
+    this.pieces = [];
+    this.gain.disconnect();
+  }
+
+  private get frame(): number {
+    return Math.round((this.context.currentTime ?? 0) * this.rate);
+  }
+
+  private schedule(samples: Float32Array, at: number): void {
+    const dry = this.nextFrame <= this.frame;
+    if (dry) this.nextFrame = this.frame + Math.ceil(MARGIN_SECONDS * this.rate);
+    const buffer = this.context.createBuffer(1, samples.length, this.rate);
+    buffer.copyToChannel(samples as Float32Array<ArrayBuffer>, 0);
+    const source = this.context.createBufferSource();
+    source.buffer = buffer;
+    source.connect(this.gain);
+    source.start(this.nextFrame / this.rate);
+    this.pieces.push({ samples, frame: this.nextFrame, at, source });
+    if (dry) this.take({ frame: this.nextFrame, at, playing: true, why: "playing" });
+    this.nextFrame += samples.length;
+    this.watch();
+  }
+
+  /** Fades what sounds, takes back what does not yet, and says where it fell silent. */
+  private cut(why: "held" | "stopped"): void {
+    this.paused = why;
+    const now = this.frame;
+    const until = now + Math.ceil(MARGIN_SECONDS * this.rate);
+    this.gain.gain.cancelScheduledValues(0);
+    this.gain.gain.setValueAtTime(1, (until - Math.ceil(FADE_SECONDS * this.rate)) / this.rate);
+    this.gain.gain.linearRampToValueAtTime(0, until / this.rate);
+    const rest = this.pieces.filter((piece) => piece.frame + piece.samples.length > until);
+    for (const piece of rest) piece.source.stop(Math.max(piece.frame, until) / this.rate);
+    if (why === "held") {
+      this.kept = rest.map((piece) => piece.samples.subarray(Math.max(0, until - piece.frame)));
+    }
+    const at = this.positionAt(until);
+    const frame = Math.min(until, Math.max(now, this.nextFrame));
+    this.pieces = this.pieces.filter((piece) => piece.frame < until);
+    this.nextFrame = frame;
+    clearTimeout(this.timer);
+    this.take({ frame, at, playing: false, why });
+  }
+
+  private positionAt(frame: number): number {
+    const piece = this.pieces.find((each) => frame < each.frame + each.samples.length);
+    return piece === undefined ? this.written : piece.at + Math.max(0, frame - piece.frame);
+  }
+
+  /** Looks again when the next piece is over, or all are. */
+  private watch(): void {
+    clearTimeout(this.timer);
+    if (this.paused !== null) return;
+    const now = this.frame;
+    this.pieces = this.pieces.filter((piece) => {
+      const over = piece.frame + piece.samples.length <= now;
+      if (over) piece.source.disconnect();
+      return !over;
+    });
+    if (this.pieces.length === 0) {
+      if (this.latest.playing || this.ending) this.rest(this.ending ? "ended" : "dry");
+      return;
+    }
+    const [first] = this.pieces;
+    if (first !== undefined && first.frame <= now) {
+      this.take({ frame: now, at: first.at + now - first.frame, playing: true, why: "playing" });
+    }
+    this.timer = setTimeout(() => this.watch(), 20);
+  }
+
+  private rest(why: Why): void {
+    this.take({ frame: this.nextFrame, at: this.written, playing: false, why });
+  }
+}
