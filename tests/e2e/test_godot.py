@@ -15,6 +15,7 @@ from support.proxy import Proxy
 from support.server import serving
 from voxwire_client import Audio, Done, Timing, connect
 from voxwire_client.wav import mulaw_sample
+from voxwire_protocol import visemes
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs Godot 3: apt-get install godot3-server")
 
@@ -329,3 +330,51 @@ def test_a_server_that_has_fallen_silent_is_left_and_the_session_resumed(tmp_pat
         lines = play(lambda: action(host))
     assert of(lines, "reconnected") == [[True]]
     assert [word for word, _, _ in of(lines, "word")] == TEXT.split()
+
+
+# -- the mouth ----------------------------------------------------------------------------------------------------------
+
+WITH_CLOSURES = "My puppy may be big, but Bob's mummy has a map."
+
+
+def test_the_examples_mouth_follows_the_speech(server, run):
+    python = play(lambda: told_python(server.url, WITH_CLOSURES, voice="heart"))
+    mesh, *moments = run("scene", url=server.url, text=WITH_CLOSURES, voice="heart")
+    assert mesh["shapes"] == [shape.name for shape in visemes.SHAPES]
+    assert mesh["surfaces"] == ["skin", "lips", "teeth", "tongue", "hollow"]
+    for each in moments:
+        assert each["shown"] == pytest.approx(each["track"], abs=1e-5)
+        assert sum(each["shown"]) == pytest.approx(1, abs=0.01)
+    closed = [each for each in moments if each["shown"][visemes.PP] > 0.99]
+    opened = [each for each in moments if each["shown"][visemes.AA] > 0.5]
+    assert len(closed) > 10
+    assert opened
+    assert max(each["gap"] for each in closed) < 0.01 < 0.1 < min(each["gap"] for each in opened)
+    lips = [(pts, end) for ipa, pts, end in python["phonemes"] if ipa in "pbm"]
+    for start, end in lips:
+        assert any(start <= each["pts"] < end for each in closed), f"open at {start}"
+    assert moments[-1]["caption"] == WITH_CLOSURES
+
+
+def arkit(shape):
+    return dict(shape.arkit)
+
+
+@pytest.mark.parametrize(
+    ("names", "found", "wanted"),
+    [
+        ([f"viseme_{shape.name}" for shape in visemes.SHAPES], "shapes", lambda shape: {f"viseme_{shape.name}": 1}),
+        (sorted({name for shape in visemes.SHAPES for name in shape.arkit} | {"eyeBlinkLeft"}), "arkit", arkit),
+        (["aa", "ih", "ou", "ee", "oh", "blink"], "vrm", lambda shape: dict(shape.vrm)),
+        (["Fcl.A", "Fcl.I", "Fcl.U", "Fcl.E", "Fcl.O"], "vrm", None),
+        (["blink", "smile", "o"], "", lambda shape: {}),
+    ],
+)
+def test_avatars_are_driven_by_the_names_of_their_blend_shapes(run, names, found, wanted):
+    first, *shown = run("scene", avatar=",".join(names))
+    assert first["found"] == found
+    for shape, each in zip(visemes.SHAPES, shown, strict=True):
+        if wanted is None:
+            assert each["values"]["Fcl.A"] == pytest.approx(shape.vrm.get("aa", 0), abs=1e-6)
+        else:
+            assert each["values"] == pytest.approx({name: wanted(shape).get(name, 0) for name in names}, abs=1e-6)

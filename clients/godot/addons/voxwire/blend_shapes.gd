@@ -50,6 +50,8 @@ func _bind(kind: String, there: Dictionary) -> void:
 	if used.size() >= least[kind]:
 		found = kind
 		_properties = used.keys()
+	else:
+		_parts.clear()
 
 
 static func _wanted(kind: String, shape: Dictionary) -> Dictionary:

@@ -43,13 +43,16 @@ static func build() -> ArrayMesh:
 		var blends = []
 		for shape in Shapes.SHAPES:
 			blends.append(_arrays(parts[i], FORMS[shape.name]))
-		mesh.add_surface_from_arrays(Mesh.PRIMITIVE_TRIANGLES, blends[0], blends)
+		var rest = blends[0].duplicate()
+		for blend in blends:
+			blend[Mesh.ARRAY_INDEX] = null
+		mesh.add_surface_from_arrays(Mesh.PRIMITIVE_TRIANGLES, rest, blends)
 		mesh.surface_set_name(i, parts[i].substr(1))
 		mesh.surface_set_material(i, _material(parts[i]))
 	return mesh
 
 
-# The surface of the lips, and which of its vertices are the edges that meet: [upper, lower] pairs.
+# Vertices of the surface "lips" that meet when the mouth is closed: [upper, lower] pairs.
 static func lip_edges() -> Array:
 	var pairs = []
 	# warning-ignore:integer_division
@@ -102,27 +105,40 @@ static func _surface(grids: Array) -> Array:
 		for r in rows.size() - 1:
 			for c in width - 1:
 				var a = base + r * width + c
-				for corner in [a, a + width, a + 1, a + 1, a + width, a + width + 1]:
+				# Godot's front faces go clockwise.
+				for corner in [a, a + 1, a + width, a + 1, a + width + 1, a + width]:
 					indices.append(corner)
 	for i in range(0, indices.size(), 3):
 		var a = points[indices[i]]
-		var normal = (points[indices[i + 1]] - a).cross(points[indices[i + 2]] - a)
+		var normal = (points[indices[i + 2]] - a).cross(points[indices[i + 1]] - a)
 		for k in 3:
 			normals[indices[i + k]] += normal
+	_close_rings(grids, normals)
 	var arrays = []
 	arrays.resize(Mesh.ARRAY_MAX)
 	arrays[Mesh.ARRAY_VERTEX] = points
-	arrays[Mesh.ARRAY_NORMAL] = _turned_out(normals)
+	arrays[Mesh.ARRAY_NORMAL] = _unit(normals)
 	arrays[Mesh.ARRAY_INDEX] = indices
 	return arrays
 
 
-# Everything here is seen from the front.
-static func _turned_out(normals: Array) -> PoolVector3Array:
+# A ring's last point is its first one again.
+static func _close_rings(grids: Array, normals: Array) -> void:
+	var at = 0
+	for rows in grids:
+		for row in rows:
+			var last = at + row.size() - 1
+			if row[0].distance_to(row[row.size() - 1]) < 0.001:
+				var both = normals[at] + normals[last]
+				normals[at] = both
+				normals[last] = both
+			at += row.size()
+
+
+static func _unit(normals: Array) -> PoolVector3Array:
 	var out = PoolVector3Array()
 	for normal in normals:
-		var unit = normal.normalized() if normal.length() > 0.0 else Vector3(0, 0, 1)
-		out.append(-unit if unit.z < 0 else unit)
+		out.append(normal.normalized() if normal.length() > 0.0 else Vector3(0, 0, 1))
 	return out
 
 
@@ -164,7 +180,7 @@ static func _lips(form: Dictionary) -> Array:
 static func _lip(form: Dictionary, angle: float, ring: int) -> Vector3:
 	var up = sin(angle) >= 0
 	var arch = pow(abs(sin(angle)), 0.85)
-	var thick = (0.13 if up else 0.17) * (1.0 + 0.25 * form.round - 0.12 * form.open) * (1.0 - 0.6 * form.press)
+	var thick = (0.13 if up else 0.17) * (1.0 + 0.25 * form.round - 0.12 * form.open) * (1.0 - 0.5 * form.press)
 	if not up:
 		thick *= 1.0 - 0.5 * form.tuck
 	var bow = 1.0 - (0.25 * exp(-pow(cos(angle) / 0.13, 2)) if up else 0.0)
@@ -216,18 +232,19 @@ static func _lower_teeth(form: Dictionary) -> Array:
 
 
 static func _tongue(form: Dictionary) -> Array:
-	var drop = -0.22 - 0.6 * form.open * (1.0 - 0.5 * form.lift)
+	var drop = -0.16 - 0.42 * form.open * (1.0 - 0.5 * form.lift)
 	var rows = []
-	for r in 6:
-		var part = r / 5.0
+	for r in 7:
+		var part = min(r, 5) / 5.0
 		var row = PoolVector3Array()
 		for i in ARCH_COLUMNS + 1:
 			var across = 2.0 * i / ARCH_COLUMNS - 1.0
 			var round_off = sqrt(max(0.0, 1.0 - across * across))
 			var x = 0.3 * across * (1.0 - 0.25 * part * form.tip)
 			var y = drop + 0.09 * round_off + 0.2 * form.lift * part - 0.1 * (1.0 - form.lift) * part * part
-			var z = -0.6 + (0.4 + 0.3 * form.tip) * part * (0.6 + 0.4 * round_off)
-			row.append(Vector3(x, y - 0.05 * (1.0 if r == 5 else 0.0), z))
+			var z = -0.6 + (0.4 + 0.22 * form.tip) * part * (0.6 + 0.4 * round_off)
+			# The last row closes the front.
+			row.append(Vector3(x, y, z) if r < 6 else Vector3(x, y - 0.07, z - 0.08))
 		rows.append(row)
 	return rows
 
@@ -235,10 +252,12 @@ static func _tongue(form: Dictionary) -> Array:
 # The dark behind it all.
 static func _hollow(form: Dictionary) -> Array:
 	var rows = []
-	for part in [0.0, 1.0]:
+	# A middle, a wall around it, and the lips' insides: [how far out, how far back].
+	for ring in [[0.0, 0.75], [1.2, 0.7], [1.0, 0.0]]:
 		var row = PoolVector3Array()
 		for i in COLUMNS + 1:
 			var inside = _lip(form, TAU * i / COLUMNS, 0)
-			row.append(Vector3(inside.x * part, inside.y * part, -0.75 if part == 0.0 else inside.z))
+			var z = -ring[1] if ring[1] > 0.0 else inside.z
+			row.append(Vector3(inside.x * ring[0], inside.y * ring[0], z))
 		rows.append(row)
 	return rows
