@@ -34,6 +34,7 @@ await build({
   platform: "browser",
 });
 await build({ ...shared, entryPoints: { page: join(page, "page.css") } });
+await build({ ...shared, format: "iife", entryPoints: { "theme-early": join(page, "theme-early.ts") } });
 await build({ ...shared, entryPoints: { worklet: join(here, "src/playback/worklet.ts") } });
 for (const name of ["index.html", "icon.svg"]) await copyFile(join(page, name), join(out, name));
 await writeFile(join(out, "licences.txt"), await licences());

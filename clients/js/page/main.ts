@@ -1,7 +1,7 @@
 /** The composition root: makes the page's parts and joins them. */
 
 import { VoxwireError, type CancelledMessage } from "../src/index.js";
-import { Speaker } from "../src/playback/index.js";
+import { PlaybackError, Speaker } from "../src/playback/index.js";
 import { Captions } from "./captions.js";
 import { button, element, input, part } from "./elements.js";
 import { Face } from "./face/face.js";
@@ -44,6 +44,7 @@ class Page {
   readonly #weights = closed();
   readonly #shut = closed();
   #speaker: Promise<Speaker> | null = null;
+  #audio: AudioContext | null = null;
   #speaking: Speaking | null = null;
   #turn = 0;
   #answers = 0;
@@ -76,8 +77,9 @@ class Page {
     return this.#speaking?.playback ?? null;
   }
 
-  get speaker(): Promise<Speaker> | null {
-    return this.#speaker;
+  /** The loudspeaker, made if there is none yet. */
+  loudspeaker(): Promise<Speaker> {
+    return this.#makeSpeaker();
   }
 
   get weights(): Float32Array {
@@ -152,13 +154,13 @@ class Page {
   async #speak(answer: Answer, tokenByToken: boolean): Promise<void> {
     this.#notice.clear();
     // Within the press of the button: browsers let audio begin there only.
-    this.#speaker ??= Speaker.create({ workletUrl: "/page/worklet.js" });
+    const speakerReady = this.#makeSpeaker();
     void this.#wake();
     if (this.#speaking !== null && !this.#speaking.over) await this.#interrupt();
     const turn = ++this.#turn;
     this.#prepare(answer);
     try {
-      const [speaker, session] = await Promise.all([this.#speaker, this.#line.open(this.#settings.encoding)]);
+      const [speaker, session] = await Promise.all([speakerReady, this.#line.open(this.#settings.encoding)]);
       if (turn !== this.#turn) return;
       const { captions } = this.#stage;
       const stop = new AbortController();
@@ -222,9 +224,25 @@ class Page {
     if (asked || input("key").value !== "") input("key").focus();
   }
 
+  #makeSpeaker(): Promise<Speaker> {
+    this.#speaker ??= Speaker.create({ workletUrl: "/page/worklet.js" }).then(
+      (speaker) => {
+        speaker.on("state", () => this.#showTurn());
+        this.#audio = speaker.audioContext;
+        return speaker;
+      },
+      (error: unknown) => {
+        this.#speaker = null; // The worklet could not be loaded; it may be next time.
+        throw error;
+      },
+    );
+    return this.#speaker;
+  }
+
   async #wake(): Promise<void> {
-    const speaker = await this.#speaker;
+    const speaker = await this.#speaker?.catch(() => null);
     await speaker?.resume();
+    this.#showTurn();
   }
 
   // -- what one sees ----------------------------------------------------------------------------------------------
@@ -256,6 +274,7 @@ class Page {
     button("interrupt").disabled = !speaking;
     button("hold").disabled = !speaking;
     button("drop").disabled = this.#line.state === "idle" || this.#line.state === "lost";
+    button("tap").hidden = !speaking || this.#audio?.state === "running";
     button("hold").setAttribute("aria-pressed", String(speaking && this.#speaking!.held));
   }
 
@@ -300,6 +319,7 @@ function troubleOf(error: unknown): Trouble {
     return { code, message, hint, retryAfterMs };
   }
   if (error instanceof HttpRefusal) return error;
+  if (error instanceof PlaybackError) return { code: "playback", message: error.message, hint: error.hint };
   if (isLoss(error)) return { code: "unreachable", message: "It is looked for every few seconds." };
   return { code: "", message: error instanceof Error ? error.message : String(error) };
 }

@@ -1,7 +1,7 @@
 /** Owns the plot of one answer on a canvas: the lead over time, and what happened when. Times are performance.now(). */
 
 const WINDOW_MS = 14_000;
-const SCALES_MS = [250, 500, 1000, 2000, 4000, 8000, 16_000, 32_000];
+const SCALES_MS = [250, 500, 750, 1000, 2000, 4000, 8000, 16_000, 32_000];
 const PADDING = { left: 54, right: 12, top: 16, bottom: 24 };
 /** Points and marks that are kept: more than a window can show. */
 const KEPT_MAX = 4000;

@@ -29,8 +29,10 @@ HEARD_CHARS = "document.querySelector('#caption .heard').textContent.length"
 
 def heard(page: Page, chars: int) -> None:
     """Wait until so much of the answer has been heard, and the mouth is well open."""
-    page.wait_for_function(f"{HEARD_CHARS} > {chars}", timeout=60_000)
-    page.wait_for_function("voxwire.weights[10] + voxwire.weights[11] > 0.55", polling="raf", timeout=20_000)
+    open_mouth = "voxwire.weights[10] + voxwire.weights[11] > 0.55"
+    page.evaluate(
+        f"async () => {{ while (!({HEARD_CHARS} > {chars} && {open_mouth})) await new Promise(requestAnimationFrame); }}"
+    )
 
 
 @contextlib.contextmanager

@@ -110,7 +110,7 @@ export class Speaking {
       underruns: this.playback.underruns,
       codec: this.#codec,
       sampleRate: this.#sampleRate,
-      decoder: this.#frames > 0 ? this.playback.decoder : "",
+      decoder: this.playback.decoder ?? "",
       bytes: this.#bytes,
       frames: this.#frames,
       frameSamples: this.#frameSamples,
