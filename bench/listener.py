@@ -56,6 +56,7 @@ class Plan:
     url_port: int = 8765
     audio: dict = field(default_factory=dict)
     pacing: dict = field(default_factory=dict)
+    timings: list[str] = field(default_factory=lambda: ["word"])
     rate: float = 30.0
     pause: float = 0.2
     texts: list[str] = field(default_factory=lambda: TEXTS)
@@ -186,6 +187,7 @@ class Listener(asyncio.Protocol):
         name = str(self._number)
         plan = self.plan
         start = {"type": "start", "context": name, "audio": plan.audio, "pacing": plan.pacing, "seed": self._number}
+        start["timings"] = plan.timings
         self._send(start)
         self._turn = Turn(time.monotonic())
         text = self.random.choice(plan.texts)

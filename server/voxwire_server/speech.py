@@ -102,6 +102,9 @@ class AudioChunk:
 Pose = tuple[tuple[int, float], ...]
 """How the mouth stands: (shape's id, weight) of the shapes that take part, by id; the weights add up to 1."""
 
+CLOSED: Pose = ((0, 1.0),)
+"""The mouth at rest: `sil` alone."""
+
 
 class Move(NamedTuple):
     """The mouth leaves the pose it has at `leave`, and has reached `pose` at `reach`: samples of a context's clock."""

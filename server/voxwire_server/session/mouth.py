@@ -6,8 +6,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from voxwire_protocol.messages import VisemeTiming
+from voxwire_server.audio.mouth import Listener
 from voxwire_server.audio.resample import rescaled
-from voxwire_server.text.sounds import CLOSED
+from voxwire_server.speech import CLOSED, Move
 from voxwire_server.text.visemes import Articulator
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from voxwire_protocol.messages import AudioFormat
     from voxwire_server.audio.path import Mouth, Piece
     from voxwire_server.engines.base import EngineInfo
-    from voxwire_server.speech import Move, Pose
+    from voxwire_server.speech import Pose
 
 
 class Keyframes:
@@ -79,6 +80,33 @@ class AlignedMouth:
         return self._keyframes.write(moves) if moves else ()
 
 
+class HeardMouth:
+    """Visemes of an engine that does not know: from its audio."""
+
+    __slots__ = ("_engine_rate", "_keyframes", "_listener", "_output_rate", "_utterance_pts")
+
+    def __init__(self, engine_rate: int, output_rate: int) -> None:
+        self._engine_rate = engine_rate
+        self._output_rate = output_rate
+        self._listener = Listener(engine_rate)
+        self._keyframes = Keyframes()
+        self._utterance_pts: int | None = None
+
+    def __call__(self, piece: Piece, clause_pts: int, start: int, end: int) -> tuple[VisemeTiming, ...]:
+        """See `audio.path.Mouth`."""
+        del clause_pts, end
+        engine, output = self._engine_rate, self._output_rate
+        pts = start if self._utterance_pts is None else self._utterance_pts
+        ends = piece.finished and piece.ends_utterance
+        moves = self._listener.push(piece.samples, ends_utterance=ends)
+        self._utterance_pts = None if ends else pts
+        return self._keyframes.write(
+            Move(pts + rescaled(leave, engine, output), pts + rescaled(reach, engine, output), pose)
+            for leave, reach, pose in moves
+        )
+
+
 def mouth_for(engine: EngineInfo, format: AudioFormat) -> Mouth:
     """What moves the mouth of a context that an engine speaks."""
-    return AlignedMouth(engine.sample_rate, format.sample_rate)
+    kind = AlignedMouth if engine.timing == "phoneme" else HeardMouth
+    return kind(engine.sample_rate, format.sample_rate)

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from voxwire_server.speech import Pose
 
-CLOSED: Pose = ((SIL, 1.0),)
-
 
 @dataclass(frozen=True, slots=True)
 class Sound:

@@ -13,8 +13,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from voxwire_server.speech import Move
-from voxwire_server.text.sounds import CLOSED, Sound, blend, sound
+from voxwire_server.speech import CLOSED, Move
+from voxwire_server.text.sounds import Sound, blend, sound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxwire_protocol.visemes import AA, CH, COUNT, FF, KK, NN, PP, RR, SHAPES, SIL, SS, TH, E, I, O, U
-from voxwire_server.text.sounds import CLOSED, blend, sound
+from voxwire_server.speech import CLOSED
+from voxwire_server.text.sounds import blend, sound
 
 
 def main(ipa):

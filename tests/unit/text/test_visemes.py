@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxwire_protocol.visemes import AA, FF, PP, E, I, U
-from voxwire_server.text.sounds import CLOSED, sound
+from voxwire_server.speech import CLOSED
+from voxwire_server.text.sounds import sound
 from voxwire_server.text.visemes import Articulator
 
 RATE = 24000
