@@ -11,6 +11,10 @@ const RETRYABLE: ReadonlySet<number> = new Set([
 ]);
 /** Whoever was told this is not wanted, whatever the close code says. */
 const FINAL: ReadonlySet<string> = new Set(["client.not_authenticated", "client.not_allowed", "client.abuse"]);
+/** Answers to what crossed the end of a context on the wire. */
+const CROSSED: ReadonlySet<string> = new Set(["client.unknown_context", "client.context_ended"]);
+/** What a context is refused of an `ack`, which nobody waits for. */
+const ACKED_FIELDS: ReadonlySet<unknown> = new Set(["seq", "played_pts"]);
 /** The pause where the server names none. */
 const RETRY_MS = 500;
 
@@ -50,4 +54,10 @@ export class ConnectionLost extends Error {
 /** How long to wait before the same is asked for again. */
 export function pauseMs(error: VoxwireError): number {
   return error.retryAfterMs ?? RETRY_MS;
+}
+
+/** Whether an error of a context changes nothing for whoever listens to it. */
+export function isHarmless(error: VoxwireError): boolean {
+  const acked = error.code === "client.invalid_field" && ACKED_FIELDS.has(error.details["field"]);
+  return acked || CROSSED.has(error.code);
 }

@@ -1,6 +1,10 @@
 /** Owns what the package offers: a client of a voxwire server. */
 
-export { connect, Session, type ConnectOptions, type Tokens } from "./session.js";
+export { connect, Session, type ConnectOptions } from "./session.js";
+export type { Tokens } from "./pieces.js";
+export type { Clock } from "./clock.js";
+export type { SocketClass, SocketLike } from "./socket.js";
+export type { Encoding } from "./protocol/codec.js";
 export { Context } from "./context.js";
 export { Utterance } from "./utterance.js";
 export { ConnectionLost } from "./errors.js";
