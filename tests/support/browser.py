@@ -62,7 +62,7 @@ class Chromium:
         quiet: bool = True,
         **profile: Any,
     ) -> T:
-        """Run `action(page)` on a new page; `profile` are Playwright's options of a context (`viewport`, `color_scheme`, …).
+        """Run `action(page)` on a new page; `profile`: options of Playwright's contexts (`viewport`, …).
 
         With `quiet`, an exception that nobody caught in the page fails the test.
         """
@@ -140,18 +140,11 @@ def _import_map() -> str:
 
 
 async def serve_files(page: Page, origin: str, built: Path, body: str = "") -> None:
-    """Put a page at `origin`/files/ that can import the compiled client as `/files/dist/…`, and /files/test/….
-
-    The origin's other paths stay as they are, so that the page may talk to a voxwire server there.
-    """
+    """Make a page of `body` at a voxwire server; it can import the compiled client as `/files/dist/…`."""
     roots = {"dist": built, "node_modules": CLIENT / "node_modules", "test": CLIENT / "test"}
-    start = f'<!doctype html><meta charset="utf-8"><script type="importmap">{_import_map()}</script>{body}'
 
     async def answer(route: Route) -> None:
         path = route.request.url.split("/files/", 1)[1].split("?")[0]
-        if not path:
-            await route.fulfill(body=start, content_type="text/html")
-            return
         top, _, rest = path.partition("/")
         file = roots[top] / rest if top in roots else None
         if file is None or not file.is_file():
@@ -161,4 +154,7 @@ async def serve_files(page: Page, origin: str, built: Path, body: str = "") -> N
         await route.fulfill(body=file.read_bytes(), content_type=kind or "application/octet-stream")
 
     await page.route(f"{origin}/files/**", answer)
-    await page.goto(f"{origin}/files/")
+    # The server's own answer makes the page one of loopback: another may not open WebSockets there.
+    await page.goto(f"{origin}/health")
+    start = f'<!doctype html><meta charset="utf-8"><script type="importmap">{_import_map()}</script>'
+    await page.set_content(start + body)

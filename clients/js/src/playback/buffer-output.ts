@@ -4,8 +4,8 @@ import { Output } from "./output.js";
 import type { Why } from "./worklet.js";
 
 const FADE_SECONDS = 0.005;
-/** How far ahead of the present a piece is started that follows silence: a piece that starts late loses its beginning. */
-const MARGIN_SECONDS = 0.02;
+/** How far ahead of the present something changes: what is already rendered can't, and a piece that starts late is shifted. */
+const MARGIN_SECONDS = 0.04;
 
 interface Piece {
   readonly samples: Float32Array;
