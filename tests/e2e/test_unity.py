@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import importlib.util
 import json
+import math
+import random
+import re
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
 from support import mono
 from support.net import free_port
 from support.proxy import Proxy
-from support.server import Host, serving
+from support.server import serving
 from voxwire_client import connect
 from voxwire_client.events import Audio
 from voxwire_protocol import messages as m
 
 pytestmark = pytest.mark.skipif(mono.MCS is None or mono.MONO is None, reason=mono.MISSING)
+
+VECTORS = Path(__file__).parents[1] / "protocol" / "vectors"
+PACKAGE = [*mono.sources(mono.CORE), *mono.sources(mono.GLUE), *mono.sources(mono.UNITY / "Samples~")]
+SCENARIOS = ("Scenarios", "PlayScenarios", "UnityStubs")
+UNITS = ("Units", "UnityStubs", "JsonTests", "MessageTests", "AudioTests", "PlaybackTests", "FaceTests")
+UNIT_TESTS = [
+    f"{group}.{name}"
+    for path in sorted(mono.TESTS.glob("*Tests.cs"))
+    for group, body in re.findall(r"static class (\w+Tests)\n(.*?)\n    }", path.read_text(), re.DOTALL)
+    for name in re.findall(r"public static void (\w+)\(", body)
+]
 
 TEXT = "Bob puts five maps on my van. “Naïve?”, asks Eve 🎉 and laughs. Then the boat leaves for Rome."
 LONG = " ".join(f"This is sentence {number}, and it is being spoken while the line drops." for number in range(8))
@@ -31,7 +45,20 @@ SEED = 20
 def scenarios(tmp_path_factory):
     """The program that speaks with a server."""
     program = tmp_path_factory.mktemp("unity") / "scenarios.exe"
-    return mono.build(program, [*mono.sources(mono.CORE), mono.TESTS / "Scenarios.cs"])
+    return mono.build(program, [*PACKAGE, *(mono.TESTS / f"{name}.cs" for name in SCENARIOS)])
+
+
+@pytest.fixture(scope="module")
+def units(tmp_path_factory):
+    """The program with the tests that need no server."""
+    program = tmp_path_factory.mktemp("unity") / "units.exe"
+    return mono.build(program, [*PACKAGE, *(mono.TESTS / f"{name}.cs" for name in UNITS)])
+
+
+@pytest.fixture(scope="module")
+def unit_results(units):
+    """What each of those tests found wrong; None: nothing."""
+    return json.loads(mono.run(units, "run", str(VECTORS)))
 
 
 def python_says(url: str, text: str, **options: Any) -> dict[str, Any]:
@@ -80,6 +107,106 @@ class Lines:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
 
 
+# -- without a server ---------------------------------------------------------------------------------------------------
+
+
+def test_every_unit_test_was_run(unit_results):
+    assert sorted(unit_results) == sorted(UNIT_TESTS)
+
+
+@pytest.mark.parametrize("name", UNIT_TESTS)
+def test_units(unit_results, name):
+    assert unit_results[name] is None, unit_results[name]
+
+
+def test_json_reads_and_refuses_what_python_does(units, tmp_path):
+    cases = [*valid_json(400), *spoiled_json(1600)]
+    path = tmp_path / "cases.json"
+    path.write_text(json.dumps(cases), encoding="utf-8")
+    mono.run(units, "json", str(path))
+    written = json.loads(path.read_text(encoding="utf-8"))
+    refused = 0
+    for text, found in zip(cases, written, strict=True):
+        try:
+            expected = json.loads(text, parse_constant=refuse, parse_int=whole, parse_float=finite)
+            json.dumps(expected, ensure_ascii=False).encode()
+        except (ValueError, UnicodeEncodeError):
+            refused += 1
+            assert found is None, text
+        else:
+            assert found is not None, text
+            assert json.loads(found, parse_int=whole) == expected, text
+    assert 300 < refused < len(cases) - 400
+
+
+def refuse(constant: str) -> NoReturn:
+    raise ValueError(f"JSON has no {constant}")
+
+
+def whole(digits: str) -> float:
+    """Within 64 bits exact, beyond them a float."""
+    number = int(digits)
+    return number if -(2**63) <= number < 2**63 else float(digits)
+
+
+def finite(digits: str) -> float:
+    return float(digits) if math.isfinite(float(digits)) else refuse(digits)
+
+
+def valid_json(count: int) -> list[str]:
+    """Values of every kind, written in every way."""
+    draw = random.Random(6)
+    return [json.dumps(some_value(draw, 4), ensure_ascii=bool(draw.getrandbits(1))) for _ in range(count)]
+
+
+def some_value(draw: random.Random, depth: int) -> Any:
+    if depth and draw.random() < 0.6:
+        values = [some_value(draw, depth - 1) for _ in range(draw.randrange(4))]
+        return values if draw.getrandbits(1) else {some_text(draw): value for value in values}
+    return draw.choice(
+        [
+            None,
+            True,
+            False,
+            draw.randrange(-(2**63), 2**63),
+            draw.random() * 10 ** draw.randrange(-20, 20),
+            some_text(draw),
+        ]
+    )
+
+
+def some_text(draw: random.Random) -> str:
+    return "".join(draw.choices('ab"\\/\n\0é東🎉\u2028', k=draw.randrange(6)))
+
+
+def spoiled_json(count: int) -> list[str]:
+    """Valid JSON with a few characters changed; some of it is still valid."""
+    draw = random.Random(7)
+    spoiled = []
+    for text in draw.choices([each for each in valid_json(300) if len(each) > 3], k=count):
+        units = list(text)
+        for _ in range(draw.randrange(1, 3)):
+            at = draw.randrange(len(units))
+            units[at : at + draw.randrange(2)] = draw.choice('{}[],:"\\ 01-.eEtn\tu d8')
+        spoiled.append("".join(units))
+    return spoiled
+
+
+def test_what_is_generated_is_what_the_protocol_says():
+    spec = importlib.util.spec_from_file_location("generate", mono.TESTS / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    wanted = generate.generated()
+    outdated = [
+        path.name for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+    assert outdated == [], "run clients/unity/Tests~/generate.py"
+    orphans = set(mono.UNITY.rglob("*.meta")) - set(wanted)
+    assert orphans == set()
+
+
 # -- speaking -----------------------------------------------------------------------------------------------------------
 
 
@@ -126,6 +253,64 @@ def test_retracted_text_is_not_spoken(scenarios, host):
     assert found["text"] == kept + "So does this."
     assert [word[0] for word in found["words"]] == ["This", "stays", "So", "does", "this"]
     assert found["types"][-2:] == ["Flushed", "Done"]
+
+
+# -- playing --------------------------------------------------------------------------------------------------------------
+
+
+def test_every_sample_is_played_and_every_cue_told_in_the_frame_in_which_it_is_heard(scenarios, host):
+    said = mono.play(scenarios, "say", url=host.url, text=TEXT, seed=SEED, pacing="burst")
+    played = mono.play(scenarios, "play", url=host.url, text=TEXT, seed=SEED, pacing="burst", rate=24000)
+    assert played["pcm"] == said["pcm"]
+    assert played["played"] == played["heard"] == said["seqs"][-1][1] + said["seqs"][1][1]
+    events = [event for event in played["events"] if event[0] != "event"]
+    assert [(what, pts) for kind, what, pts, *_ in events if kind == "word"] == [(w[0], w[3]) for w in said["words"]]
+    assert [pts for kind, _, pts, *_ in events if kind == "viseme"] == [viseme[2] for viseme in said["visemes"]]
+    cues = [event for event in events if event[0] in ("clause", "word", "phoneme", "viseme")]
+    assert [cue[2] for cue in cues] == sorted(cue[2] for cue in cues)
+    for _, _, pts, before, heard in cues:
+        assert before <= pts < heard
+    assert (events[0][0], events[-1][:2]) == ("start", ["end", "completed"])
+    assert played["frames with an open mouth"] > 50
+    assert played["closed at the end"]
+
+
+def test_cues_are_in_time_at_the_sound_cards_own_rate(scenarios, host):
+    played = mono.play(scenarios, "play", url=host.url, text="Papa Bob laughs.", seed=SEED, rate=48000)
+    words = [event for event in played["events"] if event[0] == "word"]
+    assert [word[1] for word in words] == ["Papa", "Bob", "laughs"]
+    for _, _, pts, before, heard in words:
+        assert before <= pts < heard
+
+
+@pytest.mark.parametrize("codec", ["mulaw", "alaw"])
+def test_telephone_codecs_are_played(scenarios, host, codec):
+    played = mono.play(scenarios, "play", url=host.url, text="Hello.", codec=codec, pacing="burst", rate=48000)
+    assert played["events"][-1][:2] == ["end", "completed"]
+    assert [event[1] for event in played["events"] if event[0] == "word"] == ["Hello"]
+
+
+def test_what_cannot_be_played_is_an_error(scenarios, host):
+    played = mono.play(scenarios, "play", url=host.url, text="Hello.", codec="opus", pacing="burst", rate=48000)
+    assert played["events"][-1][:2] == ["end", "this voice can't play opus at 24000"]
+
+
+def test_barge_in_of_a_voice_closes_the_mouth_and_tells_nothing_more(scenarios, host):
+    found = mono.play(scenarios, "play and interrupt", url=host.url, text=TEXT, seed=SEED, rate=48000, until_pts=24000)
+    assert found["closed at once"]
+    assert found["heard_pts"] == found["voice's"] >= 24000
+    assert found["heard"] + found["unheard"] == TEXT
+    assert found["heard"]
+    assert [event[:2] for event in found["told after"]] == [["event", "Cancelled"], ["end", "cancelled"]]
+
+
+def test_a_stubbed_game_object_speaks_and_moves_its_lips(scenarios, host):
+    found = mono.play(scenarios, "face", url=host.url, text="Papa Bob.")
+    assert (found["words"], found["end"]) == (["Papa", "Bob"], "completed")
+    assert found["loudest"] > 0.05
+    assert found["lips"] == 100
+    assert found["jaw"] > 50
+    assert found["after"] == 0
 
 
 # -- barge-in -------------------------------------------------------------------------------------------------------------

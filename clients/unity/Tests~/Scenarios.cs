@@ -46,6 +46,9 @@ namespace Voxwire.Tests
                 case "retract": return RetractAsync(wish);
                 case "cancel token": return CancelTokenAsync(wish);
                 case "hold": return HoldAsync(wish);
+                case "play": return PlayScenarios.PlayAsync(wish);
+                case "play and interrupt": return PlayScenarios.InterruptAsync(wish);
+                case "face": return PlayScenarios.FaceAsync(wish);
                 default: throw new ArgumentException("no scenario " + name);
             }
         }

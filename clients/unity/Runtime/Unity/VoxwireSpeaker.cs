@@ -1,0 +1,204 @@
+// A game object that speaks: connects, plays through its AudioSource, and raises events on the main thread.
+
+using System;
+using System.Threading.Tasks;
+using UnityEngine;
+using Voxwire.Playback;
+
+namespace Voxwire.Unity
+{
+    /// <summary>
+    /// `SayAsync` speaks, `InterruptAsync` stops; one utterance at a time. Events come on the main thread at the moment they are
+    /// heard. The sound is 3D as the AudioSource says.
+    /// </summary>
+    [RequireComponent(typeof(AudioSource))]
+    [AddComponentMenu("Voxwire/Voxwire Speaker")]
+    public sealed class VoxwireSpeaker : MonoBehaviour
+    {
+        [Tooltip("Where the server is: ws, wss, http or https.")]
+        public string url = "ws://127.0.0.1:8765";
+
+        [Tooltip("An API key or a token; empty where the server wants none. Don't ship a key with a game: ship tokens.")]
+        public string apiKey = "";
+
+        [Tooltip("A name of GET /v1/voices; empty: the server's default.")]
+        public string voice = "";
+
+        public event Action<Started> OnStart;
+        public event Action<Clause> OnClause;
+        public event Action<Word> OnWord;
+        public event Action<Phoneme> OnPhoneme;
+        public event Action<Viseme> OnViseme;
+        public event Action OnDry;
+        public event Action<Done> OnEnd;
+        public event Action<Exception> OnError;
+
+        private VoxwireClient client;
+        private Task<VoxwireClient> connecting;
+        private volatile VoxwireVoice speaking;
+        private int outputRate;
+        private double latencySeconds;
+        private float[] mono = new float[0];
+        private int turns;
+        private bool destroyed;
+
+        /// <summary>The utterance that is spoken; null: none.</summary>
+        public VoxwireVoice Current
+        {
+            get { return speaking; }
+        }
+
+        /// <summary>Speak; what is being spoken is interrupted. Returns when the speech was asked for, not when it was heard.</summary>
+        /// <exception cref="VoxwireException">The server refused, or there is none.</exception>
+        public Task SayAsync(string text)
+        {
+            return SayAsync((on, options) => on.SpeakAsync(text, options));
+        }
+
+        /// <summary>Speak whatever `speak` asks of the client, such as a language model's pieces of text.</summary>
+        /// <exception cref="VoxwireException">As above.</exception>
+        public async Task SayAsync(Func<VoxwireClient, SpeakOptions, Task<SpeechContext>> speak)
+        {
+            int turn = ++turns;
+            Stop();
+            VoxwireClient on = await ConnectAsync();
+            var options = new SpeakOptions { Voice = voice.Length == 0 ? null : voice, Timings = Timings.All };
+            SpeechContext context = await speak(on, options);
+            // Asked for something else, or destroyed, while it was waited for.
+            if (turn != turns)
+                context.Dispose();
+            else
+                Play(context);
+        }
+
+        /// <summary>Barge-in: silence at once; tells what was heard. Null where nothing was being spoken.</summary>
+        public async Task<Cancelled> InterruptAsync()
+        {
+            turns++;
+            VoxwireVoice current = speaking;
+            return current == null ? null : await current.InterruptAsync();
+        }
+
+        /// <summary>The weights of fifteen mouth shapes now, into `weights`; returns it.</summary>
+        public float[] Mouth(float[] weights)
+        {
+            VoxwireVoice current = speaking;
+            return current == null ? MouthTrack.Closed(weights) : current.Mouth(weights);
+        }
+
+        private async Task<VoxwireClient> ConnectAsync()
+        {
+            if (client != null && client.Lost == null)
+                return client;
+            if (connecting == null)
+                connecting = VoxwireClient.ConnectAsync(url, new VoxwireClientOptions { ApiKey = apiKey });
+            try
+            {
+                client = await connecting;
+            }
+            finally
+            {
+                connecting = null;
+            }
+            if (destroyed)
+                client.Dispose();
+            return client;
+        }
+
+        private void Play(SpeechContext context)
+        {
+            var next = new VoxwireVoice(context, new VoiceOptions { OutputLatencySeconds = latencySeconds });
+            next.OnStart += each => Raise(OnStart, each);
+            next.OnClause += each => Raise(OnClause, each);
+            next.OnWord += each => Raise(OnWord, each);
+            next.OnPhoneme += each => Raise(OnPhoneme, each);
+            next.OnViseme += each => Raise(OnViseme, each);
+            next.OnEnd += each => Raise(OnEnd, each);
+            next.OnError += each => Raise(OnError, each);
+            next.OnDry += () =>
+            {
+                if (OnDry != null)
+                    OnDry();
+            };
+            Stop();
+            speaking = next;
+        }
+
+        private void Stop()
+        {
+            VoxwireVoice former = speaking;
+            if (former != null)
+                former.Dispose();
+        }
+
+        private static void Raise<T>(Action<T> listeners, T what)
+        {
+            if (listeners != null)
+                listeners(what);
+        }
+
+        // -- what Unity calls -----------------------------------------------------------------------------------------
+
+        private void OnEnable()
+        {
+            TakeFormat(false);
+            AudioSettings.OnAudioConfigurationChanged += TakeFormat;
+            // A clip of ones that the voice is multiplied with: so the source's own volume and place in the room count.
+            var ones = new float[outputRate];
+            for (int i = 0; i < ones.Length; i++)
+                ones[i] = 1;
+            AudioClip clip = AudioClip.Create("voxwire", ones.Length, 1, outputRate, false);
+            clip.SetData(ones, 0);
+            AudioSource source = GetComponent<AudioSource>();
+            source.clip = clip;
+            source.loop = true;
+            source.Play();
+        }
+
+        private void OnDisable()
+        {
+            AudioSettings.OnAudioConfigurationChanged -= TakeFormat;
+            Stop();
+        }
+
+        private void OnDestroy()
+        {
+            turns++;
+            destroyed = true;
+            if (client != null)
+                client.Dispose();
+        }
+
+        private void Update()
+        {
+            VoxwireVoice current = speaking;
+            if (current != null)
+                current.Update();
+        }
+
+        /// <summary>On the audio thread: nothing of Unity's may be called.</summary>
+        private void OnAudioFilterRead(float[] data, int channels)
+        {
+            int frames = data.Length / channels;
+            // Allocates when the card's buffer changes, which it hardly ever does.
+            if (mono.Length != frames)
+                mono = new float[frames];
+            VoxwireVoice current = speaking;
+            if (current == null)
+                Array.Clear(mono, 0, frames);
+            else
+                current.Read(mono, 1, outputRate);
+            for (int i = 0; i < data.Length; i++)
+                data[i] *= mono[i / channels];
+        }
+
+        private void TakeFormat(bool deviceWasChanged)
+        {
+            int length, count;
+            AudioSettings.GetDSPBufferSize(out length, out count);
+            outputRate = AudioSettings.outputSampleRate;
+            // One buffer is being filled; the others wait for the card.
+            latencySeconds = (double)length * Math.Max(0, count - 1) / outputRate;
+        }
+    }
+}
