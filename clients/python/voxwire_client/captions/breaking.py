@@ -1,0 +1,179 @@
+"""Decides where a cue ends and how its text stands in lines. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from voxwire_client.captions import script
+from voxwire_client.captions.cue import Layout, Segment
+from voxwire_client.captions.script import Break
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from voxwire_client.captions.spans import Span
+
+SENTENCE_PAUSE_SECONDS = 0.15
+"""After "Dr." of "Dr. Smith" speakers do not pause; after a sentence they do."""
+PAUSE_SECONDS = 0.25
+LONG_PAUSE_SECONDS = 1.0
+
+ORPHAN_COLUMNS = 12
+"""A sentence's end that is shorter is not left to a cue of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A stretch that is said, with what stands around it; a cue is a row of them.
+
+    `width` is in columns, `blank` of them at its end are white space; `pause` is in seconds.
+    """
+
+    span: Span
+    chars: tuple[int, int]
+    text: str
+    width: float
+    blank: int
+    after: Break
+    sentence: bool
+    clause: bool
+    ends: bool
+    pause: float
+
+
+def chunk_of(text: str, start: int, span: Span, following: Span | None, end: int, form: Layout, rate: int) -> Chunk:
+    """The chunk of a span: from `start`, where the one before ended, to the break before `following`, or to `end`."""
+    first, last = max(start, span.chars[0]), max(start, span.chars[1])
+    stop = end if following is None else max(last, following.chars[0])
+    place, kind = (stop, Break.SPACE) if following is None else script.break_in(text, last, stop)
+    tail = text[last:place]
+    written = "".join(
+        (
+            script.shortened_before(text[start:first], form.line_columns, form.wide_columns),
+            script.flat(text[first:last]),
+            script.shortened_after(tail, form.line_columns, form.wide_columns),
+        )
+    )
+    pause = 0.0 if following is None else (following.pts - span.end_pts) / rate
+    breakable = kind is not Break.INSIDE
+    return Chunk(
+        span=span,
+        chars=(start, place),
+        text=written,
+        width=script.columns(written, form.wide_columns),
+        blank=len(written) - len(written.rstrip()),
+        after=kind,
+        sentence=breakable and _ends_sentence(text, max(start, last - 2), place, span, following, pause),
+        clause=breakable and script.CLAUSE_END.search(tail) is not None,
+        ends=span.ends_utterance or pause >= LONG_PAUSE_SECONDS or script.PARAGRAPH.search(tail) is not None,
+        pause=pause,
+    )
+
+
+def _ends_sentence(text: str, last: int, place: int, span: Span, following: Span | None, pause: float) -> bool:
+    said = text[last:place]
+    if following is None:
+        return script.SENTENCE_END.search(said) is not None
+    goes_on = text[following.chars[0] : following.chars[0] + 1].islower()
+    if goes_on and (pause < PAUSE_SECONDS or script.QUOTE.search(said)):
+        return False
+    settled = span.ends_clause or pause >= SENTENCE_PAUSE_SECONDS
+    return (script.SENTENCE_END if settled else script.CERTAIN_END).search(said) is not None
+
+
+def first_cue(chunks: Iterator[Chunk], *, whole: bool, form: Layout, rate: int) -> list[Chunk] | None:
+    """The chunks of the first cue; None where that depends on what is still to come. `whole`: nothing is.
+
+    A cue ends with a sentence if it has lasted for long enough, at a paragraph's end and at a long pause. Otherwise as
+    much as fits is weighed: a cue is best that is full, and that ends with a clause or where the speaker pauses.
+    """
+    taken: list[Chunk] = []
+    scores: list[float] = []
+    for chunk in chunks:
+        if taken and not _fits([*taken, chunk], form, rate):
+            if len(taken) > 1 and chunk.sentence and chunk.width < ORPHAN_COLUMNS:
+                scores[-1] -= 30
+            return taken[: max(range(len(scores)), key=lambda place: (scores[place], place)) + 1]
+        taken.append(chunk)
+        seconds = (chunk.span.end_pts - taken[0].span.pts) / rate
+        if chunk.ends or (chunk.sentence and seconds >= form.seconds_min):
+            return taken
+        full = sum(each.width for each in taken) / (2 * form.line_columns)
+        scores.append(_score(chunk, form) + 40 * full - (60 if seconds < form.seconds_min else 0))
+    return taken if whole and taken else None
+
+
+def _score(chunk: Chunk, form: Layout) -> float:
+    if chunk.after is Break.INSIDE:
+        return -100
+    if chunk.sentence:
+        return 60
+    if chunk.clause:
+        return 30
+    if chunk.pause >= PAUSE_SECONDS:
+        return 20
+    # In most languages short words belong to what follows: articles, prepositions.
+    return -8 if script.columns(chunk.text.strip(), form.wide_columns) <= 3 else 0
+
+
+def _fits(chunks: Sequence[Chunk], form: Layout, rate: int) -> bool:
+    if (chunks[-1].span.end_pts - chunks[0].span.pts) / rate > form.seconds_max:
+        return False
+    ends = list(accumulate(each.width for each in chunks))
+    width = ends[-1] - chunks[-1].blank
+    return width <= form.line_columns or any(
+        end - chunk.blank <= form.line_columns and width - end <= form.line_columns
+        for end, chunk in zip(ends[:-1], chunks, strict=False)
+    )
+
+
+def in_lines(chunks: Sequence[Chunk], form: Layout) -> tuple[tuple[Segment, ...], ...]:
+    """The text of a cue in lines: two at most, unless a single stretch is longer than that."""
+    segments = [Segment(each.text, each.span.pts if each.span.words else None) for each in chunks]
+    width = sum(each.width for each in chunks) - chunks[-1].blank
+    if width <= form.line_columns:
+        lines = [segments]
+    elif len(chunks) == 1:
+        lines = _wrapped(segments[0], form)
+    else:
+        place = min(range(1, len(chunks)), key=lambda place: _cost(chunks, place, width, form))
+        lines = [segments[:place], segments[place:]]
+    return tuple(line for line in (_stripped(each) for each in lines) if line)
+
+
+def _cost(chunks: Sequence[Chunk], place: int, width: float, form: Layout) -> float:
+    """How bad it is to begin the second line with the chunk at `place`."""
+    first = sum(each.width for each in chunks[:place])
+    second = width - first
+    last = chunks[place - 1]
+    first -= last.blank
+    over = max(0.0, first - form.line_columns) + max(0.0, second - form.line_columns)
+    weak = 100 if last.after is Break.INSIDE else 0
+    said = -_score(last, form) / 2 if last.after is not Break.INSIDE else 0
+    # A longer line below is easier to read; the BBC's "bottom-heavy".
+    return 1000 * over + weak + said + abs(first - second) + (2 if first > second else 0)
+
+
+def _wrapped(segment: Segment, form: Layout) -> list[list[Segment]]:
+    lines: list[str] = []
+    for part in segment.text.split(" "):
+        if lines and script.columns(f"{lines[-1]} {part}", form.wide_columns) <= form.line_columns:
+            lines[-1] += f" {part}"
+        elif part:
+            lines.append(part)
+    return [[Segment(line, segment.pts if place == 0 else None)] for place, line in enumerate(lines)]
+
+
+def _stripped(line: Sequence[Segment]) -> tuple[Segment, ...]:
+    """Without white space at the line's ends, and without segments that show nothing there."""
+    kept = list(line)
+    while kept and not kept[0].text.strip():
+        kept.pop(0)
+    while kept and not kept[-1].text.strip():
+        kept.pop()
+    if kept:
+        kept[0] = Segment(kept[0].text.lstrip(), kept[0].pts)
+        kept[-1] = Segment(kept[-1].text.rstrip(), kept[-1].pts)
+    return tuple(kept)

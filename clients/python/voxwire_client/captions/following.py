@@ -1,0 +1,199 @@
+"""Follows the events of one context and gives out its cues as they become certain. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from voxwire_client.captions import spans as s
+from voxwire_client.captions.breaking import Chunk, chunk_of, first_cue, in_lines
+from voxwire_client.captions.cue import Cue, Layout
+from voxwire_client.captions.spans import Span
+from voxwire_client.events import Audio, Event, Reconnected
+from voxwire_client.playout import DEFAULT_SAMPLE_RATE
+from voxwire_protocol import messages as m
+
+SECONDS_LEAST = 0.002
+"""No cue is shorter: players refuse one whose times are the same when written in milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    cue: Cue
+    spans: int
+    chars: int
+
+
+class Captions:
+    """The cues of one context, in their order, each once.
+
+    `take` every event of an utterance, and show or write what it returns; at the end, whatever the end was, `finish`.
+    A cue is given out when the word after it is known, and all audio up to its end has come: so a connection that is
+    lost takes nothing back.
+    """
+
+    def __init__(self, layout: Layout | None = None) -> None:
+        self.sample_rate = DEFAULT_SAMPLE_RATE
+        self._layout = layout or Layout()
+        self._spans: list[Span] = []
+        self._clause: m.ClauseStarted | None = None
+        self._clause_has_words = False
+        self._spoken_chars = 0
+        self._shown_chars = 0
+        self._shown_pts = 0
+        self._received_pts = 0
+        self._planned: _Planned | None = None
+        self._over = False
+
+    def take(self, event: Event, text: str) -> list[Cue]:
+        """Take an event; `text` is the context's text so far (`text_so_far`). Returns the cues that are certain now."""
+        match event:
+            case Audio():
+                self._received_pts = max(self._received_pts, event.end_pts)
+                return self._certain(text) if self._ripe else []
+            case m.Started():
+                self.sample_rate = event.audio.sample_rate
+            case m.ClauseStarted():
+                self._end_clause(event.pts, text)
+                self._clause, self._clause_has_words = event, False
+                self._spoken_chars = max(self._spoken_chars, event.chars[1])
+            case m.Timing():
+                self._add(event.words, len(text))
+            case m.Flushed():
+                self._end_clause(self._received_pts, text)
+                self._end_utterance()
+            case Reconnected(resumed=False, pts=int(pts), chars=int(chars)):
+                self._cut(pts, chars)
+            case m.Cancelled():
+                self._end_clause(self._received_pts, text)
+                self._cut(event.heard.pts, None)
+                return self._finish(text, self._spans[-1].chars[1] if self._spans else 0)
+            case m.Done():
+                self._end_clause(event.samples, text)
+                return self._finish(text, len(text))
+            case _:
+                return []
+        self._planned = None
+        return self._certain(text)
+
+    def finish(self, text: str) -> list[Cue]:
+        """Nothing more comes: the cues that are left. Without effect after `Done` and `Cancelled`."""
+        self._end_clause(self._received_pts, text)
+        return self._finish(text, self._spoken_chars)
+
+    # -- what is said -------------------------------------------------------------------------------------------------
+
+    def _add(self, words: tuple[m.WordTiming, ...], chars: int) -> None:
+        self._clause_has_words = self._clause_has_words or bool(words)
+        for word in words:
+            end = min(word.chars[1], chars)
+            start = min(word.chars[0], end)
+            if end <= self._shown_chars:
+                start = end
+            s.append(self._spans, Span((start, end), word.pts, max(word.pts, word.end_pts), (word,)))
+
+    def _end_clause(self, end_pts: int, text: str) -> None:
+        clause, self._clause = self._clause, None
+        if clause is None:
+            return
+        if not self._clause_has_words and end_pts > clause.pts:
+            for span in s.shared_out(clause, text, end_pts):
+                s.append(self._spans, span)
+        if self._spans:
+            self._spans[-1] = replace(self._spans[-1], ends_clause=True)
+
+    def _end_utterance(self) -> None:
+        if self._spans:
+            self._spans[-1] = replace(self._spans[-1], ends_utterance=True)
+
+    def _cut(self, pts: int, chars: int | None) -> None:
+        self._spans = s.cut(self._spans, pts, chars)
+        clause = self._clause
+        if clause is not None and (clause.pts >= pts or (chars is not None and clause.chars[1] > chars)):
+            # It is said anew, or what is left of it.
+            self._clause = None
+        self._spoken_chars = self._spoken_chars if chars is None else min(self._spoken_chars, chars)
+
+    # -- what is shown ------------------------------------------------------------------------------------------------
+
+    @property
+    def _ripe(self) -> bool:
+        return self._planned is not None and self._planned.cue.end_pts <= self._received_pts
+
+    def _certain(self, text: str) -> list[Cue]:
+        cues: list[Cue] = []
+        while True:
+            if self._planned is None:
+                self._planned = self._plan(text, None)
+            if not self._ripe:
+                return cues
+            cues += self._show()
+
+    def _finish(self, text: str, end_chars: int) -> list[Cue]:
+        if self._over:
+            return []
+        self._over = True
+        cues: list[Cue] = []
+        while self._spans:
+            self._planned = self._plan(text, end_chars)
+            cues += self._show()
+        return cues
+
+    def _show(self) -> list[Cue]:
+        planned, self._planned = self._planned, None
+        assert planned is not None, "there is a cue to show"
+        del self._spans[: planned.spans]
+        self._shown_chars = planned.chars
+        if not planned.cue.lines:
+            return []
+        self._shown_pts = planned.cue.end_pts
+        return [planned.cue]
+
+    def _plan(self, text: str, end_chars: int | None) -> _Planned | None:
+        """The next cue; None where more must be known. `end_chars` is where the text ends that nothing follows."""
+        chunks = first_cue(
+            self._chunks(text, end_chars), whole=end_chars is not None, form=self._layout, rate=self.sample_rate
+        )
+        if chunks is None:
+            return None
+        following = self._spans[len(chunks)] if len(chunks) < len(self._spans) else None
+        start, end = self._times(chunks, following)
+        words = tuple(word for chunk in chunks for word in chunk.span.words)
+        chars = _trimmed(text, chunks[0].chars[0], chunks[-1].chars[1])
+        return _Planned(Cue(start, end, chars, in_lines(chunks, self._layout), words), len(chunks), chunks[-1].chars[1])
+
+    def _chunks(self, text: str, end_chars: int | None) -> Iterator[Chunk]:
+        """The chunks of which all is known."""
+        start = self._shown_chars
+        for place, span in enumerate(self._spans):
+            following = self._spans[place + 1] if place + 1 < len(self._spans) else None
+            end = self._spoken_chars if end_chars is None else end_chars
+            if following is None and end_chars is None and not span.ends_utterance:
+                return
+            end = max(start, span.chars[1], end)
+            chunk = chunk_of(text, start, span, following, end, self._layout, self.sample_rate)
+            yield chunk
+            start = chunk.chars[1]
+
+    def _times(self, chunks: list[Chunk], following: Span | None) -> tuple[int, int]:
+        form, rate = self._layout, self.sample_rate
+        start = max(chunks[0].span.pts, self._shown_pts)
+        said = max(each.span.end_pts for each in chunks)
+        end = max(said + _samples(form.linger_seconds, rate), start + _samples(form.seconds_min, rate))
+        end = min(end, max(said, start + _samples(form.seconds_max, rate)))
+        if following is None and chunks[-1].span.ends_utterance and not self._over:
+            # What comes next may begin with the very next sample.
+            end = min(end, max(said, self._received_pts))
+        if following is not None and following.pts - end < _samples(form.gap_seconds, rate):
+            end = following.pts
+        return start, max(end, start + _samples(SECONDS_LEAST, rate))
+
+
+def _samples(seconds: float, rate: int) -> int:
+    return round(seconds * rate)
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """The range without white space at its ends."""
+    stretch = text[start:end]
+    return start + len(stretch) - len(stretch.lstrip()), start + len(stretch.rstrip())
