@@ -195,8 +195,8 @@ export function workletProgram(scope: WorkletScope): WorkletParts {
           break;
         }
         const step = this.goal > this.gain ? this.step : -this.step;
-        this.gain = Math.min(1, Math.max(0, this.gain + step));
-        if (this.gain < this.step / 2) this.gain = 0;
+        this.gain += step;
+        if (Math.abs(this.gain - this.goal) < this.step / 2) this.gain = this.goal;
         out[taken] = (out[taken] ?? 0) * this.gain;
         taken += 1;
       }
