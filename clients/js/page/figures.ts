@@ -4,7 +4,7 @@ import { part } from "./elements.js";
 
 const NONE = "–";
 const CODECS: Readonly<Record<string, string>> = { pcm_s16le: "PCM", opus: "Opus", mulaw: "µ-law", alaw: "A-law" };
-const DECODERS: Readonly<Record<string, string>> = { pcm: "none needed", g711: "table", webcodecs: "WebCodecs", wasm: "WebAssembly" };
+const DECODERS: Readonly<Record<string, string>> = { pcm: "none", g711: "G.711", webcodecs: "WebCodecs", wasm: "WebAssembly" };
 /** How often numbers that move all the time are shown: they must be readable. */
 const SHOW_MS = 200;
 

@@ -6,6 +6,7 @@ import { askServer, HttpRefusal } from "./voices.js";
 export type LineState = "idle" | "connecting" | "connected" | "reconnecting" | "resumed" | "refused" | "lost";
 
 const RETRY_MS = [1000, 2000, 4000, 8000, 15_000];
+const WATCH_MS = 250;
 const KEY_STORED = "voxwire.key";
 
 /** A WebSocket that can be cut: this side sees a network that failed, whatever the other side says about it. */
@@ -32,6 +33,7 @@ class FragileSocket extends WebSocket {
 }
 
 const CUT = 4999;
+const CLOSED_NORMALLY = 1000;
 
 interface Minted {
   token: string;
@@ -83,7 +85,7 @@ export class Line {
    * @throws VoxwireError, HttpRefusal: refused. ConnectionLost, TypeError: the server can't be reached.
    */
   async open(encoding: "json" | "msgpack"): Promise<Session> {
-    if (this.#session !== null && this.#usable() && this.#encoding === encoding) return this.#session;
+    if (this.#session !== null && !this.#session.closed && this.#encoding === encoding) return this.#session;
     if (this.#opening !== null && this.#encoding === encoding) return this.#opening;
     clearTimeout(this.#timer);
     const former = this.#session;
@@ -118,10 +120,6 @@ export class Line {
     await session?.close().catch(() => undefined);
   }
 
-  #usable(): boolean {
-    return this.#state === "connected" || this.#state === "resumed" || this.#state === "reconnecting";
-  }
-
   async #connect(encoding: "json" | "msgpack"): Promise<Session> {
     this.#become("connecting");
     const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/stream`;
@@ -134,6 +132,7 @@ export class Line {
       });
       this.#retries = 0;
       this.#become("connected");
+      void session.whenClosed().then((lost) => this.#ended(session, lost));
       return session;
     } catch (error) {
       this.#become(error instanceof VoxwireError || error instanceof HttpRefusal ? "refused" : "lost");
@@ -158,13 +157,36 @@ export class Line {
     };
   }
 
+  #ended(session: Session, lost: ConnectionLost): void {
+    if (session !== this.#session) return;
+    this.#session = null;
+    // A server that closes in good order (nothing was said for long) is asked again when there is something to say.
+    if (lost.closeCode === CLOSED_NORMALLY) this.#become("idle");
+    else this.lost(lost.retryable);
+  }
+
   #onChange(event: { type: "interrupted" } | { type: "reconnected"; resumed: boolean }): void {
-    if (event.type === "interrupted") {
-      this.#become("reconnecting");
-      this.#awayChanged(true);
+    if (event.type === "reconnected") {
+      this.#back(event.resumed);
       return;
     }
-    this.#become(event.resumed ? "resumed" : "connected");
+    this.#become("reconnecting");
+    this.#awayChanged(true);
+    this.#watchForReturn();
+  }
+
+  /** A session that goes on elsewhere, because its server went away for good, is back without a word. */
+  #watchForReturn(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      if (this.#state !== "reconnecting") return;
+      if (this.#session?.connected === true) this.#back(false);
+      else this.#watchForReturn();
+    }, WATCH_MS);
+  }
+
+  #back(resumed: boolean): void {
+    this.#become(resumed ? "resumed" : "connected");
     this.#awayChanged(false);
   }
 

@@ -19,7 +19,7 @@ import { followTheme } from "./theme.js";
 import { askServer, fillVoices, HttpRefusal, type Voices } from "./voices.js";
 
 const STATES: Readonly<Record<LineState, string>> = {
-  idle: "Not connected",
+  idle: "Connects when you speak",
   connecting: "Connecting…",
   connected: "Connected",
   reconnecting: "Reconnecting…",
@@ -28,8 +28,8 @@ const STATES: Readonly<Record<LineState, string>> = {
   lost: "Looking for the server…",
 };
 const GREETING =
-  "Hello! Type something here, and you hear it while it is still on its way. Maybe a poem, a price like $4.50, or Dr. Brown's " +
-  "bumpy breakfast menu? Press Interrupt whenever you like: every word that you have not heard stays pale.";
+  "Hello! Type something here, and hear it while it is still on its way: a poem, a price like $4.50, Dr. Brown's bumpy " +
+  "breakfast. Press Interrupt whenever you like, and every word that you have not heard stays pale.";
 
 /** What can go on at a time: one answer, or the way to it. */
 class Page {
@@ -169,7 +169,8 @@ class Page {
         : answer.text;
       if (!tokenByToken) captions.append(answer.text);
       this.#stage.plot.begin(performance.now());
-      const speaking = new Speaking(speaker.play(session.speak(pieces, this.#settings.options())), stop, this.#stage);
+      const playback = speaker.play(session.speak(pieces, this.#settings.options()));
+      const speaking = new Speaking(playback, stop, this.#stage, () => this.#showTurn());
       this.#speaking = speaking;
       this.#showTurn();
       await this.#listenTo(speaking);

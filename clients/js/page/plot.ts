@@ -32,11 +32,13 @@ export class Plot {
   #dry: Span[] = [];
   #away: Span[] = [];
   #beganMs = 0;
+  #drawnMs = 0;
   #colours: Colours;
 
   constructor(canvas: HTMLCanvasElement) {
     this.#canvas = canvas;
     this.#colours = readColours();
+    new ResizeObserver(() => this.draw(this.#drawnMs)).observe(canvas);
   }
 
   /** A new answer. */
@@ -46,12 +48,13 @@ export class Plot {
     this.#marks = [];
     this.#dry = [];
     this.#away = [];
-    this.#beganMs = nowMs;
+    this.#beganMs = this.#drawnMs = nowMs;
   }
 
   /** The colours of the sheet have changed. */
   recolour(): void {
     this.#colours = readColours();
+    this.draw(this.#drawnMs);
   }
 
   lead(nowMs: number, leadMs: number): void {
@@ -81,7 +84,9 @@ export class Plot {
     this.dry(nowMs, false);
   }
 
+  /** As things were at `nowMs`. */
   draw(nowMs: number): void {
+    this.#drawnMs = nowMs;
     const context = this.#fitted();
     if (context === null) return;
     const { clientWidth: width, clientHeight: height } = this.#canvas;

@@ -29,10 +29,18 @@ HEARD_CHARS = "document.querySelector('#caption .heard').textContent.length"
 
 def heard(page: Page, chars: int) -> None:
     """Wait until so much of the answer has been heard, and the mouth is well open."""
-    open_mouth = "voxwire.weights[10] + voxwire.weights[11] > 0.55"
-    page.evaluate(
-        f"async () => {{ while (!({HEARD_CHARS} > {chars} && {open_mouth})) await new Promise(requestAnimationFrame); }}"
-    )
+    seen = f"{HEARD_CHARS} > {chars} && voxwire.weights[10] + voxwire.weights[11] > 0.55"
+    page.evaluate(f"async () => {{ while (!({seen})) await new Promise(requestAnimationFrame); }}")
+
+
+def shrink(picture: Path) -> None:
+    """Six bits a colour look the same and take a quarter less. Without Pillow the picture stays as it is."""
+    with contextlib.suppress(ImportError):
+        from PIL import Image, ImageOps
+
+        with Image.open(picture) as image:
+            plain = ImageOps.posterize(image.convert("RGB"), 6)
+        plain.save(picture, optimize=True)
 
 
 @contextlib.contextmanager
@@ -52,12 +60,12 @@ def opened(browser: Browser, url: str, *, width: int, height: int, scheme: str, 
 
 def take(browser: Browser, url: str, out: Path) -> None:
     """All pictures."""
-    with opened(browser, url, width=1180, height=900, scheme="light") as page:
+    with opened(browser, url, width=1160, height=1010, scheme="light") as page:
         page.select_option("#codec", "opus")
         page.click("#simulate")
         heard(page, 90)
         page.screenshot(path=out / "page.png")
-    with opened(browser, url, width=1180, height=900, scheme="dark") as page:
+    with opened(browser, url, width=1160, height=1110, scheme="dark") as page:
         page.click("#shapes summary")
         page.click("#simulate")
         heard(page, 70)
@@ -86,6 +94,7 @@ def main() -> None:
         take(browser, url, given.out)
         browser.close()
     for picture in sorted(given.out.glob("page*.png")):
+        shrink(picture)
         print(picture, f"{picture.stat().st_size / 1000:.0f} kB")  # noqa: T201
 
 

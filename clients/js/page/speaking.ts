@@ -28,7 +28,8 @@ export class Speaking {
   #held = false;
   #begun = false;
 
-  constructor(playback: Playback, text: AbortController, stage: Stage) {
+  /** `over` is called once, when nothing more will be heard. */
+  constructor(playback: Playback, text: AbortController, stage: Stage, over: () => void) {
     this.playback = playback;
     this.text = text;
     this.#stage = stage;
@@ -39,7 +40,10 @@ export class Speaking {
     });
     playback.on("underrun", () => stage.plot.dry(performance.now(), true));
     playback.on("event", (event) => this.#arrived(event));
-    const ended = (): void => this.#end();
+    const ended = (): void => {
+      this.#end();
+      over();
+    };
     playback.finished.then((done) => this.#done(done), () => undefined).finally(ended);
   }
 

@@ -1,0 +1,1 @@
+"use strict";(()=>{var r="voxwire.theme",s=["system","light","dark"];function t(){try{let e=localStorage.getItem(r);return s.includes(e)?e:"system"}catch{return"system"}}function o(e){return e==="dark"||e==="system"&&matchMedia("(prefers-color-scheme: dark)").matches}document.documentElement.dataset.theme=o(t())?"dark":"light";})();
