@@ -107,7 +107,7 @@ class Lines:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
 
 
-# -- without a server ---------------------------------------------------------------------------------------------------
+# -- without a server -------------------------------------------------------------------------------------------------
 
 
 def test_every_unit_test_was_run(unit_results):
@@ -207,7 +207,7 @@ def test_what_is_generated_is_what_the_protocol_says():
     assert orphans == set()
 
 
-# -- speaking -----------------------------------------------------------------------------------------------------------
+# -- speaking ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("voice", [None, "tone/tone-low"])
@@ -255,7 +255,7 @@ def test_retracted_text_is_not_spoken(scenarios, host):
     assert found["types"][-2:] == ["Flushed", "Done"]
 
 
-# -- playing --------------------------------------------------------------------------------------------------------------
+# -- playing ----------------------------------------------------------------------------------------------------------
 
 
 def test_every_sample_is_played_and_every_cue_told_in_the_frame_in_which_it_is_heard(scenarios, host):
@@ -313,7 +313,7 @@ def test_a_stubbed_game_object_speaks_and_moves_its_lips(scenarios, host):
     assert found["after"] == 0
 
 
-# -- barge-in -------------------------------------------------------------------------------------------------------------
+# -- barge-in ---------------------------------------------------------------------------------------------------------
 
 
 def test_barge_in_tells_what_was_heard_and_reads_no_audio_after_it(scenarios, host):
@@ -350,12 +350,12 @@ def test_a_cancelled_token_cancels_the_speech(scenarios, host):
 
 
 def test_nothing_comes_while_it_is_held_and_everything_after(scenarios, host):
-    found = mono.play(scenarios, "hold", url=host.url, text=TEXT, seed=SEED)
+    found = mono.play(scenarios, "hold", url=host.url, text=TEXT, seed=SEED, other="Meanwhile somebody else speaks.")
     assert found["while held"] == 0
     assert found["pcm"] == mono.play(scenarios, "say", url=host.url, text=TEXT, seed=SEED, pacing="burst")["pcm"]
 
 
-# -- connections that drop ------------------------------------------------------------------------------------------------
+# -- connections that drop --------------------------------------------------------------------------------------------
 
 
 def test_a_session_resumes_over_a_line_that_is_cut_and_no_frame_is_lost_or_repeated(scenarios, host):
@@ -394,7 +394,7 @@ def test_what_was_not_heard_is_spoken_anew_where_the_session_is_gone(scenarios):
     assert spoken.split() == LONG.replace(",", "").replace(".", "").split()
 
 
-# -- what goes wrong --------------------------------------------------------------------------------------------------------
+# -- what goes wrong --------------------------------------------------------------------------------------------------
 
 
 def test_a_wrong_key_is_refused_with_a_code_and_a_hint(scenarios, tmp_path):

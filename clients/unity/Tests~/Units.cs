@@ -64,6 +64,7 @@ namespace Voxwire.Tests
                 }
             }
             File.WriteAllText(path, JsonWriter.Write(written), new UTF8Encoding(false));
+            Console.WriteLine(written.Count);
             return 0;
         }
 

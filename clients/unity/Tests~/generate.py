@@ -1,7 +1,7 @@
 """Writes what stands in this package and is nobody's handwork: `python clients/unity/Tests~/generate.py`.
 
-That is VisemeShapes.cs from the protocol's visemes.json, and the .meta file of each asset: of a package that is installed
-from git or a registry Unity ignores whatever has none.
+That is VisemeShapes.cs from the protocol's visemes.json, and the .meta file of each asset: where a package is installed
+from git or a registry, Unity ignores what has none.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ JSON = UNITY.parents[1] / "protocol" / "voxwire_protocol" / "visemes.json"
 SOURCE = UNITY / "Runtime" / "Core" / "Playback" / "VisemeShapes.cs"
 
 IMPORTERS = {
-    ".cs": "MonoImporter:\n  externalObjects: {}\n  serializedVersion: 2\n  defaultReferences: []\n  executionOrder: 0\n"
-    "  icon: {instanceID: 0}\n",
+    ".cs": "MonoImporter:\n  externalObjects: {}\n  serializedVersion: 2\n  executionOrder: 0\n",
     ".asmdef": "AssemblyDefinitionImporter:\n  externalObjects: {}\n",
     ".json": "PackageManifestImporter:\n  externalObjects: {}\n",
     ".md": "TextScriptImporter:\n  externalObjects: {}\n",
@@ -25,7 +24,7 @@ IMPORTERS = {
 }
 
 HEAD = """\
-// The fifteen mouth shapes, and what they are called elsewhere. Written by Tests~/generate.py from the protocol's visemes.json.
+// The fifteen mouth shapes, and what they are called elsewhere. Written by Tests~/generate.py.
 
 namespace Voxwire.Playback
 {

@@ -1,4 +1,4 @@
-// The fifteen mouth shapes, and what they are called elsewhere. Written by Tests~/generate.py from the protocol's visemes.json.
+// The fifteen mouth shapes, and what they are called elsewhere. Written by Tests~/generate.py.
 
 namespace Voxwire.Playback
 {
