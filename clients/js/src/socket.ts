@@ -67,13 +67,16 @@ export class Connection {
   #listener: SocketListener | null = null;
   #closed: Closed | null = null;
   #problem = "";
-  #opened: (() => void) | null = null;
+  #open = false;
   #wake: (() => void) | null = null;
 
   constructor(socket: SocketLike) {
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => this.#opened?.();
+    socket.onopen = () => {
+      this.#open = true;
+      this.#wake?.();
+    };
     socket.onmessage = (event: { readonly data: unknown }) => this.#take(event.data);
     socket.onerror = (event: { readonly message?: unknown }) => {
       if (typeof event.message === "string") this.#problem = event.message;
@@ -83,13 +86,11 @@ export class Connection {
 
   /** Resolves when the connection is open; with how it ended where it never was. */
   async opened(): Promise<Closed | null> {
-    if (this.#closed === null) {
-      await new Promise<void>((resolve) => {
-        this.#opened = this.#wake = resolve;
-      });
+    while (!this.#open) {
+      if (this.#closed !== null) return this.#closed;
+      await new Promise<void>((resolve) => (this.#wake = resolve));
     }
-    this.#wake = null;
-    return this.#closed;
+    return null;
   }
 
   get subprotocol(): string {

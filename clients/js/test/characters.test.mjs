@@ -1,0 +1,42 @@
+/** Owns counting and cutting of text in code points, and the joining of characters that were cut in two. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { countChars, Joiner, sliceChars, wellFormed } from "../dist/characters.js";
+
+const TEXTS = ["", "plain", "🎉", "a🎉b", "日本語🎌と", "e\u0301👩‍👩‍👧", "🎉🎉🎉"];
+
+test("characters are code points", () => {
+  for (const text of TEXTS) {
+    const points = [...text];
+    assert.equal(countChars(text), points.length);
+    for (let from = 0; from <= points.length + 1; from++) {
+      assert.equal(sliceChars(text, from), points.slice(from).join(""));
+      for (let to = from; to <= points.length + 1; to++) {
+        assert.equal(sliceChars(text, from, to), points.slice(from, to).join(""));
+      }
+    }
+  }
+});
+
+test("a text survives being cut anywhere", () => {
+  const text = TEXTS.join("");
+  for (let size = 1; size < 7; size++) {
+    const joiner = new Joiner();
+    let joined = "";
+    for (let at = 0; at < text.length; at += size) joined += joiner.take(text.slice(at, at + size));
+    assert.equal(joined + joiner.end(), text);
+  }
+});
+
+test("halves of characters without their other half are replaced", () => {
+  assert.equal(wellFormed("a\ud83db\udf89"), "a\ufffdb\ufffd");
+  const joiner = new Joiner();
+  assert.equal(joiner.take("a\ud83d"), "a");
+  assert.equal(joiner.take("b"), "\ufffdb");
+  assert.equal(joiner.take("\udf89\ud83d"), "\ufffd");
+  assert.equal(joiner.take(""), "");
+  assert.equal(joiner.take("\ud83d"), "\ufffd");
+  assert.equal(joiner.end(), "\ufffd");
+  assert.equal(joiner.end(), "");
+});

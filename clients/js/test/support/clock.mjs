@@ -1,0 +1,43 @@
+/** Owns virtual time: timers fire when a test lets time pass, and everything that follows from them happens before it goes on. */
+
+/** Lets everything happen that needs no time. */
+export async function settle() {
+  for (let turn = 0; turn < 4; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+export class VirtualClock {
+  #now = 0;
+  #timers = new Map();
+  #numbers = 0;
+
+  now() {
+    return this.#now;
+  }
+
+  after(ms, action) {
+    const number = ++this.#numbers;
+    this.#timers.set(number, { at: this.#now + Math.max(0, ms), action });
+    return () => this.#timers.delete(number);
+  }
+
+  /** How many timers wait. */
+  get waiting() {
+    return this.#timers.size;
+  }
+
+  /** Lets `ms` pass. */
+  async pass(ms) {
+    const until = this.#now + ms;
+    await settle();
+    for (;;) {
+      const due = [...this.#timers].filter(([, timer]) => timer.at <= until).sort((a, b) => a[1].at - b[1].at)[0];
+      if (due === undefined) break;
+      this.#timers.delete(due[0]);
+      this.#now = Math.max(this.#now, due[1].at);
+      due[1].action();
+      await settle();
+    }
+    this.#now = until;
+    await settle();
+  }
+}
