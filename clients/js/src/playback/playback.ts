@@ -19,11 +19,14 @@ import type { Report } from "./worklet.js";
 
 /** The longest that a stopped player is waited for; one whose AudioContext is suspended never answers. */
 const STOP_MS_MAX = 100;
+const HELD_BACK_WORDS = 2;
 const TIMER_MS_MIN = 1;
 const TIMER_MS_MAX = 250;
 
 /** What can be played: an `Utterance` or a `Context`. */
 export interface PlaybackSource extends AsyncIterable<SpeechEvent> {
+  /** The text that was written so far. */
+  readonly textSoFar?: string;
   acknowledge(seq: number, playedPts: number): void;
   cancel(options?: { playedPts?: number }): Promise<CancelledMessage>;
   hold(): void;
@@ -82,6 +85,7 @@ export class Playback extends Emitter<PlaybackEvents> {
   /** The pts after the newest utterance that came to its end. */
   private wholePts = 0;
   private reached = 0;
+  private spokenChars = 0;
   private dryCounted = true;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -188,6 +192,7 @@ export class Playback extends Emitter<PlaybackEvents> {
         void this.fallSilent();
         break;
       default:
+        if (event.type === "clause") this.spokenChars = event.chars[1];
         this.telling.note(event);
     }
   }
@@ -225,12 +230,18 @@ export class Playback extends Emitter<PlaybackEvents> {
   }
 
   private ranDry(report: Report): void {
-    const pts = this.feed!.ptsAt(report.at);
-    this.feed!.ranDry();
-    // Nothing is missing after an utterance's end, or while the text itself is slow: then all words known were heard.
-    const missing = pts < this.telling.expectedPts && pts < this.feed!.receivedPts + 1 && this.wholePts < this.feed!.receivedPts;
-    if (missing) this.countUnderrun();
+    const feed = this.feed!;
+    const pts = feed.ptsAt(report.at);
+    feed.ranDry();
+    const whole = this.wholePts === feed.receivedPts;
+    if (!whole && (pts < this.telling.expectedPts || this.textWaits())) this.countUnderrun();
     this.emit("dry", { pts });
+  }
+
+  /** Whether the server has text that it could speak: more than the last words, which it holds back until they are whole. */
+  private textWaits(): boolean {
+    const rest = [...(this.source.textSoFar ?? "")].slice(this.spokenChars).join("");
+    return rest.trim().split(/\s+/).length > HELD_BACK_WORDS;
   }
 
   /** Counts the dry spell that is under way, or was the last, once. */

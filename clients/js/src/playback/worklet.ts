@@ -194,8 +194,7 @@ export function workletProgram(scope: WorkletScope): WorkletParts {
           if (this.goal === 0) this.gain = 0;
           break;
         }
-        const step = this.goal > this.gain ? this.step : -this.step;
-        this.gain += step;
+        if (this.goal !== this.gain) this.gain += this.goal > this.gain ? this.step : -this.step;
         if (Math.abs(this.gain - this.goal) < this.step / 2) this.gain = this.goal;
         out[taken] = (out[taken] ?? 0) * this.gain;
         taken += 1;
