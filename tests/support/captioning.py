@@ -29,11 +29,13 @@ def clause(start: int, end: int, pts: int) -> m.ClauseStarted:
 def words_of(text: str, *, seconds: float = 0.3, pause: float = 0.3, pts: int = 0) -> list[m.WordTiming]:
     """The words of a text, each as long; a pause after punctuation, none between words."""
     words = []
-    for found in WORD.finditer(text):
+    places = list(WORD.finditer(text))
+    for place, found in enumerate(places):
         end_pts = pts + round(seconds * RATE)
         words.append(word(found.group(), found.span(), pts, end_pts))
-        gap = pause if text[found.end() : found.end() + 1] in tuple(".,;:!?\n") else 0.0
-        pts = end_pts + round(gap * RATE)
+        following = places[place + 1].start() if place + 1 < len(places) else len(text)
+        marked = any(each in ".,;:!?\n" for each in text[found.end() : following])
+        pts = end_pts + (round(pause * RATE) if marked else 0)
     return words
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import http.server
 import io
@@ -15,47 +14,14 @@ import wave
 import pytest
 
 from support.net import free_port
-from support.scripted import Peer, done, scripted
+from support.scripted import Peer, done
+from support.threaded import serving
 from voxwire_client import Audio, VoxwireError, sync
 from voxwire_client.commands import say, voices
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode
 
 HI = m.WordTiming(text="Hi", chars=(0, 2), pts=240, end_pts=480)
-
-
-@contextlib.contextmanager
-def serving(script):
-    """A scripted server in a thread of its own; yields its URL."""
-    loop, urls, over = asyncio.new_event_loop(), [], asyncio.Event()
-    up, problems = threading.Event(), []
-
-    async def run():
-        async with scripted(script) as url:
-            urls.append(url)
-            up.set()
-            await over.wait()
-
-    def work():
-        try:
-            loop.run_until_complete(run())
-        except Exception as error:
-            problems.append(error)
-        finally:
-            up.set()
-            loop.close()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    assert up.wait(10)
-    try:
-        yield urls[0]
-    finally:
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(over.set)
-        thread.join(10)
-    for problem in problems:
-        raise problem
 
 
 async def says_hi(peer: Peer):

@@ -38,9 +38,9 @@ class SpeechRecord:
         self._started: m.Started | None = None
         self._done: m.Done | None = None
         self._clauses: list[m.ClauseStarted] = []
-        self._words: list[m.WordTiming] = []
-        self._phonemes: list[m.PhonemeTiming] = []
-        self._visemes: list[m.VisemeTiming] = []
+        self.words: list[m.WordTiming] = []
+        self.phonemes: list[m.PhonemeTiming] = []
+        self.visemes: list[m.VisemeTiming] = []
         self._cues: list[Cue] = []
         self._received_pts = 0
 
@@ -54,9 +54,9 @@ class SpeechRecord:
             case m.ClauseStarted():
                 self._clauses.append(event)
             case m.Timing():
-                self._words += event.words
-                self._phonemes += event.phonemes
-                self._visemes += event.visemes
+                self.words += event.words
+                self.phonemes += event.phonemes
+                self.visemes += event.visemes
             case Reconnected(resumed=False, pts=int(pts), chars=int(chars)):
                 self._cut(pts, chars)
             case m.Done():
@@ -75,11 +75,9 @@ class SpeechRecord:
             for each in self._clauses
             if each.pts < pts and each.chars[0] < chars
         ]
-        self._words = [
-            each for each in self._words if each.pts < pts and each.end_pts <= pts and each.chars[1] <= chars
-        ]
-        self._phonemes = [each for each in self._phonemes if each.pts < pts]
-        self._visemes = [each for each in self._visemes if each.pts < pts]
+        self.words = [each for each in self.words if each.pts < pts and each.end_pts <= pts and each.chars[1] <= chars]
+        self.phonemes = [each for each in self.phonemes if each.pts < pts]
+        self.visemes = [each for each in self.visemes if each.pts < pts]
 
     def document(self, text: str) -> Entry:
         """The document of all that came; `text` is the context's text."""
@@ -98,11 +96,10 @@ class SpeechRecord:
             "samples": samples,
             "clauses": self._clause_entries(text, samples, rate),
             "words": [
-                {"text": each.text, "chars": each.chars, **_during(each.pts, each.end_pts, rate)}
-                for each in self._words
+                {"text": each.text, "chars": each.chars, **_during(each.pts, each.end_pts, rate)} for each in self.words
             ],
-            "phonemes": [{"ipa": each.ipa, **_during(each.pts, each.end_pts, rate)} for each in self._phonemes],
-            "visemes": [_keyframe(each, rate) for each in self._visemes],
+            "phonemes": [{"ipa": each.ipa, **_during(each.pts, each.end_pts, rate)} for each in self.phonemes],
+            "visemes": [_keyframe(each, rate) for each in self.visemes],
             "cues": [_cue(each, rate) for each in self._cues],
         }
 

@@ -1,4 +1,4 @@
-"""`voxwire say`: speak a text, or standard input as it comes, to a file or the sound card."""
+"""`voxwire say`: speak a text, or standard input as it comes, to files or the sound card."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import contextlib
 import os
 import sys
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from voxwire_client.commands import files
 from voxwire_client.commands.server import add_server_arguments, explain
 from voxwire_client.errors import ConnectionLost
 from voxwire_client.events import Audio
@@ -25,6 +25,7 @@ from voxwire_protocol.errors import VoxwireError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from voxwire_client.captions import SpeechRecord
     from voxwire_client.events import Event
     from voxwire_client.options import SpeakOptions
 
@@ -37,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("text", nargs="?", help="what to say")
     parser.add_argument("--stdin", action="store_true", help="say what comes on standard input, as it comes")
-    parser.add_argument("-o", "--output", metavar="WAV", help=f"write it here ({DEFAULT_OUTPUT} without --play)")
+    parser.add_argument(
+        "-o", "--output", metavar="WAV", help=f"write it here ({DEFAULT_OUTPUT} unless something else is asked for)"
+    )
     parser.add_argument("--play", action="store_true", help="play it (pip install 'voxwire[play]')")
     parser.add_argument("--voice", help="a name that `voxwire voices` lists")
     parser.add_argument("--language", help="such as en or en-US")
@@ -46,9 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--codec", choices=("pcm_s16le", "mulaw", "alaw"), help="what is sent; files are PCM always")
     parser.add_argument("--seed", type=int, help="the same seed sounds the same")
     parser.add_argument(
-        "--timings", type=_timings, default=("word",), metavar="KINDS", help="word,phoneme,viseme (default: word)"
+        "--timings",
+        type=_timings,
+        metavar="KINDS",
+        help="word,phoneme,viseme or none (default: word; all of them with --json)",
     )
-    parser.add_argument("-v", "--verbose", action="store_true", help="print what is said when")
+    parser.add_argument("-v", "--verbose", action="store_true", help="print what is said when, at the end")
+    files.add_file_arguments(parser)
     add_server_arguments(parser)
 
 
@@ -58,10 +65,12 @@ def run(args: argparse.Namespace) -> int:
     if problem is not None:
         print(f"voxwire: {problem}", file=sys.stderr)
         return EXIT_USAGE
-    if not args.play and args.output is None:
+    if not args.play and args.output is None and not files.wanted(args):
         args.output = DEFAULT_OUTPUT
     try:
         return asyncio.run(_say(args))
+    except BrokenPipeError:
+        raise  # Whoever read the captions has enough of them.
     except (VoxwireError, ConnectionLost) as error:
         explain(error)
     except (PlayerUnavailable, OSError, ValueError) as error:
@@ -74,7 +83,7 @@ def _problem(args: argparse.Namespace) -> str | None:
         return "give a text, or --stdin (one of them)"
     if args.play and args.codec not in (None, "pcm_s16le"):
         return f"--play plays pcm_s16le, not {args.codec}"
-    return None
+    return files.problem(args)
 
 
 def _timings(value: str) -> tuple[m.TimingKind, ...]:
@@ -85,22 +94,15 @@ def _timings(value: str) -> tuple[m.TimingKind, ...]:
     return tuple(KINDS[kind] for kind in kinds)
 
 
-@dataclass
-class _Outcome:
-    utterance: Utterance
-    timings: list[m.Timing] = field(default_factory=list)
-
-
 async def _say(args: argparse.Namespace) -> int:
     async with connect(args.url, api_key=args.api_key) as session:
-        outcome = await _listen(session, args)
-    utterance = outcome.utterance
+        utterance, record = await _listen(session, args)
     if utterance.done is None or not utterance.done.samples or utterance.ttfa_client_ms is None:
         print("voxwire: there is nothing to say in this text", file=sys.stderr)
         return 1
     sample_rate = utterance.playout.sample_rate
     if args.verbose:
-        for line in _timing_lines(outcome.timings, sample_rate):
+        for line in _timing_lines(record, sample_rate):
             print(line)
     where = f" to {args.output}" if args.output else ""
     seconds = utterance.done.samples / sample_rate
@@ -108,7 +110,7 @@ async def _say(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _listen(session: Session, args: argparse.Namespace) -> _Outcome:
+async def _listen(session: Session, args: argparse.Namespace) -> tuple[Utterance, SpeechRecord]:
     options: SpeakOptions = {
         "voice": args.voice,
         "language": args.language,
@@ -116,33 +118,34 @@ async def _listen(session: Session, args: argparse.Namespace) -> _Outcome:
         "sample_rate": args.rate,
         "codec": args.codec,
         "seed": args.seed,
-        "timings": args.timings,
+        "timings": files.timings(args),
         "pacing": "realtime" if args.play else "burst",
     }
-    outcome = _Outcome(session.speak(args.text if args.text is not None else _standard_input(), **options))
+    utterance = session.speak(args.text if args.text is not None else _standard_input(), **options)
     began = time.monotonic()
+    # A line that is written over again and again would spoil captions on the same terminal.
+    progress = sys.stderr.isatty() and files.STANDARD_OUTPUT not in files.wanted(args).values()
     outputs: list[WavWriter | Player] = []
-    with contextlib.ExitStack() as stack, _progress_line():
-        async for event in outcome.utterance:
+    with contextlib.ExitStack() as stack, _progress_line(), files.SpeechFiles(args) as written:
+        async for event in utterance:
             if isinstance(event, m.Started):
                 outputs = _outputs(args, event.audio, stack)
             elif isinstance(event, Audio):
                 for output in outputs:
                     output.write(event.payload)
-            _note(event, outcome, began)
+            written.take(event, utterance.text_so_far)
+            _note(event, began, progress=progress)
         for output in outputs:
             if isinstance(output, Player):
                 await asyncio.to_thread(output.close)
-    return outcome
+    return utterance, written.record
 
 
-def _note(event: Event, outcome: _Outcome, began: float) -> None:
+def _note(event: Event, began: float, *, progress: bool) -> None:
     match event:
-        case Audio() if sys.stderr.isatty() and event.seq % 10 == 0:
+        case Audio() if progress and event.seq % 10 == 0:
             spoken, seconds = event.pts / event.sample_rate, time.monotonic() - began
             print(f"\r{spoken:6.1f} s spoken in {seconds:.1f} s", end="", file=sys.stderr, flush=True)
-        case m.Timing():
-            outcome.timings.append(event)
         case m.WarningMessage():
             print(f"{_clear()}voxwire: {event.message}", file=sys.stderr)
         case _:
@@ -161,12 +164,10 @@ def _outputs(args: argparse.Namespace, audio: m.AudioInfo, stack: contextlib.Exi
     return outputs
 
 
-def _timing_lines(timings: list[m.Timing], sample_rate: int) -> list[str]:
-    entries: list[tuple[int, int, str]] = []
-    for timing in timings:
-        entries += [(word.pts, word.end_pts, word.text) for word in timing.words]
-        entries += [(phoneme.pts, phoneme.end_pts, f"  /{phoneme.ipa}/") for phoneme in timing.phonemes]
-        entries += [(each.pts, each.pts, f"  mouth {each.id} ({each.weight:.2f})") for each in timing.visemes]
+def _timing_lines(record: SpeechRecord, sample_rate: int) -> list[str]:
+    entries = [(word.pts, word.end_pts, word.text) for word in record.words]
+    entries += [(phoneme.pts, phoneme.end_pts, f"  /{phoneme.ipa}/") for phoneme in record.phonemes]
+    entries += [(each.pts, each.pts, f"  mouth {each.id} ({each.weight:.2f})") for each in record.visemes]
     entries.sort(key=lambda entry: entry[0])
     return [f"{pts / sample_rate:8.3f} {end_pts / sample_rate:8.3f}  {text}" for pts, end_pts, text in entries]
 
