@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from support.server import serving
 from voxwire_client import Audio, Done, Timing, connect
 from voxwire_client.wav import mulaw_sample
 from voxwire_protocol import visemes
+from voxwire_server.ops.auth import generate_key, hash_key
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs Godot 3: apt-get install godot3-server")
 
@@ -63,7 +65,7 @@ def of(lines, name):
     return [line["values"] for line in lines if line["signal"] == name]
 
 
-# -- golden vectors -----------------------------------------------------------------------------------------------------
+# -- golden vectors ---------------------------------------------------------------------------------------------------
 
 
 def test_every_message_of_the_server_is_understood(run):
@@ -130,7 +132,7 @@ def test_any_text_is_said_as_valid_json_of_the_same_length(run, tmp_path):
     assert got[2:] == texts[2:]
 
 
-# -- a real server ------------------------------------------------------------------------------------------------------
+# -- a real server ----------------------------------------------------------------------------------------------------
 
 
 async def told_python(url, text, **options):
@@ -226,7 +228,7 @@ def test_hold_stops_the_clock_and_closes_the_mouth(other, run):
     assert [word for word, _, _ in of(lines, "word")] == ["Hello", "there,", "world."]
 
 
-# -- connections that fail ----------------------------------------------------------------------------------------------
+# -- connections that fail --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("pacing", ["realtime", "burst"])
@@ -305,6 +307,53 @@ def test_a_server_that_stops_is_told_as_an_error(tmp_path):
     assert end["bytes"] == done["frames"] * 960 > 0
 
 
+def test_a_draining_server_finishes_and_what_is_next_is_spoken_elsewhere(other, tmp_path):
+    text = "Hello there. Nobody cuts this one off."
+
+    async def action(stopping):
+        async with Proxy(stopping.port) as proxy:
+            url = f"ws://127.0.0.1:{proxy.port}"
+            task = asyncio.create_task(
+                script("speak", tmp_path, url=url, text=text, voice="tone-low", pacing="realtime", again=3)
+            )
+            await proxy.accepted()
+            while proxy.down.passed < 30_000:  # noqa: ASYNC110 - asked as a probe asks
+                await asyncio.sleep(0.01)
+            proxy.target_port = other.port
+            stopping.stop()
+            return await task
+
+    with serving(*TONE[:-1]) as stopping:
+        lines = play(lambda: action(stopping))
+    assert ["server.draining", "the server is going away"] in of(lines, "warning")
+    assert [word for word, _, _ in of(lines, "word")] == text.split() * 3
+    assert [done["reason"] for (done,) in of(lines, "finished")] == ["completed"] * 3
+    assert not of(lines, "error")
+
+
+def test_a_slow_listener_makes_the_server_wait(other, run):
+    """Minutes in a burst: from thirty seconds on the server is asked to wait; without being asked to go on it would."""
+    text = " ".join(f"Number {i} of many." for i in range(100))
+    lines = run("speak", url=other.url, text=text, voice="tone-low", step=8192)
+    assert [word for word, _, _ in of(lines, "word")] == text.split()
+    ((end,),) = of(lines, "end")
+    assert end["bytes"] > 100 * 48_000
+    assert (end["lead_ms_max"] > 30_000, end["held_back"]) == (True, True)
+
+
+def test_a_key_or_a_token_lets_in(run):
+    key = generate_key()
+    with serving(*TONE, "auth.keys=alice=" + hash_key(key)) as host:
+        asked = urllib.request.Request(f"{host.http}/v1/tokens", method="POST", headers={"X-API-Key": key})
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            token = json.load(answer)["token"]
+        for way in ({"key": key}, {"token": token}):
+            lines = run("speak", url=host.url, text="Hello.", voice="tone-low", **way)
+            assert [done["reason"] for (done,) in of(lines, "finished")] == ["completed"], lines
+        lines = run("speak", url=host.url, text="Hello.", key="wrong")
+    assert [(code, retryable) for code, _, retryable, _ in of(lines, "error")] == [("client.not_authenticated", False)]
+
+
 def test_an_unknown_voice_is_told_as_an_error(other, run):
     lines = run("speak", url=other.url, text=TEXT, voice="nobody", pieces=3)
     assert [(code, retryable) for code, _, retryable, _ in of(lines, "error")] == [("client.unknown_voice", False)]
@@ -319,7 +368,7 @@ def test_a_server_that_has_fallen_silent_is_left_and_the_session_resumed(tmp_pat
                 script("speak", tmp_path, url=url, text=TEXT, voice="tone-low", pacing="realtime", step=480)
             )
             await proxy.accepted()
-            while proxy.down.passed < 30_000:
+            while proxy.down.passed < 30_000:  # noqa: ASYNC110 - asked as a probe asks
                 await asyncio.sleep(0.01)
             proxy.stall()
             await proxy.accepted()
@@ -332,7 +381,7 @@ def test_a_server_that_has_fallen_silent_is_left_and_the_session_resumed(tmp_pat
     assert [word for word, _, _ in of(lines, "word")] == TEXT.split()
 
 
-# -- the mouth ----------------------------------------------------------------------------------------------------------
+# -- the mouth --------------------------------------------------------------------------------------------------------
 
 WITH_CLOSURES = "My puppy may be big, but Bob's mummy has a map."
 

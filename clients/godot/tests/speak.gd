@@ -15,6 +15,8 @@ var client = preload("../addons/voxwire/client.gd").new()
 var sink = null
 var finished = 0
 var held_frames = 0
+var lead_ms_max = 0.0
+var held_back = false  # The server was asked to wait.
 
 
 func _init():
@@ -56,6 +58,8 @@ func _start() -> Dictionary:
 
 
 func _idle(_delta):
+	held_back = held_back or client.speaking() != null and client.speaking().held_back
+	lead_ms_max = max(lead_ms_max, client.lead_ms())
 	if sink != null:
 		sink.advance(int(options.get("step", "4000")))
 	if held_frames > 0:
@@ -70,11 +74,15 @@ func _idle(_delta):
 
 
 func _summary() -> Array:
-	return [{"digest": sink.digest(), "bytes": sink.bytes, "underruns": client.underruns()}] if sink != null else [{"underruns": client.underruns()}]
+	var summary = {"underruns": client.underruns(), "lead_ms_max": lead_ms_max, "held_back": held_back}
+	if sink != null:
+		summary.digest = sink.digest()
+		summary.bytes = sink.bytes
+	return [summary]
 
 
 func _tell(name: String, values: Array) -> void:
-	print(to_json({"signal": name, "values": values, "played": client.played_pts()}))
+	print(to_json({"signal": name, "values": values, "played": client.played_pts(), "at_ms": OS.get_ticks_msec()}))
 
 
 func _heard_0(name):

@@ -189,12 +189,11 @@ func open() -> void:
 	var connection = _exchange.connection
 	connection.url = url
 	connection.reconnect = reconnect
-	connection.headers = PoolStringArray()
-	connection.protocols = PoolStringArray([Connection.SUBPROTOCOL])
+	var protocols = [Connection.SUBPROTOCOL]
 	if token != "":
-		connection.protocols.append("voxwire.token." + token)
-	if api_key != "":
-		connection.headers.append("Authorization: Bearer " + api_key)
+		protocols.append("voxwire.token." + token)
+	connection.protocols = PoolStringArray(protocols)
+	connection.headers = PoolStringArray([] if api_key == "" else ["Authorization: Bearer " + api_key])
 	_exchange.open(OS.get_ticks_msec())
 
 

@@ -52,6 +52,7 @@ var _token = ""
 var _gone = false  # The server takes the session back no more.
 var _fresh = {}
 var _fresh_received = 0
+var _drained_at_ms = 0
 var _beat_at_ms = 0
 var _heard = false
 var _silent = 0
@@ -121,6 +122,8 @@ func poll(now_ms: int) -> void:
 		return
 	if socket.is_closed() and not socket.has_packet():
 		_lose(socket.close_code)
+	elif _state == State.OPEN and draining and now_ms >= _drained_at_ms:
+		_drop()
 	elif _state == State.OPEN:
 		_watch()
 		_write()
@@ -190,6 +193,13 @@ func address() -> String:
 
 func _resumable() -> bool:
 	return not ready.empty() and not _gone and ready.resume_window_ms > 0
+
+
+# The server is going away and has said all there was: there is nothing to come back for. `wanted`: a fresh session is.
+func move_on(wanted: bool) -> void:
+	_gone = true
+	_socket.leave(1000)
+	_lose(1012 if wanted else 1000)
 
 
 # Gives the connection up from this side, without ending the session.
@@ -273,9 +283,9 @@ func _take_text(text: String) -> void:
 
 func _greet(map: Dictionary) -> void:
 	if map.type == "error":
-		_said = map
 		# A draining server lets its own sessions in; asked for again, this one would lead there again.
 		_gone = _gone or map.code == "server.draining"
+		_be_refused(map)
 	elif map.type == "ready":
 		_fresh = map
 		_fresh_received = 0
@@ -298,7 +308,14 @@ func _take_answer(map: Dictionary) -> void:
 		_:
 			_count()
 			if map.type == "error":
-				_said = map
+				_be_refused(map)
+
+
+# The close that follows is not waited for: Godot 3.2 takes the codes 1012 and 1013 for mistakes, and tells nobody.
+func _be_refused(map: Dictionary) -> void:
+	_said = map
+	_socket.leave(LEAVE_CODE)
+	_lose(1013 if map.retryable else 1008)
 
 
 func _begin(fresh: bool) -> void:
@@ -326,6 +343,7 @@ func _take_message(map: Dictionary) -> void:
 				_outbox.arrived(int(map.received))
 		"draining":
 			draining = true
+			_drained_at_ms = _now_ms + int(map.deadline_ms)
 			emit_signal("notice", map)
 		_:
 			if map.get("context") != null:

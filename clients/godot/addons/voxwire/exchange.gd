@@ -53,6 +53,8 @@ func poll(now_ms: int) -> void:
 	connection.poll(now_ms)
 	if connection.is_idle() and _someone_waits():
 		connection.open(now_ms)
+	if connection.draining and connection.is_open() and not _someone_lives():
+		connection.move_on(_someone_waits())
 	_admit()
 	for utterance in queue:
 		utterance.say(connection)
@@ -90,6 +92,13 @@ func _admit() -> void:
 			connection.send(utterance.opening())
 			if held:
 				connection.send({"type": "hold", "context": utterance.context})
+
+
+func _someone_lives() -> bool:
+	for utterance in _open.values():
+		if utterance.phase != Phase.SPOKEN:
+			return true
+	return false
 
 
 func _someone_waits() -> bool:
