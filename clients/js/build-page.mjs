@@ -48,5 +48,6 @@ async function licences() {
     const text = file === undefined ? "" : (await readFile(join(folder, file), "utf8")).trim();
     texts.push(`${name} ${version} (${license})\n\n${text}\n`);
   }
+  texts.push(await readFile(join(page, "licences-more.txt"), "utf8"));
   return texts.join("\n----\n\n");
 }

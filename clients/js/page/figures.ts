@@ -34,12 +34,11 @@ export class FigureList {
     set("ttfa-server", ms(figures.serverTtfaMs));
     set("lead-now", ms(figures.leadMs));
     set("underruns", figures.codec === "" ? NONE : String(figures.underruns));
-    const rate = figures.sampleRate / 1000;
-    set("codec-now", figures.codec === "" ? NONE : `${CODECS[figures.codec] ?? figures.codec} ${rate} kHz`);
+    set("codec-now", figures.codec === "" ? NONE : (CODECS[figures.codec] ?? figures.codec));
+    set("rate-now", figures.codec === "" ? NONE : `${figures.sampleRate / 1000} kHz`);
     set("decoder", DECODERS[figures.decoder] ?? NONE);
     const seconds = (figures.frames * figures.frameSamples) / figures.sampleRate;
     set("bitrate-now", seconds > 0 ? `${((figures.bytes * 8) / seconds / 1000).toFixed(0)} kbit/s` : NONE);
-    set("frames", figures.frames > 0 ? String(figures.frames) : NONE);
   }
 }
 

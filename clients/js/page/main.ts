@@ -27,6 +27,9 @@ const STATES: Readonly<Record<LineState, string>> = {
   refused: "Refused",
   lost: "Looking for the server…",
 };
+/** How long a connection may be away before it is worth a word. */
+const PATIENCE_MS = 2500;
+const LOST: Trouble = { code: "lost", message: "It is being looked for. What you said is kept, and goes on when it is back." };
 const GREETING =
   "Hello! Type something here, and hear it while it is still on its way: a poem, a price like $4.50, Dr. Brown's bumpy " +
   "breakfast. Press Interrupt whenever you like, and every word that you have not heard stays pale.";
@@ -46,6 +49,7 @@ class Page {
   #speaker: Promise<Speaker> | null = null;
   #audio: AudioContext | null = null;
   #speaking: Speaking | null = null;
+  #patience: ReturnType<typeof setTimeout> | undefined;
   #turn = 0;
   #answers = 0;
   #found: Voices = { voices: [], default: null };
@@ -65,6 +69,8 @@ class Page {
     );
     followTheme(button("theme"), () => plot.recolour());
     if (this.#text.value === "") this.#text.value = GREETING;
+    // A phone has no room for what is there for the curious.
+    element("shapes", HTMLDetailsElement).open = matchMedia("(min-width: 60rem)").matches;
     plot.begin(performance.now());
     this.#listen();
     this.#showTurn();
@@ -183,7 +189,7 @@ class Page {
   async #listenTo(speaking: Speaking): Promise<void> {
     const done = await speaking.playback.finished;
     if (done.reason === "no_speakable_text") {
-      this.#notice.show({ code: "no_speakable_text", message: "There is nothing in this text that can be spoken." });
+      this.#notice.show({ code: "no_speakable_text", message: "Nothing in this text can be spoken." });
     }
     if (done.reason === "completed") {
       this.#stage.captions.finish();
@@ -292,6 +298,9 @@ class Page {
   #showLine(state: LineState): void {
     part("connection").dataset["state"] = state;
     part("connection-text").textContent = STATES[state];
+    clearTimeout(this.#patience);
+    if (state === "reconnecting") this.#patience = setTimeout(() => this.#notice.show(LOST), PATIENCE_MS);
+    else this.#notice.settle(LOST.code);
     this.#showTurn();
   }
 

@@ -27,6 +27,8 @@ const TITLES: Readonly<Record<string, string>> = {
   "server.draining": "The server is going away.",
   "system.engine_failed": "The voice failed.",
   "system.clause_failed": "Some of the text could not be spoken.",
+  no_speakable_text: "There is nothing to say.",
+  playback: "The sound can't be played.",
   lost: "The connection is lost.",
   unreachable: "The server can't be reached.",
 };
@@ -59,6 +61,11 @@ export class Notice {
     this.#act = again;
     this.#action.hidden = false;
     this.#count(Math.ceil((trouble.retryAfterMs ?? 0) / 1000));
+  }
+
+  /** Take the notice of `code` away, if it is that one. */
+  settle(code: string): void {
+    if (this.#box.dataset["code"] === code) this.clear();
   }
 
   clear(): void {

@@ -195,7 +195,7 @@ function band(
 ): void {
   const left = x(where.fromMs);
   context.fillStyle = colour;
-  context.fillRect(left, top, Math.max(2, x(where.toMs ?? nowMs) - left), bottom - top);
+  context.fillRect(left, top, Math.max(3, x(where.toMs ?? nowMs) - left), bottom - top);
 }
 
 function stroke(context: CanvasRenderingContext2D, fromX: number, fromY: number, toX: number, toY: number): void {

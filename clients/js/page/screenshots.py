@@ -66,7 +66,6 @@ def take(browser: Browser, url: str, out: Path) -> None:
         heard(page, 90)
         page.screenshot(path=out / "page.png")
     with opened(browser, url, width=1160, height=1110, scheme="dark") as page:
-        page.click("#shapes summary")
         page.click("#simulate")
         heard(page, 70)
         page.keyboard.press("Escape")
