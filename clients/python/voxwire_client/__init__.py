@@ -3,6 +3,8 @@
 from voxwire_client.context import Context
 from voxwire_client.errors import ConnectionLost
 from voxwire_client.events import Audio, Event, Interrupted, Reconnected
+from voxwire_client.moments import Moment, Moments
+from voxwire_client.mouth import MouthTrack
 from voxwire_client.options import SpeakOptions
 from voxwire_client.playout import PlayoutClock
 from voxwire_client.session import Session, connect
@@ -32,6 +34,9 @@ __all__ = [
     "Event",
     "Flushed",
     "Interrupted",
+    "Moment",
+    "Moments",
+    "MouthTrack",
     "PlayoutClock",
     "Reconnected",
     "Session",

@@ -8,16 +8,23 @@ from typing import TYPE_CHECKING, Self
 
 from voxwire_client import options as o
 from voxwire_client.arrival import Adaptation
+from voxwire_client.events import Reconnected
+from voxwire_client.moments import PAST_SAMPLES, Moments
+from voxwire_client.mouth import MouthTrack, closed
 from voxwire_client.speaking import LIVE, Phase, Speaking
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, AsyncIterator
     from types import TracebackType
 
     from voxwire_client.events import Event
+    from voxwire_client.moments import Moment
     from voxwire_client.parties import Link
+
+MOMENT_SECONDS = 0.01
+"""How late what is heard may be told: players are asked so often."""
 
 
 class Context(Speaking):
@@ -33,6 +40,9 @@ class Context(Speaking):
     def __init__(self, link: Link, start: m.Start, *, adapt: bool = False) -> None:
         super().__init__(link, start, adapt=adapt)
         self._opening = asyncio.Lock()
+        self._mouth = MouthTrack()
+        if "viseme" in (start.timings or ()):
+            self._inbox.follow(self._follow_mouth)
 
     # -- text in --------------------------------------------------------------------------------------------------
 
@@ -152,6 +162,59 @@ class Context(Speaking):
         """What the listener has heard by now, as far as can be known here. Does not disturb anything."""
         pts = self.playout.estimate(time.monotonic()) if played_pts is None else played_pts
         return self._hearing.report(pts).heard
+
+    # -- what is heard --------------------------------------------------------------------------------------------
+
+    def moments(self) -> AsyncIterator[Moment]:
+        """Clauses, words, phonemes and visemes, each at the moment when the listener hears it, as `playout` tells.
+
+        Iterate over it in a task of its own, while another takes the audio out and feeds a player. It ends when the
+        last one was heard, at once when the context is cancelled, and raises nothing. Call it before audio comes: what
+        was told earlier is not told again. For a loop of your own with a clock of its own there is `Moments`.
+        """
+        moments = Moments()
+        self._inbox.follow(moments.take)
+        return self._heard_moments(moments)
+
+    async def _heard_moments(self, moments: Moments) -> AsyncGenerator[Moment, None]:
+        try:
+            while not self._silenced() and not (self.over and self._unheard(moments)):
+                # At 0 nothing has been heard yet.
+                if played_pts := self.playout.estimate(time.monotonic()):
+                    for moment in moments.due(played_pts):
+                        yield moment
+                        if self._silenced():
+                            return
+                await asyncio.sleep(MOMENT_SECONDS)
+        finally:
+            self._inbox.leave(moments.take)
+
+    def _unheard(self, moments: Moments) -> bool:
+        """Whether what is left will never be heard."""
+        return moments.next_pts is None or moments.next_pts > self.playout.received_pts
+
+    def _silenced(self) -> bool:
+        """Whether it was cancelled: what is in the player is not heard any more."""
+        return self.leaving or self.cancelled is not None
+
+    def mouth(self) -> list[float]:
+        """The weights of the fifteen mouth shapes that belong to what is heard now, by id: for a face that is drawn.
+
+        Closed before speech and after it, while the listener has run dry, while held, and once cancelled. Needs
+        `timings` with "viseme".
+        """
+        now, clock = time.monotonic(), self.playout
+        pts = clock.estimate(now)
+        if self._silenced() or clock.paused or pts >= clock.received_pts:
+            return closed()
+        return self._mouth.weights(pts)
+
+    def _follow_mouth(self, event: Event) -> None:
+        if isinstance(event, m.Timing):
+            self._mouth.drop(self.playout.estimate(time.monotonic()) - PAST_SAMPLES)
+            self._mouth.add(event)
+        elif isinstance(event, Reconnected) and event.pts is not None:
+            self._mouth.forget(event.pts)
 
     # -- events out -----------------------------------------------------------------------------------------------
 

@@ -11,6 +11,8 @@ from voxwire_protocol import messages as m
 from voxwire_protocol.audio import Flag
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from voxwire_client.errors import ConnectionLost
 
 
@@ -77,6 +79,7 @@ class Inbox:
         self._events: deque[Event] = deque()
         self._closed = False
         self._error: BaseException | None = None
+        self._told: list[Callable[[Event], None]] = []
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
@@ -87,6 +90,16 @@ class Inbox:
         if not self._closed:
             self._events.append(event)
             self._changed.set()
+            for tell in self._told:
+                tell(event)
+
+    def follow(self, tell: Callable[[Event], None]) -> None:
+        """Call `tell` with every event from now on when it comes, though the reader may take it out much later."""
+        self._told.append(tell)
+
+    def leave(self, tell: Callable[[Event], None]) -> None:
+        """Call it no more."""
+        self._told = [each for each in self._told if each != tell]
 
     def drop_audio(self) -> None:
         """Forget audio that has not been taken out, and what describes it."""

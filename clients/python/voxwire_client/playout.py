@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DEFAULT_SAMPLE_RATE = 24000
 
@@ -11,9 +15,9 @@ DEFAULT_SAMPLE_RATE = 24000
 class PlayoutClock:
     """The playout of one context at `sample_rate`. Times are seconds of one monotonic clock, given by the caller.
 
-    A player that knows its own position says it (`played`). One that only knows when it started says that (`start`);
-    it is taken to wait where audio is missing. Where no player says anything, `position` is None, and `estimate` is of
-    a player that started with the first frame.
+    A player that knows its own position says it (`played`), or is asked for it (`follow`). One that only knows when it
+    started says that (`start`); it is taken to wait where audio is missing. Where no player says anything, `position`
+    is None, and `estimate` is of a player that started with the first frame.
     """
 
     sample_rate: int = DEFAULT_SAMPLE_RATE
@@ -22,6 +26,7 @@ class PlayoutClock:
     _started: bool = field(default=False)
     _told_pts: int | None = field(default=None)
     _paused_at: float | None = field(default=None)
+    _player: Callable[[], int] | None = field(default=None)
 
     def received(self, end_pts: int, now: float) -> None:
         """Audio up to `end_pts` has come; a player that had run dry goes on now."""
@@ -40,6 +45,15 @@ class PlayoutClock:
         """The player says that it has played up to `pts`."""
         self._told_pts = max(0, int(pts))
 
+    def follow(self, position: Callable[[], int]) -> None:
+        """Ask the player where it is, whenever that is needed: `playout.follow(lambda: player.played_samples)`."""
+        self._player = position
+
+    @property
+    def paused(self) -> bool:
+        """Whether the player pauses."""
+        return self._paused_at is not None
+
     def pause(self, now: float) -> None:
         """The player pauses."""
         if self._paused_at is None:
@@ -53,10 +67,13 @@ class PlayoutClock:
 
     def position(self, now: float) -> int | None:
         """The pts that is heard now; None where no player has said anything."""
-        return self.estimate(now) if self._started or self._told_pts is not None else None
+        known = self._started or self._told_pts is not None or self._player is not None
+        return self.estimate(now) if known else None
 
     def estimate(self, now: float) -> int:
         """The pts that is heard now, as far as can be known; never beyond what was received."""
+        if self._player is not None:
+            self.played(self._player())
         if self._told_pts is not None:
             return min(self._told_pts, self.received_pts)
         if self._origin is None:

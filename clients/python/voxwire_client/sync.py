@@ -18,12 +18,13 @@ from voxwire_client import session as asynchronous
 from voxwire_client.session import CONNECT_SECONDS_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator
     from types import TracebackType
 
     from voxwire_client.context import Context
     from voxwire_client.dial import Encoding
     from voxwire_client.events import Event, Interrupted, Reconnected
+    from voxwire_client.moments import Moment
     from voxwire_client.options import SpeakOptions
     from voxwire_client.playout import PlayoutClock
     from voxwire_protocol import messages as m
@@ -105,6 +106,15 @@ class SyncContext:
     ) -> None:
         """Change Opus' bitrate or the pacing."""
         self._session._run(self._context.configure(bitrate=bitrate, pacing=pacing, lead_ms=lead_ms))
+
+    def moments(self) -> Iterator[Moment]:
+        """Clauses, words, phonemes and visemes when they are heard; waits for each. For a thread of its own."""
+        run, moments = self._session._run, self._context.moments()
+        return iter(lambda: run(_next_moment(moments)), None)
+
+    def mouth(self) -> list[float]:
+        """The weights of the fifteen mouth shapes that belong to what is heard now, by id."""
+        return self._session._run(_mouth(self._context))
 
     def __enter__(self) -> Self:
         self._session._run(self._context.open())
@@ -227,6 +237,14 @@ async def _connect(opening: asynchronous.connect) -> asynchronous.Session:
 
 async def _next(events: AsyncGenerator[Event, None]) -> Event | None:
     return await anext(events, None)
+
+
+async def _next_moment(moments: AsyncIterator[Moment]) -> Moment | None:
+    return await anext(moments, None)
+
+
+async def _mouth(context: Context) -> list[float]:
+    return context.mouth()
 
 
 async def _close(events: AsyncGenerator[Event, None]) -> None:
