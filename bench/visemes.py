@@ -223,8 +223,8 @@ def mean(rows: list[dict]) -> dict:
 
 def report(found: dict) -> str:
     lines = [
-        "$ python bench/visemes.py", found["machine"], "", "alone, us of CPU a second of speech; % of a core for 100 sessions "
-        f"(target {TARGET_PERCENT:g}); share of what a session's worker does anyway",
+        "$ python bench/visemes.py", found["machine"], "", "alone, us of CPU a second of speech; % of a core for 100 "
+        f"sessions (target {TARGET_PERCENT:g}); share of what a session's worker does anyway",
         f"{'':26}{'build':>8}{'JSON':>7}{'msgpack':>9}{'% core':>8}{'share %':>9}{'keyframes/s':>13}{'JSON B/s':>10}",
     ]  # fmt: skip
     for row in found["alone"]:
