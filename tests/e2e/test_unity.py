@@ -6,19 +6,17 @@ import asyncio
 import hashlib
 import importlib.util
 import json
-import math
-import random
-import re
-import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
-from support import mono
+from support import json_cases, mono
 from support.net import free_port
-from support.proxy import Proxy
 from support.server import serving
+from support.threaded_proxy import Lines
 from voxwire_client import connect
 from voxwire_client.events import Audio
 from voxwire_protocol import messages as m
@@ -26,16 +24,6 @@ from voxwire_protocol import messages as m
 pytestmark = pytest.mark.skipif(mono.MCS is None or mono.MONO is None, reason=mono.MISSING)
 
 VECTORS = Path(__file__).parents[1] / "protocol" / "vectors"
-PACKAGE = [*mono.sources(mono.CORE), *mono.sources(mono.GLUE), *mono.sources(mono.UNITY / "Samples~")]
-SCENARIOS = ("Scenarios", "PlayScenarios", "UnityStubs")
-UNITS = ("Units", "UnityStubs", "JsonTests", "MessageTests", "AudioTests", "PlaybackTests", "FaceTests")
-UNIT_TESTS = [
-    f"{group}.{name}"
-    for path in sorted(mono.TESTS.glob("*Tests.cs"))
-    for group, body in re.findall(r"static class (\w+Tests)\n(.*?)\n    }", path.read_text(), re.DOTALL)
-    for name in re.findall(r"public static void (\w+)\(", body)
-]
-
 TEXT = "Bob puts five maps on my van. “Naïve?”, asks Eve 🎉 and laughs. Then the boat leaves for Rome."
 LONG = " ".join(f"This is sentence {number}, and it is being spoken while the line drops." for number in range(8))
 SEED = 20
@@ -45,14 +33,14 @@ SEED = 20
 def scenarios(tmp_path_factory):
     """The program that speaks with a server."""
     program = tmp_path_factory.mktemp("unity") / "scenarios.exe"
-    return mono.build(program, [*PACKAGE, *(mono.TESTS / f"{name}.cs" for name in SCENARIOS)])
+    return mono.build(program, [*mono.PACKAGE, mono.STUBS, *mono.SCENARIOS])
 
 
 @pytest.fixture(scope="module")
 def units(tmp_path_factory):
     """The program with the tests that need no server."""
     program = tmp_path_factory.mktemp("unity") / "units.exe"
-    return mono.build(program, [*PACKAGE, *(mono.TESTS / f"{name}.cs" for name in UNITS)])
+    return mono.build(program, [*mono.PACKAGE, mono.STUBS, *mono.UNITS])
 
 
 @pytest.fixture(scope="module")
@@ -84,43 +72,20 @@ def python_says(url: str, text: str, **options: Any) -> dict[str, Any]:
     return {**found, "pcm": pcm.hexdigest()}
 
 
-class Lines:
-    """Proxies on a loop of their own, for a program that runs meanwhile."""
-
-    def __init__(self, port: int) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.proxy = Proxy(port)
-        self._thread = threading.Thread(target=self.loop.run_forever, name="proxy")
-
-    def __enter__(self) -> Proxy:
-        self._thread.start()
-        self._do(self.proxy.__aenter__())
-        return self.proxy
-
-    def __exit__(self, *_: object) -> None:
-        self._do(self.proxy.__aexit__(None, None, None))
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join()
-        self.loop.close()
-
-    def _do(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
-
-
 # -- without a server -------------------------------------------------------------------------------------------------
 
 
 def test_every_unit_test_was_run(unit_results):
-    assert sorted(unit_results) == sorted(UNIT_TESTS)
+    assert sorted(unit_results) == sorted(mono.UNIT_TESTS)
 
 
-@pytest.mark.parametrize("name", UNIT_TESTS)
+@pytest.mark.parametrize("name", mono.UNIT_TESTS)
 def test_units(unit_results, name):
     assert unit_results[name] is None, unit_results[name]
 
 
 def test_json_reads_and_refuses_what_python_does(units, tmp_path):
-    cases = [*valid_json(400), *spoiled_json(1600)]
+    cases = [*json_cases.valid(400), *json_cases.spoiled(1600)]
     path = tmp_path / "cases.json"
     path.write_text(json.dumps(cases), encoding="utf-8")
     mono.run(units, "json", str(path))
@@ -128,68 +93,17 @@ def test_json_reads_and_refuses_what_python_does(units, tmp_path):
     refused = 0
     for text, found in zip(cases, written, strict=True):
         try:
-            expected = json.loads(text, parse_constant=refuse, parse_int=whole, parse_float=finite)
+            expected = json.loads(
+                text, parse_constant=json_cases.refuse, parse_int=json_cases.whole, parse_float=json_cases.finite
+            )
             json.dumps(expected, ensure_ascii=False).encode()
         except (ValueError, UnicodeEncodeError):
             refused += 1
             assert found is None, text
         else:
             assert found is not None, text
-            assert json.loads(found, parse_int=whole) == expected, text
+            assert json.loads(found, parse_int=json_cases.whole) == expected, text
     assert 300 < refused < len(cases) - 400
-
-
-def refuse(constant: str) -> NoReturn:
-    raise ValueError(f"JSON has no {constant}")
-
-
-def whole(digits: str) -> float:
-    """Within 64 bits exact, beyond them a float."""
-    number = int(digits)
-    return number if -(2**63) <= number < 2**63 else float(digits)
-
-
-def finite(digits: str) -> float:
-    return float(digits) if math.isfinite(float(digits)) else refuse(digits)
-
-
-def valid_json(count: int) -> list[str]:
-    """Values of every kind, written in every way."""
-    draw = random.Random(6)
-    return [json.dumps(some_value(draw, 4), ensure_ascii=bool(draw.getrandbits(1))) for _ in range(count)]
-
-
-def some_value(draw: random.Random, depth: int) -> Any:
-    if depth and draw.random() < 0.6:
-        values = [some_value(draw, depth - 1) for _ in range(draw.randrange(4))]
-        return values if draw.getrandbits(1) else {some_text(draw): value for value in values}
-    return draw.choice(
-        [
-            None,
-            True,
-            False,
-            draw.randrange(-(2**63), 2**63),
-            draw.random() * 10 ** draw.randrange(-20, 20),
-            some_text(draw),
-        ]
-    )
-
-
-def some_text(draw: random.Random) -> str:
-    return "".join(draw.choices('ab"\\/\n\0é東🎉\u2028', k=draw.randrange(6)))
-
-
-def spoiled_json(count: int) -> list[str]:
-    """Valid JSON with a few characters changed; some of it is still valid."""
-    draw = random.Random(7)
-    spoiled = []
-    for text in draw.choices([each for each in valid_json(300) if len(each) > 3], k=count):
-        units = list(text)
-        for _ in range(draw.randrange(1, 3)):
-            at = draw.randrange(len(units))
-            units[at : at + draw.randrange(2)] = draw.choice('{}[],:"\\ 01-.eEtn\tu d8')
-        spoiled.append("".join(units))
-    return spoiled
 
 
 def test_what_is_generated_is_what_the_protocol_says():
@@ -439,3 +353,44 @@ def test_fifty_utterances_leave_no_thread_and_no_socket_behind(scenarios, host):
     # The pool of threads breathes by a few; a leak would be one an utterance.
     assert last[0] - warm[0] < 10, found["counts"]
     assert last[1] - warm[1] < 5, found["counts"]
+
+
+def test_a_speech_that_nobody_reads_holds_nothing_back_and_loses_nothing(scenarios, host):
+    text = LONG * 15
+    found = mono.play(scenarios, "slow", url=host.url, text=text, other="Hello.", pacing="burst", voice="tone/tone-low")
+    assert found["other's reason"] == "completed"
+    assert 1500 <= found["waiting"] < 10_000
+    assert found["waiting"] < found["frames"]
+    assert [seq for seq, _ in found["seqs"]] == list(range(found["frames"]))
+    assert (found["reason"], found["chars"]) == ("completed", len(text))
+
+
+def test_text_waits_while_the_server_takes_no_more(scenarios, host):
+    text = LONG[:220]
+    whole = mono.play(scenarios, "say", url=host.url, text=text, voice="tone/tone-low", pacing="burst", seed=SEED)
+    limits = (
+        "limits.text_chars_max=50",
+        "limits.unspoken_chars_max=120",
+        "engines.enabled=tone",
+        "engines.default=tone",
+    )
+    with serving(*limits) as narrow:
+        found = mono.play(scenarios, "say", url=narrow.url, text=text, pacing="burst", voice="tone/tone-low", seed=SEED)
+    assert (found["error"], found["reason"], found["chars"]) == (None, "completed", len(text))
+    assert [word[0] for word in found["words"]] == [word[0] for word in whole["words"]]
+
+
+def test_a_server_that_drains_finishes_its_speech_and_the_next_one_goes_elsewhere(scenarios, host):
+    with serving("engines.enabled=hibari") as draining, Lines(draining.port) as proxy, ThreadPoolExecutor(1) as pool:
+        wish = {"url": f"ws://127.0.0.1:{proxy.port}", "text": TEXT, "other": "Hello there.", "seed": SEED}
+        playing = pool.submit(mono.play, scenarios, "drain", **wish)
+        until = time.monotonic() + 30
+        while draining.metrics()["voxwire_contexts"] == 0:
+            assert time.monotonic() < until, "nobody speaks"
+        proxy.target_port = host.port
+        draining.stop()
+        found = playing.result()
+    for name, text in (("one", TEXT), ("other", "Hello there.")):
+        assert (found[name]["error"], found[name]["changes"]) == (None, [])
+        expected = mono.play(scenarios, "say", url=host.url, text=text, seed=SEED, pacing="burst")
+        assert found[name]["pcm"] == expected["pcm"]

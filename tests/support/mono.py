@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import tempfile
@@ -16,16 +17,23 @@ MONO = shutil.which("mono")
 MISSING = "needs C#: apt-get install mono-mcs mono-runtime"
 
 UNITY = Path(__file__).parents[2] / "clients" / "unity"
-CORE = UNITY / "Runtime" / "Core"
-GLUE = UNITY / "Runtime" / "Unity"
 TESTS = UNITY / "Tests~"
 
+PACKAGE = [*sorted((UNITY / "Runtime").rglob("*.cs")), *sorted((UNITY / "Samples~").rglob("*.cs"))]
+"""All that is shipped."""
+STUBS = TESTS / "UnityStubs.cs"
+SCENARIOS = sorted(TESTS.glob("*Scenarios.cs"))
+"""A program that speaks with a server."""
+UNITS = [TESTS / "Units.cs", *sorted(TESTS.glob("*Tests.cs"))]
+"""A program that needs none."""
+UNIT_TESTS = [
+    f"{group}.{name}"
+    for path in UNITS[1:]
+    for group, body in re.findall(r"static class (\w+Tests)\n(.*?)\n    }", path.read_text(encoding="utf-8"), re.DOTALL)
+    for name in re.findall(r"public static void (\w+)\(", body)
+]
+
 SECONDS_MAX = 120
-
-
-def sources(*folders: Path) -> list[Path]:
-    """Every C# file in some folders and below."""
-    return sorted(path for folder in folders for path in folder.rglob("*.cs"))
 
 
 def build(program: Path, files: Iterable[Path]) -> Path:

@@ -42,10 +42,12 @@ namespace Voxwire.Tests
                 case "pieces": return PiecesAsync(wish);
                 case "interrupt": return InterruptAsync(wish);
                 case "both": return BothAsync(wish);
-                case "many": return ManyAsync(wish);
+                case "many": return BoundsScenarios.ManyAsync(wish);
                 case "retract": return RetractAsync(wish);
                 case "cancel token": return CancelTokenAsync(wish);
                 case "hold": return HoldAsync(wish);
+                case "slow": return BoundsScenarios.SlowAsync(wish);
+                case "drain": return BoundsScenarios.DrainAsync(wish);
                 case "play": return PlayScenarios.PlayAsync(wish);
                 case "play and interrupt": return PlayScenarios.InterruptAsync(wish);
                 case "face": return PlayScenarios.FaceAsync(wish);
@@ -109,26 +111,6 @@ namespace Voxwire.Tests
             await Task.WhenAll(records[0].ReadAllAsync(one), records[1].ReadAllAsync(other));
             await client.CloseAsync();
             return new Dictionary<string, object> { { "one", records[0].Map() }, { "other", records[1].Map() } };
-        }
-
-        /// <summary>Many utterances, each on a connection of its own; counts this process' threads and sockets.</summary>
-        private static async Task<Dictionary<string, object>> ManyAsync(Wish wish)
-        {
-            var counts = new List<object>();
-            bool all = true;
-            for (int i = 0; i < wish.Number("count"); i++)
-            {
-                VoxwireClient client = await wish.ConnectAsync();
-                SpeechContext context = await client.SpeakAsync(wish.Text, wish.Options());
-                var record = new Record();
-                if (i % 3 == 2)
-                    await context.InterruptAsync();
-                await record.ReadAllAsync(context);
-                all &= record.Done != null && client.OpenContexts == 0;
-                await client.CloseAsync();
-                counts.Add(new List<object> { Entries("/proc/self/task"), Sockets() });
-            }
-            return new Dictionary<string, object> { { "all done", all }, { "counts", counts } };
         }
 
         private static async Task<Dictionary<string, object>> RetractAsync(Wish wish)
@@ -196,17 +178,6 @@ namespace Voxwire.Tests
             SpeechEvent happened;
             while (context.TryRead(out happened))
                 record.Take(happened);
-        }
-
-        private static long Entries(string folder)
-        {
-            return Directory.GetDirectories(folder).Length;
-        }
-
-        private static long Sockets()
-        {
-            // Lines of this process' namespace: those with this process' inodes are counted by the test itself.
-            return Directory.GetFiles("/proc/self/fd").Length;
         }
 
         internal static Dictionary<string, object> ErrorMap(Exception error)

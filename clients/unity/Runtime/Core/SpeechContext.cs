@@ -54,6 +54,12 @@ namespace Voxwire
             get { lock (gate) return hearing.Transcript.Text; }
         }
 
+        /// <summary>How many events wait to be read. Many: the server is asked to hold until they are.</summary>
+        public int EventsWaiting
+        {
+            get { lock (gate) return hearing.Inbox.Count; }
+        }
+
         // -- text in --------------------------------------------------------------------------------------------------
 
         /// <summary>

@@ -214,6 +214,12 @@ namespace Voxwire
             get { lock (gate) return line.Connected; }
         }
 
+        /// <summary>Whether the server is going away; what comes next is spoken on another connection.</summary>
+        public bool Draining
+        {
+            get { lock (gate) return line.Draining; }
+        }
+
         /// <summary>Why the session is over; null while it is not.</summary>
         public ConnectionLostException Lost
         {

@@ -1,0 +1,76 @@
+// What a client holds and leaves behind: many utterances, a listener that is slow, a server that goes away.
+
+using System.Collections.Generic;
+using System.IO;
+using System.Threading.Tasks;
+
+namespace Voxwire.Tests
+{
+    internal static class BoundsScenarios
+    {
+        /// <summary>Many utterances, each on a connection of its own; counts this process' threads and open files, sockets among them.</summary>
+        internal static async Task<Dictionary<string, object>> ManyAsync(Wish wish)
+        {
+            var counts = new List<object>();
+            bool all = true;
+            for (int i = 0; i < wish.Number("count"); i++)
+            {
+                VoxwireClient client = await wish.ConnectAsync();
+                SpeechContext context = await client.SpeakAsync(wish.Text, wish.Options());
+                var record = new Record();
+                if (i % 3 == 2)
+                    await context.InterruptAsync();
+                await record.ReadAllAsync(context);
+                all &= record.Done != null && client.OpenContexts == 0;
+                await client.CloseAsync();
+                counts.Add(new List<object> { Entries("/proc/self/task"), Handles() });
+            }
+            return new Dictionary<string, object> { { "all done", all }, { "counts", counts } };
+        }
+
+        /// <summary>Nobody reads one speech while another is spoken to its end; then everything is read.</summary>
+        internal static async Task<Dictionary<string, object>> SlowAsync(Wish wish)
+        {
+            VoxwireClient client = await wish.ConnectAsync();
+            SpeechContext unread = await client.SpeakAsync(wish.Text, wish.Options());
+            while (unread.EventsWaiting < SpeechContext.EventsHold)
+                await client.PingAsync();
+            SpeechContext other = await client.SpeakAsync(wish.Map("other"));
+            var record = new Record();
+            await record.ReadAllAsync(other);
+            long waiting = unread.EventsWaiting;
+            var late = new Record();
+            await late.ReadAllAsync(unread);
+            await client.CloseAsync();
+            Dictionary<string, object> map = late.Map();
+            map["waiting"] = waiting;
+            map["other's reason"] = record.Done.Reason;
+            return map;
+        }
+
+        /// <summary>One speech is under way when the server says that it goes away; another is asked for then.</summary>
+        internal static async Task<Dictionary<string, object>> DrainAsync(Wish wish)
+        {
+            VoxwireClient client = await wish.ConnectAsync();
+            SpeechContext one = await client.SpeakAsync(wish.Text, wish.Options());
+            var records = new[] { new Record(), new Record() };
+            Task first = records[0].ReadAllAsync(one);
+            while (!client.Draining)
+                await client.PingAsync();
+            SpeechContext other = await client.SpeakAsync(wish.Map("other"), wish.Options());
+            await Task.WhenAll(first, records[1].ReadAllAsync(other));
+            await client.CloseAsync();
+            return new Dictionary<string, object> { { "one", records[0].Map() }, { "other", records[1].Map() } };
+        }
+
+        private static long Entries(string folder)
+        {
+            return Directory.GetDirectories(folder).Length;
+        }
+
+        private static long Handles()
+        {
+            return Directory.GetFiles("/proc/self/fd").Length;
+        }
+    }
+}
