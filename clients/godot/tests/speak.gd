@@ -67,7 +67,7 @@ func _idle(_delta):
 		if held_frames == 0:
 			_tell("held", [client.played_pts(), client.mouth()])
 			client.release()
-	if finished == int(options.get("again", "1")):
+	if finished == int(options.get("again", "1")) + int(options.has("then")):
 		_tell("end", _summary())
 		quit(0)
 	return false
@@ -97,6 +97,8 @@ func _heard_1(a, name):
 
 func _heard_2(a, b, name):
 	_tell(name, [a, b])
+	if name == "interrupted" and options.has("then"):
+		client.say(options.then, _start())
 
 
 func _heard_3(a, b, c, name):

@@ -21,15 +21,15 @@ func _init(mesh: MeshInstance, names: String = "auto"):
 			_bind(kind, there)
 
 
-# "blend_shapes/NAME" by the name in lower case, without what stands before a dot or "viseme_".
+# "blend_shapes/NAME" by the name in lower case, without what stands before a dot, "viseme_" or VRoid's "Fcl_MTH_".
 func _properties_by_name() -> Dictionary:
 	var there = {}
 	if not _mesh.mesh is ArrayMesh:
 		return there
 	for i in _mesh.mesh.get_blend_shape_count():
 		var name = _mesh.mesh.get_blend_shape_name(i)
-		var key = name.to_lower().split(".")
-		there[key[key.size() - 1].trim_prefix("viseme_")] = "blend_shapes/" + name
+		var parts = name.to_lower().replace("fcl_mth_", ".").replace("viseme_", ".").split(".")
+		there[parts[parts.size() - 1]] = "blend_shapes/" + name
 	return there
 
 

@@ -46,13 +46,13 @@ var _playout: Playout = null
 var _playing = null  # The utterance that the playout has.
 var _held = false
 var _count = 0
+var _random = RandomNumberGenerator.new()
 var _prefix = ""
 
 
 func _init():
-	var random = RandomNumberGenerator.new()
-	random.randomize()
-	_prefix = "godot-%08x-" % random.randi()
+	_random.randomize()
+	_prefix = "godot-%08x-" % _random.randi()
 	for name in ["opened", "reopened", "dropped", "warned", "failed", "interrupted"]:
 		_exchange.connect(name, self, "_on_" + name)
 
@@ -116,7 +116,7 @@ func _settings(options: Dictionary) -> Dictionary:
 		settings[name] = options[name]
 	if not settings.has("seed"):
 		# Chosen here, so that what has to be spoken anew sounds the same.
-		settings.seed = randi()
+		settings.seed = _random.randi()
 	return settings
 
 
@@ -147,7 +147,8 @@ func _set_held(held: bool) -> void:
 		return
 	_held = held
 	_exchange.held = held
-	_playout.pause(held)
+	if _playing != null:
+		_playout.pause(held)
 	for utterance in _exchange.queue:
 		_exchange.hold(utterance, held or utterance.held_back)
 
@@ -164,7 +165,7 @@ func lead_ms() -> float:
 
 # How often speech ran dry in its middle.
 func underruns() -> int:
-	return _playout.underruns
+	return _playout.underruns if _playout != null else 0
 
 
 # The fifteen weights of the mouth now; closed while nothing sounds.
@@ -199,8 +200,7 @@ func open() -> void:
 
 # Ends the session; what was not heard is not heard any more.
 func close() -> void:
-	if _playout != null:
-		_stop_playing()
+	_stop_playing()
 	_exchange.close()
 
 
@@ -309,6 +309,7 @@ func _tell_cue(kind: String, entry: Dictionary) -> void:
 
 func _stop_playing() -> void:
 	_playing = null
-	_playout.drop()
+	if _playout != null:
+		_playout.drop()
 
 
