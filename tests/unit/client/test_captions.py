@@ -7,7 +7,7 @@ import itertools
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.captioning import CONTEXT, RATE, audio, clause, cues_of, read_subtitles, told, word, words_of
@@ -216,6 +216,7 @@ WRITTEN = (st.lists(PIECE, max_size=10) | st.lists(PIECE, min_size=50, max_size=
 PACES = st.tuples(st.floats(0.02, 3.0), st.floats(0, 3.0), st.integers(1, 6))
 
 
+@settings(deadline=None)
 @given(WRITTEN, PACES)
 def test_every_word_stands_in_one_cue_in_order_and_no_cues_overlap(text, paces):
     seconds, pause, clauses = paces
@@ -233,6 +234,7 @@ def test_every_word_stands_in_one_cue_in_order_and_no_cues_overlap(text, paces):
         assert bare("".join(cue.text for cue in cues)) == bare(text)
 
 
+@settings(deadline=None)
 @given(WRITTEN, PACES)
 def test_cues_keep_to_their_limits_unless_a_single_word_does_not(text, paces):
     seconds, pause, clauses = paces
@@ -248,6 +250,7 @@ def test_cues_keep_to_their_limits_unless_a_single_word_does_not(text, paces):
         assert (cue.end_pts - cue.start_pts) / RATE >= 0.999 or cue.end_pts == following.start_pts
 
 
+@settings(deadline=None)
 @given(WRITTEN, PACES)
 def test_cues_are_the_same_however_early_they_are_given_out(text, paces):
     seconds, pause, clauses = paces
@@ -260,6 +263,7 @@ PLACES = st.tuples(st.integers(0, 40), st.integers(0, 40)).map(sorted).map(tuple
 MOMENTS = st.tuples(st.integers(0, 90000), st.integers(0, 9000))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30), st.lists(st.tuples(PLACES, MOMENTS), max_size=20), st.integers(1, 5))
 def test_words_that_make_no_sense_still_make_files_that_do(text, entries, clauses):
     words = [word("w", chars, pts, pts + length) for chars, (pts, length) in entries]
@@ -276,6 +280,7 @@ def test_words_that_make_no_sense_still_make_files_that_do(text, entries, clause
 # -- files ------------------------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(WRITTEN, PACES, st.sampled_from([8000, 22050, 24000, 44100, 48000]))
 def test_subtitles_read_back_as_they_were(text, paces, rate):
     seconds, pause, clauses = paces

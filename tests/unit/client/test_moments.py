@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.scripted import FRAME_SAMPLES, TIMEOUT_SECONDS, Peer, done, play, scripted
@@ -46,6 +46,7 @@ def test_each_is_given_out_once_when_it_is_heard_and_a_clause_before_its_words()
     assert (told.next_pts, len(told)) == (None, 0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 50), max_size=30), st.lists(st.integers(0, 60), max_size=10))
 def test_all_that_was_played_is_given_out_in_order(starts, asked):
     words = [m.WordTiming(text=str(i), chars=(i, i), pts=pts, end_pts=pts) for i, pts in enumerate(sorted(starts))]

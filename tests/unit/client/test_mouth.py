@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.keyframes import weight_at
@@ -42,6 +42,7 @@ def test_weights_are_those_of_the_vectors(vector, whole):
 ENTRIES = st.lists(st.tuples(st.integers(0, 16), st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.integers(0, 60)))
 
 
+@settings(deadline=None)
 @given(ENTRIES, st.integers(0, 70))
 def test_a_channel_is_what_the_protocol_says_of_it(entries, pts):
     entries.sort(key=lambda entry: entry[2])
@@ -49,6 +50,7 @@ def test_a_channel_is_what_the_protocol_says_of_it(entries, pts):
     assert track(*entries).weights(pts) == pytest.approx(expected)
 
 
+@settings(deadline=None)
 @given(ENTRIES, st.integers(0, 70))
 def test_what_is_forgotten_leaves_the_past_as_it_was_and_a_closed_mouth(entries, from_pts):
     entries.sort(key=lambda entry: entry[2])
@@ -69,6 +71,7 @@ def test_after_a_fresh_session_the_new_keyframes_alone_count():
     assert (at[SIL], at[PP], at[AA]) == (0.5, 0.5, 0)
 
 
+@settings(deadline=None)
 @given(ENTRIES, st.lists(st.integers(0, 70), min_size=1))
 def test_the_future_is_the_same_when_the_past_is_given_up(entries, floors):
     entries.sort(key=lambda entry: entry[2])

@@ -62,10 +62,13 @@ def append(spans: list[Span], span: Span) -> None:
 
 def shared_out(clause: ClauseStarted, text: str, end_pts: int) -> Iterator[Span]:
     """The words of a clause whose words have no times: each has as much time as it has characters."""
-    start, end = clause.chars[0], min(clause.chars[1], len(text))
-    length, samples = max(1, end - start), max(0, end_pts - clause.pts)
-    for first, last in _written_words(text, start, end):
-        pts, until = (clause.pts + samples * (place - start) // length for place in (first, last))
+    end = min(clause.chars[1], len(text))
+    words = list(_written_words(text, clause.chars[0], end))
+    # What stands before the first word is not spoken; the pause after the last belongs to its punctuation.
+    begin = words[0][0] if words else end
+    length, samples = max(1, end - begin), max(0, end_pts - clause.pts)
+    for first, last in words:
+        pts, until = (clause.pts + samples * (place - begin) // length for place in (first, last))
         yield Span((first, last), pts, until)
 
 
