@@ -39,6 +39,9 @@ CLOSING = 0.12
 CLOSING_LEAST = 0.08
 # A vowel of this length is fully formed even without stress.
 FULL_VOWEL = 0.1
+# What an aligner gives a sound before a pause holds some of the pause: the mouth rests after this long.
+LONGEST_VOWEL = 0.45
+LONGEST_CONSONANT = 0.25
 # Vowels farther away than this leave consonants alone.
 REACH_OF_VOWELS = 0.25
 
@@ -70,12 +73,15 @@ class Articulator:
             if each.poses:
                 self._rest(first, moves)
                 self._sound(each, first, last, _vowel_after(sounds, k, self._rate), moves)
-                self._end = last
+                self._end = last if each.closure else min(last, first + self._longest(each))
         if finished and ends_utterance:
             self._close(end, moves)
         elif end - self._end >= SILENCE * self._rate:
             self._rest(end, moves)
         return moves
+
+    def _longest(self, each: Sound) -> int:
+        return int((LONGEST_VOWEL if each.vowel else LONGEST_CONSONANT) * self._rate)
 
     def _sound(self, each: Sound, first: int, last: int, vowel_after: Pose | None, moves: list[Move]) -> None:
         rate, length = self._rate, max(0, last - first)

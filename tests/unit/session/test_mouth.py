@@ -73,7 +73,7 @@ def spoken(mouths, said):
             )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(clauses(), min_size=1, max_size=3), st.sampled_from(RATES))
 def test_keyframes_keep_the_protocols_promises(said, rate):
     told: list[tuple[int, float, int]] = []
@@ -141,7 +141,7 @@ def assert_closed(told):
         assert weight_at(told, SIL, told[-1][2]) == 1.0
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(DURATIONS, st.sampled_from(RATES))
 def test_every_closure_is_there_from_its_first_sample_to_nearly_its_last(durations, rate):
     marks = alignment(durations)

@@ -99,6 +99,12 @@ def test_a_long_silence_closes_the_mouth_and_a_very_short_one_does_not():
     assert all(pose_at(short, ms * MS).get(0, 0) < 0.5 for ms in range(60, 400, 10))
 
 
+def test_a_sound_that_holds_a_pause_within_it_does_not_keep_the_mouth_open():
+    moves = moved(("s", 100, 700), ("i", 700, 800), end_ms=1000)
+    assert pose_at(moves, 500 * MS) == dict(CLOSED)
+    assert pose_at(moves, 700 * MS)[I] == 1.0
+
+
 def test_clauses_that_join_without_a_pause_do_not_close_the_mouth():
     mouth = Articulator(RATE)
     moves = mouth.piece(marks(("ɛ", 0, 200)), 0, 220 * MS, finished=True, ends_utterance=False)
