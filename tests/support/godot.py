@@ -1,4 +1,4 @@
-"""Runs scripts of the Godot client without a window, and writes what the client takes from the protocol.
+"""Runs scripts of the Godot client without a window, beside the Python client; writes what it takes from the protocol.
 
 `python tests/support/godot.py` writes `shapes.gd` again.
 """
@@ -9,8 +9,13 @@ import asyncio
 import json
 import os
 import shutil
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from voxwire_client import Audio, Done, Timing, connect
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
 PROJECT = ROOT / "clients" / "godot"
@@ -18,6 +23,8 @@ SHAPES = PROJECT / "addons" / "voxwire" / "shapes.gd"
 SHAPES_SOURCE = ROOT / "protocol" / "voxwire_protocol" / "visemes.json"
 PROGRAM = shutil.which("godot3-server")
 RUN_SECONDS_MAX = 90
+
+VECTORS = ROOT / "tests" / "protocol" / "vectors"
 
 HEADER = """\
 # The fifteen mouth shapes and what they are called elsewhere: ARKit's blend shapes, VRM 1.0's expressions, Rhubarb's
@@ -58,6 +65,43 @@ async def script(name: str, tmp: Path, /, **options: object) -> list[dict[str, A
     if process.returncode != 0 or "SCRIPT ERROR" in told:
         raise ScriptFailed(f"{name}: status {process.returncode}\n{told}\n{out.decode()}")
     return [json.loads(line) for line in out.decode().splitlines() if line.startswith("{")]
+
+
+def play(action: Callable[[], Coroutine[Any, Any, T]], seconds: float = 110) -> T:
+    """Run to its end what may not take longer."""
+
+    async def run() -> T:
+        async with asyncio.timeout(seconds):
+            return await action()
+
+    return asyncio.run(run())
+
+
+def vectors(name: str) -> Any:
+    """A file of golden vectors."""
+    return json.loads((VECTORS / name).read_text(encoding="utf-8"))
+
+
+def of(lines: list[dict[str, Any]], name: str) -> list[list[Any]]:
+    """The values of a signal, each time it was given."""
+    return [line["values"] for line in lines if line["signal"] == name]
+
+
+async def told_python(url: str, text: str, **options: Any) -> dict[str, Any]:
+    """What the Python client is told: words, phonemes, visemes, the audio, the end."""
+    kinds: dict[str, Any] = {"words": [], "phonemes": [], "visemes": [], "audio": b"", "done": None}
+    async with connect(url) as session:
+        async for event in session.speak(text, timings=["word", "phoneme", "viseme"], pacing="burst", **options):
+            match event:
+                case Audio():
+                    kinds["audio"] += event.payload
+                case Timing():
+                    kinds["words"] += [[word.text, list(word.chars), word.pts] for word in event.words]
+                    kinds["phonemes"] += [[each.ipa, each.pts, each.end_pts] for each in event.phonemes]
+                    kinds["visemes"] += [[each.id, each.weight, each.pts] for each in event.visemes]
+                case Done():
+                    kinds["done"] = [event.frames, event.samples, event.chars]
+    return kinds
 
 
 def shapes_source() -> str:

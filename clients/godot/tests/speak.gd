@@ -1,6 +1,7 @@
 # Speaks a text to a server and prints each signal as a line of JSON. Options: url, text, voice, seed, codec, pacing,
-# sink ("manual" hears `step` samples a frame, "real" is Godot's own), interrupt-at, hold-at (a word), pieces (characters
-# of each piece), flush-at (characters), again (says the text so often), token, key.
+# sink ("manual" hears `step` samples a frame, "real" is Godot's own), interrupt-at, hold-at (a word), then (a text to say
+# after the interruption), pieces (characters of each piece), flush-at (characters), again (says the text so often), token,
+# key, reconnect.
 extends SceneTree
 
 const Options = preload("options.gd")

@@ -33,7 +33,7 @@ const RELEASE_SECONDS = 10.0
 
 export(String) var url = "ws://127.0.0.1:8765"
 export(String) var api_key = ""  # Sent in a header; not in HTML5, which has none.
-export(String) var token = ""  # Short-lived, for games that are given away: sent as a subprotocol.
+export(String) var token = "" setget set_token  # Short-lived, for games that are given away: sent as a subprotocol.
 export(String) var voice = ""
 export(String) var language = ""
 export(float, 10, 1000) var jitter_ms = 60.0
@@ -187,6 +187,17 @@ func speaking():
 func open() -> void:
 	if not _exchange.connection.is_idle():
 		return
+	_configure()
+	_exchange.open(OS.get_ticks_msec())
+
+
+# A fresh token, for the next time that the connection has to be brought back.
+func set_token(value: String) -> void:
+	token = value
+	_configure()
+
+
+func _configure() -> void:
 	var connection = _exchange.connection
 	connection.url = url
 	connection.reconnect = reconnect
@@ -195,7 +206,6 @@ func open() -> void:
 		protocols.append("voxwire.token." + token)
 	connection.protocols = PoolStringArray(protocols)
 	connection.headers = PoolStringArray([] if api_key == "" else ["Authorization: Bearer " + api_key])
-	_exchange.open(OS.get_ticks_msec())
 
 
 # Ends the session; what was not heard is not heard any more.

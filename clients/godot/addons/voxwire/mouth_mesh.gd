@@ -1,5 +1,5 @@
-# Makes a mouth: lips in a face, teeth and a tongue, in all fifteen shapes. x is right, y up, z to the viewer; a mouth at
-# rest is about one unit wide, with its lips meeting at the origin.
+# Makes a mouth: lips in a face, teeth and a tongue, in all fifteen shapes. x is right, y up, z to the viewer; a mouth
+# at rest is about one unit wide, with its lips meeting at the origin.
 extends Reference
 
 const Shapes = preload("shapes.gd")
@@ -10,8 +10,8 @@ const ARCH_COLUMNS = 16
 const FACE_SIZE = Vector2(1.55, 1.95)
 const FACE_MIDDLE = Vector2(0, 0.72)
 
-# How each shape differs from rest: `open` (the gap), `wide`, `round` (lips come forward), `press` (they roll in), `tuck`
-# (the lower lip comes under the upper teeth), `teeth` (closed while the lips are not), `lift`, `tip` (of the tongue).
+# How each shape differs from rest: `open` (the gap), `wide`, `round` (lips come forward), `press` (they roll in),
+# `tuck` (the lower lip comes under the upper teeth), `teeth` (closed while the lips are not), `lift`, `tip` (of the tongue).
 const FORMS = {
 	"sil": {},
 	"PP": {"press": 1.0},

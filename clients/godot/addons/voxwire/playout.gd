@@ -1,5 +1,6 @@
 # Plays the audio frames of one context after another, and knows which sample is being heard: what was given to the sink
-# less what the sink still holds. Keeps a jitter buffer: speech begins, or goes on after it ran dry, once that much is here.
+# less what the sink still holds. Keeps a jitter buffer: speech begins, or goes on after it ran dry, once
+# that much is here.
 extends Reference
 
 const AudioFrame = preload("audio_frame.gd")
