@@ -1,8 +1,10 @@
-"""The page at `/` for everybody: with keys, by keyboard, on a phone, in the dark, when the server is full or restarts."""
+"""The page at `/` for everybody: with keys, by keyboard, on a phone, in the dark, when the server is full."""
 
 from __future__ import annotations
 
 import asyncio
+
+import pytest
 
 from support.browser import CLIENT, chromium  # noqa: F401 - a fixture
 from support.nodes import Node

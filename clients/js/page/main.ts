@@ -29,6 +29,8 @@ const STATES: Readonly<Record<LineState, string>> = {
 };
 /** How long a connection may be away before it is worth a word. */
 const PATIENCE_MS = 2500;
+/** Between drawings of a face that does not speak. */
+const IDLE_FRAME_MS = 40;
 const LOST: Trouble = { code: "lost", message: "It is being looked for. What you said is kept, and goes on when it is back." };
 const GREETING =
   "Hello! Type something here, and hear it while it is still on its way: a poem, a price like $4.50, Dr. Brown's bumpy " +
@@ -50,6 +52,7 @@ class Page {
   #audio: AudioContext | null = null;
   #speaking: Speaking | null = null;
   #patience: ReturnType<typeof setTimeout> | undefined;
+  #drawnMs = 0;
   #turn = 0;
   #answers = 0;
   #found: Voices = { voices: [], default: null };
@@ -263,16 +266,19 @@ class Page {
   }
 
   #animate(nowMs: number): void {
+    requestAnimationFrame((next) => this.#animate(next));
     const speaking = this.#speaking;
+    const idle = speaking === null || speaking.over;
+    // Breathing and blinking need no more, and a page that lies open should cost little.
+    if (idle && nowMs - this.#drawnMs < IDLE_FRAME_MS) return;
+    this.#drawnMs = nowMs;
     if (speaking === null) this.#weights.set(this.#shut);
     else speaking.playback.mouth(this.#weights);
     this.#face.draw(this.#weights, nowMs);
     this.#strip.draw(this.#weights);
-    if (speaking !== null && !speaking.over) {
-      speaking.draw(performance.now());
-      this.#stage.plot.draw(performance.now());
-    }
-    requestAnimationFrame((next) => this.#animate(next));
+    if (idle) return;
+    speaking.draw(performance.now());
+    this.#stage.plot.draw(performance.now());
   }
 
   #showTurn(): void {
