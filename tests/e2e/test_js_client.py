@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.browser import serve_files
 from support.javascript import CLIENT, Driver, javascript
 from support.proxy import Proxy
 from support.server import serving
@@ -216,19 +217,21 @@ def test_a_server_that_forgot_the_session_costs_no_word(javascript, server):
 # -- who may come in ------------------------------------------------------------------------------------------------
 
 
+def mint(host, key):
+    """A token of a server's, for its API key."""
+    request = urllib.request.Request(f"{host.http}/v1/tokens", method="POST", data=b"{}")
+    request.add_header("Authorization", f"Bearer {key}")
+    request.add_header("Content-Type", "application/json")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)["token"]
+
+
 def test_tokens_and_keys_open_the_door_and_nothing_else_does(javascript):
     key = generate_key()
     speech = {"text": "Hello.", "options": BURST}
 
-    def mint(host):
-        request = urllib.request.Request(f"{host.http}/v1/tokens", method="POST", data=b"{}")
-        request.add_header("Authorization", f"Bearer {key}")
-        request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)["token"]
-
     with serving(*SETTINGS, f"auth.keys=tests={hash_key(key)}") as host:
-        token = mint(host)
+        token = mint(host, key)
 
         async def job(driver):
             return [
@@ -327,3 +330,53 @@ def test_nothing_of_node_is_touched_when_it_is_imported(javascript):
     said = javascript.node(program)
     assert said.returncode == 0, said.stderr
     assert said.stdout.split() == ["ConnectionLost", "1"]
+
+
+# -- browsers -------------------------------------------------------------------------------------------------------
+
+PAGE = """
+async ({ text, encoding, token }) => {
+    const { connect } = await import("/files/dist/index.js");
+    const options = { encoding, ...(token && { token }) };
+    const session = await connect("/", options).catch((error) => error);
+    if (session instanceof Error) return { code: session.code };
+    const told = { seqs: [], bytes: 0, came: [] };
+    for await (const event of session.speak(text, { voice: "tone-low", pacing: "burst", seed: 7 })) {
+        if (event.type !== "audio") { told.came.push(event.type); continue; }
+        told.seqs.push(event.seq);
+        told.bytes += event.payload.length;
+    }
+    await session.close();
+    return told;
+}
+"""
+
+
+@pytest.mark.parametrize("encoding", ["json", "msgpack"])
+def test_a_page_speaks_and_comes_back_where_it_is_cut(javascript, chromium, server, encoding):
+    async def action(page):
+        async with Proxy(server.port) as proxy:
+            # The page is the proxy's, so that it is of the same origin as the server behind it.
+            await serve_files(page, f"http://127.0.0.1:{proxy.port}", javascript.root / "dist")
+            proxy.cut_after(bytes_down=60_000)
+            return await page.evaluate(PAGE, {"text": TEXT, "encoding": encoding})
+
+    told = chromium.play(action)
+    expected = play(lambda: heard_by_python(server.url, SESSION[0]))
+    assert told["seqs"] == expected["seqs"]
+    assert told["bytes"] == 960 * len(expected["seqs"])
+    assert [kind for kind in told["came"] if kind in ("interrupted", "reconnected")] == ["interrupted", "reconnected"]
+
+
+def test_a_page_brings_a_token_and_is_told_when_it_is_wrong(javascript, chromium):
+    key = generate_key()
+
+    async def action(page):
+        await serve_files(page, host.http, javascript.root / "dist")
+        job = {"text": "Hello.", "encoding": "json"}
+        return [await page.evaluate(PAGE, job | {"token": token}) for token in (mint(host, key), "wrong")]
+
+    with serving(*SETTINGS, f"auth.keys=tests={hash_key(key)}") as host:
+        let_in, refused = chromium.play(action)
+    assert let_in["came"][-1] == "done"
+    assert refused == {"code": "client.not_authenticated"}

@@ -2,11 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Backoff } from "../dist/backoff.js";
-import { streamUrl } from "../dist/dial.js";
 import { ConnectionLost } from "../dist/index.js";
 import { settle } from "./support/clock.mjs";
-import { FakeServer, FRAME_SAMPLES, listen, speaking } from "./support/server.mjs";
+import { back, FakeServer, FRAME_SAMPLES, listen, speaking } from "./support/server.mjs";
 
 const TEXT = "Hello, world. And on.";
 
@@ -21,14 +19,6 @@ async function halfway(count, options = {}, sessionOptions = {}, text = TEXT) {
   socket.frames(0, 0, count);
   await settle();
   return scene;
-}
-
-/** Lets the client come back: `server.socket` is another one then. */
-async function back({ server }, ms = 200) {
-  const before = server.sockets.length;
-  await server.clock.pass(ms);
-  assert.ok(server.sockets.length > before, "the client did not come back");
-  return server.socket;
 }
 
 test("a session that is resumed goes on with the next frame, and what did not arrive is said again", async () => {
@@ -189,32 +179,6 @@ test("without reconnect the first drop is the last", async () => {
   assert.equal(server.sockets.length, 1);
 });
 
-test("it tries for as long as it was told to, then every open utterance throws", async () => {
-  const { server, socket, heard, session } = await speaking(TEXT, {}, { reconnectSeconds: 12 });
-  server.refusing = true;
-  socket.drop();
-  await server.clock.pass(11_900);
-  assert.deepEqual([heard.over, session.closed, session.connected], [false, false, false]);
-  await server.clock.pass(200);
-  assert.ok(heard.error instanceof ConnectionLost);
-  assert.ok(session.closed);
-  assert.ok(server.sockets.length > 4, `only ${server.sockets.length} attempts`);
-  assert.equal(server.clock.waiting, 0);
-});
-
-test("what the server asks for counts: it is left alone for so long", async () => {
-  const { server, socket } = await speaking();
-  const error = { type: "error", code: "server.overloaded", message: "full", retryable: true, retry_after_ms: 4000 };
-  server.refusals.push([error, 1013]);
-  socket.drop();
-  await server.clock.pass(100);
-  assert.equal(server.sockets.length, 2);
-  await server.clock.pass(3900);
-  assert.equal(server.sockets.length, 2);
-  await server.clock.pass(300);
-  assert.equal(server.sockets.length, 3);
-});
-
 test("a server that drains refuses the session for good: it goes on at another one", async () => {
   const scene = await halfway(2);
   const { server, socket } = scene;
@@ -224,36 +188,6 @@ test("a server that drains refuses the session for good: it goes on at another o
   assert.equal(server.sockets.length, 3);
   assert.equal(third.url, "ws://server.test/v1/stream");
   assert.equal(third.types[0], "start");
-});
-
-test("a token is asked for anew each time, and one that is refused ends it", async () => {
-  let count = 0;
-  const token = async () => `t${++count}`;
-  const { server, socket, heard } = await speaking(TEXT, {}, { token });
-  assert.deepEqual(socket.protocols, ["voxwire.v1.json", "voxwire.token.t1"]);
-  server.refusals.push([{ type: "error", code: "client.not_authenticated", message: "no", retryable: false }, 4401]);
-  socket.drop();
-  await server.clock.pass(200);
-  assert.deepEqual(server.socket.protocols, ["voxwire.v1.json", "voxwire.token.t2"]);
-  assert.equal(heard.error.code, "client.not_authenticated");
-  assert.equal(heard.error.retryable, false);
-});
-
-test("a token that can't be had for now is asked for again", async () => {
-  let count = 0;
-  const token = async () => {
-    if (++count === 2) throw new TypeError("fetch failed");
-    return `t${count}`;
-  };
-  const scene = await speaking(TEXT, {}, { token });
-  scene.socket.drop();
-  const second = await back(scene, 1000);
-  assert.equal(second.protocols[1], "voxwire.token.t3");
-});
-
-test("an API key goes into a header", async () => {
-  const { socket } = await speaking(TEXT, {}, { apiKey: "k" });
-  assert.deepEqual([socket.headers, socket.protocols], [{ Authorization: "Bearer k" }, ["voxwire.v1.json"]]);
 });
 
 test("a server that has fallen silent for three heartbeats is left, and the speech goes on elsewhere", async () => {
@@ -281,6 +215,7 @@ test("a barge-in while the connection is away is answered at once, and the serve
   const scene = await halfway(10);
   const { socket, utterance, heard } = scene;
   socket.drop();
+  await settle();
   const report = await utterance.cancel({ playedPts: 2400 });
   assert.equal(report.heard.text, "Hello");
   await heard.loop;
@@ -389,32 +324,6 @@ test("the session's owner is told of drops and returns", async () => {
   assert.deepEqual(told, [["interrupted", false], ["reconnected", true]]);
 });
 
-test("a first connection is tried once, and says what is in the way", async () => {
-  const server = new FakeServer();
-  server.refusing = true;
-  await assert.rejects(server.connect(), (error) => error instanceof ConnectionLost && error.closeCode === 1006);
-  server.refusing = false;
-  server.refusals.push([{ type: "error", code: "client.not_allowed", message: "no", retryable: false }, 4403]);
-  await assert.rejects(server.connect(), { code: "client.not_allowed", closeCode: 4403 });
-  server.readyFields = { limits: null };
-  await assert.rejects(server.connect(), { code: "client.missing_field" });
-  assert.equal(server.sockets.length, 3);
-  assert.equal(server.clock.waiting, 0);
-});
-
-test("a server that does not greet is given up in time", async () => {
-  const server = new FakeServer();
-  server.ready = () => ({ type: "state", contexts: {} });
-  await assert.rejects(server.connect(), /began with state/);
-  server.WebSocket = class {
-    protocol = "voxwire.v1.json";
-    close() {}
-  };
-  const connecting = assert.rejects(server.connect({ timeoutMs: 3000 }), /does not answer/);
-  await server.clock.pass(3000);
-  await connecting;
-});
-
 test("closing while the connection is away leaves nothing behind", async () => {
   const { server, session, socket, heard } = await speaking();
   socket.drop();
@@ -425,23 +334,4 @@ test("closing while the connection is away leaves nothing behind", async () => {
   await settle();
   assert.equal(server.clock.waiting, 0);
   assert.equal(server.sockets.length, 1);
-});
-
-test("delays grow, are drawn at random, and begin anew after success", () => {
-  const most = new Backoff(() => 1);
-  const bounds = Array.from({ length: 9 }, () => most.nextMs());
-  assert.deepEqual(bounds, [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
-  assert.equal(most.nextMs(3000), 8000);
-  assert.equal(most.nextMs(1e9), 65_000);
-  most.succeeded();
-  assert.equal(most.nextMs(), 50);
-  assert.equal(new Backoff(() => 0).nextMs(), 0);
-});
-
-test("a server's address may leave things out", () => {
-  assert.equal(streamUrl("http://h:1"), "ws://h:1/v1/stream");
-  assert.equal(streamUrl("https://h/"), "wss://h/v1/stream");
-  assert.equal(streamUrl("wss://h/prefix/v1/stream?a=b"), "wss://h/prefix/v1/stream?a=b");
-  assert.throws(() => streamUrl("ftp://h"), TypeError);
-  assert.throws(() => streamUrl("h:1"), TypeError);
 });

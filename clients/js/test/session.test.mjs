@@ -6,8 +6,7 @@ import { ConnectionLost, VoxwireError } from "../dist/index.js";
 import { settle } from "./support/clock.mjs";
 import { FakeServer, listen, speaking } from "./support/server.mjs";
 
-const words = (...places) =>
-  places.map(([text, from, to, pts, end_pts]) => ({ text, chars: [from, to], pts, end_pts }));
+const words = (...places) => places.map(([text, from, to, pts, end_pts]) => ({ text, chars: [from, to], pts, end_pts }));
 
 /** "Hello, world." with its words, and `count` frames of audio. */
 function sayHello({ socket, context }, count) {
@@ -63,7 +62,6 @@ test("a long text is cut by code points, and waits until there is room for it", 
   const text = "🎉".repeat(250);
   const { socket, heard, context } = await speaking(text);
   const texts = () => socket.said.filter((message) => message.type === "text").map((each) => [...each.text].length);
-  // A third piece may be too much: it is the server that says so.
   assert.deepEqual(texts(), [100, 100, 50]);
   socket.done(context);
   await heard.loop;

@@ -1,5 +1,6 @@
 /** Owns a server without a network: a class of WebSockets whose other side says what a test wants. */
 
+import assert from "node:assert/strict";
 import { connect } from "../../dist/index.js";
 import { settle, VirtualClock } from "./clock.mjs";
 
@@ -163,6 +164,14 @@ class FakeSocket {
   get text() {
     return this.said.filter((message) => message.type === "text").map((message) => message.text).join("");
   }
+}
+
+/** Lets the client come back: `server.socket` is another one then. */
+export async function back({ server }, ms = 200) {
+  const before = server.sockets.length;
+  await server.clock.pass(ms);
+  assert.ok(server.sockets.length > before, "the client did not come back");
+  return server.socket;
 }
 
 /** Listens to an utterance in the background: `events` so far, `error` if it threw, `over` when the loop has ended. */
