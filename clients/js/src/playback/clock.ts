@@ -16,12 +16,14 @@ export interface TimeSource {
 /** The AudioContext's time, in seconds, that comes out of the loudspeaker at `nowMs` of `performance.now()`. */
 export function heardSeconds(context: TimeSource, nowMs: number): number {
   const current = context.currentTime;
+  const latest = current - (context.outputLatency || context.baseLatency || 0);
   const stamp = context.getOutputTimestamp?.();
   if (stamp?.contextTime !== undefined && stamp.performanceTime !== undefined && stamp.contextTime > 0) {
     const heard = stamp.contextTime + (nowMs - stamp.performanceTime) / 1000;
-    if (heard > current - LATENCY_SECONDS_MAX) return Math.max(0, Math.min(current, heard));
+    // While the machine is too busy to render, a stamp that is carried on would run away from what is heard.
+    if (heard > current - LATENCY_SECONDS_MAX) return Math.max(0, Math.min(latest, heard));
   }
-  return Math.max(0, current - (context.outputLatency || context.baseLatency || 0));
+  return Math.max(0, latest);
 }
 
 /** The samples put out over the AudioContext's frames, as a line of runs and rests. */
@@ -48,6 +50,11 @@ export class PlayoutClock {
   playingAt(frame: number, written: number): boolean {
     const run = this.runAt(frame);
     return run !== null && run.playing && run.at + frame - run.frame < written;
+  }
+
+  /** The first frame after `frame` at which something is known to change; null: nothing is. */
+  changeAfter(frame: number): number | null {
+    return this.runs.find((run) => run.frame > frame)?.frame ?? null;
   }
 
   /** The frame at which the first sample was put out; null: none was. */

@@ -53,6 +53,12 @@ export abstract class Output {
     return this.clock.firstFrame;
   }
 
+  /** How many frames it takes until a run that is known begins or ends to be heard. */
+  get framesToChange(): number {
+    const frame = this.heardFrame;
+    return (this.clock.changeAfter(frame) ?? Infinity) - frame;
+  }
+
   /** Samples written and not yet put out, as far as is known. */
   get waiting(): number {
     return this.written - this.latest.at;

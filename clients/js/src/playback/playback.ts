@@ -265,7 +265,8 @@ export class Playback extends Emitter<PlaybackEvents> {
     }
     const pts = this.playedPts;
     this.start(output);
-    this.telling.reach(pts);
+    // Nothing of `pts` itself is heard before it sounds, as before the first sample, or where the next one is missing.
+    this.telling.reach(output.sounding ? pts : pts - 1);
     this.acknowledge();
     const ended = output.latest.why === "ended";
     if (ended && output.heardFrame >= output.latest.frame) this.conclude();
@@ -281,16 +282,13 @@ export class Playback extends Emitter<PlaybackEvents> {
     this.emit("start", { ttfaMs: this.ttfaMs });
   }
 
-  /** Wakes up when the next cue is heard, or the end. A timer is enough beside the reports, which no hidden page slows down. */
+  /** Wakes up when the next cue is heard, or what is heard changes. A timer will do beside the reports: no page is too hidden for those. */
   private arm(feed: Feed, output: Output): void {
-    const { latest } = output;
-    const limit = latest.playing ? output.written : latest.at;
     const next = this.telling.nextPts;
-    const position = Math.min(next === null ? Infinity : feed.positionOf(next), limit);
-    const frames = latest.why === "ended" ? latest.frame - output.heardFrame : Infinity;
-    const wanted = Math.min(frames, position > output.heard ? position - output.heard : Infinity);
-    if (wanted === Infinity || this.phase === "over") return;
-    const ms = Math.min(TIMER_MS_MAX, Math.max(TIMER_MS_MIN, (wanted / output.rate) * 1000));
+    const cue = next === null ? Infinity : feed.positionOf(next) - output.heard;
+    const frames = Math.min(output.framesToChange, output.sounding ? Math.max(0, cue) : Infinity);
+    if (frames === Infinity) return;
+    const ms = Math.min(TIMER_MS_MAX, Math.max(TIMER_MS_MIN, (frames / output.rate) * 1000));
     this.timer = setTimeout(() => this.tick(), ms);
   }
 

@@ -31,6 +31,7 @@ test("a report that comes for frames not heard yet changes nothing before them",
   clock.add(dry(1500, 500));
   assert.equal(clock.at(1200, 500), 200);
   assert.equal(clock.playingAt(1200, 500), true);
+  assert.equal(clock.changeAfter(1200), 1500);
   assert.equal(clock.firstFrame, 1000);
   assert.equal(clock.at(2000, 500), 500);
   assert.equal(clock.playingAt(2000, 500), false);
@@ -43,6 +44,7 @@ test("the first frame is known once it is heard", () => {
   assert.equal(clock.firstFrame, null);
   clock.at(1000, 500);
   assert.equal(clock.firstFrame, 1000);
+  assert.equal(clock.changeAfter(1000), null);
 });
 
 test("hours of reports are not kept", () => {
@@ -55,11 +57,11 @@ test("hours of reports are not kept", () => {
   assert.ok(JSON.stringify(clock).length < 2000);
 });
 
-test("the output's time stamp tells what is heard; it moves on between stamps and never beyond what was rendered", () => {
-  const context = { currentTime: 10, outputLatency: 0.5, getOutputTimestamp: () => ({ contextTime: 9.8, performanceTime: 1000 }) };
+test("the output's time stamp tells what is heard; it moves on between stamps, and no farther than the latency allows", () => {
+  const context = { currentTime: 10, outputLatency: 0.1, getOutputTimestamp: () => ({ contextTime: 9.8, performanceTime: 1000 }) };
   assert.equal(heardSeconds(context, 1000), 9.8);
   assert.ok(Math.abs(heardSeconds(context, 1050) - 9.85) < 1e-9);
-  assert.equal(heardSeconds(context, 5000), 10);
+  assert.equal(heardSeconds(context, 5000), 9.9);
 });
 
 test("without a stamp, or with a stale one, the latency is taken off", () => {
