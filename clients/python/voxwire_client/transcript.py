@@ -74,7 +74,15 @@ class Transcript:
             if word.end_pts > pts:
                 return self._with_opening(word.chars[0], said_chars)
             said_chars = word.chars[1]
-        return clause.chars[1]
+        # A clause's words are told in parts: there may be more of them.
+        return self._past_closing(said_chars, clause.chars[1])
+
+    def _past_closing(self, char: int, end: int) -> int:
+        """Where what closes a word ends, such as its full stop; `end` where nothing but space follows before it."""
+        text = self.text[:end]
+        while char < len(text) and not text[char].isspace() and not text[char].isalnum():
+            char += 1
+        return char if text[char:].strip() else end
 
     def _with_opening(self, char: int, least: int) -> int:
         """Where a word's opening quotes or brackets begin."""

@@ -156,6 +156,14 @@ def test_speech_goes_on_with_the_first_word_that_did_not_come_whole(pts, anew):
     assert SAID[transcript(SAID, CLAUSES).first_unheard(pts, 0) :] == anew
 
 
+def test_words_that_were_not_told_yet_are_said_anew():
+    spoken = Transcript()
+    spoken.append("One. Two three.")
+    spoken.clause(m.ClauseStarted(context="a", chars=(0, 15), pts=0))
+    spoken.timing(m.Timing(context="a", words=(m.WordTiming(text="One", chars=(0, 3), pts=100, end_pts=200),)))
+    assert spoken.first_unheard(250, 0) == 4
+
+
 @pytest.mark.parametrize(("pts", "whole_pts", "anew"), [(0, 0, SAID), (50, 0, SAID), (200, 0, SAID[14:])])
 def test_where_words_are_not_known_it_goes_on_with_the_clause(pts, whole_pts, anew):
     assert SAID[transcript(SAID, CLAUSES, words=False).first_unheard(pts, whole_pts) :] == anew
