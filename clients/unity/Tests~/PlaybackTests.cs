@@ -199,9 +199,21 @@ namespace Voxwire.Tests
             Units.That(Spoken().FirstUnheard(300, 0) == 6, "the second word");
             Units.That(Spoken().FirstUnheard(400, 0) == 11, "the second clause");
             Units.That(Spoken().FirstUnheard(640, 0) == 17, "the last word");
+            Units.That(Spoken().FirstUnheard(720, 0) == 22, "nothing but its full stop is left");
             Transcript transcript = Spoken();
             transcript.Cut(300, 6);
             Units.That(transcript.SpokenChars == 6 && transcript.Heard(300, null).HeardText == "One", "what was told of it is forgotten");
+        }
+
+        public static void WordsThatWereNotToldYetAreSaidAnew()
+        {
+            var transcript = new Transcript();
+            transcript.Append("One. Two three.");
+            transcript.Add(new Clause { Chars = new CharRange(0, 15), Pts = 0 });
+            transcript.Add(Words("One", 0, 3, 100, 200));
+            Units.That(transcript.FirstUnheard(250, 0) == 4, "from the second sentence on");
+            transcript.Add(Words("Two", 5, 8, 300, 400, "three", 9, 14, 450, 550));
+            Units.That(transcript.FirstUnheard(420, 0) == 9, "the last word");
         }
 
         public static void TruncatedTextCountsCodePoints()

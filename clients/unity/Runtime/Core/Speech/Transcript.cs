@@ -78,7 +78,18 @@ namespace Voxwire.Speech
                     return BackToSpace(word.Chars.Start, saidChars);
                 saidChars = word.Chars.End;
             }
-            return clause.Chars.End;
+            // A clause's words are told in parts: there may be more of them.
+            return PastClosing(saidChars, clause.Chars.End);
+        }
+
+        /// <summary>Where what closes a word ends, such as its full stop; `end` where nothing but space follows before it.</summary>
+        private long PastClosing(long chars, long end)
+        {
+            string rest = CodePoints.Slice(Text, chars, end);
+            int at = 0;
+            while (at < rest.Length && !char.IsWhiteSpace(rest[at]) && !char.IsLetterOrDigit(rest[at]) && !char.IsSurrogate(rest[at]))
+                at++;
+            return rest.Substring(at).Trim().Length == 0 ? end : chars + at;
         }
 
         /// <summary>What was said of characters from `chars` on, and of audio from `pts` on, counts no more.</summary>
