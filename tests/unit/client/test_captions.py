@@ -290,7 +290,7 @@ def test_subtitles_read_back_as_they_were(text, paces, rate):
         read = read_subtitles(format.header + "".join(format.cue(cue, rate) for cue in cues))
         texts = [cue.text for cue in read]
         if format is not srt:
-            texts = [html.unescape(re.sub(r"<[\d:.]+>", "", each)) for each in texts]
+            texts = [html.unescape(re.sub(r"<(?:/?c|[\d:.]+)>", "", each)) for each in texts]
         assert texts == [cue.text for cue in cues]
         for got, cue in zip(read, cues, strict=True):
             assert got.start_ms == pytest.approx(cue.start_pts * 1000 / rate, abs=0.51)
@@ -303,7 +303,8 @@ def test_the_files_are_as_players_want_them():
     assert SrtFormat().cue(cue, RATE) == f"1\n00:00:00,000 --> 00:00:01,400\n{text}\n\n"
     vtt = VttFormat(word_times=True)
     assert vtt.header + vtt.cue(cue, RATE) == (
-        'WEBVTT\n\n00:00:00.000 --> 00:00:01.400\nOne <00:00:00.300>&lt;b&gt; &amp; <00:00:00.600>"two" --&gt;\n\n'
+        "WEBVTT\n\n00:00:00.000 --> 00:00:01.400\n<c>One </c>"
+        '<00:00:00.300><c>&lt;b&gt; &amp; </c><00:00:00.600><c>"two" --&gt;</c>\n\n'
     )
 
 

@@ -79,7 +79,7 @@ def test_all_files_at_once(tmp_path, capsys):
     assert starts[0].timings == ("word", "phoneme", "viseme")
     assert [cue.text for cue in read_subtitles(srt.read_text("utf-8"))] == ["It costs $5, said “Bob”.", "Really?"]
     assert vtt.read_text("utf-8").startswith("WEBVTT\n\n00:00:00.000 --> ")
-    assert "<00:00:00.600>$5, <" in vtt.read_text("utf-8")
+    assert "<00:00:00.600><c>$5, </c><" in vtt.read_text("utf-8")
     told = json.loads(record.read_text("utf-8"))
     assert told["schema"] == "voxwire-speech-1"
     assert (told["complete"], told["reason"], told["text"]) == (True, "completed", TEXT)

@@ -57,10 +57,11 @@ class VttFormat:
                 at = self._mark(segment, sample_rate)
                 # A cue's timestamps must rise, and lie between its own (4.2.2 of the specification).
                 if at is not None and latest < at < end:
-                    written += _marked(segment.text, at)
+                    written += f"<{_time(at, '.')}>"
                     latest = at
-                else:
-                    written += html.escape(segment.text, quote=False)
+                text = html.escape(segment.text, quote=False)
+                # Players give colours to spans alone, not to bare text.
+                written += f"<c>{text}</c>" if at is not None else text
             lines.append(written)
         text = "\n".join(lines)
         return f"{_time(start, '.')} --> {_time(end, '.')}\n{text}\n\n"
@@ -69,10 +70,6 @@ class VttFormat:
         if not self._word_times or segment.pts is None:
             return None
         return _milliseconds(segment.pts, sample_rate)
-
-
-def _marked(text: str, at_ms: int) -> str:
-    return f"<{_time(at_ms, '.')}>{html.escape(text, quote=False)}"
 
 
 def _milliseconds(pts: int, sample_rate: int) -> int:
