@@ -130,18 +130,20 @@ func _on_word(text, _chars, _pts):
     name: "Unity",
     more: "clients/unity/README.md",
     code: ({ ws, voice, keyed, q }) =>
-      `using Voxwire;
-using Voxwire.Protocol;
+      `// Beside a Voxwire Speaker; a Voxwire Lip Sync on the same object moves the face.
+using UnityEngine;
+using Voxwire.Unity;
 
-var client = await VoxwireClient.ConnectAsync(${q(ws)}${keyed ? ', new VoxwireClientOptions { ApiKey = "vw_..." }' : ""});
-var speech = await client.SpeakAsync("Hello there.", new SpeakOptions { Voice = ${q(voice)} });
-SpeechEvent happened;
-while ((happened = await speech.ReadAsync()) != null)
+public class Talk : MonoBehaviour
 {
-    if (happened is AudioFrame frame)
-        Play(frame.Payload); // 16-bit PCM
-    if (happened is Timing timing)
-        Move(timing.Visemes, timing.Words);
+    private async void Start()
+    {
+        var speaker = GetComponent<VoxwireSpeaker>();
+        speaker.url = ${q(ws)};
+        speaker.voice = ${q(voice)};${keyed ? '\n        speaker.apiKey = "vw_...";' : ""}
+        speaker.OnWord += word => Debug.Log(word.Text); // as it is heard
+        await speaker.SayAsync("Hello there.");
+    }
 }`,
   },
 ];
