@@ -35,6 +35,7 @@ export class Conversation {
   #said: VoxwireError | null = null;
   #alive = true;
   #before = 0;
+  #ackedAt = 0;
   #stopAcks: (() => void) | null = null;
   #stopWatch: (() => void) | null = null;
 
@@ -110,6 +111,7 @@ export class Conversation {
   /** There is a context: what comes is acknowledged from time to time. */
   occupied(): void {
     if (this.#connection === null || this.#stopAcks !== null || this.#side.contexts.size === 0) return;
+    this.#ackedAt = this.#dialer.clock.now();
     this.#stopAcks = this.#dialer.clock.after(ACK_MS, () => {
       this.#stopAcks = null;
       this.#acknowledge();
@@ -126,6 +128,7 @@ export class Conversation {
 
   #acknowledge(): void {
     const { outbox, contexts } = this.#side;
+    this.#ackedAt = this.#dialer.clock.now();
     if (outbox.waiting || outbox.over !== null) return; // What waits already is not helped by more.
     for (const context of contexts.values()) {
       const ack = context.acknowledgement();
@@ -152,6 +155,8 @@ export class Conversation {
     if (typeof raw !== "string" && isAudioFrame(raw)) {
       const frame = parseAudioFrame(raw);
       this.#numbers.get(frame.number)?.takeFrame(frame);
+      // Timers of a page in the background are late, and audio that is not acknowledged stops.
+      if (this.#dialer.clock.now() - this.#ackedAt > 2 * ACK_MS) this.#acknowledge();
       return;
     }
     const message = this.decode(raw);

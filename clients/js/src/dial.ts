@@ -87,17 +87,20 @@ export class Dialer {
       const now = typeof token === "string" ? token : await token();
       return [...known, `voxwire.token.${now}`];
     } catch (error) {
-      const lost = new ConnectionLost(CloseCode.ABNORMAL, `no token was to be had: ${String(error)}`);
-      lost.cause = error;
-      throw lost;
+      throw caused(new ConnectionLost(CloseCode.ABNORMAL, `no token was to be had: ${String(error)}`), error);
     }
   }
 
   #open(resume: string | null, protocols: string[]): Connection {
     const url = resume === null ? this.url : resuming(this.url, resume);
     const { apiKey } = this.#options;
-    if (apiKey === undefined) return new Connection(new this.#class(url, protocols));
-    return new Connection(new this.#class(url, protocols, { headers: { Authorization: `Bearer ${apiKey}` } }));
+    try {
+      if (apiKey === undefined) return new Connection(new this.#class(url, protocols));
+      return new Connection(new this.#class(url, protocols, { headers: { Authorization: `Bearer ${apiKey}` } }));
+    } catch (error) {
+      // A page that may not connect there, a token that fits into no subprotocol.
+      throw caused(new ConnectionLost(CloseCode.POLICY, String(error)), error);
+    }
   }
 
   async #greeted(connection: Connection): Promise<Door> {
@@ -135,6 +138,11 @@ export class Dialer {
 /** Whether a connection ended where a message was awaited. */
 export function isClosed(next: string | Uint8Array | Closed): next is Closed {
   return typeof next !== "string" && !(next instanceof Uint8Array);
+}
+
+function caused(lost: ConnectionLost, cause: unknown): ConnectionLost {
+  lost.cause = cause;
+  return lost;
 }
 
 /** How the server would have closed the connection with an error. */

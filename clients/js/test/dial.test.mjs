@@ -109,3 +109,23 @@ test("a server's address may leave things out", () => {
   assert.throws(() => streamUrl("ftp://h"), TypeError);
   assert.throws(() => streamUrl("h:1"), TypeError);
 });
+
+test("a WebSocket that can't even be made is a lost connection, also for a session that comes back", async () => {
+  let token = "fine";
+  const server = new FakeServer();
+  const { WebSocket } = server;
+  server.WebSocket = class extends WebSocket {
+    constructor(url, protocols) {
+      if (protocols[1] === "voxwire.token.not fine") throw new SyntaxError("not a subprotocol");
+      super(url, protocols);
+    }
+  };
+  const session = await server.connect({ token: async () => token });
+  token = "not fine";
+  server.socket.drop();
+  await server.clock.pass(1000);
+  assert.ok(session.closed);
+  const lost = await session.whenClosed();
+  assert.deepEqual([lost.closeCode, lost.retryable, lost.cause.name], [1008, false, "SyntaxError"]);
+  await assert.rejects(server.connect({ token }), ConnectionLost);
+});

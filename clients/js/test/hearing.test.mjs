@@ -177,3 +177,13 @@ test("a signal that outlives its speech is not held on to", async () => {
   await heard.loop;
   assert.equal(getEventListeners(signal, "abort").length, 0);
 });
+
+test("audio is acknowledged though timers are late", async () => {
+  const { server, socket } = await speaking();
+  for (let seq = 0; seq < 100; seq++) {
+    server.clock.skip(20);
+    socket.frames(0, seq, seq + 1);
+  }
+  assert.ok(socket.acks.length >= 4, `${socket.acks.length} acks in two seconds`);
+  assert.ok(socket.acks.length <= 10);
+});

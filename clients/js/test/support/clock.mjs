@@ -20,6 +20,11 @@ export class VirtualClock {
     return () => this.#timers.delete(number);
   }
 
+  /** Time passes, and timers are late, as in a page in the background. */
+  skip(ms) {
+    this.#now += ms;
+  }
+
   /** How many timers wait. */
   get waiting() {
     return this.#timers.size;
