@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 import wave
 from pathlib import Path
 from urllib.parse import quote
@@ -19,7 +20,10 @@ import pytest
 from support.browser import chromium  # noqa: F401 - a fixture
 from support.captioning import read_subtitles
 from support.proxy import Proxy
+from voxwire_client import Timing, WordTiming, connect
 from voxwire_client.captions.script import columns
+from voxwire_client.mouth import closed
+from voxwire_protocol.visemes import PP
 
 TEXT = (
     'Dr. Smith said: "It costs $5, 😀 or £12.50" — at 7:45, e.g. in the **New-York** office. '
@@ -185,3 +189,36 @@ def test_a_connection_that_is_cut_leaves_no_trace_in_the_captions(host, tmp_path
     told = json.loads((tmp_path / "a.json").read_text("utf-8"))
     for kind in ("words", "phonemes", "visemes", "cues"):
         assert told[kind] == record[kind]
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_words_and_the_mouth_are_told_when_they_are_heard(host, interrupted):
+    text = "Bob may be happy. Mum is, too."
+
+    async def listen():
+        async with connect(host.url) as session:
+            utterance = session.speak(text, voice="heart", seed=7, timings=("word", "viseme"))
+            heard, closures = [], 0
+
+            async def follow():
+                nonlocal closures
+                async for moment in utterance.moments():
+                    assert moment.pts <= utterance.playout.estimate(time.monotonic()), "not before it is heard"
+                    weights = utterance.mouth()
+                    assert sum(weights) == pytest.approx(1, abs=0.01)
+                    closures += weights[PP] > 0.9
+                    if isinstance(moment, WordTiming):
+                        heard.append(moment.text)
+                        if interrupted and len(heard) == 3:
+                            await utterance.cancel()
+
+            following = asyncio.create_task(follow())
+            told = [word.text async for event in utterance if isinstance(event, Timing) for word in event.words]
+            await asyncio.wait_for(following, 30)
+            assert utterance.mouth() == closed()
+            return told, heard, closures
+
+    told, heard, closures = asyncio.run(listen())
+    assert closures
+    assert heard == (["Bob", "may", "be"] if interrupted else told)
+    assert " ".join(told) == "Bob may be happy Mum is too" or interrupted

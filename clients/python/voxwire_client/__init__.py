@@ -17,9 +17,12 @@ from voxwire_protocol.messages import (
     Done,
     DoneReason,
     Flushed,
+    PhonemeTiming,
     Started,
     Timing,
+    VisemeTiming,
     WarningMessage,
+    WordTiming,
 )
 
 __all__ = [
@@ -37,6 +40,7 @@ __all__ = [
     "Moment",
     "Moments",
     "MouthTrack",
+    "PhonemeTiming",
     "PlayoutClock",
     "Reconnected",
     "Session",
@@ -45,7 +49,9 @@ __all__ = [
     "Timing",
     "Tokens",
     "Utterance",
+    "VisemeTiming",
     "VoxwireError",
     "WarningMessage",
+    "WordTiming",
     "connect",
 ]
