@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from support.scripted import FRAME_SAMPLES, TIMEOUT_SECONDS, Peer, done, play, scripted
 from support.threaded import serving
-from voxwire_client import Audio, Moments, Reconnected, connect, sync
+from voxwire_client import Audio, Moments, Reconnected, backoff, connect, sync
 from voxwire_client.mouth import closed
 from voxwire_client.playout import PlayoutClock
 from voxwire_protocol import messages as m
@@ -164,6 +164,37 @@ def test_a_player_that_pauses_closes_the_mouth():
             await utterance.release()
             assert utterance.mouth()[10] == 1
             following.cancel()
+
+    play(run)
+
+
+def test_a_fresh_session_begins_with_a_closed_mouth(monkeypatch):
+    monkeypatch.setattr(backoff, "FIRST_SECONDS", 0.001)
+
+    async def breaks_off(peer: Peer):
+        context = (await peer.start()).context
+        await peer.until(m.End)
+        await peer.send(m.ClauseStarted(context=context, chars=(0, 13), pts=0), TIMING)
+        await peer.frames(0, 1)
+        await (await peer.socket.ping())
+        peer.drop()
+
+    async def says_the_rest(peer: Peer):
+        context = (await peer.start()).context
+        await peer.until(m.End)
+        await peer.frames(0, 2)
+        await peer.send(done(context, frames=2))
+
+    async def run():
+        async with scripted(breaks_off, says_the_rest) as url, connect(url) as session:
+            utterance = session.speak("Hi you there.", context="a", timings=("word", "viseme"))
+            utterance.playout.played(0)
+            anew = [event.pts async for event in utterance if isinstance(event, Reconnected)]
+            assert anew == [FRAME_SAMPLES]
+            utterance.playout.played(FRAME_SAMPLES - 1)
+            assert utterance.mouth()[10] > 0.9
+            utterance.playout.played(FRAME_SAMPLES + 1)
+            assert utterance.mouth() == closed()
 
     play(run)
 
