@@ -9,6 +9,7 @@ import { countChars, sliceChars } from "./characters.js";
 import type { ClauseMessage, Heard, TimingMessage, Unheard, WordTiming } from "./protocol/messages.js";
 
 const BLANK = /^\s$/u;
+const SPOKEN = /^[\p{L}\p{N}]$/u;
 
 /** A context's text, and when which part of it sounds. */
 export class Transcript {
@@ -71,7 +72,16 @@ export class Transcript {
       if (word.end_pts > pts) return this.#withOpening(word.chars[0], said);
       said = word.chars[1];
     }
-    return to;
+    // A clause's words are told in parts: there may be more of them.
+    return this.#pastClosing(said, to);
+  }
+
+  /** Where what closes a word ends, such as its full stop; `end` where nothing but space follows before it. */
+  #pastClosing(char: number, end: number): number {
+    const rest = [...sliceChars(this.#text, char, end)];
+    const closing = rest.findIndex((each) => BLANK.test(each) || SPOKEN.test(each));
+    const from = closing < 0 ? rest.length : closing;
+    return rest.slice(from).join("").trim() === "" ? end : char + from;
   }
 
   /** Where a word's opening quotes or brackets begin. */
