@@ -110,7 +110,16 @@ func first_unheard(pts: int, utterance_end_pts: int) -> int:
 		if each.end_pts > pts:
 			return _with_opening(each.chars[0], said)
 		said = each.chars[1]
-	return clause.chars[1]
+	# A clause's words are told in parts: there may be more of them.
+	return _past_closing(said, clause.chars[1])
+
+
+# Where what closes a word ends, such as its full stop; `end` where nothing but space follows before it.
+func _past_closing(character: int, end: int) -> int:
+	end = int(min(end, text.length()))
+	while character < end and ".,;:!?…\"')]}”’»".find(text[character]) >= 0:
+		character += 1
+	return end if text.substr(character, end - character).strip_edges() == "" else character
 
 
 # Where a word's opening quotes or brackets begin.
