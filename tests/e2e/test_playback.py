@@ -41,7 +41,7 @@ SILENT_MS_MAX = 100
 AT_24K = {"sampleRate": 24000}
 
 
-# -- every codec, every way --------------------------------------------------------------------------------------------
+# -- every codec, every way -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("player", ["worklet", "buffers"])
@@ -91,7 +91,7 @@ def test_opus_comes_out_at_its_place_and_as_loud(lab, host, codec, decoder, rate
     found = played.tape[start : start + len(wanted)]
     assert correlation(found, wanted) > 0.95
     assert abs(rms(found) / rms(wanted) - 1) < 0.1
-    # The first sample of the tape stands at pts 0: nothing of the decoder's delay is left, and nothing too much was cut.
+    # The first sample of the tape stands at pts 0: nothing of the decoder's delay is left, and nothing more was cut.
     assert abs(first_told_frame(played) - (played.tape_start + start)) < rate * EVENT_MS_MAX / 1000
     assert_told_in_time(played, played.tape_start + start, EVENT_MS_MAX)
     assert played.raw["frames"] * rate // 50 - played.raw["playedPts"] == 0
@@ -258,7 +258,7 @@ def test_hold_is_silent_and_release_loses_nothing(lab):
     assert played.raw["underruns"] == 0
 
 
-# -- what goes wrong ----------------------------------------------------------------------------------------------------
+# -- what goes wrong --------------------------------------------------------------------------------------------------
 
 DAMAGED = """async ([codec, opus]) => {
     const audio = { codec, sample_rate: 24000, frame_ms: 20, frame_samples: 480, lookahead_samples: 156 };
@@ -269,7 +269,8 @@ DAMAGED = """async ([codec, opus]) => {
         async *[Symbol.asyncIterator]() {
             yield { type: "started", context: "0", number: 0, voice: "x", engine: "x", audio };
             for (let seq = 0; seq < 10; seq += 1) {
-                yield { type: "audio", payload, seq, pts: seq * 480, first: false, last: false, codec, frameSamples: 480 };
+                const pts = seq * 480;
+                yield { type: "audio", payload, seq, pts, first: false, last: false, codec, frameSamples: 480 };
             }
             await lab.tick(300);
             yield { type: "done", context: "0", reason: "cancelled", frames: 10, samples: 4800, chars: 0 };

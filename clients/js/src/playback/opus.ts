@@ -40,16 +40,22 @@ async function hasWebCodecs(format: AudioFormat): Promise<boolean> {
 class WebCodecsDecoder implements Decoder {
   readonly kind = "webcodecs";
   pending = 0;
-  private readonly decoder: AudioDecoder;
+  private decoder: AudioDecoder;
+  private readonly format: AudioFormat;
   private readonly frameMicroseconds: number;
   private readonly sink: SampleSink;
   private pushed = 0;
 
   constructor(format: AudioFormat, sink: SampleSink) {
-    this.sink = sink;
+    [this.format, this.sink] = [format, sink];
     this.frameMicroseconds = (format.frame_samples / format.sample_rate) * 1e6;
-    this.decoder = new AudioDecoder({ output: (data) => this.take(data), error: (error) => this.fail(error) });
-    this.decoder.configure(configuration(format));
+    this.decoder = this.open();
+  }
+
+  private open(): AudioDecoder {
+    const decoder = new AudioDecoder({ output: (data) => this.take(data), error: (error) => this.fail(error) });
+    decoder.configure(configuration(this.format));
+    return decoder;
   }
 
   push(payload: Uint8Array): void {
@@ -83,6 +89,11 @@ class WebCodecsDecoder implements Decoder {
   }
 
   private fail(error: DOMException): void {
+    if (error.name === "QuotaExceededError" && this.pending === 0) {
+      // Browsers take decoders away from hidden pages that have not used them for a while, as after a long hold.
+      this.decoder = this.open();
+      return;
+    }
     const hint = 'Create the speaker with opus: "wasm", or ask the server for pcm_s16le.';
     this.sink.failed(new PlaybackError(`WebCodecs can't decode this Opus: ${error.message}`, hint, { cause: error }));
   }
