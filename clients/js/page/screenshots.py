@@ -60,8 +60,14 @@ def opened(browser: Browser, url: str, *, width: int, height: int, scheme: str, 
 
 def take(browser: Browser, url: str, out: Path) -> None:
     """All pictures."""
-    with opened(browser, url, width=1160, height=1010, scheme="light") as page:
+    with opened(browser, url, width=1160, height=1100, scheme="light") as page:
         page.select_option("#codec", "opus")
+        # The first answer of all waits for decoders and caches of the browser's.
+        page.fill("#text", "Hello.")
+        page.click("#speak")
+        page.wait_for_selector("#status:text('Finished.')", state="attached")
+        page.reload()
+        page.wait_for_selector("#connection[data-state=connected]")
         page.click("#simulate")
         heard(page, 90)
         page.screenshot(path=out / "page.png")
