@@ -286,6 +286,20 @@ def test_the_package_holds_what_it_needs_and_no_more(javascript):
     assert (CLIENT / "LICENSE").read_text() == (CLIENT.parents[1] / "LICENSE").read_text()
 
 
+def test_what_a_program_does_not_use_is_left_out_of_its_bundle(javascript, tmp_path):
+    sizes = []
+    for name in ("MouthTrack", "connect"):
+        entry, bundle = javascript.root / f"{name}.entry.js", tmp_path / f"{name}.js"
+        entry.write_text(f'export {{ {name} }} from "./dist/index.js";')
+        said = javascript.run(
+            "node_modules/.bin/esbuild", entry.name, "--bundle", "--minify", "--format=esm", f"--outfile={bundle}"
+        )
+        assert said.returncode == 0, said.stderr
+        assert "warning" not in said.stderr
+        sizes.append(bundle.stat().st_size)
+    assert sizes[0] < 3_000 < sizes[1]
+
+
 PROBE = """
     const before = Object.keys(globalThis).length;
     const { connect } = await import("./dist/index.js");
