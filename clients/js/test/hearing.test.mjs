@@ -187,3 +187,14 @@ test("audio is acknowledged though timers are late", async () => {
   assert.ok(socket.acks.length >= 4, `${socket.acks.length} acks in two seconds`);
   assert.ok(socket.acks.length <= 10);
 });
+
+test("what was not told yet of a clause is spoken on from there", async () => {
+  const scene = await speaking("One two. Three four.");
+  const { socket, context } = scene;
+  socket.say({ type: "clause", context, chars: [0, 20], pts: 0 });
+  const words = [{ text: "One", chars: [0, 3], pts: 0, end_pts: 480 }, { text: "two", chars: [4, 7], pts: 480, end_pts: 960 }];
+  socket.say({ type: "timing", context, words });
+  socket.frames(0, 0, 2);
+  await settle();
+  assert.equal((await spokenAnew(scene)).text, " Three four.");
+});
