@@ -52,6 +52,18 @@ namespace Voxwire.Tests
             Units.That(track.Weights(1000, new float[15])[0] == 1, "closed");
         }
 
+        public static void AFreshSessionBeginsWithAClosedMouth()
+        {
+            var track = new MouthTrack();
+            track.Add(new[] { new Viseme(0, 1, 100), new Viseme(10, 0, 100), new Viseme(0, 0, 200), new Viseme(10, 1, 200) });
+            track.BeginAnew(150);
+            Units.That(track.Weights(149, new float[15])[10] > 0.48f, "on its way until then");
+            Units.That(track.Weights(150, new float[15])[0] == 1 && track.Weights(1000, new float[15])[10] == 0, "closed");
+            track.Add(new[] { new Viseme(0, 1, 300), new Viseme(4, 0, 300), new Viseme(0, 0, 400), new Viseme(4, 1, 400) });
+            float[] open = track.Weights(400, new float[15]);
+            Units.That(open[4] == 1 && open[0] == 0 && open[10] == 0, "and nothing else is open");
+        }
+
         private static List<Viseme> Keyframes(Dictionary<string, object> vector)
         {
             var keyframes = new List<Viseme>();

@@ -47,6 +47,19 @@ namespace Voxwire.Playback
                 keyframes.RemoveAll(each => each.Pts >= fromPts);
         }
 
+        /// <summary>As `Forget`, and from there on the mouth is closed, as a fresh session begins: it knows of nothing before.</summary>
+        public void BeginAnew(long fromPts)
+        {
+            for (int id = 0; id < Channels; id++)
+            {
+                float closed = id == 0 ? 1 : 0;
+                float reached = Weight(channels[id], fromPts, closed);
+                channels[id].RemoveAll(each => each.Pts >= fromPts);
+                channels[id].Add(new Viseme(id, reached, fromPts));
+                channels[id].Add(new Viseme(id, closed, fromPts));
+            }
+        }
+
         /// <summary>Nobody will ask for what was before a pts.</summary>
         public void ForgetBefore(long pts)
         {

@@ -353,7 +353,7 @@ namespace Voxwire.Playback
             if (back != null && back.Pts.HasValue)
             {
                 cues.Forget(back.Pts.Value);
-                mouth.Forget(back.Pts.Value);
+                mouth.BeginAnew(back.Pts.Value);
             }
         }
 
