@@ -4,8 +4,8 @@
 
 It learns from the embedded voice, whose phonemes are known, on texts that `bench/visemes.py` does not measure with. So
 that it does not learn that one voice, all is heard at several speeds of playback (other vocal tracts and pitches) and
-sampled at the rates engines use. Softmax regression through one hidden layer on the shares that the aligned track has in
-the middle of each frame; shapes are weighted by the root of how rare they are. Takes a minute.
+sampled at the rates engines use. Softmax regression through one hidden layer on the shares that the aligned track has
+in the middle of each frame; shapes are weighted by the root of how rare they are. Takes a minute.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def speech() -> list[tuple[np.ndarray, object]]:
 
 def examples() -> tuple[np.ndarray, np.ndarray]:
     """Features, shape [n, features], and the shares to guess, shape [n, 15]."""
-    from voxwire_server.audio.mouth import CONTEXT, FEATURES, Spectrum, stacked
+    from voxwire_server.audio.mouth import CONTEXT, FEATURES, QUIET, Spectrum, lasting, stacked
 
     features, wanted = [], []
     for k, (samples, mouth) in enumerate(speech()):
@@ -87,7 +87,7 @@ def examples() -> tuple[np.ndarray, np.ndarray]:
             # A guess is of the frame before the newest.
             middles = (np.arange(len(measured)) - 0.5) * spectrum.frame_samples
             at = np.maximum(0, middles / rate * speed * 24000).astype(np.int64)
-            loud = ~np.concatenate([[True], silent[:-1]])
+            loud = ~lasting(np.concatenate([np.ones(QUIET, np.bool_), silent[:-1]]))
             features.append(stacked(whole)[loud])
             wanted.append(mouth.sampled(at)[loud])
     return np.concatenate(features).astype(np.float64), np.concatenate(wanted)

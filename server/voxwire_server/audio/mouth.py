@@ -36,6 +36,8 @@ CONTEXT = 6
 PEAK_FIRST = -30.0
 PEAK_FADES = 6.0
 SILENT = 34.0
+QUIET = 4
+"""So many silent frames in a row close the mouth; fewer may be a stop, which the network knows."""
 
 # A pose is kept until another differs by so much in all its shares; shapes of less are left out.
 CHANGE = 0.85
@@ -115,7 +117,7 @@ class Listener:
 
     def _begin(self) -> None:
         self._before = np.full((CONTEXT - 1, FEATURES), -2.0, np.float32)
-        self._was_silent = np.ones(1, np.bool_)
+        self._was_silent = np.ones(QUIET, np.bool_)
         self._pose: Pose = CLOSED
         self._shares = [float(id == SIL) for id in range(COUNT)]
         self._position = 0
@@ -145,8 +147,8 @@ class Listener:
         """The shares of the shapes at the frame before each, shape [n, COUNT]; each row adds up to 1."""
         whole = np.concatenate([self._before, features])
         silent = np.concatenate([self._was_silent, silent])
-        self._before, self._was_silent = whole[1 - CONTEXT :].copy(), silent[-1:].copy()
-        return shares(stacked(whole), silent[:-1])
+        self._before, self._was_silent = whole[1 - CONTEXT :].copy(), silent[-QUIET:].copy()
+        return shares(stacked(whole), lasting(silent[:-1]))
 
     def _follow(self, first: int, guessed: NDArray[np.float32], moves: list[Move]) -> None:
         """Move where a guess is far enough from the pose the mouth has; the first one is of the frame at `first`."""
@@ -170,14 +172,21 @@ def stacked(features: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate([features[k : k + count] for k in range(CONTEXT)], axis=1)
 
 
-def shares(near: NDArray[np.float32], silent: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """What the network says, shape [n, COUNT]; but `sil` where it is silent."""
+def lasting(silent: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether each frame and the QUIET - 1 before it are silent, shape [n - QUIET + 1]."""
+    count = len(silent) - QUIET + 1
+    quiet: NDArray[np.bool_] = np.logical_and.reduce([silent[k : k + count] for k in range(QUIET)])
+    return quiet
+
+
+def shares(near: NDArray[np.float32], quiet: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """What the network says, shape [n, COUNT]; but `sil` where it is quiet."""
     hidden, hidden_bias, out, out_bias = _coefficients()
     logits = np.tanh(near @ hidden + hidden_bias) @ out + out_bias
     logits -= logits.max(1, keepdims=True)
     likely: NDArray[np.float32] = np.exp(logits)
     likely /= likely.sum(1, keepdims=True)
-    likely[silent] = np.eye(1, COUNT, SIL, dtype=np.float32)
+    likely[quiet] = np.eye(1, COUNT, SIL, dtype=np.float32)
     return likely
 
 
