@@ -29,6 +29,11 @@ def test_mouth_tracks_have_the_weights_of_the_vectors(run, kind):
         assert each["weights"] == pytest.approx(golden[each["name"], each["pts"]], abs=1e-6)
 
 
+def test_a_mouth_is_closed_where_speech_comes_anew(run):
+    for each in run("vectors", kind="visemes_anew", file=VECTORS / "visemes.json"):
+        assert each["weights"] == each["later"] == [1.0] + [0.0] * (len(visemes.SHAPES) - 1)
+
+
 def test_shapes_are_those_of_the_protocol(run):
     assert SHAPES.read_text(encoding="utf-8") == shapes_source()
     (got,) = run("vectors", kind="shapes")

@@ -68,6 +68,16 @@ func visemes_forgetting(vectors):
 			print(to_json({"name": each.name, "pts": sample.pts, "weights": track.weights(int(sample.pts))}))
 
 
+# The same, with speech that comes anew from each sample on.
+func visemes_anew(vectors):
+	for each in vectors:
+		for sample in each.samples:
+			var track = MouthTrack.new()
+			track.add(each.visemes)
+			track.forget(int(sample.pts))
+			print(to_json({"pts": sample.pts, "weights": track.weights(int(sample.pts)), "later": track.weights(int(sample.pts) + 9999)}))
+
+
 static func _reversed(list: Array) -> Array:
 	var copy = list.duplicate()
 	copy.invert()

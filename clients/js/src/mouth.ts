@@ -44,14 +44,12 @@ export class MouthTrack {
     return out;
   }
 
-  /** Forgets keyframes at or after `fromPts`: what is spoken anew after a reconnect tells them again. */
+  /**
+   * Keyframes at or after `fromPts` count no more, and the mouth is closed from there on: what is spoken anew after a
+   * reconnect begins with a closed mouth.
+   */
   forget(fromPts: number): void {
-    for (const channel of this.#channels) {
-      let kept = channel.pts.length;
-      while (kept > 0 && (channel.pts[kept - 1] as number) >= fromPts) kept--;
-      channel.pts.length = channel.weights.length = kept;
-      channel.at = Math.min(channel.at, Math.max(0, kept - 1));
-    }
+    for (const [id, channel] of this.#channels.entries()) cut(channel, fromPts, id === 0 ? 1 : 0);
   }
 
   /** The weights of a closed mouth. */
@@ -75,6 +73,27 @@ function weightAt(channel: Channel, pts: number): number | null {
   if (to === undefined) return from;
   const start = times[at] as number;
   return from + ((to - from) * (pts - start)) / ((times[at + 1] as number) - start);
+}
+
+function cut(channel: Channel, pts: number, rest: number): void {
+  const reached = weightBefore(channel, pts);
+  let kept = channel.pts.length;
+  while (kept > 0 && (channel.pts[kept - 1] as number) >= pts) kept--;
+  channel.pts.length = channel.weights.length = kept;
+  channel.at = Math.min(channel.at, Math.max(0, kept - 1));
+  if (reached === null) return;
+  channel.pts.push(pts, pts);
+  channel.weights.push(reached, rest);
+}
+
+/** What the weight comes to just before `pts`; null where no keyframe is before it. */
+function weightBefore({ pts: times, weights }: Channel, pts: number): number | null {
+  const after = times.findIndex((time) => time >= pts);
+  if (after === -1) return weights.at(-1) ?? null;
+  if (after === 0) return null;
+  const start = times[after - 1] as number;
+  const [from, to] = [weights[after - 1] as number, weights[after] as number];
+  return from + ((to - from) * (pts - start)) / ((times[after] as number) - start);
 }
 
 function shorten(channel: Channel): void {

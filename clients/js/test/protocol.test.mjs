@@ -120,6 +120,16 @@ test("a mouth forgets what is spoken anew, and writes where it is told to", () =
   assert.deepEqual([...MouthTrack.closed(out)], [1, ...new Array(14).fill(0)]);
 });
 
+test("a mouth that is open where speech comes anew is closed from there on", () => {
+  const track = new MouthTrack();
+  const key = (id, weight, pts) => ({ id, weight, pts });
+  track.add({ type: "timing", context: "0", visemes: [key(0, 1, 0), key(10, 0, 0), key(0, 0, 100), key(10, 1, 100)] });
+  track.add({ type: "timing", context: "0", visemes: [key(0, 0, 300), key(10, 1, 300), key(0, 1, 400), key(10, 0, 400)] });
+  track.forget(350);
+  const at = (pts) => [track.weights(pts)[0], track.weights(pts)[10]];
+  assert.deepEqual([at(50), at(200), at(325), at(350), at(500)], [[0.5, 0.5], [0, 1], [0.25, 0.75], [1, 0], [1, 0]]);
+});
+
 test("a mouth that speaks for hours keeps what it needs", () => {
   const track = new MouthTrack();
   for (let pts = 0; pts < 20_000; pts++) {

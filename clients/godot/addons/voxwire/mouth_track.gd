@@ -67,12 +67,20 @@ func _at(id: int, pts) -> int:
 	return i
 
 
-# Keyframes at `from_pts` and later count no more: that speech comes anew.
+# Keyframes at `from_pts` and later count no more, and the mouth is closed from there on: speech that comes anew begins
+# with a closed mouth.
 func forget(from_pts: int) -> void:
 	for id in COUNT:
-		while not _pts[id].empty() and _pts[id].back() >= from_pts:
+		if _pts[id].empty() or _pts[id][0] >= from_pts:
+			_pts[id] = []
+			_weights[id] = []
+			continue
+		var reached = _weight(id, from_pts - 1)
+		while _pts[id].back() >= from_pts:
 			_pts[id].pop_back()
 			_weights[id].pop_back()
+		_pts[id] += [from_pts, from_pts]
+		_weights[id] += [reached, 1.0 if id == SIL else 0.0]
 
 
 # Nobody asks for what lies before `pts` any more.
