@@ -53,9 +53,8 @@ export abstract class Output {
     return this.clock.firstFrame;
   }
 
-  /** How many frames it takes until a run that is known begins or ends to be heard. */
-  get framesToChange(): number {
-    const frame = this.heardFrame;
+  /** How many frames after `frame` a run that is known begins or ends. */
+  framesToChange(frame: number): number {
     return (this.clock.changeAfter(frame) ?? Infinity) - frame;
   }
 

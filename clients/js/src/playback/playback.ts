@@ -268,9 +268,10 @@ export class Playback extends Emitter<PlaybackEvents> {
     // Nothing of `pts` itself is heard before it sounds, as before the first sample, or where the next one is missing.
     this.telling.reach(output.sounding ? pts : pts - 1);
     this.acknowledge();
-    const ended = output.latest.why === "ended";
-    if (ended && output.heardFrame >= output.latest.frame) this.conclude();
-    else this.arm(feed, output);
+    // One look at the clock for both: between two the end might pass unseen.
+    const frame = output.heardFrame;
+    if (output.latest.why === "ended" && frame >= output.latest.frame) this.conclude();
+    else this.arm(feed, output, frame);
   }
 
   private start(output: Output): void {
@@ -282,11 +283,11 @@ export class Playback extends Emitter<PlaybackEvents> {
     this.emit("start", { ttfaMs: this.ttfaMs });
   }
 
-  /** Wakes up when the next cue is heard, or what is heard changes. A timer will do beside the reports: no page is too hidden for those. */
-  private arm(feed: Feed, output: Output): void {
+  /** Wakes up when the next cue is heard, or what is heard changes. A timer will do: no page is too hidden for reports. */
+  private arm(feed: Feed, output: Output, frame: number): void {
     const next = this.telling.nextPts;
     const cue = next === null ? Infinity : feed.positionOf(next) - output.heard;
-    const frames = Math.min(output.framesToChange, output.sounding ? Math.max(0, cue) : Infinity);
+    const frames = Math.min(output.framesToChange(frame), output.sounding ? Math.max(0, cue) : Infinity);
     if (frames === Infinity) return;
     const ms = Math.min(TIMER_MS_MAX, Math.max(TIMER_MS_MIN, (frames / output.rate) * 1000));
     this.timer = setTimeout(() => this.tick(), ms);
