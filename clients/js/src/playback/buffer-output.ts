@@ -1,10 +1,10 @@
-/** Playback where there is no AudioWorklet, as on pages without a secure context: pieces scheduled one behind the other. */
+/** Playback where there is no AudioWorklet, as on pages without a secure context: pieces scheduled one by one. */
 
 import { Output } from "./output.js";
 import type { Why } from "./worklet.js";
 
 const FADE_SECONDS = 0.005;
-/** How far ahead of the present something changes: what is already rendered can't, and a piece that starts late is shifted. */
+/** How far ahead of the present something changes: what is rendered can't, and a piece that starts late is shifted. */
 const MARGIN_SECONDS = 0.04;
 
 interface Piece {

@@ -1,6 +1,7 @@
 /** Carries audio frames to an output: gathers, decodes a little ahead, resamples, and counts every sample. */
 
-import { createDecoder, PlaybackError, type AudioFormat, type Decoder, type DecoderKind, type OpusChoice } from "./decoder.js";
+import { createDecoder, PlaybackError } from "./decoder.js";
+import type { AudioFormat, Decoder, DecoderKind, OpusChoice } from "./decoder.js";
 import type { JitterBuffer } from "./jitter.js";
 import type { Output } from "./output.js";
 import { Resampler } from "./resampler.js";
@@ -185,7 +186,8 @@ export class Feed {
 
   private take(samples: Float32Array): void {
     this.decoded += samples.length;
-    if (this.resampler?.from !== this.decodedRate) this.resampler = new Resampler(this.decodedRate, this.options.output.rate);
+    const { rate } = this.options.output;
+    if (this.resampler?.from !== this.decodedRate) this.resampler = new Resampler(this.decodedRate, rate);
     this.write(this.resampler.push(samples));
   }
 

@@ -1,11 +1,15 @@
-/** Opus by the browser's own WebCodecs, or by the package opus-decoder (WebAssembly), which is loaded when it is needed. */
+/** Opus by the browser's own WebCodecs, or by the package opus-decoder (WebAssembly), loaded only when it is needed. */
 
 import { PlaybackError, type AudioFormat, type Decoder, type OpusChoice, type SampleSink } from "./decoder.js";
 
 /** What of the package opus-decoder is used. */
 interface WasmDecoder {
   readonly ready: Promise<void>;
-  decodeFrame(packet: Uint8Array): { channelData: Float32Array[]; samplesDecoded: number; errors: { message: string }[] };
+  decodeFrame(packet: Uint8Array): {
+    channelData: Float32Array[];
+    samplesDecoded: number;
+    errors: { message: string }[];
+  };
   free(): void;
 }
 

@@ -61,7 +61,7 @@ type Phase = "waiting" | "speaking" | "held" | "stopped" | "over";
 
 /** Made by `Speaker.play`. */
 export class Playback extends Emitter<PlaybackEvents> {
-  /** `done`, when everything was heard or the playback was interrupted; rejects with what the source threw, or a PlaybackError. */
+  /** `done`, once everything was heard or it was interrupted; rejects with what the source threw, or a PlaybackError. */
   readonly finished: Promise<DoneMessage>;
   /** From `play` to the first sample that is heard; null: none was yet. */
   ttfaMs: number | null = null;
@@ -238,7 +238,7 @@ export class Playback extends Emitter<PlaybackEvents> {
     this.emit("dry", { pts });
   }
 
-  /** Whether the server has text that it could speak: more than the last words, which it holds back until they are whole. */
+  /** Whether the server has text that it could speak: more than the last words, which it holds back while they may grow. */
   private textWaits(): boolean {
     const rest = [...(this.source.textSoFar ?? "")].slice(this.spokenChars).join("");
     return rest.trim().split(/\s+/).length > HELD_BACK_WORDS;
@@ -265,6 +265,7 @@ export class Playback extends Emitter<PlaybackEvents> {
     }
     const pts = this.playedPts;
     this.start(output);
+    if (output.sounding) this.options.jitter.calm(performance.now());
     // Nothing of `pts` itself is heard before it sounds, as before the first sample, or where the next one is missing.
     this.telling.reach(output.sounding ? pts : pts - 1);
     this.acknowledge();
@@ -283,7 +284,7 @@ export class Playback extends Emitter<PlaybackEvents> {
     this.emit("start", { ttfaMs: this.ttfaMs });
   }
 
-  /** Wakes up when the next cue is heard, or what is heard changes. A timer will do: no page is too hidden for reports. */
+  /** Wakes up when the next cue is heard, or what is heard changes. A timer will do: reports come on hidden pages, too. */
   private arm(feed: Feed, output: Output, frame: number): void {
     const next = this.telling.nextPts;
     const cue = next === null ? Infinity : feed.positionOf(next) - output.heard;
@@ -335,7 +336,8 @@ export class Playback extends Emitter<PlaybackEvents> {
       this.emit("end", this.done);
       this.settled.resolve(this.done);
     } else {
-      const error = this.failure ?? new PlaybackError("the speech ended without `done`", "This is a mistake of the client's.");
+      const hint = "The source ended before it was done.";
+      const error = this.failure ?? new PlaybackError("the speech ended without `done`", hint);
       this.emit("error", error);
       this.settled.reject(error);
     }

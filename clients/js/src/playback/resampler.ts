@@ -1,4 +1,4 @@
-/** Turns samples of one rate into another's: a windowed sinc at exact, rational steps, so that nothing ever drifts. Pure. */
+/** Turns samples of one rate into another's: a windowed sinc at exact, rational steps, so that nothing drifts. Pure. */
 
 const HALF_TAPS = 16;
 const BANDWIDTH = 0.94;
@@ -74,7 +74,8 @@ function dot(input: Float32Array, start: number, kernel: Float32Array): number {
 /** For each phase the weights of the input samples `1 - half … half` around it; each set adds up to 1. */
 function kernels(phases: number, half: number, cutoff: number): Float32Array[] {
   return Array.from({ length: phases }, (_, phase) => {
-    const kernel = Float64Array.from({ length: 2 * half }, (_, k) => weight(k + 1 - half - phase / phases, half, cutoff));
+    const offset = 1 - half - phase / phases;
+    const kernel = Float64Array.from({ length: 2 * half }, (_, k) => weight(k + offset, half, cutoff));
     const sum = kernel.reduce((total, each) => total + each, 0);
     return Float32Array.from(kernel, (each) => each / sum);
   });

@@ -13,7 +13,7 @@ const BUFFER_MS_MAX = 500;
 export interface SpeakerOptions {
   /** One of the page's own; it stays open when the speaker is closed. */
   readonly audioContext?: AudioContext;
-  /** The rate of an AudioContext of the speaker's own; audio of that rate is played bit for bit. Left out: the device's own. */
+  /** The rate of the speaker's own AudioContext; audio of that rate is played bit for bit. Left out: the device's. */
   readonly sampleRate?: number;
   /** Where the page serves `voxwire/worklet`, if its content security policy forbids Blob URLs. */
   readonly workletUrl?: string;

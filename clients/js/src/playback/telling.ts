@@ -1,4 +1,4 @@
-/** What a listener is told at the moment it is heard, and the mouth that goes with it. Pure: it is given the playout position. */
+/** What a listener is told at the moment it is heard, and the mouth that goes with it. Pure: it is given the position. */
 
 import type { SpeechEvent } from "../events.js";
 import { MouthTrack } from "../mouth.js";

@@ -1,8 +1,8 @@
 /** The audio thread's side of playback: a ring of samples, played in order, and reports of what was put out when.
  *
  * Loaded by its URL (`voxwire/worklet`), or as text by a Blob URL. It imports nothing and everything lives inside one
- * function, so that the function's own text is a whole program, minified or not. Fields are declared and set in constructors:
- * a bundler that turns initialised fields into calls of its own function would put that outside of the text.
+ * function, so that the function's own text is a whole program, minified or not. Fields are declared and set in
+ * constructors: a bundler that turns initialised fields into calls of its own function puts that outside of the text.
  */
 
 /** Why the output is as it is: `stopped` and `ended` are final. */
