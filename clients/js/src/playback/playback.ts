@@ -61,7 +61,7 @@ type Phase = "waiting" | "speaking" | "held" | "stopped" | "over";
 
 /** Made by `Speaker.play`. */
 export class Playback extends Emitter<PlaybackEvents> {
-  /** `done`, once everything was heard or it was interrupted; rejects with what the source threw, or a PlaybackError. */
+  /** `done`, once all was heard or it was interrupted; rejects with what the source threw, or a PlaybackError. */
   readonly finished: Promise<DoneMessage>;
   /** From `play` to the first sample that is heard; null: none was yet. */
   ttfaMs: number | null = null;
@@ -238,7 +238,7 @@ export class Playback extends Emitter<PlaybackEvents> {
     this.emit("dry", { pts });
   }
 
-  /** Whether the server has text that it could speak: more than the last words, which it holds back while they may grow. */
+  /** Whether the server has text that it could speak: more than the last words, which may still grow. */
   private textWaits(): boolean {
     const rest = [...(this.source.textSoFar ?? "")].slice(this.spokenChars).join("");
     return rest.trim().split(/\s+/).length > HELD_BACK_WORDS;
@@ -284,7 +284,7 @@ export class Playback extends Emitter<PlaybackEvents> {
     this.emit("start", { ttfaMs: this.ttfaMs });
   }
 
-  /** Wakes up when the next cue is heard, or what is heard changes. A timer will do: reports come on hidden pages, too. */
+  /** Wakes up when the next cue is heard, or what is heard changes. A timer will do: reports reach hidden pages, too. */
   private arm(feed: Feed, output: Output, frame: number): void {
     const next = this.telling.nextPts;
     const cue = next === null ? Infinity : feed.positionOf(next) - output.heard;

@@ -1,4 +1,4 @@
-/** What a listener is told at the moment it is heard, and the mouth that goes with it. Pure: it is given the position. */
+/** What a listener is told at the moment it is heard, and the mouth that goes with it. Pure: the position is given. */
 
 import type { SpeechEvent } from "../events.js";
 import { MouthTrack } from "../mouth.js";
