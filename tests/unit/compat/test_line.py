@@ -83,6 +83,24 @@ async def test_text_that_can_not_be_spoken_gives_a_little_silence(text):
 
 
 @on_loop
+async def test_visemes_move_with_their_audio_behind_added_silence():
+    async with running() as app:
+        line = open_line(app, timings=("viseme",))
+        line.tell(m.Text(context="a", text="..."), m.Flush(context="a"))
+        heard_pts = pieces(await until(line, m.Flushed))[-1].end_pts
+        line.tell(m.Text(context="a", text=TEXT), m.End(context="a"))
+        visemes = []
+        for event in await until(line, m.Done):
+            if isinstance(event, AudioPiece):
+                heard_pts = event.end_pts
+            elif isinstance(event, m.Timing):
+                assert all(viseme.pts >= heard_pts for viseme in event.visemes)
+                visemes += event.visemes
+        assert visemes[0].pts == 4800
+        assert visemes[-1].pts <= heard_pts
+
+
+@on_loop
 @pytest.mark.parametrize("text", ["", " ", "\n\t"])
 async def test_blank_text_gives_no_audio(text):
     async with running() as app:
