@@ -213,6 +213,23 @@ def test_interrupt_is_silent_at_once_and_says_what_was_heard(lab, player, pacing
     assert max(told) <= report["heard"]["pts"]
 
 
+@pytest.mark.parametrize("player", ["auto", "buffers"])
+def test_an_interrupt_does_not_click(lab, player):
+    async def action(page):
+        await say(page, "mmmmmmmmmmmmmmmmmmmmmmmmm", voice="tone-low", timings=["phoneme"])
+        await page.evaluate("lab.told(each => each.type === 'phoneme' && each.detail.pts > 12000)")
+        await page.evaluate(
+            "async () => { await lab.playback.interrupt(); await lab.finished(); await lab.tick(200); }"
+        )
+        return await account(page)
+
+    played = lab(action, speaker={**AT_24K, "player": player})
+    assert played.tape.any()
+    steps = np.abs(np.diff(played.tape))
+    whole = np.abs(np.diff(played.pcm))
+    assert np.max(steps) <= np.max(whole) * 1.01
+
+
 def test_an_interrupt_before_the_first_sound_is_answered(lab):
     async def action(page):
         await say(page, LONG, voice="tone-low")

@@ -70,9 +70,13 @@ export class BufferOutput extends Output {
 
   close(): void {
     clearTimeout(this.timer);
-    for (const piece of this.pieces) piece.source.disconnect();
-    this.pieces = [];
-    this.gain.disconnect();
+    // A fade that is under way goes on to its end: what is cut off clicks. Timers and audio have clocks of their own.
+    const leftMs = Math.max(0, (this.nextFrame - this.frame) / this.rate + MARGIN_SECONDS) * 1000;
+    setTimeout(() => {
+      for (const piece of this.pieces) piece.source.disconnect();
+      this.pieces = [];
+      this.gain.disconnect();
+    }, leftMs);
   }
 
   private get frame(): number {

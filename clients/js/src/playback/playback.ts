@@ -284,7 +284,7 @@ export class Playback extends Emitter<PlaybackEvents> {
     this.emit("start", { ttfaMs: this.ttfaMs });
   }
 
-  /** Wakes up when the next cue is heard, or what is heard changes. A timer will do: reports reach hidden pages, too. */
+  /** Wakes up when the next cue is heard, or what is heard changes. A timer will do: reports reach hidden pages. */
   private arm(feed: Feed, output: Output, frame: number): void {
     const next = this.telling.nextPts;
     const cue = next === null ? Infinity : feed.positionOf(next) - output.heard;
