@@ -1,4 +1,4 @@
-"""Gaussian noise that depends on a seed and a position alone: no generator to keep, no companion that could change it."""
+"""Gaussian noise of a seed and a position alone: no generator to keep, no companion that could change it."""
 
 from __future__ import annotations
 

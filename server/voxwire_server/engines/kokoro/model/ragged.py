@@ -1,4 +1,4 @@
-"""How long each row of a padded batch really is, at every rate of the network. Padding is kept at zero by `Rows.clear`."""
+"""How long each row of a padded batch really is, at every rate of the network; `Rows.clear` keeps padding at zero."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first stage's networks over phonemes: PL-BERT (an ALBERT), the prosody's text encoder, the speech's text encoder."""
+"""The first stage's networks over phonemes: PL-BERT (an ALBERT), the prosody's encoder, the speech's encoder."""
 
 from __future__ import annotations
 
