@@ -1,0 +1,1 @@
+"""Kokoro: many voices, many languages. Imports nothing heavy by itself."""
