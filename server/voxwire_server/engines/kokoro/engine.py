@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import bisect
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from voxwire_server.engines.base import EngineInfo, StageInfo, StepResult
-from voxwire_server.engines.hibari.alignment import align
-from voxwire_server.engines.hibari.edges import pause_samples, trim
 from voxwire_server.engines.kokoro.jobs import KokoroJob
 from voxwire_server.engines.kokoro.model.network import FRAME_SAMPLES
 from voxwire_server.engines.kokoro.model.vocoder import SAMPLE_RATE
-from voxwire_server.speech import AudioChunk, Clause
+from voxwire_server.engines.kokoro.spoken import chunk_of
+from voxwire_server.speech import Clause
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from voxwire_server.engines.base import Job
-    from voxwire_server.engines.hibari.reading import Sentence
+    from voxwire_server.engines.kokoro.reading.languages import Languages
     from voxwire_server.engines.kokoro.steps import TorchSteps
     from voxwire_server.speech import EndReason, Voice
 
@@ -36,20 +35,13 @@ _SHARES = {ENCODE: 0.04, FRONT: 0.1, GENERATE: 0.86}
 _WARM_UP = "This is how the voice warms up."
 
 
-class Reader(Protocol):
-    """Turns a clause's text into what the network reads."""
-
-    def read(self, text: str, language: str) -> list[Sentence]:
-        """The pieces that hold a sound, in order; at most 510 symbols each."""
-
-
 class KokoroEngine:
     """See `voxwire_server.engines.base.Engine`. Steps run on one thread; `prepare` on any."""
 
     def __init__(
         self,
         steps: TorchSteps,
-        reader: Reader,
+        reader: Languages,
         voices: Sequence[Voice],
         styles: Mapping[str, NDArray[np.float32]],
         realtime_factor: float,
@@ -128,23 +120,8 @@ class KokoroEngine:
 
     def _spoken(self, job: KokoroJob, samples: NDArray[np.float32]) -> StepResult:
         assert job.durations is not None
-        alignment = align(job.piece, job.durations.numpy(), job.clause.text, job.samples)
-        samples, alignment = trim(samples, alignment, job.samples, pause_samples(_text_after(job)))
-        job.samples += len(samples)
-        job.spoken += 1
-        job.forget()
-        chunk = AudioChunk(samples, alignment)
+        chunk = chunk_of(job, samples, job.durations.numpy())
         if job.spoken == len(job.pieces):
             return StepResult(chunk)
         self._await_encode(job)
         return StepResult(chunk, job.stage, job.bucket, job.cost)
-
-
-def _text_after(job: KokoroJob) -> str:
-    """What stands between the last word of the spoken piece and the first of the next, or the clause's end."""
-    words = job.piece.words
-    start = words[-1][1] if words else 0
-    end = len(job.clause.text)
-    if job.spoken + 1 < len(job.pieces) and job.pieces[job.spoken + 1].words:
-        end = job.pieces[job.spoken + 1].words[0][0]
-    return job.clause.text[start:end]
