@@ -13,7 +13,7 @@ from voxwire_server.engines.kokoro.spoken import chunk_of
 from voxwire_server.speech import Clause
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from voxwire_server.engines.base import Job
     from voxwire_server.engines.kokoro.reading.languages import Languages
     from voxwire_server.engines.kokoro.steps import TorchSteps
+    from voxwire_server.engines.kokoro.voices import Styles
     from voxwire_server.speech import EndReason, Voice
 
-NAME = "kokoro"
 ENCODE, FRONT, GENERATE = "encode", "front", "generate"
 TOKEN_BUCKETS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 FRAME_BUCKETS = tuple(round(20 * 1.25**k) for k in range(32))
@@ -42,8 +42,9 @@ class KokoroEngine:
         self,
         steps: TorchSteps,
         reader: Languages,
+        name: str,
         voices: Sequence[Voice],
-        styles: Mapping[str, NDArray[np.float32]],
+        styles: Styles,
         realtime_factor: float,
     ) -> None:
         self._steps = steps
@@ -51,11 +52,12 @@ class KokoroEngine:
         self._styles = styles
         self._realtime_factor = realtime_factor
         self._info = EngineInfo(
-            name=NAME,
+            name=name,
             sample_rate=SAMPLE_RATE,
             voices=tuple(voices),
             stages=tuple(StageInfo(stage, size) for stage, size in _BATCH_MAX.items()),
             timing="phoneme",
+            mixes=True,
             lane="device",
             realtime_factor=realtime_factor,
             clause_chars_max=300,

@@ -45,7 +45,8 @@ class KokoroJob(Job):
     def style(self) -> NDArray[np.float32]:
         """The voice's row for a piece of this length, [256]."""
         assert self.voice is not None
-        return self.voice[min(len(self.piece.ids) - 2, len(self.voice)) - 1]
+        style: NDArray[np.float32] = self.voice[min(len(self.piece.ids) - 2, len(self.voice)) - 1]
+        return style
 
     @property
     def length(self) -> int:

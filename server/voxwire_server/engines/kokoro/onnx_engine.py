@@ -10,16 +10,13 @@ from voxwire_server.engines.kokoro.spoken import chunk_of
 from voxwire_server.speech import Clause
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
+    from collections.abc import Sequence
 
     from voxwire_server.engines.kokoro.onnx_network import OnnxNetwork
     from voxwire_server.engines.kokoro.reading.languages import Languages
+    from voxwire_server.engines.kokoro.voices import Styles
     from voxwire_server.speech import EndReason, Voice
 
-NAME = "kokoro"
 SAMPLE_RATE = 24000
 _STAGE = "speak"
 _REALTIME_FACTOR = 0.35
@@ -34,19 +31,21 @@ class KokoroOnnxEngine:
         self,
         network: OnnxNetwork,
         reader: Languages,
+        name: str,
         voices: Sequence[Voice],
-        styles: Mapping[str, NDArray[np.float32]],
+        styles: Styles,
         concurrency: int,
     ) -> None:
         self._network = network
         self._reader = reader
         self._styles = styles
         self._info = EngineInfo(
-            name=NAME,
+            name=name,
             sample_rate=SAMPLE_RATE,
             voices=tuple(voices),
             stages=(StageInfo(_STAGE, batch_size_max=1),),
             timing="phoneme",
+            mixes=True,
             concurrency=concurrency,
             realtime_factor=_REALTIME_FACTOR,
             clause_chars_max=220,

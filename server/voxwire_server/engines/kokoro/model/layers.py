@@ -52,7 +52,8 @@ class AdaptiveLayerNorm(nn.Module):
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """`x` [B, size, C]."""
         gain, shift = self.fc(style)[:, None].chunk(2, -1)
-        return (1 + gain) * functional.layer_norm(x, (self.channels,)) + shift
+        normed: Tensor = (1 + gain) * functional.layer_norm(x, (self.channels,)) + shift
+        return normed
 
 
 class ChannelNorm(nn.Module):
@@ -117,7 +118,8 @@ class StyledBlock(nn.Module):
         inner = self.conv2(inner)
         if self.conv1x1 is not None:
             x = self.conv1x1(x)
-        return (inner + x) * (1 / math.sqrt(2))
+        joined: Tensor = (inner + x) * (1 / math.sqrt(2))
+        return joined
 
 
 class SnakeBlock(nn.Module):
