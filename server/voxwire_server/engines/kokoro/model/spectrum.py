@@ -34,7 +34,10 @@ class Spectra(nn.Module):
         time = torch.arange(WINDOW, dtype=torch.float64)
         window = 0.5 - 0.5 * torch.cos(2 * math.pi * time / WINDOW)
         angle = 2 * math.pi * torch.arange(BINS, dtype=torch.float64)[:, None] * time / WINDOW
-        waves = torch.cat([torch.cos(angle), -torch.sin(angle)])
+        sines = -torch.sin(angle)
+        # Exactly real, as an FFT gives them: the sign of rounding errors would decide between phases of pi and -pi.
+        sines[0] = sines[-1] = 0
+        waves = torch.cat([torch.cos(angle), sines])
         # Every bin but the first and the last stands for its mirror image too.
         share = torch.full((BINS, 1), 2.0, dtype=torch.float64)
         share[0] = share[-1] = 1
@@ -50,7 +53,7 @@ class Spectra(nn.Module):
         index = torch.arange(-_HALF, size + _HALF, device=samples.device).abs().expand(len(samples), -1)
         index = torch.where(index >= ends, 2 * (ends - 1) - index, index).clamp(0, size - 1)
         parts = functional.conv1d(samples.gather(1, index)[:, None], self.forward_matrix, stride=HOP)
-        real, imaginary = parts.chunk(2, 1)
+        real, imaginary = parts[:, :BINS], parts[:, BINS:] + 0.0
         polar = torch.cat([torch.sqrt(real.square() + imaginary.square()), torch.atan2(imaginary, real)], 1)
         return rows.clear(polar, SPECTRA)
 
