@@ -11,8 +11,13 @@ if TYPE_CHECKING:
 
     from voxwire_server.engines.hibari.reading import Reader, Sentence
 
-AMERICAN, BRITISH, MANDARIN = "en-us", "en-gb", "zh"
-_NEEDS = {AMERICAN: ("hibari",), BRITISH: ("hibari",), MANDARIN: ("hibari", "jieba", "misaki", "wetext")}
+AMERICAN, BRITISH, JAPANESE, MANDARIN = "en-us", "en-gb", "ja", "zh"
+_NEEDS = {
+    AMERICAN: ("hibari",),
+    BRITISH: ("hibari",),
+    JAPANESE: ("misaki", "pyopenjtalk", "fugashi", "jaconv", "mojimoji"),
+    MANDARIN: ("hibari", "jieba", "misaki", "wetext"),
+}
 """The packages that reading a language takes."""
 
 
@@ -33,6 +38,7 @@ class Languages:
         self._makers: dict[str, Callable[[], LanguageReader]] = {
             AMERICAN: lambda: self._english(british=False),
             BRITISH: lambda: self._english(british=True),
+            JAPANESE: self._japanese,
             MANDARIN: self._mandarin,
         }
 
@@ -68,4 +74,11 @@ class Languages:
 
         reader = MandarinReader(self._vocabulary, self._english(british=False))
         reader.read("你好。")
+        return reader
+
+    def _japanese(self) -> LanguageReader:
+        from voxwire_server.engines.kokoro.reading.japanese import JapaneseReader
+
+        reader = JapaneseReader(self._vocabulary)
+        reader.read("こんにちは。")
         return reader

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 import jieba
@@ -12,6 +11,7 @@ from misaki.zh import ZHG2P
 from wetext import Normalizer
 
 from voxwire_server.engines.hibari.reading import Sentence, pieces, sentence_of, sounds
+from voxwire_server.engines.kokoro.reading.origins import origins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -58,13 +58,13 @@ class MandarinReader:
 
     def _read(self, text: str, offset: int) -> Iterator[Sentence]:
         plain = self._normalizer.normalize(_THOUSANDS.sub("", text))
-        origins = _origins(text, plain)
+        ranges = origins(text, plain)
         words: list[tuple[int, int]] = []
         symbols: list[tuple[str, int]] = []
         for spoken, start, end in self._runs(plain):
             owner = -1
             if start < end:
-                low, high = origins[start][0], origins[end - 1][1]
+                low, high = ranges[start][0], ranges[end - 1][1]
                 if words and low < words[-1][1]:
                     # Several spoken words of one written number are one word.
                     words[-1] = (words[-1][0], max(high, words[-1][1]))
@@ -107,15 +107,3 @@ def _symbols_of(sentence: Sentence, word: int) -> str:
 
 def _single_spaces(symbols: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
     return [pair for i, pair in enumerate(symbols) if pair[0] != " " or i == 0 or symbols[i - 1][0] != " "]
-
-
-def _origins(source: str, text: str) -> list[tuple[int, int]]:
-    """The range of `source` behind each character of `text`: rewritten characters share that of what they replace."""
-    ranges: list[tuple[int, int]] = []
-    for tag, i1, i2, j1, j2 in SequenceMatcher(None, source, text, autojunk=False).get_opcodes():
-        if tag == "equal":
-            ranges += [(i, i + 1) for i in range(i1, i2)]
-        elif j2 > j1:
-            whole = (i1, i2) if i2 > i1 else (max(i1 - 1, 0), max(i1, 1))
-            ranges += [whole] * (j2 - j1)
-    return ranges
