@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import threading
 from typing import TYPE_CHECKING, Protocol
@@ -18,6 +19,8 @@ _NEEDS = {
     JAPANESE: ("misaki", "pyopenjtalk", "fugashi", "jaconv", "mojimoji"),
     MANDARIN: ("hibari", "jieba", "misaki", "wetext"),
 }
+_ESPEAK = ("es", "fr", "hi", "it", "pt-br")
+_ESPEAK_NEEDS = ("misaki", "phonemizer", "espeakng_loader")
 """The packages that reading a language takes."""
 
 
@@ -40,14 +43,13 @@ class Languages:
             BRITISH: lambda: self._english(british=True),
             JAPANESE: self._japanese,
             MANDARIN: self._mandarin,
-        }
+        } | {tag: functools.partial(self._espeak, tag) for tag in _ESPEAK}
 
     @property
     def known(self) -> tuple[str, ...]:
         """The languages whose packages are installed, as BCP 47 tags."""
-        return tuple(
-            tag for tag, packages in _NEEDS.items() if all(importlib.util.find_spec(name) for name in packages)
-        )
+        needs = _NEEDS | dict.fromkeys(_ESPEAK, _ESPEAK_NEEDS)
+        return tuple(tag for tag, packages in needs.items() if all(importlib.util.find_spec(name) for name in packages))
 
     def read(self, text: str, language: str) -> list[Sentence]:
         """The sentences of `text` that hold a sound, in order.
@@ -82,3 +84,8 @@ class Languages:
         reader = JapaneseReader(self._vocabulary)
         reader.read("こんにちは。")
         return reader
+
+    def _espeak(self, language: str) -> LanguageReader:
+        from voxwire_server.engines.kokoro.reading.espeak import EspeakReader
+
+        return EspeakReader(self._vocabulary, language)
