@@ -1,0 +1,141 @@
+"""Brings files of a repository on the Hugging Face hub, or on the mirror that HF_ENDPOINT names."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from voxwire_server.models.checksums import Checksum
+from voxwire_server.models.errors import Damaged, ModelError, Refused, Unreachable
+from voxwire_server.models.manifest import checksum
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from voxwire_server.models.progress import Progress
+
+_REVISION_CHARS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class HubFile:
+    """A file of a repository; `expected` is None for a file so small that git itself holds it."""
+
+    path: str
+    size_bytes: int
+    expected: Checksum | None
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A repository at one commit."""
+
+    name: str
+    revision: str
+    endpoint: str | None = None
+
+    def files(self) -> Mapping[str, HubFile]:
+        """What it holds, by path.
+
+        Raises:
+            ModelError: it can't be listed, or `huggingface_hub` is missing.
+        """
+        api = _library().HfApi(endpoint=self.endpoint)
+        try:
+            listed = list(api.list_repo_tree(self.name, recursive=True, revision=self.revision))
+        except Exception as error:  # httpx's, huggingface_hub's and OSError have no common parent
+            raise self._problem(error) from error
+        found = (HubFile(each.path, each.size, _expected(each)) for each in listed if hasattr(each, "blob_id"))
+        return {each.path: each for each in found}
+
+    def fetch(self, file: HubFile, folder: Path, progress: Progress) -> Path:
+        """The file under `folder`, going on where another attempt was broken off.
+
+        Raises:
+            ModelError: it can't be had, or is not what the repository says.
+            OSError: the disk is full or can't be written.
+        """
+        target = folder / file.path
+        if not _is_whole(target, file):
+            target.unlink(missing_ok=True)
+            self._download(file, folder, progress)
+            if not _is_whole(target, file):
+                target.unlink(missing_ok=True)
+                raise Damaged(f"{file.path} of {self.name} came with the wrong checksum", "Run the same command again.")
+        return target
+
+    def _download(self, file: HubFile, folder: Path, progress: Progress) -> None:
+        library = _library()
+        # Its own attempts are told to a log, one warning each.
+        logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+        try:
+            library.hf_hub_download(
+                self.name,
+                file.path,
+                revision=self.revision,
+                endpoint=self.endpoint,
+                local_dir=folder,
+                tqdm_class=_bar(file, progress),
+            )
+        except OSError as error:
+            # Many of its errors are OSErrors too; the disk's have a number and are not about connections.
+            if error.errno is not None and not isinstance(error, (ConnectionError, TimeoutError)):
+                raise
+            raise self._problem(error) from error
+        except Exception as error:
+            raise self._problem(error) from error
+
+    def _problem(self, error: Exception) -> ModelError:
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        where = f"{self.name} at {self.revision[:_REVISION_CHARS]}"
+        if status is not None and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            return Refused(f"the hub answers {status} for {where}", "Is HF_ENDPOINT right, and HF_TOKEN?")
+        cause = error.__cause__ or error
+        said = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
+        hint = "Check the network, and HF_ENDPOINT where there is a mirror; or take --source packages."
+        return Unreachable(f"the hub can't be reached for {where}: {said}", hint)
+
+
+def _library() -> Any:
+    try:
+        import huggingface_hub
+    except ModuleNotFoundError as error:
+        message = f"the hub needs {error.name}, which is not installed"
+        raise ModelError(message, "pip install 'voxwire[kokoro]', or --source packages.") from error
+    return huggingface_hub
+
+
+def _expected(listed: Any) -> Checksum | None:
+    return Checksum.sha256(listed.lfs.sha256) if getattr(listed, "lfs", None) else None
+
+
+def _is_whole(target: Path, file: HubFile) -> bool:
+    if not target.is_file() or target.stat().st_size != file.size_bytes:
+        return False
+    return file.expected is None or checksum(target, file.expected.algorithm) == file.expected.digits
+
+
+def _bar(file: HubFile, progress: Progress) -> type:
+    """What `huggingface_hub` takes for tqdm, and moves our own line."""
+
+    class Bar:
+        def __init__(self, **options: Any) -> None:
+            self._done_bytes = int(options.get("initial") or 0)
+
+        def __enter__(self) -> Bar:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.close()
+
+        def update(self, more_bytes: float | None = 1) -> None:
+            self._done_bytes += int(more_bytes or 0)
+            progress.moved(file.path, self._done_bytes, file.size_bytes)
+
+        def close(self) -> None:
+            pass
+
+    return Bar
