@@ -33,7 +33,7 @@ def parse_mix(name: str) -> tuple[tuple[str, float], ...] | None:
 
 def mix_name(parts: tuple[tuple[str, float], ...]) -> str:
     """The one name that all spellings of a mixture share."""
-    return "+".join(f"{voice}:{round(share, _SHARE_DIGITS):g}" for voice, share in parts)
+    return "+".join(f"{voice}:{share:.{_SHARE_DIGITS}g}" for voice, share in parts)
 
 
 def _weight(text: str) -> float:

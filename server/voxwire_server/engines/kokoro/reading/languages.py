@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import threading
+import warnings
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -79,7 +80,10 @@ class Languages:
         return reader
 
     def _japanese(self) -> LanguageReader:
-        from voxwire_server.engines.kokoro.reading.japanese import JapaneseReader
+        with warnings.catch_warnings():
+            # misaki opens its list of words the old way.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            from voxwire_server.engines.kokoro.reading.japanese import JapaneseReader
 
         reader = JapaneseReader(self._vocabulary)
         reader.read("こんにちは。")
