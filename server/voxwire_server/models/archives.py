@@ -38,7 +38,8 @@ def members_of_tarball(tarball: Path, folder: str, suffix: str) -> Iterator[tupl
     with _readable(tarball), tarfile.open(tarball, "r:gz") as archive:
         for member in archive:
             place, _, name = member.name.rpartition("/")
-            if place == folder and name.endswith(suffix) and (source := archive.extractfile(member)) is not None:
+            source = archive.extractfile(member) if member.isreg() else None
+            if place == folder and name.endswith(suffix) and source is not None:
                 yield name.removesuffix(suffix), source.read()
 
 

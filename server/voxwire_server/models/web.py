@@ -7,6 +7,7 @@ a redirect to a storage provider is followed without them.
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import ssl
 import urllib.error
@@ -184,6 +185,7 @@ def _host(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
+@functools.cache
 def _agent() -> str:
     try:
         return f"voxwire/{version('voxwire')}"

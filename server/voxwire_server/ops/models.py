@@ -58,7 +58,11 @@ def run(args: argparse.Namespace) -> int:
     except ConfigError as error:
         sys.stderr.write(f"voxwire: {error}\n")
         return 2
-    status: int = args.models(args, models)
+    try:
+        status: int = args.models(args, models)
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"voxwire: {error.name} is not installed.\npip install 'voxwire[server,kokoro]'\n")
+        return 1
     return status
 
 
