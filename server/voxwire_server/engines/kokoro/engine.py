@@ -70,7 +70,8 @@ class KokoroEngine:
         return self._info
 
     def warm_up(self) -> None:
-        """Speak once."""
+        """Load what reading takes, and speak once."""
+        self._reader.warm_up()
         voice = self._info.voices[0]
         clause = Clause(_WARM_UP, (0, len(_WARM_UP)), range(len(_WARM_UP)), voice.name, voice.languages[0], 1.0, 0)
         job = self.prepare(clause)

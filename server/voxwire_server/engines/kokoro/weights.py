@@ -92,15 +92,13 @@ class KokoroWeights:
         return vocabulary
 
     @property
-    def onnx_path(self) -> Path:
-        """The int8 export.
+    def onnx_path(self) -> Path | None:
+        """The int8 export; None where the weights came from the hub, which has none.
 
         Raises:
-            EngineUnavailable: the file is damaged, or the weights came from the hub, which has none.
+            EngineUnavailable: the file is damaged.
         """
-        if ONNX_FILE not in self.manifest.files:
-            raise EngineUnavailable(f"{self.folder} has no {ONNX_FILE}", f"{PULL_COMMAND} --source packages")
-        return self.checked(ONNX_FILE)
+        return self.checked(ONNX_FILE) if ONNX_FILE in self.manifest.files else None
 
     def checked(self, name: str) -> Path:
         """The path of a file whose content is what the manifest says.

@@ -52,6 +52,11 @@ class Languages:
         needs = _NEEDS | dict.fromkeys(_ESPEAK, _ESPEAK_NEEDS)
         return tuple(tag for tag, packages in needs.items() if all(importlib.util.find_spec(name) for name in packages))
 
+    def warm_up(self) -> None:
+        """Make every reader, so that nobody waits for dictionaries to be loaded."""
+        for language in self.known:
+            self.read("a", language)
+
     def read(self, text: str, language: str) -> list[Sentence]:
         """The sentences of `text` that hold a sound, in order.
 
