@@ -100,7 +100,8 @@ def _unpickled(file: Path) -> Any:
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise Damaged(f"{file} can't be read by torch: {str(error).splitlines()[0]}", "Get the file again.") from error
+        # What torch says advises to unpickle whatever is in it.
+        raise Damaged(f"{file} is broken, or holds more than tensors", "Get the file again.") from error
 
 
 def _array(tensor: Any) -> NDArray[np.float32]:

@@ -121,11 +121,12 @@ def _from_folder(order: Order) -> Provenance:
     if not folder.is_dir():
         raise Refused(f"{folder} is not a folder", "Name one that holds the hub's files, or the packages.")
     if (folder / CHECKPOINT_FILE).is_file():
-        known = checksum(folder / CHECKPOINT_FILE) == CHECKPOINT_SHA256
+        digits = checksum(folder / CHECKPOINT_FILE)
+        known = digits == CHECKPOINT_SHA256
         if not known:
             order.progress.note(f"{CHECKPOINT_FILE} is not that of {REPOSITORY}; it is taken all the same")
         _of_hub_files(folder, order)
-        return _hub_provenance() if known else Provenance(Source.FOLDER, {CHECKPOINT_FILE: "unknown"})
+        return _hub_provenance() if known else Provenance(Source.FOLDER, {CHECKPOINT_FILE: f"sha256:{digits}"})
     check_packages(PACKAGES, folder)
     return _of_packages(folder, order)
 

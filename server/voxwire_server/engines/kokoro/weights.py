@@ -10,6 +10,7 @@ manifest.json        source, versions, size and SHA-256 of each file
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ class KokoroWeights:
         """
         models = models_folder(path)
         folder = models / NAME
-        command = PULL_COMMAND if models == models_folder() else f"{PULL_COMMAND} --path {models}"
+        command = PULL_COMMAND if models == models_folder() else f"{PULL_COMMAND} --path {shlex.quote(str(models))}"
         try:
             manifest = read_manifest(folder)
         except Damaged as error:
