@@ -118,6 +118,7 @@ class Repository:
 def _library() -> Any:
     try:
         import huggingface_hub
+        import huggingface_hub.constants
     except ModuleNotFoundError as error:
         message = f"the hub needs {error.name}, which is not installed"
         raise ModelError(message, "pip install 'voxwire[kokoro]', or --source packages.") from error

@@ -39,6 +39,13 @@ class Staging:
         self.whole.mkdir(parents=True)
         self.parts.mkdir(exist_ok=True)
 
+    def leave(self) -> None:
+        """Keep downloads, and nothing else."""
+        shutil.rmtree(self.whole, ignore_errors=True)
+        for folder in (self.parts, self.parts.parent):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
     def publish(self, manifest: Manifest) -> None:
         """Put what is in `whole` in its place, instead of what may be there, and forget the downloads."""
         for file in self.whole.iterdir():
@@ -70,7 +77,11 @@ def staging(models: Path, name: str, progress: Progress) -> Iterator[Staging]:
             progress.note(f"another process is pulling {name} into {models}; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         work = models / f".{name}.pull"
-        yield Staging(models / name, work / "parts", work / "whole")
+        stage = Staging(models / name, work / "parts", work / "whole")
+        try:
+            yield stage
+        finally:
+            stage.leave()
     finally:
         os.close(lock)
 

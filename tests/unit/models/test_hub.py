@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -139,8 +142,22 @@ def test_an_offline_hub_is_not_asked(hub, monkeypatch) -> None:
     assert hub.seen == []
 
 
+def test_nothing_else_has_to_have_used_the_library() -> None:
+    with serving() as gone:
+        pass
+    program = (
+        "from voxwire_server.models.hub import Repository\nfrom voxwire_server.models.web import Web\n"
+        f"Repository({NAME!r}, {REVISION!r}, {gone.url!r}).files(Web((), lambda seconds: None))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "HF_HUB_OFFLINE": ""}
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False
+    )
+    assert "Unreachable: 127.0.0.1" in ended.stderr.splitlines()[-1]
+
+
 def test_without_the_library_the_extra_is_named(monkeypatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(ModelError, match="huggingface_hub") as caught:
         Repository(NAME, REVISION).files(WEB)
     assert "voxwire[kokoro]" in caught.value.hint

@@ -68,10 +68,17 @@ def test_nothing_is_in_its_place_before_it_is_published(tmp_path: Path) -> None:
         (stage.parts / "download").write_bytes(b"kept")
         (stage.whole / "weights.bin").write_bytes(b"half")
     assert not (tmp_path / "m").exists()
+    assert [each.name for each in (tmp_path / ".m.pull").iterdir()] == ["parts"]
     with staging(tmp_path, "m", Silent()) as stage:
         stage.clear()
         assert (stage.parts / "download").read_bytes() == b"kept"
         assert list(stage.whole.iterdir()) == []
+
+
+def test_where_nothing_came_nothing_is_left(tmp_path: Path) -> None:
+    with staging(tmp_path, "m", Silent()) as stage:
+        stage.clear()
+    assert [each.name for each in tmp_path.iterdir()] == [".m.lock"]
 
 
 def test_the_second_of_two_processes_waits_and_says_so(tmp_path: Path) -> None:
