@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 if TYPE_CHECKING:
@@ -51,29 +52,30 @@ class Printed:
             share = int(done_bytes / total_bytes / _QUIET_SHARE) if total_bytes else 0
             if (name, share) != self._told:
                 self._told = (name, share)
-                self._stream.write(f"{text}\n")
-                self._stream.flush()
+                self._write(f"{text}\n")
             return
         if not whole and self._clock() - self._drawn_s < _REDRAW_SECONDS:
             return
         self._drawn_s = self._clock()
-        self._stream.write(f"\r\x1b[K{text}")
+        self._write(f"\r\x1b[K{text}" + ("\n" if whole else ""))
         self._open = not whole
-        if whole:
-            self._stream.write("\n")
-        self._stream.flush()
 
     def note(self, text: str) -> None:
         """Write a line, below whatever line is being redrawn."""
         self.close()
-        self._stream.write(f"{text}\n")
-        self._stream.flush()
+        self._write(f"{text}\n")
 
     def close(self) -> None:
         """End the line that is being redrawn, so that what comes next has its own."""
         if self._open:
-            self._stream.write("\n")
+            self._write("\n")
             self._open = False
+
+    def _write(self, text: str) -> None:
+        # A pull goes on when nobody watches it any longer.
+        with contextlib.suppress(BrokenPipeError):
+            self._stream.write(text)
+            self._stream.flush()
 
 
 def _size(done_bytes: int, total_bytes: int) -> str:

@@ -51,3 +51,14 @@ def test_a_size_that_is_not_known_is_left_out() -> None:
     log = io.StringIO()
     Printed(log, lambda: 0.0).moved("a.whl", 500_000, 0)
     assert log.getvalue() == "a.whl  0.5 MB\n"
+
+
+def test_a_pull_goes_on_when_nobody_watches_any_longer() -> None:
+    class Gone(Terminal):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    printed = Printed(Gone(), lambda: 0.0)
+    printed.moved("a.whl", 1, 2)
+    printed.note("still here")
+    printed.close()

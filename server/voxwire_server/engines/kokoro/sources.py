@@ -86,6 +86,7 @@ def build(order: Order) -> Provenance:
     Raises:
         ModelError: they can't be had.
     """
+    _need("safetensors", "weights are kept as safetensors", "pip install 'voxwire[kokoro]'")
     match order.source:
         case Source.HUB:
             return _from_hub(order)
@@ -166,6 +167,7 @@ def _of_packages(folder: Path, order: Order) -> Provenance:
 
 
 def _from_hub(order: Order) -> Provenance:
+    _need("torch", "the hub's files are read with torch", "pip install 'voxwire[kokoro]', or take --source packages.")
     repository = _repository(order)
     listed = repository.files(order.web)
     voices = [path for path in listed if path.startswith("voices/") and path.endswith(".pt")]
@@ -193,6 +195,12 @@ def _repository(order: Order) -> Repository:
 
 def _hub_provenance() -> Provenance:
     return Provenance(Source.HUB, {REPOSITORY: REVISION})
+
+
+def _need(package: str, why: str, hint: str) -> None:
+    """Told before anything is downloaded."""
+    if importlib.util.find_spec(package) is None:
+        raise ModelError(f"{why}, and {package} is not installed", hint)
 
 
 def _has_gpu() -> bool:
@@ -225,11 +233,9 @@ def _save_vocabulary(source: Path, folder: Path) -> None:
 
 
 def _save(arrays: Arrays, file: Path) -> None:
-    try:
-        from safetensors import SafetensorError
-        from safetensors.numpy import save_file
-    except ModuleNotFoundError as error:
-        raise ModelError(f"{error.name} is not installed", "pip install 'voxwire[kokoro]'") from error
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
     # Its files are for their owner alone, and a server may run as somebody else.
     file.touch()
     mode = file.stat().st_mode

