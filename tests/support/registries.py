@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ class Resource:
 
     `trouble`: what happens to the first requests, one each, before all is well: the number of bytes after which the
     connection breaks, a status with a minus before it, or "silent". `ranges`: whether parts can be had.
-    `headers` are sent as well.
+    `headers` are sent as well. `pieces`: how many it is sent in, with `pause_seconds` after each.
     """
 
     content: bytes
@@ -40,6 +41,8 @@ class Resource:
     ranges: bool = True
     headers: dict[str, str] = field(default_factory=dict)
     status: int = 200
+    pieces: int = 1
+    pause_seconds: float = 0.0
 
 
 @dataclass
@@ -152,7 +155,9 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             status, content, headers = self._part(resource)
             headers |= {"Content-Type": resource.content_type, **resource.headers}
-            self._send(status, content, headers, body, None if trouble is None else int(trouble))
+            content_sent = content if trouble is None else content[: int(trouble)]
+            headers |= {"Content-Length": str(len(content))}
+            self._send(status, content_sent if body else b"", headers, resource)
 
     def _part(self, resource: Resource) -> tuple[int, bytes, dict[str, str]]:
         wanted = self.headers.get("Range", "")
@@ -165,15 +170,16 @@ class _Handler(BaseHTTPRequestHandler):
         part = resource.content[begin:end]
         return 206, part, {"Content-Range": f"bytes {begin}-{begin + len(part) - 1}/{len(resource.content)}"}
 
-    def _send(
-        self, status: int, content: bytes, headers: dict[str, str], body: bool = True, broken_at: int | None = None
-    ) -> None:
+    def _send(self, status: int, content: bytes, headers: dict[str, str], pace: Resource | None = None) -> None:
         self.send_response(status)
         for name, value in {"Content-Length": str(len(content)), **headers}.items():
             self.send_header(name, value)
         self.send_header("Connection", "close")
         self.end_headers()
+        size = -(-len(content) // (pace.pieces if pace else 1)) or 1
         # The other side may have gone by now.
         with contextlib.suppress(ConnectionError):
-            if body:
-                self.wfile.write(content[:broken_at])
+            for start in range(0, len(content), size):
+                self.wfile.write(content[start : start + size])
+                if pace and pace.pause_seconds:
+                    time.sleep(pace.pause_seconds)

