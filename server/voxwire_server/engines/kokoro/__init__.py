@@ -8,18 +8,18 @@ if TYPE_CHECKING:
     from voxwire_server.engines.base import Engine
 
 
-def create() -> Engine:
-    """The engine for this machine, for the entry point.
+def create(models: str = "") -> Engine:
+    """The engine for this machine, for the entry point; `models` is the folder of models, empty for the usual one.
 
     Raises:
         EngineUnavailable: packages or weights are missing.
     """
     from voxwire_server.engines.kokoro.creation import best
 
-    return best()
+    return best(models)
 
 
-def create_torch() -> Engine:
+def create_torch(models: str = "") -> Engine:
     """Kokoro in torch whatever the machine, for the entry point.
 
     Raises:
@@ -27,10 +27,10 @@ def create_torch() -> Engine:
     """
     from voxwire_server.engines.kokoro.creation import on_torch
 
-    return on_torch("kokoro-torch")
+    return on_torch("kokoro-torch", models)
 
 
-def create_onnx() -> Engine:
+def create_onnx(models: str = "") -> Engine:
     """Kokoro's int8 export whatever the machine, for the entry point.
 
     Raises:
@@ -38,4 +38,4 @@ def create_onnx() -> Engine:
     """
     from voxwire_server.engines.kokoro.creation import on_onnx
 
-    return on_onnx("kokoro-onnx")
+    return on_onnx("kokoro-onnx", models)

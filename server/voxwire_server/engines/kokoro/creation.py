@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voxwire_server.engines.base import EngineUnavailable
@@ -21,7 +22,7 @@ _ONNX_THREADS_MAX = 4
 _CPU_REALTIME_FACTOR, _GPU_REALTIME_FACTOR = 0.35, 0.005
 
 
-def best() -> Engine:
+def best(models: str = "") -> Engine:
     """Kokoro on the GPU if there is one that torch can use, else on the CPU, where the int8 export is the faster.
 
     Raises:
@@ -32,12 +33,12 @@ def best() -> Engine:
         import torch
 
         if torch.cuda.is_available():
-            return on_torch("kokoro")
-    exported = KokoroWeights.locate(None).onnx_path is not None
-    return on_torch("kokoro") if torch_there and not exported else on_onnx("kokoro")
+            return on_torch("kokoro", models)
+    exported = _located(models).onnx_path is not None
+    return on_torch("kokoro", models) if torch_there and not exported else on_onnx("kokoro", models)
 
 
-def on_torch(name: str) -> Engine:
+def on_torch(name: str, models: str = "") -> Engine:
     """Kokoro in torch, on a GPU or else on the CPU.
 
     Raises:
@@ -51,7 +52,7 @@ def on_torch(name: str) -> Engine:
     from voxwire_server.engines.kokoro.model.network import Kokoro
     from voxwire_server.engines.kokoro.steps import TorchSteps
 
-    weights = KokoroWeights.locate(None)
+    weights = _located(models)
     languages, voices, styles = _voices(name, weights)
     network = Kokoro()
     network.load({key: torch.from_numpy(value) for key, value in weights.state().items()})
@@ -60,7 +61,7 @@ def on_torch(name: str) -> Engine:
     return KokoroEngine(steps, languages, name, voices, styles, _GPU_REALTIME_FACTOR if gpu else _CPU_REALTIME_FACTOR)
 
 
-def on_onnx(name: str) -> Engine:
+def on_onnx(name: str, models: str = "") -> Engine:
     """Kokoro's int8 export on the CPU.
 
     Raises:
@@ -71,7 +72,7 @@ def on_onnx(name: str) -> Engine:
     from voxwire_server.engines.kokoro.onnx_engine import KokoroOnnxEngine
     from voxwire_server.engines.kokoro.onnx_network import OnnxNetwork
 
-    weights = KokoroWeights.locate(None)
+    weights = _located(models)
     if weights.onnx_path is None:
         raise EngineUnavailable(
             f"engine {name}: the weights of the hub hold no int8 export",
@@ -90,3 +91,7 @@ def _voices(name: str, weights: KokoroWeights) -> tuple[Languages, tuple[Voice, 
     if not voices:
         raise EngineUnavailable(f"engine {name} has no package that reads a language", _HINT)
     return languages, voices, Styles(weights.voices())
+
+
+def _located(models: str) -> KokoroWeights:
+    return KokoroWeights.locate(Path(models) if models else None)

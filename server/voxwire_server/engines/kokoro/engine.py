@@ -5,6 +5,8 @@ from __future__ import annotations
 import bisect
 from typing import TYPE_CHECKING
 
+import torch
+
 from voxwire_server.engines.base import EngineInfo, StageInfo, StepResult
 from voxwire_server.engines.kokoro.jobs import KokoroJob
 from voxwire_server.engines.kokoro.model.network import FRAME_SAMPLES
@@ -87,9 +89,22 @@ class KokoroEngine:
         return job
 
     def step(self, stage: str, jobs: Sequence[Job]) -> Sequence[StepResult]:
-        """Make one batched call; encode, front, generate, and round again for the next piece."""
+        """Make one batched call; encode, front, generate, and round again for the next piece.
+
+        Raises:
+            MemoryError: the device has no room for the batch; its jobs are as they were before.
+        """
         own = [job for job in jobs if isinstance(job, KokoroJob)]
         assert len(own) == len(jobs), "jobs of this engine"
+        try:
+            return self._step(stage, own)
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+        # Raised out here: torch's own error would keep alive, by its frames, the tensors for which there was no room.
+        raise MemoryError(f"no room for {len(own)} jobs at {stage}")
+
+    def _step(self, stage: str, own: Sequence[KokoroJob]) -> list[StepResult]:
         match stage:
             case "encode":
                 self._steps.encode(own)
@@ -128,3 +143,8 @@ class KokoroEngine:
             return StepResult(chunk)
         self._await_encode(job)
         return StepResult(chunk, job.stage, job.bucket, job.cost)
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch says so: by a type of its own for a GPU, in words alone for the host's memory."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
