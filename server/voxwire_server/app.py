@@ -76,7 +76,7 @@ class Application:
         self.config = config
         self._unavailable: Mapping[str, EngineUnavailable] = {}
         if engines is None:
-            engines, self._unavailable = load_engines(config.engines.enabled)
+            engines, self._unavailable = load_engines(config.engines.enabled, config.models.path)
             for name, problem in self._unavailable.items():
                 log.warning("engine %s is not available: %s. %s", name, problem, problem.hint)
         if config.engines.default not in engines:

@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     from voxwire_client.commands import say, voices
     from voxwire_server import config, demo
-    from voxwire_server.ops import doctor, keys
+    from voxwire_server.ops import doctor, keys, models
 
     parser = argparse.ArgumentParser(prog="voxwire", description="Speak while the text is still being written.")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         ("say", "speak a text through a server", say),
         ("voices", "list a server's voices", voices),
         ("key", "make an API key; its hash goes into the configuration", keys),
+        ("models", "bring the weights of models onto this machine, list them, check them", models),
         ("doctor", "tell what is installed, what is missing and how to get it", doctor),
         ("demo", "start a server, speak a paragraph through it token by token, write it to a WAV file", demo),
     ):

@@ -59,13 +59,17 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is known of a key besides its type and default. `secret` values are never shown."""
+    """What is known of a key besides its type and default. `secret` values are never shown.
+
+    `env` is the environment variable where its name is not made of the section's and the key's.
+    """
 
     meaning: str
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     secret: bool = False
+    env: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +219,20 @@ class EnginesConfig:
     default_voice: Annotated[str, Setting("The voice of that engine to use; empty is its first.")] = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelsConfig:
+    """Where the weights of models lie that are not inside a package."""
+
+    path: Annotated[
+        str,
+        Setting(
+            "Folder that `voxwire models pull` fills and engines read; empty is `voxwire/models` in the user's cache, "
+            "`~/.cache`.",
+            env="VOXWIRE_MODELS",
+        ),
+    ] = ""
+
+
 VENDORS = ("elevenlabs", "openai", "cartesia", "deepgram", "gpt-sovits", "cosyvoice")
 """Whose clients are served over HTTP and WebSocket; Wyoming has a port of its own."""
 
@@ -276,6 +294,7 @@ class Config:
     audio: AudioConfig = field(default_factory=AudioConfig)
     scheduling: SchedulingConfig = field(default_factory=SchedulingConfig)
     engines: EnginesConfig = field(default_factory=EnginesConfig)
+    models: ModelsConfig = field(default_factory=ModelsConfig)
     compat: CompatConfig = field(default_factory=CompatConfig)
     aliases: AliasesConfig = field(default_factory=AliasesConfig)
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
@@ -327,6 +346,7 @@ SECTIONS: Mapping[str, type[Any]] = {
     "audio": AudioConfig,
     "scheduling": SchedulingConfig,
     "engines": EnginesConfig,
+    "models": ModelsConfig,
     "compat": CompatConfig,
     "aliases": AliasesConfig,
 }
@@ -337,7 +357,7 @@ def _keys_of(section: str, owner: type[Any]) -> list[Key]:
     keys = []
     for each in dataclasses.fields(owner):
         kind, setting = hints[each.name].__origin__, hints[each.name].__metadata__[0]
-        env = f"{ENV_PREFIX}{section}_{each.name}".upper()
+        env = setting.env or f"{ENV_PREFIX}{section}_{each.name}".upper()
         keys.append(Key(f"{section}.{each.name}", env, _KINDS[kind], each.default, setting))
     return keys
 

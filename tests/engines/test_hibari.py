@@ -25,10 +25,10 @@ from voxwire_server.engines.hibari.edges import trim
 from voxwire_server.engines.hibari.engine import noise_row
 from voxwire_server.engines.hibari.graph import prepared
 from voxwire_server.engines.hibari.network import Network
-from voxwire_server.engines.hibari.onnx_wire import delimited, fields, numbers, varints
 from voxwire_server.engines.hibari.reading import SYMBOLS_MAX, Reader, Sentence
 from voxwire_server.engines.hibari.source_map import map_rewriting
 from voxwire_server.engines.hibari.vocoder import BINS, HOP, Vocoder
+from voxwire_server.engines.onnx_wire import delimited, fields, numbers, varints
 from voxwire_server.speech import Alignment, PhonemeMark, WordMark
 
 MODEL = Path(hibari.__file__).parent / "assets" / "hibari.onnx"

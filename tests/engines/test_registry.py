@@ -42,3 +42,10 @@ def test_an_engine_that_cannot_load_leaves_the_others_alone(monkeypatch):
     assert list(engines) == ["tone"]
     assert "a_module_that_is_nowhere" in str(missing["absent"])
     assert missing["absent"].hint == "pip install 'voxwire[absent]'"
+
+
+def test_a_factory_that_asks_for_it_gets_the_folder_of_models():
+    asked = []
+    registry.made(lambda models: asked.append(models), "/models")
+    registry.made(lambda: asked.append("nothing"), "/models")
+    assert asked == ["/models", "nothing"]

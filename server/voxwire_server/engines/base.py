@@ -33,6 +33,7 @@ class EngineInfo:
     `slots`: how many jobs may be past `prepare` at once (KV slots of a codec-frame engine); 0 means no limit.
     `realtime_factor`: seconds of one worker per second of audio, a first guess until the scheduler has learned.
     `clause_chars_max`: the longest clause it takes, in characters of `Clause.text`.
+    `mixes`: it speaks with mixtures of its voices too, named as `engines.mixing` reads them.
     """
 
     name: str
@@ -47,6 +48,7 @@ class EngineInfo:
     realtime_factor: float = 0.1
     chars_per_second: float = 15.0
     clause_chars_max: int = 300
+    mixes: bool = False
     description: str = ""
 
 

@@ -247,9 +247,11 @@ def _check_engine(name: str, config: Config) -> Finding:
     if name not in known:
         fix = f"enable one of {', '.join(sorted(known))}" if known else install_command("server")
         return Finding(Status.PROBLEM, title, "is not installed", fix)
+    from voxwire_server.engines.registry import made
+
     module, _, attribute = known[name].partition(":")
     try:
-        info: Any = getattr(importlib.import_module(module), attribute)().info
+        info: Any = made(getattr(importlib.import_module(module), attribute), config.models.path).info
     except ModuleNotFoundError as error:
         extra = name if any(each.extra == name for each in requirements()) else "server"
         return Finding(Status.PROBLEM, title, f"lacks {error.name}", install_command(extra))

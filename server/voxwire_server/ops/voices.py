@@ -3,9 +3,11 @@ takes one more listener."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.engines.mixing import mix_name, parse_mix
 from voxwire_server.ops.aliases import Aliases
 from voxwire_server.session.core import ResolvedVoice
 
@@ -48,7 +50,7 @@ class VoiceDirectory:
 
     def resolve(self, voice: str | None, language: str | None) -> ResolvedVoice:
         """See `voxwire_server.session.core.Directory`."""
-        found = self.default if voice is None else self.find(voice)
+        found = self.default if voice is None else self.find(voice) or self._mixture(voice)
         if found is None:
             known = sorted(name for name in self._voices if "/" not in name)
             raise VoxwireError(
@@ -67,6 +69,26 @@ class VoiceDirectory:
                 # A built-in alias stands for whatever speaks by default.
                 voice = self._voices.get(target) if target else self.default
         return voice
+
+    def _mixture(self, name: str) -> Voice | None:
+        """A voice made of several of one engine, which has the languages of the one that weighs most."""
+        try:
+            parts = parse_mix(name)
+        except ValueError as error:
+            raise VoxwireError(ErrorCode.INVALID_FIELD, f"voice: {error}", details={"field": "voice"}) from error
+        if parts is None:
+            return None
+        found = [voice for each, _ in parts if (voice := self.find(each)) is not None]
+        if len(found) < len(parts):
+            return None
+        if len({voice.engine for voice in found}) > 1 or not self._engines[found[0].engine].mixes:
+            raise VoxwireError(
+                ErrorCode.INVALID_FIELD, f"the voices of {name!r} can't be mixed", details={"field": "voice"}
+            )
+        shares = [share for _, share in parts]
+        heaviest = found[shares.index(max(shares))]
+        named = tuple((voice.name, share) for voice, share in zip(found, shares, strict=True))
+        return replace(heaviest, name=mix_name(named), description="mixed")
 
     def admit(self, engine: str, *, bulk: bool, now: float) -> None:  # noqa: ARG002 - the runner has its own clock
         """See `voxwire_server.session.core.Directory`."""

@@ -16,7 +16,7 @@ from hibari.g2p.token import Tok
 from voxwire_server.engines.hibari.source_map import SourceMap, map_rewriting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 # Symbols that are read as pauses or intonation, not as sounds.
 PAUSES = frozenset(' ;:,.!?—…"“”()→↗↘↓')
@@ -41,14 +41,34 @@ class Sentence:
     words: tuple[tuple[int, int], ...]
 
 
-class Reader:
-    """Reads English. Thread-safe: hibari's pronunciation keeps no state between calls once it is warm."""
+def sentence_of(
+    symbols: Sequence[tuple[str, int]], words: Sequence[tuple[int, int]], vocabulary: Mapping[str, int]
+) -> Sentence:
+    """What the network reads of `symbols`, each with the index of its word or -1; only words that sound are kept."""
+    used = sorted({owner for _, owner in symbols if owner >= 0})
+    index = {owner: i for i, owner in enumerate(used)} | {-1: -1}
+    return Sentence(
+        ids=(_PAD, *(vocabulary[symbol] for symbol, _ in symbols), _PAD),
+        symbols="".join(symbol for symbol, _ in symbols),
+        owners=tuple(index[owner] for _, owner in symbols),
+        words=tuple(words[owner] for owner in used),
+    )
 
-    def __init__(self) -> None:
-        self._g2p = G2P()
-        assets = os.path.join(os.path.dirname(hibari.__file__), "assets")
-        with open(os.path.join(assets, "vocab.json"), encoding="utf-8") as file:
-            self._vocabulary: dict[str, int] = json.load(file)
+
+def sounds(symbols: Sequence[tuple[str, int]]) -> bool:
+    """Whether anything in it is more than a pause."""
+    return any(symbol not in PAUSES for symbol, _ in symbols)
+
+
+class Reader:
+    """Reads English. Thread-safe: hibari's pronunciation keeps no state between calls once it is warm.
+
+    The symbols are misaki's and Kokoro's own; `vocabulary` numbers them, hibari's if it is left out.
+    """
+
+    def __init__(self, vocabulary: Mapping[str, int] | None = None, *, british: bool = False) -> None:
+        self._g2p = G2P(british=british)
+        self._vocabulary = _own_vocabulary() if vocabulary is None else vocabulary
 
     def warm_up(self) -> None:
         """Load what is loaded at first use: the network for unknown words."""
@@ -69,9 +89,9 @@ class Reader:
             for symbol in (token.phonemes or "") + (" " if token.whitespace else "")
             if symbol in self._vocabulary
         ]
-        for piece in _pieces(symbols):
-            if any(symbol not in PAUSES for symbol, _ in piece):
-                yield self._sentence(piece, [(start + a, start + b) for a, b in words])
+        for piece in pieces(symbols):
+            if sounds(piece):
+                yield sentence_of(piece, [(start + a, start + b) for a, b in words], self._vocabulary)
 
     def _pronounce(self, text: str) -> list[Tok]:
         try:
@@ -90,15 +110,12 @@ class Reader:
         tokens: list[Tok] = self._g2p.phonemize_tokens(self._g2p.tokenize(text))
         return tokens
 
-    def _sentence(self, piece: Sequence[tuple[str, int]], words: Sequence[tuple[int, int]]) -> Sentence:
-        used = sorted({owner for _, owner in piece if owner >= 0})
-        index = {owner: i for i, owner in enumerate(used)} | {-1: -1}
-        return Sentence(
-            ids=(_PAD, *(self._vocabulary[symbol] for symbol, _ in piece), _PAD),
-            symbols="".join(symbol for symbol, _ in piece),
-            owners=tuple(index[owner] for _, owner in piece),
-            words=tuple(words[owner] for owner in used),
-        )
+
+def _own_vocabulary() -> dict[str, int]:
+    assets = os.path.join(os.path.dirname(hibari.__file__), "assets")
+    with open(os.path.join(assets, "vocab.json"), encoding="utf-8") as file:
+        vocabulary: dict[str, int] = json.load(file)
+    return vocabulary
 
 
 def _sentences(text: str) -> Iterator[tuple[int, int]]:
@@ -169,7 +186,7 @@ def _without_brackets(text: str, start: int, end: int) -> tuple[int, int]:
     return first, first + len(bare)
 
 
-def _pieces(symbols: list[tuple[str, int]]) -> Iterator[list[tuple[str, int]]]:
+def pieces(symbols: list[tuple[str, int]]) -> Iterator[list[tuple[str, int]]]:
     """Cut what is too long for the network: after the last phrase mark that fits, else at the last space, else hard."""
     symbols = _stripped(symbols)
     while len(symbols) > SYMBOLS_MAX:

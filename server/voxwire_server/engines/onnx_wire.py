@@ -5,24 +5,27 @@ Wire format: https://protobuf.dev/programming-guides/encoding/. What a field mea
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _VARINT, _DELIMITED = 0, 2
 
+Part = TypeVar("Part", bytes, memoryview)
+"""What is read and what comes out: parts of a memoryview are not copied."""
 
-class Field(NamedTuple):
+
+class Field(NamedTuple, Generic[Part]):
     """One field of a message: `whole` as it stands there, `payload` without tag and length, `value` of a varint."""
 
     number: int
-    whole: bytes
-    payload: bytes
+    whole: Part
+    payload: Part
     value: int
 
 
-def fields(message: bytes) -> list[Field]:
+def fields(message: Part) -> list[Field[Part]]:
     """The fields of a message, in order. `b"".join(field.whole for field in ...)` gives the message again.
 
     Raises:
@@ -41,7 +44,7 @@ def varints(number: int, values: Iterable[int]) -> bytes:
     return b"".join(_encoded(number << 3 | _VARINT) + _encoded(value) for value in values)
 
 
-def numbers(of: Iterable[Field], number: int) -> list[int]:
+def numbers(of: Iterable[Field[Any]], number: int) -> list[int]:
     """The values of a repeated field of numbers, packed or not."""
     values: list[int] = []
     for field in of:
@@ -57,7 +60,7 @@ def numbers(of: Iterable[Field], number: int) -> list[int]:
     return values
 
 
-def _fields(message: bytes) -> Iterator[Field]:
+def _fields(message: Part) -> Iterator[Field[Part]]:
     at = 0
     while at < len(message):
         start, value = at, 0
@@ -80,7 +83,7 @@ def _fields(message: bytes) -> Iterator[Field]:
         yield Field(tag >> 3, message[start:at], message[body:at], value)
 
 
-def _varint(message: bytes, at: int) -> tuple[int, int]:
+def _varint(message: bytes | memoryview, at: int) -> tuple[int, int]:
     value = shift = 0
     while at < len(message) and shift < 70:
         byte = message[at]

@@ -1,0 +1,150 @@
+"""Kokoro in torch as an engine: three batched stages over clauses of many sessions, on a GPU or a CPU."""
+
+from __future__ import annotations
+
+import bisect
+from typing import TYPE_CHECKING
+
+import torch
+
+from voxwire_server.engines.base import EngineInfo, StageInfo, StepResult
+from voxwire_server.engines.kokoro.jobs import KokoroJob
+from voxwire_server.engines.kokoro.model.network import FRAME_SAMPLES
+from voxwire_server.engines.kokoro.model.vocoder import SAMPLE_RATE
+from voxwire_server.engines.kokoro.spoken import chunk_of
+from voxwire_server.speech import Clause
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from voxwire_server.engines.base import Job
+    from voxwire_server.engines.kokoro.reading.languages import Languages
+    from voxwire_server.engines.kokoro.steps import TorchSteps
+    from voxwire_server.engines.kokoro.voices import Styles
+    from voxwire_server.speech import EndReason, Voice
+
+ENCODE, FRONT, GENERATE = "encode", "front", "generate"
+TOKEN_BUCKETS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+FRAME_BUCKETS = tuple(round(20 * 1.25**k) for k in range(32))
+"""Frames of 25 ms: from half a second on, each a quarter longer than the one before; a ninth is padding on average."""
+_BATCH_MAX = {ENCODE: 64, FRONT: 64, GENERATE: 32}
+_SYMBOLS_PER_SECOND = 15.0
+_SHARES = {ENCODE: 0.04, FRONT: 0.1, GENERATE: 0.86}
+"""Each stage's part of the time, from measurements on a CPU."""
+_WARM_UP = "This is how the voice warms up."
+
+
+class KokoroEngine:
+    """See `voxwire_server.engines.base.Engine`. Steps run on one thread; `prepare` on any."""
+
+    def __init__(
+        self,
+        steps: TorchSteps,
+        reader: Languages,
+        name: str,
+        voices: Sequence[Voice],
+        styles: Styles,
+        realtime_factor: float,
+    ) -> None:
+        self._steps = steps
+        self._reader = reader
+        self._styles = styles
+        self._realtime_factor = realtime_factor
+        self._info = EngineInfo(
+            name=name,
+            sample_rate=SAMPLE_RATE,
+            voices=tuple(voices),
+            stages=tuple(StageInfo(stage, size) for stage, size in _BATCH_MAX.items()),
+            timing="phoneme",
+            mixes=True,
+            lane="device",
+            realtime_factor=realtime_factor,
+            clause_chars_max=300,
+            description="Kokoro-82M, torch",
+        )
+
+    @property
+    def info(self) -> EngineInfo:
+        """What the engine is; constant."""
+        return self._info
+
+    def warm_up(self) -> None:
+        """Load what reading takes, and speak once."""
+        self._reader.warm_up()
+        voice = self._info.voices[0]
+        clause = Clause(_WARM_UP, (0, len(_WARM_UP)), range(len(_WARM_UP)), voice.name, voice.languages[0], 1.0, 0)
+        job = self.prepare(clause)
+        while self.step(job.stage, [job])[0].stage is not None:
+            pass
+
+    def prepare(self, clause: Clause) -> KokoroJob:
+        """Read the text. A clause in which nothing can be pronounced gives an empty job."""
+        pieces = self._reader.read(clause.text, clause.language)
+        job = KokoroJob(clause, ENCODE, empty=not pieces, pieces=pieces, voice=self._styles[clause.voice])
+        if pieces:
+            self._await_encode(job)
+        return job
+
+    def step(self, stage: str, jobs: Sequence[Job]) -> Sequence[StepResult]:
+        """Make one batched call; encode, front, generate, and round again for the next piece.
+
+        Raises:
+            MemoryError: the device has no room for the batch; its jobs are as they were before.
+        """
+        own = [job for job in jobs if isinstance(job, KokoroJob)]
+        assert len(own) == len(jobs), "jobs of this engine"
+        try:
+            return self._step(stage, own)
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+        # Raised out here: torch's own error would keep alive, by its frames, the tensors for which there was no room.
+        raise MemoryError(f"no room for {len(own)} jobs at {stage}")
+
+    def _step(self, stage: str, own: Sequence[KokoroJob]) -> list[StepResult]:
+        match stage:
+            case "encode":
+                self._steps.encode(own)
+                return [self._later(job, FRONT) for job in own]
+            case "front":
+                self._steps.front(own)
+                return [self._later(job, GENERATE) for job in own]
+            case "generate":
+                samples = self._steps.generate(own)
+                return [self._spoken(job, part) for job, part in zip(own, samples, strict=True)]
+            case _:
+                raise AssertionError(f"no stage {stage!r}")
+
+    def finish(self, job: Job, reason: EndReason) -> None:  # noqa: ARG002 -- part of the interface
+        """Drop what the job still had to say."""
+        assert isinstance(job, KokoroJob)
+        job.forget()
+        job.pieces = job.pieces[: job.spoken]
+
+    def _await_encode(self, job: KokoroJob) -> None:
+        tokens = len(job.piece.ids)
+        job.stage, job.bucket = ENCODE, bisect.bisect_left(TOKEN_BUCKETS, tokens)
+        job.cost = self._cost(ENCODE, tokens / _SYMBOLS_PER_SECOND / job.speed)
+
+    def _later(self, job: KokoroJob, stage: str) -> StepResult:
+        cost = self._cost(stage, job.length * FRAME_SAMPLES / SAMPLE_RATE)
+        return StepResult(stage=stage, bucket=bisect.bisect_left(FRAME_BUCKETS, job.length), cost=cost)
+
+    def _cost(self, stage: str, audio_seconds: float) -> float:
+        return _SHARES[stage] * self._realtime_factor * audio_seconds
+
+    def _spoken(self, job: KokoroJob, samples: NDArray[np.float32]) -> StepResult:
+        assert job.durations is not None
+        chunk = chunk_of(job, samples, job.durations.numpy())
+        if job.spoken == len(job.pieces):
+            return StepResult(chunk)
+        self._await_encode(job)
+        return StepResult(chunk, job.stage, job.bucket, job.cost)
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch says so: by a type of its own for a GPU, in words alone for the host's memory."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,0 +1,154 @@
+"""The layers that stages share: style-dependent norms, residual blocks, a bidirectional LSTM over unequal rows."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from voxwire_server.engines.kokoro.model.ragged import Rate, Rows
+
+STYLE = 128
+_NORM_EPSILON = 1e-5
+
+
+class AdaptiveInstanceNorm(nn.Module):
+    """Instance norm over each row's own positions, scaled and shifted by the style."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.fc = nn.Linear(STYLE, 2 * channels)
+
+    def forward(self, x: Tensor, style: Tensor, rows: Rows, rate: Rate) -> Tensor:
+        """`x` [B, C, size], `style` [B, 128]; statistics are of float32 whatever `x` is."""
+        gain, shift = self.fc(style).float().unsqueeze(-1).chunk(2, 1)
+        mean, variance = _moments(x.float(), rows, rate)
+        scale = (1 + gain) * torch.rsqrt(variance + _NORM_EPSILON)
+        return torch.addcmul((shift - mean * scale).to(x.dtype), x, scale.to(x.dtype))
+
+
+def _moments(x: Tensor, rows: Rows, rate: Rate) -> tuple[Tensor, Tensor]:
+    if rows.even:
+        variance, mean = torch.var_mean(x, dim=-1, keepdim=True, correction=0)
+        return mean, variance
+    mask = rows.mask(rate, x.shape[-1], x.dtype)
+    count = rows.sizes(rate).to(x.dtype)[:, None, None]
+    mean = (x * mask).sum(-1, keepdim=True) / count
+    return mean, (((x - mean) * mask) ** 2).sum(-1, keepdim=True) / count
+
+
+class AdaptiveLayerNorm(nn.Module):
+    """Layer norm over the channels, scaled and shifted by the style."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.fc = nn.Linear(STYLE, 2 * channels)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        """`x` [B, size, C]."""
+        gain, shift = self.fc(style)[:, None].chunk(2, -1)
+        normed: Tensor = (1 + gain) * functional.layer_norm(x, (self.channels,)) + shift
+        return normed
+
+
+class ChannelNorm(nn.Module):
+    """Layer norm over the channels of [B, size, C], with parameters of its own names."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(channels))
+        self.beta = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` [B, size, C]."""
+        return functional.layer_norm(x, self.gamma.shape, self.gamma, self.beta, _NORM_EPSILON)
+
+
+class BidirectionalLSTM(nn.Module):
+    """Two LSTMs, one of which reads each row from its own end.
+
+    A bidirectional one over packed rows needs the lengths on the host and can't be captured in a CUDA graph; turning
+    the rows round gives the same without either.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.ahead = nn.LSTM(inputs, outputs // 2, batch_first=True)
+        self.back = nn.LSTM(inputs, outputs // 2, batch_first=True)
+
+    def forward(self, x: Tensor, rows: Rows) -> Tensor:
+        """`x` [B, size, inputs] -> [B, size, outputs]; what is in the padding means nothing."""
+        ahead, _ = self.ahead(x)
+        if rows.even:
+            back, _ = self.back(x.flip(1))
+            return torch.cat([ahead, back.flip(1)], -1)
+        turn = rows.reversal(x.shape[1])[..., None]
+        back, _ = self.back(x.gather(1, turn.expand(-1, -1, x.shape[-1])))
+        return torch.cat([ahead, back.gather(1, turn.expand(-1, -1, back.shape[-1]))], -1)
+
+
+class StyledBlock(nn.Module):
+    """Two convolutions with adaptive norms beside a shortcut; `doubles` the rate on the way (AdainResBlk1d)."""
+
+    def __init__(self, inputs: int, outputs: int, *, doubles: bool = False) -> None:
+        super().__init__()
+        self.doubles = doubles
+        self.conv1 = nn.Conv1d(inputs, outputs, 3, padding=1)
+        self.conv2 = nn.Conv1d(outputs, outputs, 3, padding=1)
+        self.norm1 = AdaptiveInstanceNorm(inputs)
+        self.norm2 = AdaptiveInstanceNorm(outputs)
+        self.conv1x1 = nn.Conv1d(inputs, outputs, 1, bias=False) if inputs != outputs else None
+        self.pool = (
+            nn.ConvTranspose1d(inputs, inputs, 3, 2, groups=inputs, padding=1, output_padding=1) if doubles else None
+        )
+
+    def forward(self, x: Tensor, style: Tensor, rows: Rows, rate: Rate, doubled: Rate) -> Tensor:
+        """`x` [B, inputs, size at rate] -> [B, outputs, size at doubled]; `doubled` is `rate` where nothing doubles."""
+        inner = rows.clear(functional.leaky_relu(self.norm1(x, style, rows, rate), 0.2), rate)
+        if self.pool is not None:
+            inner = rows.clear(self.pool(inner), doubled)
+            x = x.repeat_interleave(2, -1)
+        inner = self.conv1(inner)
+        inner = rows.clear(functional.leaky_relu(self.norm2(inner, style, rows, doubled), 0.2), doubled)
+        inner = self.conv2(inner)
+        if self.conv1x1 is not None:
+            x = self.conv1x1(x)
+        joined: Tensor = (inner + x) * (1 / math.sqrt(2))
+        return joined
+
+
+class SnakeBlock(nn.Module):
+    """Three pairs of convolutions with adaptive norms and snake activations (AdaINResBlock1; Ziyin et al. 2020)."""
+
+    DILATIONS = (1, 3, 5)
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__()
+        self.convs1 = nn.ModuleList(
+            nn.Conv1d(channels, channels, kernel, dilation=d, padding=d * (kernel - 1) // 2) for d in self.DILATIONS
+        )
+        self.convs2 = nn.ModuleList(
+            nn.Conv1d(channels, channels, kernel, padding=(kernel - 1) // 2) for _ in self.DILATIONS
+        )
+        self.adain1 = nn.ModuleList(AdaptiveInstanceNorm(channels) for _ in self.DILATIONS)
+        self.adain2 = nn.ModuleList(AdaptiveInstanceNorm(channels) for _ in self.DILATIONS)
+        self.alpha1 = nn.ParameterList(nn.Parameter(torch.ones(1, channels, 1)) for _ in self.DILATIONS)
+        self.alpha2 = nn.ParameterList(nn.Parameter(torch.ones(1, channels, 1)) for _ in self.DILATIONS)
+
+    def forward(self, x: Tensor, style: Tensor, rows: Rows, rate: Rate) -> Tensor:
+        """`x` [B, channels, size at rate], the same out."""
+        for i in range(len(self.DILATIONS)):
+            inner = _snake(self.adain1[i](x, style, rows, rate), self.alpha1[i])
+            inner = self.convs1[i](rows.clear(inner, rate))
+            inner = _snake(self.adain2[i](inner, style, rows, rate), self.alpha2[i])
+            x = x + self.convs2[i](rows.clear(inner, rate))
+        return x
+
+
+def _snake(x: Tensor, alpha: Tensor) -> Tensor:
+    return torch.addcdiv(x, torch.sin(alpha * x).square(), alpha)

@@ -1,0 +1,115 @@
+"""What a model's folder says of itself: where its files come from, how large they are, and their checksums.
+
+The manifest is written last, so a folder that has one is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from voxwire_server.models.errors import Damaged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+MANIFEST_FILE = "manifest.json"
+_FORMAT = 1
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """A file's size and the SHA-256 of its content, in hexadecimal."""
+
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """`versions` tells of each thing that the files were made from which one it was; `files` are by name."""
+
+    model: str
+    source: str
+    versions: Mapping[str, str]
+    files: Mapping[str, FileRecord]
+
+    @property
+    def size_bytes(self) -> int:
+        """All files together."""
+        return sum(each.size_bytes for each in self.files.values())
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest of a model's folder; None where there is none.
+
+    Raises:
+        Damaged: there is one that can't be understood.
+    """
+    file = folder / MANIFEST_FILE
+    try:
+        text = file.read_text("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Damaged(f"{file} can't be read: {error}", "Pull the model again with --force.") from error
+    try:
+        return _parsed(json.loads(text))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Damaged(f"{file} is no manifest that is understood here", "Pull the model again with --force.") from error
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write it into the folder."""
+    document = {
+        "format": _FORMAT,
+        "model": manifest.model,
+        "source": manifest.source,
+        "versions": dict(manifest.versions),
+        "files": {name: {"size": each.size_bytes, "sha256": each.sha256} for name, each in manifest.files.items()},
+    }
+    (folder / MANIFEST_FILE).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def describe(model: str, source: str, versions: Mapping[str, str], folder: Path) -> Manifest:
+    """The manifest of all files that are in `folder` now."""
+    names = sorted(each.name for each in folder.iterdir() if each.name != MANIFEST_FILE)
+    records = {name: FileRecord((folder / name).stat().st_size, checksum(folder / name)) for name in names}
+    return Manifest(model, source, versions, records)
+
+
+def checksum(file: Path, algorithm: str = "sha256") -> str:
+    """The hexadecimal digest of a file."""
+    digest = hashlib.new(algorithm)
+    with file.open("rb") as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def problems(folder: Path, manifest: Manifest, *, sizes_only: bool = False) -> Iterator[tuple[str, str]]:
+    """Each file that is not as the manifest says, and how; nothing when the folder is whole."""
+    for name, record in manifest.files.items():
+        file = folder / name
+        try:
+            size = file.stat().st_size
+            if size != record.size_bytes:
+                yield name, f"has {size} bytes instead of {record.size_bytes}"
+            elif not sizes_only and checksum(file) != record.sha256:
+                yield name, "has the right size and another content"
+        except OSError as error:
+            yield name, "is missing" if isinstance(error, FileNotFoundError) else f"can't be read: {error.strerror}"
+
+
+def _parsed(document: Any) -> Manifest:
+    if document["format"] != _FORMAT:
+        raise ValueError("another format")
+    files = {str(name): FileRecord(int(each["size"]), str(each["sha256"])) for name, each in document["files"].items()}
+    if any(name != name.rpartition("/")[2] or name in ("", ".", "..") for name in files):
+        raise ValueError("a file outside the folder")
+    versions = {str(name): str(version) for name, version in document["versions"].items()}
+    return Manifest(str(document["model"]), str(document["source"]), versions, files)

@@ -1,0 +1,85 @@
+"""Tells a person how far a pull has come: one line that changes on a terminal, few lines anywhere else."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_REDRAW_SECONDS = 0.1
+_QUIET_SHARE = 0.5
+"""Without a terminal, a file's progress is told after each such share."""
+
+
+class Progress(Protocol):
+    """Who is told."""
+
+    def moved(self, name: str, done_bytes: int, total_bytes: int) -> None:
+        """So much of a file is there; `total_bytes` 0 is unknown."""
+
+    def note(self, text: str) -> None:
+        """Something worth a line of its own."""
+
+
+class Silent:
+    """Tells nobody."""
+
+    def moved(self, name: str, done_bytes: int, total_bytes: int) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+
+class Printed:
+    """Writes to a stream; `clock` gives seconds."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float]) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._live = stream.isatty()
+        self._drawn_s = float("-inf")
+        self._open = False
+        self._told: tuple[str, int] = ("", 0)
+
+    def moved(self, name: str, done_bytes: int, total_bytes: int) -> None:
+        """Redraw the line, or write one when another share of the file has come."""
+        whole = total_bytes > 0 and done_bytes >= total_bytes
+        text = f"{name}  {_size(done_bytes, total_bytes)}"
+        if not self._live:
+            share = int(done_bytes / total_bytes / _QUIET_SHARE) if total_bytes else 0
+            if (name, share) != self._told:
+                self._told = (name, share)
+                self._write(f"{text}\n")
+            return
+        if not whole and self._clock() - self._drawn_s < _REDRAW_SECONDS:
+            return
+        self._drawn_s = self._clock()
+        self._write(f"\r\x1b[K{text}" + ("\n" if whole else ""))
+        self._open = not whole
+
+    def note(self, text: str) -> None:
+        """Write a line, below whatever line is being redrawn."""
+        self.close()
+        self._write(f"{text}\n")
+
+    def close(self) -> None:
+        """End the line that is being redrawn, so that what comes next has its own."""
+        if self._open:
+            self._write("\n")
+            self._open = False
+
+    def _write(self, text: str) -> None:
+        # A pull goes on when nobody watches it any longer.
+        with contextlib.suppress(BrokenPipeError):
+            self._stream.write(text)
+            self._stream.flush()
+
+
+def _size(done_bytes: int, total_bytes: int) -> str:
+    done = f"{done_bytes / 1e6:.1f}"
+    if not total_bytes:
+        return f"{done} MB"
+    return f"{done} of {total_bytes / 1e6:.1f} MB  {100 * done_bytes // total_bytes} %"

@@ -1,0 +1,111 @@
+"""Pulls a model: from where, into which folder, and only when it is not there yet."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from voxwire_server.models.errors import Damaged, disk_errors
+from voxwire_server.models.manifest import describe, problems, read_manifest
+from voxwire_server.models.registries import authorities
+from voxwire_server.models.staging import check_place, check_room, staging
+from voxwire_server.models.web import Web
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from voxwire_server.models.manifest import Manifest
+    from voxwire_server.models.progress import Progress
+
+
+class Source(Enum):
+    """Where weights are had. AUTO leaves the choice to the model; FOLDER is a folder of what another source has."""
+
+    AUTO = "auto"
+    HUB = "hub"
+    PACKAGES = "packages"
+    FOLDER = "folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a recipe is asked for: put a model's files into `whole`. `parts` keeps downloads until that is done."""
+
+    source: Source
+    folder: Path | None
+    parts: Path
+    whole: Path
+    env: Mapping[str, str]
+    web: Web
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where the files came from in the end, and which version of each thing they were made of."""
+
+    source: Source
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How one model is had. `room_bytes` is what pulling takes on the disk at its largest."""
+
+    name: str
+    about: str
+    room_bytes: int
+    build: Callable[[Order], Provenance]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asked for. `force` pulls again what is there; `folder` is given with Source.FOLDER."""
+
+    models: Path
+    source: Source = Source.AUTO
+    folder: Path | None = None
+    force: bool = False
+    env: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+
+def pull(
+    recipe: Recipe, request: Request, progress: Progress, pause: Callable[[float], None] = time.sleep
+) -> tuple[Manifest, bool]:
+    """Have the model in `request.models / recipe.name`; its manifest, and whether anything had to be done.
+
+    Raises:
+        ModelError: it can't be had, or not be put there. What was there before still is.
+    """
+    with disk_errors(request.models, recipe.room_bytes), staging(request.models, recipe.name, progress) as stage:
+        present = None if request.force else whole(stage.place)
+        if present is not None and request.source.value in (Source.AUTO.value, present.source):
+            return present, False
+        check_place(stage.place)
+        stage.clear()
+        check_room(request.models, recipe.room_bytes - _kept_bytes(stage.parts))
+        web = Web(authorities(request.env), pause)
+        order = Order(request.source, request.folder, stage.parts, stage.whole, request.env, web, progress)
+        provenance = recipe.build(order)
+        manifest = describe(recipe.name, provenance.source.value, provenance.versions, stage.whole)
+        stage.publish(manifest)
+        return manifest, True
+
+
+def whole(place: Path) -> Manifest | None:
+    """The manifest of a model's folder whose files have the sizes that it says; None of any other folder."""
+    try:
+        manifest = read_manifest(place)
+    except Damaged:
+        return None
+    if manifest is None or any(problems(place, manifest, sizes_only=True)):
+        return None
+    return manifest
+
+
+def _kept_bytes(parts: Path) -> int:
+    return sum(each.stat().st_size for each in parts.rglob("*") if each.is_file())

