@@ -1,7 +1,11 @@
-"""What every engine promises (`voxwire_server.engines.base`): by clause, by codec frame, and the embedded voice."""
+"""What every engine promises (`voxwire_server.engines.base`): by clause, by codec frame, the embedded voice, Kokoro.
+
+Kokoro's engines are slow on a CPU: they get fewer texts, and are skipped where weights or packages can't be had.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import random
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -11,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support import kokoro
 from support.speaking import clause_for, speak, speak_all
 from voxwire_server.engines import tone
 from voxwire_server.engines.base import NoSlot
@@ -28,11 +33,24 @@ PUNCTUATION = set(' .,;:!?…"()[]')
 NOTHING = ("", "   ", "...", "?! --", "\n\n")
 
 
-@pytest.fixture(
-    scope="module", params=[tone.create, tone.create_frames, create_hibari], ids=["tone", "frames", "hibari"]
-)
+def kokoro_torch():
+    if importlib.util.find_spec("torch") is None:
+        pytest.skip("torch is not installed")
+    return kokoro.torch_engine()
+
+
+CREATORS = {
+    "tone": tone.create,
+    "frames": tone.create_frames,
+    "hibari": create_hibari,
+    "kokoro-torch": kokoro_torch,
+    "kokoro-onnx": kokoro.onnx_engine,
+}
+
+
+@pytest.fixture(scope="module", params=CREATORS)
 def engine(request):
-    created = request.param()
+    created = CREATORS[request.param]()
     created.warm_up()
     return created
 
