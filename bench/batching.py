@@ -1,6 +1,6 @@
 """What batches of Kokoro's clauses cost and gain: throughput, time of each stage, and first audio of many sessions.
 
-    python bench/batching.py [--device cpu|cuda] [--batches 1 2 4 8 16] [--sessions 1 2 4 8] [--save results/batching.json]
+    python bench/batching.py [--device cpu|cuda] [--batches 1 4 16] [--sessions 1 4] [--save results/batching.json]
 
 Throughput is of clauses of one length class, seconds of speech a second, stage by stage; torch's batches against the
 int8 export, which takes one clause at a time. Then real sessions in front of the real engine: each asks for a clause,

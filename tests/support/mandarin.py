@@ -1,4 +1,4 @@
-"""Speech recognition of Mandarin for tests: Whisper base with weights from two packages, and the character error rate."""
+"""Speech recognition of Mandarin for tests: Whisper base, whose weights are in two packages, and the error rate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong in a step of Kokoro's: for whom it does, and that the engine lives. Its network is replaced by numbers."""
+"""What goes wrong in a step of Kokoro's: for whom it does, and that the engine lives. Its network is a stand-in."""
 
 from __future__ import annotations
 

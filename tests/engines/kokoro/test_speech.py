@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from support import harvard, mandarin, reference, whisper  # noqa: E402
-from support.renditions import RATE, renditions  # noqa: E402
+from support import harvard, mandarin, reference, whisper
+from support.renditions import RATE, renditions
 
 MARGIN_WORDS = 2
 """How many more words (syllables) of the sample may be misheard than of the reference's speech: noise of the seeds."""
