@@ -169,3 +169,8 @@ def test_a_cancelled_job_leaves_nothing_on_the_device(room: Room):
     room.engine.finish(job, None)
     room.engine.finish(job, None)
     assert (job.prosody, job.speech, job.durations, job.frames, job.pitch) == (None,) * 5
+
+
+def test_warming_up_goes_once_through_every_stage(room: Room):
+    room.engine.warm_up()
+    assert room.steps.calls == [("encode", 1), ("front", 1), ("generate", 1)]
