@@ -61,7 +61,7 @@ def test_durations_and_samples_are_the_references(network: Kokoro):
         assert (expected - samples).abs().max() < 1e-4
 
 
-class same_source:  # noqa: N801
+class same_source:
     """Makes the reference's generator use given spectra of the source, which depend on rounding where it is silent."""
 
     def __init__(self, model, polar, heard) -> None:
@@ -109,5 +109,5 @@ def test_weights_of_another_network_are_refused():
     with pytest.raises(ValueError, match="missing"):
         Kokoro().load({name: value for name, value in state.items() if not name.startswith("decoder.encode")})
     name = "decoder.asr_res.0.weight"
-    with pytest.raises((ValueError, RuntimeError), match="shape|another network"):
+    with pytest.raises((ValueError, RuntimeError), match=r"shape|another network"):
         Kokoro().load(state | {name: torch.zeros(3)})

@@ -77,8 +77,9 @@ class KokoroEngine:
         voice = self._info.voices[0]
         clause = Clause(_WARM_UP, (0, len(_WARM_UP)), range(len(_WARM_UP)), voice.name, voice.languages[0], 1.0, 0)
         job = self.prepare(clause)
-        while self.step(job.stage, [job])[0].stage is not None:
-            pass
+        stage: str | None = job.stage
+        while stage is not None:
+            stage = self.step(stage, [job])[0].stage
 
     def prepare(self, clause: Clause) -> KokoroJob:
         """Read the text. A clause in which nothing can be pronounced gives an empty job."""

@@ -1,0 +1,65 @@
+"""The same phonemes spoken by Kokoro's reference implementation, by the torch engine and by the int8 engine."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from support import kokoro, reference
+from voxwire_server.engines.base import Engine
+from voxwire_server.engines.kokoro.reading.languages import Languages
+
+RATE = 24000
+Rendition = Callable[[str, str, str], NDArray[np.float32]]
+"""Samples of (text, voice, language)."""
+
+
+def by_engine(engine: Engine) -> Rendition:
+    """What an engine speaks."""
+
+    def speak(text: str, voice: str, language: str) -> NDArray[np.float32]:
+        ((samples, _),) = kokoro.speak(engine, [kokoro.clause(text, voice, language=language, seed=3)])
+        return samples
+
+    return speak
+
+
+def by_reference() -> Rendition:
+    """What the reference implementation speaks; its noise is drawn anew from the same seed each time."""
+    import torch
+
+    weights = kokoro.weights()
+    languages, voices = Languages(weights.vocabulary()), weights.voices()
+    model = _model()
+
+    def speak(text: str, voice: str, language: str) -> NDArray[np.float32]:
+        torch.manual_seed(3)
+        parts = []
+        for sentence in languages.read(text, language):
+            style = torch.from_numpy(voices[voice][len(sentence.ids) - 3])[None]
+            audio, _ = model.forward_with_tokens(torch.tensor([sentence.ids]), style, 1.0)
+            parts.append(audio.numpy().reshape(-1))
+        return np.concatenate(parts)
+
+    return speak
+
+
+def renditions() -> Mapping[str, Rendition]:
+    """All three by name, the reference first."""
+    return {
+        "reference": by_reference(),
+        "torch": by_engine(kokoro.torch_engine()),
+        "int8": by_engine(kokoro.onnx_engine()),
+    }
+
+
+@functools.cache
+def _model():
+    import torch
+
+    weights = kokoro.weights()
+    state = {name: torch.from_numpy(value) for name, value in weights.state().items()}
+    return reference.reference_model(state, weights.vocabulary())
