@@ -8,6 +8,8 @@ import { Resampler } from "./resampler.js";
 
 /** How much is decoded and given to the output ahead of what it plays; the rest waits as it came. */
 const AHEAD_MS = 500;
+/** How much must be out of a decoder before playing begins, unless it has no more: one in another thread may stutter. */
+const DECODED_MS = 120;
 
 interface Frame {
   readonly payload: Uint8Array;
@@ -41,6 +43,8 @@ export class Feed {
   private skip = 0;
   private fresh = false;
   private flowing = false;
+  /** Decoded samples that wait for their successors, since the output ran dry; null: they go straight on. */
+  private gathered: Float32Array[] | null = [];
   private waitingSince: number | null = null;
   private complete = false;
   private busy = false;
@@ -102,6 +106,7 @@ export class Feed {
   ranDry(): void {
     if (this.queued > 0) return;
     this.flowing = false;
+    this.gathered ??= [];
     this.waitingSince = null;
   }
 
@@ -140,7 +145,7 @@ export class Feed {
 
   private aheadMs(): number {
     const { output } = this.options;
-    return (output.waiting / output.rate) * 1000 + (this.decoder?.pending ?? 0) * this.frameMs;
+    return ((output.waiting + this.gatheredSamples) / output.rate) * 1000 + (this.decoder?.pending ?? 0) * this.frameMs;
   }
 
   private async decodeNext(): Promise<void> {
@@ -198,14 +203,32 @@ export class Feed {
     if (this.resampler !== null) this.write(this.resampler.flush());
   }
 
+  private get gatheredSamples(): number {
+    return this.gathered?.reduce((sum, samples) => sum + samples.length, 0) ?? 0;
+  }
+
   private write(samples: Float32Array): void {
-    if (samples.length > 0 && !this.closed) this.options.output.write(samples);
+    if (samples.length === 0 || this.closed) return;
+    if (this.gathered === null) {
+      this.options.output.write(samples);
+      return;
+    }
+    this.gathered.push(samples);
+    if (this.decoder === null || this.decoder.pending === 0) this.letGo();
+    else if ((this.gatheredSamples / this.options.output.rate) * 1000 >= DECODED_MS) this.letGo();
+  }
+
+  private letGo(): void {
+    const gathered = this.gathered ?? [];
+    this.gathered = null;
+    for (const samples of gathered) this.write(samples);
   }
 
   private async finish(): Promise<void> {
     await this.decoder?.finish();
     if (this.closed) return;
     if (this.resampler !== null) this.write(this.resampler.flush());
+    this.letGo();
     this.close();
     this.options.output.end();
   }
