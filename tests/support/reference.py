@@ -1,4 +1,4 @@
-"""The reference implementation of Kokoro (PyPI `kokoro`) with given weights, without what its package needs beside torch."""
+"""The reference implementation of Kokoro (PyPI `kokoro`) with given weights, without its package's own imports."""
 
 from __future__ import annotations
 
