@@ -59,8 +59,9 @@ $(VENV)/.run: $(BIN)/python pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml
-	@echo "installing the test tools (about 600 MB, once)"
-	@$(PIP) -e '.[dev,whisper,conformance]'
+	@echo "installing the test tools (about 2.5 GB, once)"
+	@$(PIP) -e '.[dev,dev-kokoro,whisper,conformance]'
+	@$(PIP) --no-deps -r tests/engines/kokoro/requirements.txt
 	@touch $@ $(VENV)/.run
 
 $(VENV)/.bench: $(VENV)/.dev

@@ -15,10 +15,10 @@ from voxwire_server.engines.kokoro.reading.languages import Languages  # noqa: E
 TEXTS = (
     ("af_heart", "Yes."),
     ("am_adam", "The birch canoe slid on the smooth planks."),
-    ("bf_emma", "Glue the sheet to the dark blue background, and wait until it holds."),
+    ("bf_emma", "Glue the sheet, and wait."),
     ("af_bella", "It's easy to tell the depth of a well."),
     ("am_michael", "Four hours of steady work faced us."),
-    ("bm_george", "Rice is often served in round bowls, and the juice of lemons makes fine punch."),
+    ("bm_george", "Rice is often served in round bowls."),
     ("af_nicole", "Hello there!"),
     ("am_puck", "The box was thrown beside the parked truck."),
 )
