@@ -16,7 +16,6 @@ import soxr
 
 from support.listening import (
     TIMED,
-    Account,
     account,
     assert_told_in_time,
     built,
