@@ -106,10 +106,31 @@ def test_nothing_joins_before_the_cost_of_a_step_is_known():
     assert owners(sched.pick(DEVICE, 0.0)) == [0]
 
 
-def test_all_who_are_due_are_waited_for_while_they_cost_less_than_their_own_steps():
+def one_due(others: int, **more):
+    """A listener who is due at 9.0, and others of the same length who can wait."""
     sched = launching()
-    queue(sched, *[100] * 6, deadline=9.0)
-    assert owners(sched.pick(DEVICE, 8.8)) == [0, 1, 2, 3, 4, 5]
+    sched.submit(work("due", deadline=9.0, text="x" * 100), 0.0)
+    for number in range(others):
+        sched.submit(work(number, deadline=12.0, text="x" * 100, **more), 0.0)
+    prepare_all(sched)
+    return sched
+
+
+def test_companions_are_waited_for_while_they_cost_less_than_twice_a_launch():
+    assert owners(one_due(5).pick(DEVICE, 9.0)) == ["due", 0, 1, 2, 3, 4]
+
+
+def test_bulk_is_not_waited_for():
+    assert owners(one_due(5, bulk=True).pick(DEVICE, 9.0)) == ["due", 0]
+
+
+def test_where_nothing_joins_a_batch_costs_what_its_works_do():
+    info = model_info("model", StageInfo("speak", 8), lane="device", realtime_factor=0.001)
+    sched = scheduler(info)
+    sched.submit(work("a", deadline=5.0, text="x" * 80), 0.0)
+    sched.submit(work("b", deadline=6.0, text="x" * 100), 0.0)
+    prepare_all(sched)
+    assert sched.pick(DEVICE, 0.0).units == pytest.approx(180)
 
 
 def test_padding_is_counted():
