@@ -18,10 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StageInfo:
-    """One kind of step. Only jobs of one stage and one bucket share a batch of at most `batch_size_max` jobs."""
+    """One kind of step. Only jobs of one stage and one bucket share a batch of at most `batch_size_max` jobs.
+
+    `joins_buckets`: jobs of other buckets may join them, padded to the largest, where that costs less than a step of
+    their own; a job's `cost` then is as its length.
+    """
 
     name: str
     batch_size_max: int = 1
+    joins_buckets: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,13 @@ _STAGES: tuple[tuple[str, str, MetricKind, Callable[[StageStats], float]], ...] 
     ("voxwire_stage_queued", "Works waiting for a step.", "gauge", lambda s: s.queued + s.queued_bulk),
     ("voxwire_stage_steps", "Steps made.", "counter", lambda s: s.steps),
     ("voxwire_stage_rows", "Works in those steps; by steps, the batch size.", "counter", lambda s: s.rows),
+    ("voxwire_stage_units", "Size of those works, in characters.", "counter", lambda s: s.units),
+    (
+        "voxwire_stage_padded_units",
+        "The same with each work as large as the largest of its step; the excess is padding.",
+        "counter",
+        lambda s: s.padded_units,
+    ),
     ("voxwire_stage_busy_seconds", "Worker time in steps.", "counter", lambda s: s.busy_seconds),
     ("voxwire_stage_prediction_error", "Mean error of predicted step times.", "gauge", lambda s: s.prediction_error),
     ("voxwire_stage_prediction_bias", "The same, signed.", "gauge", lambda s: s.prediction_bias),

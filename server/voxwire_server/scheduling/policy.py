@@ -19,6 +19,8 @@ class Policy:
     """How the scheduler decides.
 
     `batching` off makes every batch one row. `step_seconds_max`: no row is added to a batch that would last longer.
+    `padding_share_max`: where a stage's buckets may join, a row of another length joins a batch if the padding costs at
+    most this share of what the row spares, its part of a step's fixed cost; 0 joins none.
     `protect_seconds`: a clause whose listener has only this much left to hear ranks with first clauses that come now: a
     late first word is a delay, a gap in the middle is a fault.
     `relaxed_seconds`: a listener with more than this left to hear can wait, so its step leaves the last free worker of
@@ -38,6 +40,7 @@ class Policy:
     batching: bool = True
     reserve: bool = True
     step_seconds_max: float = 0.1
+    padding_share_max: float = 0.6
     protect_seconds: float = 0.5
     relaxed_seconds: float = 1.5
     bulk_period: int = 64

@@ -7,7 +7,8 @@
                   batch on "cpu"            batch on "cpu" or "device:ENGINE"
 
 A group holds the works that may share a step: one engine, stage and bucket. `pick` takes the group that holds the
-earliest deadline of the lane and fills a batch from it. Interactive work goes before bulk, which fills what is left.
+earliest deadline of the lane and fills a batch from it, and from groups of other buckets where the stage allows it
+(`filling`). Interactive work goes before bulk, which fills what is left.
 Whoever calls holds a lock of its own; every call takes microseconds, whatever waits.
 """
 
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, assert_never
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.engines.work import PREPARE, Batch, Outcome, Refusal, Row, Verdict, Work, WorkState
 from voxwire_server.scheduling import admission
+from voxwire_server.scheduling.filling import fill
 from voxwire_server.scheduling.policy import Order, Policy
 from voxwire_server.scheduling.state import CPU, EngineState, Group, LaneState
 from voxwire_server.scheduling.stats import EngineStats, LaneStats, SchedulerStats, StageStats
@@ -33,9 +35,6 @@ __all__ = ["Batch", "Order", "Outcome", "Policy", "Refusal", "Row", "Scheduler",
 
 FAR_SECONDS = 1e9
 """Deadlines given are kept within this (31 years), so that an infinite one can still be moved by a difference."""
-
-PATIENCE_SECONDS = 0.01
-"""A listener who is due waits this much longer for companions in its batch who could wait: nobody hears it."""
 
 REFUSALS_MAX = 3
 """How often an engine that has nothing under way may say that it has no slot, before a work is given up."""
@@ -144,12 +143,21 @@ class Scheduler:
             return None
         group, bulk = chosen
         state.since_bulk = 0 if bulk or not self._bulk_waits(state) else state.since_bulk + 1
-        works, units, seconds = self._fill(group, bulk, now)
-        for work in works:
+        filling = fill(group, bulk, self.policy, now)
+        for work in filling.works:
             work.state = WorkState.RUNNING
             # A worker may have read its clock just before another thread queued the work.
             work.queue_seconds += max(0.0, now - work.queued_at)
-        batch = Batch(lane, group.engine.info.name, group.stage.name, group.bucket, works, units, seconds, now)
+        batch = Batch(
+            lane,
+            group.engine.info.name,
+            group.stage.name,
+            max(work.bucket for work in filling.works),
+            filling.works,
+            filling.units,
+            filling.seconds,
+            now,
+        )
         state.running[id(batch)] = batch
         if group.stage.name != PREPARE:
             group.engine.stepping += 1
@@ -322,31 +330,6 @@ class Scheduler:
     def _bulk_waits(self, lane: LaneState) -> bool:
         return any(group.bulk for group in lane.groups.values())
 
-    def _fill(self, group: Group, bulk: bool, now: float) -> tuple[list[Work], float, float]:
-        """Take a batch out of a group: works, units, predicted seconds. The first work is always taken.
-
-        More are added in order while their step fits: those that are due soon as long as the step stays below its
-        greatest length, all others as long as it also does not keep the first one waiting for much longer.
-        """
-        cost, longest = group.stage.cost, self.policy.step_seconds_max
-        head = group.queue(bulk).pop()
-        works, units = [head], head.units
-        seconds = cost.predict(units)
-        limit = group.stage.rows_limit if self.policy.batching else 1
-        patient = min(longest, max(1.5 * seconds, seconds + PATIENCE_SECONDS, head.deadline - now))
-        while len(works) < limit:
-            queue = group.interactive or group.bulk
-            other = queue.head()
-            if other is None:
-                break
-            longer = cost.predict(units + other.units)
-            soon = not other.bulk and other.deadline - now < longest
-            if longer > (longest if soon else patient):
-                break
-            works.append(queue.pop())
-            units, seconds = units + other.units, longer
-        return works, units, seconds
-
     # -- moving -----------------------------------------------------------------------------------------------------
 
     def _settle(self, row: Row, engine: EngineState, seconds: float, now: float) -> bool:
@@ -467,6 +450,8 @@ class Scheduler:
             steps=stage.steps,
             rows=sum(size * count for size, count in stage.batch_sizes.items()),
             batch_sizes=dict(stage.batch_sizes),
+            units=stage.units_asked,
+            padded_units=stage.units_padded,
             busy_seconds=stage.busy_seconds,
             predicted_seconds=stage.predicted_seconds,
             prediction_error=stage.cost.error,

@@ -45,6 +45,7 @@ class StageState:
     lane: LaneState
     rows_max: int
     seconds_a_char: float
+    joins_buckets: bool = False
     rows_limit: int = field(init=False)
     cost: StageCost = field(init=False)
     use: StageUse = field(default_factory=StageUse)
@@ -52,6 +53,8 @@ class StageState:
     busy_seconds: float = 0.0
     predicted_seconds: float = 0.0
     batch_sizes: Counter[int] = field(default_factory=Counter)
+    units_asked: float = 0.0
+    units_padded: float = 0.0
 
     def __post_init__(self) -> None:
         self.rows_limit = self.rows_max
@@ -64,7 +67,9 @@ class StageState:
 
     def count(self, batch: Batch, seconds: float) -> None:
         """Count a step."""
-        rows = len(batch.works)
+        rows, sizes = len(batch.works), [work.units for work in batch.works]
+        self.units_asked += sum(sizes)
+        self.units_padded += rows * max(sizes)
         self.steps += 1
         self.busy_seconds += seconds
         self.predicted_seconds += batch.predicted_seconds
@@ -172,7 +177,7 @@ class EngineState:
         self.stages = {PREPARE: StageState(PREPARE, cpu, 1, PREPARE_SECONDS_A_CHAR)}
         a_char = info.realtime_factor / info.chars_per_second / max(1, len(info.stages))
         for stage in info.stages:
-            self.stages[stage.name] = StageState(stage.name, own, stage.batch_size_max, a_char)
+            self.stages[stage.name] = StageState(stage.name, own, stage.batch_size_max, a_char, stage.joins_buckets)
         self.realtime = RealtimeCost(info.realtime_factor, {name: stage.use for name, stage in self.stages.items()})
         self.listeners: dict[Hashable, float] = {}
         self.owed_seconds = 0.0

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class StageStats:
     """One stage of one engine. `prediction_error` is the running mean of |real - predicted| / real of its steps;
-    `prediction_bias` keeps the sign (above 0: predicted too short). `batch_sizes` counts steps by rows.
+    `prediction_bias` keeps the sign (above 0: predicted too short). `batch_sizes` counts steps by rows. `units` is the
+    size of all works stepped, in characters; `padded_units` the same with each as large as the largest of its batch.
     """
 
     engine: str
@@ -23,6 +24,8 @@ class StageStats:
     steps: int
     rows: int
     batch_sizes: Mapping[int, int]
+    units: float
+    padded_units: float
     busy_seconds: float
     predicted_seconds: float
     prediction_error: float

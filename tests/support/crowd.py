@@ -1,0 +1,206 @@
+"""A crowd in conversation with language models, on virtual time: real sessions in front of a modelled GPU.
+
+Each session asks, hears an answer that is spoken while it is written, sometimes breaks in, pauses, and asks again.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from support.gpu import RATE, Gpu, GpuEngine, Step
+from support.simulation import VirtualRunner
+from support.world import Client, Counter, ToneDirectory, World
+from voxwire_protocol import messages as m
+from voxwire_server.engines.work import Outcome
+from voxwire_server.ops.voices import VoiceDirectory
+from voxwire_server.scheduling.policy import Policy
+from voxwire_server.scheduling.scheduler import Scheduler
+from voxwire_server.session.driver import Studio
+
+FRAME_MS = 60
+AUDIO = m.AudioRequest(codec="pcm_s16le", sample_rate=RATE, frame_ms=FRAME_MS)
+TOKENS = (20, 400)
+TOKENS_PER_SECOND = (20.0, 80.0)
+FIRST_TOKEN_SECONDS = (0.2, 0.8)
+"""A model thinks before its first token."""
+PAUSE_SECONDS = (1.0, 6.0)
+"""The user speaks."""
+BARGE_IN_SHARE = 0.2
+WORDS = (
+    "a an the of to in it is was for on with that this have from one had word but not what all were when your can said"
+    " there use each which she how their will other about many then them these some her would make like him into time"
+    " has look two more write number people water called first find long down day part every weather possible question"
+    " understand tomorrow government important information"
+).split()
+
+
+class Ledger(Counter):
+    """What listeners went through from a moment on."""
+
+    def __init__(self, clock, since: float) -> None:
+        super().__init__()
+        self._clock = clock
+        self._since = since
+        self.frames = 0
+        self.clause_waits: list[float] = []
+        """From a first clause's cut to its audio."""
+
+    @property
+    def counts(self) -> bool:
+        return self._clock() >= self._since
+
+    def first_audio(self, engine, ttfa_seconds):
+        if self.counts:
+            self.ttfa.append(ttfa_seconds)
+
+    def underrun(self, seconds):
+        if self.counts:
+            self.underruns.append(seconds)
+
+    def frames_sent(self, frames):
+        if self.counts:
+            self.frames += frames
+
+    @property
+    def minutes(self) -> float:
+        """Minutes that were listened to."""
+        return self.frames * FRAME_MS / 60_000
+
+
+class Crowd(World):
+    """Sessions in conversation. They come within `arriving` seconds; what happens before `since` is not counted."""
+
+    def __init__(
+        self,
+        gpu: Gpu,
+        policy: Policy,
+        sessions: int,
+        *,
+        arriving: float = 20.0,
+        since: float = 26.0,
+        admission: bool = False,
+    ) -> None:
+        super().__init__()
+        self.engine = GpuEngine(gpu)
+        info = self.engine.info
+        self.scheduler = Scheduler({info.name: info}, 4, policy)
+        engines = {info.name: self.engine}
+        self.runner = VirtualRunner(engines, self.scheduler, self._deliver, self.engine.seconds, self.now)
+        self.directory = ToneDirectory(info)
+        if admission:
+            self.directory = VoiceDirectory({info.name: info}, info.name, "", self.runner)
+        self.counter = Ledger(lambda: self.now, self.now + since)
+        self.studio = Studio(self.runner, self, self, self.counter, lambda: self.now)
+        self.since = self.now + since
+        source = random.Random(11)
+        self.talkers = [
+            Talker(self, f"s{n}", self.now + source.uniform(0.0, arriving), source.random()) for n in range(sessions)
+        ]
+
+    @property
+    def refused(self) -> int:
+        """How often somebody was asked to come back."""
+        return sum(talker.refused for talker in self.talkers)
+
+    def counted_steps(self, stage: str | None = None) -> list[Step]:
+        """The device's steps that count."""
+        return [step for step in self.engine.steps if step.at >= self.since and stage in (None, step.stage)]
+
+    def _deliver(self, outcomes: list[Outcome]) -> None:
+        if self.counter.counts:
+            first = [outcome.work for outcome in outcomes if outcome.finished and outcome.work.first]
+            self.counter.clause_waits += [self.now - work.submitted_at for work in first]
+        self.runner.batches.clear()
+        self.sessions.deliver(outcomes)
+
+
+@dataclass
+class Answer:
+    """A language model's answer: its tokens, and how long after the one before each comes."""
+
+    tokens: Sequence[str]
+    gaps: Sequence[float]
+    interrupted_after: float | None
+
+
+def answer(pick: random.Random) -> Answer:
+    """20 to 400 tokens, short answers as likely as long ones by ratio, at a rate of its own with jitter."""
+    count = round(TOKENS[0] * (TOKENS[1] / TOKENS[0]) ** pick.random())
+    rate = pick.uniform(*TOKENS_PER_SECOND)
+    gaps = [pick.gammavariate(4.0, 0.25 / rate) for _ in range(count)]
+    gaps[0] = pick.uniform(*FIRST_TOKEN_SECONDS)
+    interrupted = pick.random() < BARGE_IN_SHARE
+    return Answer(_tokens(pick, count), gaps, pick.uniform(0.5, count / 3.5) if interrupted else None)
+
+
+def _tokens(pick: random.Random, count: int) -> list[str]:
+    """Words in sentences; long words are two tokens, and a mark is one."""
+    tokens: list[str] = []
+    while len(tokens) < count:
+        words = pick.randint(4, 22)
+        comma = pick.randint(3, words) if words > 8 else 0
+        for index in range(words):
+            word = pick.choice(WORDS)
+            word = word.capitalize() if index == 0 else word
+            tokens += [" " + word] if len(word) < 8 else [" " + word[:5], word[5:]]
+            if index + 1 == comma < words:
+                tokens.append(",")
+        tokens.append(pick.choice("...?!"))
+    return [*tokens[: count - 1], "."]
+
+
+class Talker(Client):
+    """One session: asks, hears an answer as it is written, sometimes breaks in, asks again. Keeps nothing it hears."""
+
+    def __init__(self, world: Crowd, name: str, begin: float, seed: float) -> None:
+        self.random = random.Random(seed)
+        self.refused = 0
+        self._turn = 0
+        self._played_until = 0.0
+        super().__init__(world, name)
+        world.at(begin, self._ask)
+
+    def message(self, message: m.ServerMessage) -> None:
+        match message:
+            case m.ErrorMessage():
+                assert message.retry_after_ms is not None, message
+                self.refused += self.world.counter.counts
+                self.world.at(self.world.now + message.retry_after_ms / 1000 * self.random.uniform(1, 1.25), self._ask)
+            case m.Started():
+                self.world.at(self.world.now, self._begin)
+            case m.Done(reason=reason):
+                heard = 0.0 if reason is m.DoneReason.CANCELLED else max(0.0, self._played_until - self.world.now)
+                self._turn += 1
+                self.world.at(self.world.now + heard + self.random.uniform(*PAUSE_SECONDS), self._ask)
+
+    def frames(self, block, start: int, stop: int) -> None:
+        now, seconds = self.world.now, (stop - start) * FRAME_MS / 1000
+        self._played_until = max(now, self._played_until) + seconds
+
+    def _ask(self) -> None:
+        self.send(m.Start(context="c", audio=AUDIO))
+
+    def _begin(self) -> None:
+        said = answer(self.random)
+        self._write(said, 0, self._turn)
+        if said.interrupted_after is not None:
+            turn = self._turn
+            self.world.at(self.world.now + said.gaps[0] + said.interrupted_after, lambda: self._interrupt(turn))
+
+    def _write(self, said: Answer, index: int, turn: int) -> None:
+        def write() -> None:
+            if self._turn != turn:
+                return
+            self.send(m.Text(context="c", text=said.tokens[index]))
+            if index + 1 < len(said.tokens):
+                self._write(said, index + 1, turn)
+            else:
+                self.send(m.End(context="c"))
+
+        self.world.at(self.world.now + said.gaps[index], write)
+
+    def _interrupt(self, turn: int) -> None:
+        if self._turn == turn:
+            self.send(m.Cancel(context="c"))
