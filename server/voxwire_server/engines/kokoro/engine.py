@@ -57,7 +57,7 @@ class KokoroEngine:
             name=name,
             sample_rate=SAMPLE_RATE,
             voices=tuple(voices),
-            stages=tuple(StageInfo(stage, size) for stage, size in _BATCH_MAX.items()),
+            stages=tuple(StageInfo(stage, size, joins_buckets=True) for stage, size in _BATCH_MAX.items()),
             timing="phoneme",
             mixes=True,
             lane="device",
