@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _HINT = "pip install 'voxwire[kokoro]'"
 _ONNX_THREADS_MAX = 4
-# Seconds of one device a second of audio, a first guess: two CPU cores measured, a GPU estimated.
+# Seconds of one device a second of audio: first guesses, of a GPU an estimate, until the scheduler has learned.
 _CPU_REALTIME_FACTOR, _GPU_REALTIME_FACTOR = 0.35, 0.005
 
 

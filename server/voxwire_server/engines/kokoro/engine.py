@@ -32,8 +32,8 @@ FRAME_BUCKETS = tuple(round(20 * 1.25**k) for k in range(32))
 """Frames of 25 ms: from half a second on, each a quarter longer than the one before; a ninth is padding on average."""
 _BATCH_MAX = {ENCODE: 64, FRONT: 64, GENERATE: 32}
 _SYMBOLS_PER_SECOND = 15.0
-_SHARES = {ENCODE: 0.04, FRONT: 0.1, GENERATE: 0.86}
-"""Each stage's part of the time, from measurements on a CPU."""
+_SHARES = {ENCODE: 0.07, FRONT: 0.07, GENERATE: 0.86}
+"""Each stage's part of the time, on two CPU cores (`bench/results/batching.json`); the scheduler learns the rest."""
 _WARM_UP = "This is how the voice warms up."
 
 
