@@ -59,6 +59,7 @@ def test_english_in_mandarin_is_read_as_english(languages: Languages):
     read = languages.read(text, "zh")
     assert "məʃˈin lˈɜɹnɪŋ" in symbols(read)
     assert words(text, read) == ["他", "说", "Machine", "learning", "很", "有意思"]
+    assert "sˈi plˈʌs plˈʌs" in symbols(languages.read("我学C++。", "zh"))
 
 
 @needs("ja")
@@ -71,6 +72,41 @@ def test_japanese_numbers_and_latin_letters_are_read_and_keep_their_place(langua
     ]
     assert symbols(read).startswith("toːkʲoː βa ɲi seɴ")
     assert "eːai" in symbols(read)
+
+
+@needs("ja")
+@pytest.mark.parametrize(
+    ("text", "sound", "spoken"),
+    [
+        ("気温は-5℃。", "mainasɨ ɡo do", ["気温", "は", "-5", "℃"]),
+        ("−３度", "mainasɨ saɴ do", ["−３", "度"]),
+        ("今日は$100を払った。", "çakɯ doɾɯ o", ["今日", "は", "$100", "を", "払った"]),
+        ("€1,200.50と￥500", "jɯːɾo to ɡoçakɯ eɴ", ["€1,200.50", "と", "￥500"]),
+        ("1/2の確率", "ɲibɯɴ no iʨi", ["1/2", "の", "確率"]),
+        ("2026-11-21に", "neɴ ʥɨːiʨiɡaʦɨ ɲiʥɨːiʨi ɲiʨi ɲi", ["2026-11-21", "に"]),
+        ("3:45に会う", "saɲʥi joɲʥɨː ɡo ɸɯɴ", ["3:45", "に", "会う"]),
+        ("F-16だ", "eɸɯ ʥɨːɾokɯ", ["F", "-16", "だ"]),
+    ],
+)
+def test_japanese_signs_dates_and_money_are_read_and_keep_their_place(
+    languages: Languages, text: str, sound: str, spoken: list[str]
+):
+    read = languages.read(text, "ja")
+    assert sound in symbols(read)
+    assert words(text, read) == spoken
+
+
+@needs("ja")
+def test_telephone_numbers_in_japanese_are_read_digit_by_digit(languages: Languages):
+    assert symbols(languages.read("0120-444-444", "ja")) == "ʣeɾo iʨi ɲiː ʣeɾo joɴ joɴ joɴ joɴ joɴ joɴ"
+
+
+@needs("ja")
+def test_latin_words_unknown_in_japanese_are_read_as_english_and_others_as_borrowed(languages: Languages):
+    text = "GitHubとNHKとiPhone"
+    read = languages.read(text, "ja")
+    assert symbols(read) == "ɡˌɪthˈʌb to enɯeiʨikei to aiɸoɴ"
+    assert words(text, read) == ["GitHub", "と", "NHK", "と", "iPhone"]
 
 
 @needs("fr", "es", "hi")

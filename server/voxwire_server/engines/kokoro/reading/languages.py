@@ -17,7 +17,7 @@ AMERICAN, BRITISH, JAPANESE, MANDARIN = "en-us", "en-gb", "ja", "zh"
 _NEEDS = {
     AMERICAN: ("hibari",),
     BRITISH: ("hibari",),
-    JAPANESE: ("misaki", "pyopenjtalk", "fugashi", "jaconv", "mojimoji"),
+    JAPANESE: ("hibari", "misaki", "pyopenjtalk", "fugashi", "jaconv", "mojimoji", "wetext"),
     MANDARIN: ("hibari", "jieba", "misaki", "wetext"),
 }
 _ESPEAK = ("es", "fr", "hi", "it", "pt-br")
@@ -90,7 +90,7 @@ class Languages:
             warnings.simplefilter("ignore", DeprecationWarning)
             from voxwire_server.engines.kokoro.reading.japanese import JapaneseReader
 
-        reader = JapaneseReader(self._vocabulary)
+        reader = JapaneseReader(self._vocabulary, self._english(british=False))
         reader.read("こんにちは。")
         return reader
 

@@ -11,22 +11,19 @@ from misaki.zh import ZHG2P
 from wetext import Normalizer
 
 from voxwire_server.engines.hibari.reading import Sentence, pieces, sentence_of, sounds
+from voxwire_server.engines.kokoro.reading.english import spoken_words
 from voxwire_server.engines.kokoro.reading.origins import origins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from typing import Protocol
 
-    class EnglishReader(Protocol):
-        """Reads the Latin words between Chinese ones."""
-
-        def read(self, text: str) -> list[Sentence]:
-            """Its sentences that hold a sound."""
-
+    from voxwire_server.engines.kokoro.reading.english import EnglishReader
 
 # A sentence with its closing marks, and in it: Chinese, Latin words with the spaces between them, anything else.
 _SENTENCE = re.compile(r"[^。！？!?…\n]*(?:[。！？!?…\n]+[”’」』）)]*|$)")
-_RUN = re.compile(r"(?P<han>[\u4E00-\u9FFF]+)|(?P<latin>[A-Za-z]+(?:[ '’.-]*[A-Za-z]+)*)|(?P<mark>.)", re.DOTALL)
+_RUN = re.compile(
+    r"(?P<han>[\u4E00-\u9FFF]+)|(?P<latin>[A-Za-z]+(?:[ '’.-]*[A-Za-z]+)*(?:\+\+)?)|(?P<mark>.)", re.DOTALL
+)
 # As misaki writes Chinese marks.
 _MARKS = {
     "、": ", ", "，": ", ", "。": ". ", "．": ". ", "！": "! ", "：": ": ", "；": "; ", "？": "? ",
@@ -95,14 +92,9 @@ class MandarinReader:
 
     def _latin(self, text: str, offset: int) -> Iterator[tuple[str, int, int]]:
         yield " ", offset, offset
-        for sentence in self._english.read(text):
-            for owner, (start, end) in enumerate(sentence.words):
-                yield _symbols_of(sentence, owner), offset + start, offset + end
-                yield " ", offset + end, offset + end
-
-
-def _symbols_of(sentence: Sentence, word: int) -> str:
-    return "".join(symbol for symbol, owner in zip(sentence.symbols, sentence.owners, strict=True) if owner == word)
+        for spoken, start, end in spoken_words(self._english, text):
+            yield spoken, offset + start, offset + end
+            yield " ", offset + end, offset + end
 
 
 def _single_spaces(symbols: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:

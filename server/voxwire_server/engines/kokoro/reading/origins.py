@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from difflib import SequenceMatcher
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def origins(source: str, text: str) -> list[tuple[int, int]]:
@@ -15,3 +19,8 @@ def origins(source: str, text: str) -> list[tuple[int, int]]:
             whole = (i1, i2) if i2 > i1 else (max(i1 - 1, 0), max(i1, 1))
             ranges += [whole] * (j2 - j1)
     return ranges
+
+
+def through(first: Sequence[tuple[int, int]], second: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges of ranges: of the text behind the text that `second` speaks of."""
+    return [(first[low][0], first[high - 1][1]) if low < high else first[low] for low, high in second]
