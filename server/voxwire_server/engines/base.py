@@ -8,7 +8,7 @@ jobs join and leave between steps.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,9 @@ class EngineInfo:
     """What an engine is.
 
     `lane`: where its steps run. "cpu": on the shared pool of CPU workers, at most `concurrency` at once (the engine's
-    `step` must be safe to call from that many threads). "device": on one thread of its own.
+    `step` must be safe to call from that many threads). "device": on one thread of its own, or of its device's.
+    `device`: the device that an engine with lane "device" steps on, "cuda:0". Engines that name the same one take turns
+    on one thread, so that no two steps of theirs overlap; an engine that names none has a lane to itself.
     `slots`: how many jobs may be past `prepare` at once (KV slots of a codec-frame engine); 0 means no limit.
     `realtime_factor`: seconds of one worker per second of audio, a first guess until the scheduler has learned.
     `clause_chars_max`: the longest clause it takes, in characters of `Clause.text`.
@@ -48,6 +50,7 @@ class EngineInfo:
     unit: Literal["clause", "codec_frame"] = "clause"
     timing: Literal["phoneme", "none"] = "none"
     lane: Literal["cpu", "device"] = "cpu"
+    device: str = ""
     concurrency: int = 1
     slots: int = 0
     realtime_factor: float = 0.1
@@ -129,3 +132,24 @@ class Engine(Protocol):
 
     def finish(self, job: Job, reason: EndReason) -> None:
         """Free what the job holds. Idempotent; also called for cancelled and failed jobs."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceMemory:
+    """Memory of a device: what live tensors take, what this process holds of it in all, and what there is."""
+
+    device: str
+    allocated_bytes: int
+    reserved_bytes: int
+    total_bytes: int
+
+
+@runtime_checkable
+class UsesDevice(Protocol):
+    """An engine that may tell of its device's memory."""
+
+    def device_memory(self) -> DeviceMemory | None:
+        """The memory of the device it runs on, shared by all engines of this process; None where it has no device.
+
+        Cheap, and callable from any thread.
+        """
