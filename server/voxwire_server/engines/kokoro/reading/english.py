@@ -21,5 +21,5 @@ def spoken_words(english: EnglishReader, text: str) -> Iterator[tuple[str, int, 
     """(phonemes, start, end) of each word of `text`."""
     for sentence in english.read(text):
         for word, (start, end) in enumerate(sentence.words):
-            owned = zip(sentence.symbols, sentence.owners, strict=True)
-            yield "".join(symbol for symbol, owner in owned if owner == word), start, end
+            owned = [i for i, owner in enumerate(sentence.owners) if owner == word]
+            yield sentence.symbols[owned[0] : owned[-1] + 1], start, end
