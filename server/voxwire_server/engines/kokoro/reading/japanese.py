@@ -103,7 +103,7 @@ class JapaneseReader:
                 else:
                     words.append((low, high))
                 owner = len(words) - 1
-            symbols += [(symbol, owner) for symbol in spoken if symbol in self._vocabulary]
+            symbols += [(symbol, owner if symbol != " " else -1) for symbol in spoken if symbol in self._vocabulary]
         for piece in pieces(symbols):
             if sounds(piece):
                 yield sentence_of(piece, [(offset + a, offset + b) for a, b in words], self._vocabulary)
