@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from support.server import Host, serving
 
-__all__ = ["OPEN_DOORS", "Host", "machine", "serving"]
+__all__ = ["OPEN_DOORS", "Host", "cores", "machine", "serving"]
 
 OPEN_DOORS = (
     "scheduling.utilisation_max=100",
@@ -20,6 +20,11 @@ OPEN_DOORS = (
     "limits.messages_per_second=100000",
 )
 """Admission would refuse what a benchmark wants to see fail."""
+
+
+def cores() -> int:
+    """The cores that this process may use, which is how many workers a server has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def machine() -> str:

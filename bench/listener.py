@@ -32,11 +32,12 @@ TEXTS = [
 
 @dataclass
 class Turn:
-    """One answer as it was heard."""
+    """One answer as it was heard. `counted_seconds`: the part that came while all listeners were there."""
 
     text_at: float
     first_at: float | None = None
     seconds: float = 0.0
+    counted_seconds: float = 0.0
     stalls: list[float] = field(default_factory=list)
     refused: bool = False
     server_ttfa_ms: float | None = None
@@ -50,7 +51,11 @@ class Turn:
 
 @dataclass
 class Plan:
-    """What every listener asks for. `rate` is tokens a second (0: the whole text at once); `pause` is between turns."""
+    """What every listener asks for. `rate` is tokens a second (0: the whole text at once); `pause` is between turns.
+
+    `duty`: the share of the time that a listener is spoken to, if it is not always: the next turn begins so long after
+    this one began that the speech of this one is that share of it. Texts then come by turns, not by chance.
+    """
 
     url_host: str = "127.0.0.1"
     url_port: int = 8765
@@ -59,6 +64,7 @@ class Plan:
     timings: list[str] = field(default_factory=lambda: ["word"])
     rate: float = 30.0
     pause: float = 0.2
+    duty: float = 0.0
     texts: list[str] = field(default_factory=lambda: TEXTS)
 
 
@@ -77,9 +83,11 @@ def mask_text(data: bytes) -> bytes:
 class Listener(asyncio.Protocol):
     """One session: turn after turn until `until`."""
 
-    def __init__(self, plan: Plan, name: int, until: float) -> None:
+    def __init__(self, plan: Plan, name: int, until: float, since: float = 0.0) -> None:
         self.plan = plan
+        self.name = name
         self.random = random.Random(name)
+        self.since = since
         self.until = until
         self.turns: list[Turn] = []
         self.bytes = 0
@@ -155,6 +163,8 @@ class Listener(asyncio.Protocol):
             self._dry_at = now
         self._dry_at += self._frame_seconds
         turn.seconds += self._frame_seconds
+        if self.since <= now < self.until:
+            turn.counted_seconds += self._frame_seconds
 
     def _message(self, message: dict, now: float) -> None:
         match message["type"]:
@@ -176,8 +186,11 @@ class Listener(asyncio.Protocol):
 
     def _end_turn(self, wait: float) -> None:
         self.turns.append(self._turn)
-        self._turn = None
-        asyncio.get_running_loop().call_later(wait + self.plan.pause * self.random.random() * 2, self._next_turn)
+        turn, self._turn = self._turn, None
+        wait += self.plan.pause * self.random.random() * 2
+        if self.plan.duty:
+            wait = max(wait, turn.text_at + turn.seconds / self.plan.duty - time.monotonic())
+        asyncio.get_running_loop().call_later(wait, self._next_turn)
 
     def _next_turn(self) -> None:
         if time.monotonic() >= self.until or self.transport.is_closing():
@@ -190,11 +203,15 @@ class Listener(asyncio.Protocol):
         start["timings"] = plan.timings
         self._send(start)
         self._turn = Turn(time.monotonic())
-        text = self.random.choice(plan.texts)
+        text = self._text()
         if not plan.rate:
             self._send({"type": "text", "context": name, "text": text}, {"type": "end", "context": name})
             return
         self._write_tokens(self._turn, name, tokens(text), 0)
+
+    def _text(self) -> str:
+        texts = self.plan.texts
+        return texts[(self.name + self._number) % len(texts)] if self.plan.duty else self.random.choice(texts)
 
     def _write_tokens(self, turn: Turn, name: str, pieces: list[str], at: int) -> None:
         """Tokens come a few at a time, as over a network."""
@@ -218,7 +235,9 @@ async def listen(plan: Plan, sessions: int, seconds: float, ramp: float) -> list
     until = time.monotonic() + ramp + seconds
     listeners = []
     for i in range(sessions):
-        _, listener = await loop.create_connection(lambda i=i: Listener(plan, i, until), plan.url_host, plan.url_port)
+        _, listener = await loop.create_connection(
+            lambda i=i: Listener(plan, i, until, until - seconds), plan.url_host, plan.url_port
+        )
         listeners.append(listener)
         await asyncio.sleep(ramp / sessions)
     await asyncio.wait([each.over for each in listeners], timeout=ramp + seconds + 30)
