@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from voxwire_server.engines.kokoro.model.layers import STYLE, BidirectionalLSTM, StyledBlock
+from voxwire_server.engines.kokoro.model.layers import STYLE, BidirectionalLSTM, Convolution, Raising, StyledBlock
 from voxwire_server.engines.kokoro.model.ragged import UNIT, Rate, Rows
 from voxwire_server.engines.kokoro.model.text import HIDDEN, PhonemeBert, ProsodyEncoder, SpeechTextEncoder
 from voxwire_server.engines.kokoro.model.vocoder import Generator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from voxwire_server.engines.kokoro.model.precision import Precision
 
 FRAME_SAMPLES = 600
 """Samples of one unit of a duration: 25 ms at 24 kHz."""
@@ -167,6 +169,18 @@ class Kokoro(nn.Module):
         source = generator.source(fronted.pitch, seeds)
         samples: Tensor = generator(fronted.frames, source, styles[:, :STYLE], rows)
         return samples
+
+    def lower(self, precision: Precision) -> None:
+        """Make the decoder's large convolutions in this precision, nine tenths of all arithmetic.
+
+        Float32 stays what is summed, normed and bent between them, and all that decides durations, pitch and phase:
+        the first stage, the curves, the source and its spectra, the last convolution and the inverse transform.
+        """
+        generator = self.decoder.generator
+        for part in (self.decoder.encode, self.decoder.decode, generator.ups, generator.noise_res, generator.resblocks):
+            for module in part.modules():
+                if isinstance(module, Convolution | Raising):
+                    module.to(precision.dtype)
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Take the weights of the reference implementation, weight norm folded.

@@ -43,6 +43,10 @@ class Rows:
         """[B]: how many positions each row has at `rate`."""
         return self.lengths * rate.factor + rate.extra
 
+    def count(self, rate: Rate, size: int) -> Tensor | int:
+        """[B, 1, 1]: `sizes` to divide sums by, or just `size` where no row is padded."""
+        return size if self.even else self.sizes(rate)[:, None, None]
+
     def clear(self, x: Tensor, rate: Rate) -> Tensor:
         """`x` [B, C, size] with zeros in the padding, as a convolution over a row alone finds them beyond its end."""
         return x if self.even else x * self.mask(rate, x.shape[-1], x.dtype)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voxwire_server.engines.kokoro.model.layers import SnakeBlock
+from voxwire_server.engines.kokoro.model.layers import Raising, SnakeBlock
 from voxwire_server.engines.kokoro.model.noise import gaussian
 from voxwire_server.engines.kokoro.model.ragged import Rate
 from voxwire_server.engines.kokoro.model.spectrum import BINS, SPECTRA, Spectra
@@ -61,9 +61,7 @@ class Generator(nn.Module):
         super().__init__()
         self.m_source = HarmonicSource()
         self.spectra = Spectra()
-        self.ups = nn.ModuleList(
-            [nn.ConvTranspose1d(512, 256, 20, 10, padding=5), nn.ConvTranspose1d(256, 128, 12, 6, padding=3)]
-        )
+        self.ups = nn.ModuleList([Raising(512, 256, 20, 10, padding=5), Raising(256, 128, 12, 6, padding=3)])
         self.noise_convs = nn.ModuleList([nn.Conv1d(2 * BINS, 256, 12, 6, padding=3), nn.Conv1d(2 * BINS, 128, 1)])
         self.noise_res = nn.ModuleList([SnakeBlock(256, 7), SnakeBlock(128, 11)])
         self.resblocks = nn.ModuleList(SnakeBlock(channels, k) for channels in (256, 128) for k in (3, 7, 11))
@@ -77,7 +75,7 @@ class Generator(nn.Module):
 
     def forward(self, x: Tensor, source: Tensor, style: Tensor, rows: Rows) -> Tensor:
         """`x` [B, 512, 2 T], `source` [B, 600 T], `style` [B, 128] -> samples [B, 600 T] float32."""
-        polar = self.spectra.analyse(source, rows).to(x.dtype)
+        polar = self.spectra.analyse(source, rows)
         for i, (rate, raised) in enumerate(((_FRONT, _MIDDLE), (_MIDDLE, SPECTRA))):
             x = self.ups[i](rows.clear(functional.leaky_relu(x, 0.1), rate))
             if raised is SPECTRA:
@@ -85,6 +83,6 @@ class Generator(nn.Module):
             x = x + self.noise_res[i](self.noise_convs[i](polar), style, rows, raised)
             blocks = [self.resblocks[3 * i + j](x, style, rows, raised) for j in range(3)]
             x = (blocks[0] + blocks[1] + blocks[2]) / 3
-        out = self.conv_post(rows.clear(functional.leaky_relu(x, 0.01), SPECTRA)).float()
+        out = self.conv_post(rows.clear(functional.leaky_relu(x, 0.01), SPECTRA))
         samples: Tensor = self.spectra.synthesise(torch.exp(out[:, :BINS]), torch.sin(out[:, BINS:]), rows)
         return samples
