@@ -52,19 +52,28 @@ class Phase(Enum):
 class PlayoutPolicy:
     """When clauses are cut and how far generation runs ahead, in seconds.
 
-    `ahead`: the next clause is started when less than this is left to hear. `unsent_max`: no clause is started while
+    `ahead`: the next clause is started when less than this is left to hear, and on a slow engine earlier: when less is
+    left than `soon` and the time of `steps_ahead` of its longest clauses, for it may have to wait for somebody else's
+    before its own is made (with Kokoro on two cores, every listener who heard more than a few sentences ran dry at 3 s,
+    alone too; at 11 s none did at nine tenths of what the engine can feed). `unsent_max`: no clause is started while
     this much audio waits for the socket. `soon` and `dry` (to which an engine's own time is added): less than this left
     allows a cut at a phrase mark, or at a word. `start_wait`: how long the first words wait for a phrase to end.
     `text_idle`: a context that gets no text for so long, and has some unspoken, is flushed.
     """
 
     ahead: float = 3.0
+    steps_ahead: float = 2.0
     unsent_max: float = 20.0
     soon: float = 1.0
     dry: float = 0.25
     start_wait: float = 0.5
     text_idle: float = 120.0
     burst_frames: int = 10
+
+    def ahead_of(self, engine: EngineInfo) -> float:
+        """How far generation runs ahead with this engine, by its own guess of its cost."""
+        longest = engine.clause_chars_max / engine.chars_per_second * engine.realtime_factor
+        return min(max(self.ahead, self.soon + self.steps_ahead * longest), self.unsent_max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +178,11 @@ class Context:
     _has_text: bool = False
     _listening: bool = False
     _complete: bool = False
+    _ahead: float = 0.0
 
     def __post_init__(self) -> None:
         spec = self.spec
+        self._ahead = self.policy.ahead_of(spec.engine)
         self.playout = Playout(
             sample_rate=spec.format.sample_rate,
             frame_samples=spec.format.frame_samples,
@@ -351,7 +362,7 @@ class Context:
         return (
             idle_at,
             start_at,
-            dry_at - policy.ahead,
+            dry_at - self._ahead,
             dry_at - policy.soon - engine,
             dry_at - policy.dry - engine,
             dry_at + 0.001,
@@ -373,7 +384,7 @@ class Context:
         flowing = self.writable and not self.playout.starved
         if self.playout.unsent_seconds() >= (self.policy.unsent_max if flowing else self.policy.ahead):
             return False
-        return not self.playout.paced or self.playout.remaining(now) < self.policy.ahead
+        return not self.playout.paced or self.playout.remaining(now) < self._ahead
 
     def _urgency(self, now: float) -> Urgency:
         if self._inflight:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from support.world import Client, Sent, World
 from voxwire_protocol import messages as m
+from voxwire_server.engines.tone import CHAR_SAMPLES, SAMPLE_RATE
 from voxwire_server.engines.work import PREPARE
 from voxwire_server.session.core import SessionSettings
 
@@ -18,6 +20,8 @@ WORDS = (
     "the answer is forty two, and nobody knows why. however; it might be 3.14 or **so** 🙂 "
     "Dr. Smith said: wait! let me think about it for a while\n\nthen we go on - slowly - to the end? yes."
 ).split(" ")
+
+PLAIN_WORDS = "people look for small paper boats along some river bank where green water turns slowly".split()
 
 SETTINGS = SessionSettings(idle_seconds=3600.0)
 
@@ -133,6 +137,25 @@ def test_no_listener_runs_dry_when_the_engine_is_fast_enough(seed):
         check(client)
     assert world.counter.underruns == []
     assert len(world.counter.ttfa) >= 150
+
+
+@pytest.mark.parametrize("listeners", [1, 2])
+def test_no_listener_runs_dry_while_a_slow_engine_keeps_up(listeners):
+    def seconds(batch):
+        spoken = sum(len(work.clause.text) for work in batch.works) * CHAR_SAMPLES / SAMPLE_RATE
+        return 0.001 if batch.stage == PREPARE else 0.35 * spoken
+
+    world = World(seconds, 1, SETTINGS, realtime_factor=0.35)
+    clients = [Client(world, f"slow{i}") for i in range(listeners)]
+    for i, client in enumerate(clients):
+        pick = random.Random(i)
+        sentences = (" ".join(pick.choice(PLAIN_WORDS) for _ in range(14)).capitalize() + "." for _ in range(24))
+        text = " ".join(sentences)
+        world.at(world.now + 7.0 * i, partial(client.send, m.Text(context="c", text=text)))
+        world.at(world.now + 7.0 * i, partial(client.send, m.End(context="c")))
+    world.run()
+    assert all(client.of(m.Done)[0].reason is m.DoneReason.COMPLETED for client in clients)
+    assert world.counter.underruns == []
 
 
 ACTIONS = st.lists(
