@@ -16,29 +16,24 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from voxwire_server.engines.kokoro.transfer import Link
 
-def rows_of(sizes: Sequence[int], device: torch.device) -> Rows:
+
+def rows_of(sizes: Sequence[int], link: Link) -> Rows:
     """The rows of a batch whose lengths are known on the host."""
-    return Rows(on_device(torch.tensor(sizes, dtype=torch.int64), device), even=len(set(sizes)) == 1)
+    return Rows(link.to_device(torch.tensor(sizes, dtype=torch.int64)), even=len(set(sizes)) == 1)
 
 
-def on_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """A copy on the device, which a GPU fetches from pinned memory while the host goes on."""
-    if device.type != "cuda":
-        return tensor
-    return tensor.pin_memory().to(device, non_blocking=True)
-
-
-def tokens_of(ids: Sequence[Sequence[int]], device: torch.device) -> Tensor:
+def tokens_of(ids: Sequence[Sequence[int]], link: Link) -> Tensor:
     """[B, longest]: the ids, zeros behind the shorter rows."""
-    return on_device(pad_sequence([torch.tensor(row) for row in ids], batch_first=True), device)
+    return link.to_device(pad_sequence([torch.tensor(row) for row in ids], batch_first=True))
 
 
-def styles_of(styles: Sequence[NDArray[np.float32]], device: torch.device) -> Tensor:
+def styles_of(styles: Sequence[NDArray[np.float32]], link: Link) -> Tensor:
     """[B, 256] of rows [256]."""
-    return on_device(torch.stack([torch.from_numpy(style) for style in styles]), device)
+    return link.to_device(torch.stack([torch.from_numpy(style) for style in styles]))
 
 
 def padded(parts: Sequence[Tensor]) -> Tensor:
-    """[B, longest, C] of parts [n, C] that are on the device already."""
+    """[B, longest, C] of parts [n, C] that are all on one device."""
     return parts[0][None] if len(parts) == 1 else pad_sequence(list(parts), batch_first=True)
