@@ -76,7 +76,9 @@ class Application:
         self.config = config
         self._unavailable: Mapping[str, EngineUnavailable] = {}
         if engines is None:
-            engines, self._unavailable = load_engines(config.engines.enabled, config.models.path)
+            enabled = config.engines.enabled
+            options = {name: config.engines.options_of(name) for name in enabled}
+            engines, self._unavailable = load_engines(enabled, config.models.path, options)
             for name, problem in self._unavailable.items():
                 log.warning("engine %s is not available: %s. %s", name, problem, problem.hint)
         if config.engines.default not in engines:
@@ -161,10 +163,11 @@ class Application:
         ]
 
     async def _warm_up(self) -> None:
+        assert self._runner is not None, "the runner is started first"
         try:
-            for name, engine in self._engines.items():
+            for name in self._engines:
                 began = time.monotonic()
-                await asyncio.to_thread(engine.warm_up)
+                await asyncio.wrap_future(self._runner.warm_up(name))
                 log.info("engine %s is warm after %.1f s", name, time.monotonic() - began)
         except Exception:
             log.exception("an engine could not be warmed up")

@@ -71,13 +71,13 @@ class VirtualRunner:
         self._start_all()
 
     def cancel(self, owner: Hashable) -> None:
-        for work in self.scheduler.cancel(owner):
+        for work in self.scheduler.cancel(owner, self.now):
             if work.job is not None:
                 self._engines[work.engine].finish(work.job, EndReason.CANCELLED)
         self._start_all()
 
     def reprioritise(self, owner: Hashable, deadline: float) -> None:
-        self.scheduler.reprioritise(owner, deadline)
+        self.scheduler.reprioritise(owner, deadline, self.now)
         self._start_all()
 
     def listener_joined(self, owner: Hashable, engine: str) -> None:
@@ -184,7 +184,7 @@ class Report:
 class Listener:
     """One context: utterances of a few clauses, with a pause after each; hears what comes at once."""
 
-    number: int
+    engine: str
     random: random.Random
     clauses_left: int = 0
     text_at: float = 0.0
@@ -197,25 +197,35 @@ class Audience:
     less than `ahead` seconds are left to hear. Drives a `VirtualRunner`."""
 
     def __init__(self, make_runner, engine: str, listeners: int, *, seed: int = 1, ahead: float = 3.0, admit=False):
-        self.report = Report()
+        self.reports: dict[str, Report] = {}
         self.runner: VirtualRunner = make_runner(self._heard)
-        self._engine = engine
         self._ahead = ahead
         self._admit = admit
         self._events: list[tuple[float, int, Listener]] = []
         self._order = itertools.count()
-        source = random.Random(seed)
-        for number in range(listeners):
-            listener = Listener(number, random.Random(source.random()))
-            self._at(source.uniform(0.0, 5.0), listener)
+        self._source = random.Random(seed)
+        self.join(engine, listeners)
 
-    def run(self, seconds: float) -> Report:
-        """Let so much time pass."""
+    def join(self, engine: str, listeners: int) -> None:
+        """Let listeners of another engine come, within five seconds."""
+        self.reports[engine] = Report()
+        for _ in range(listeners):
+            listener = Listener(engine, random.Random(self._source.random()))
+            self._at(self.runner.now + self._source.uniform(0.0, 5.0), listener)
+
+    @property
+    def report(self) -> Report:
+        """What the listeners of the only engine went through."""
+        (report,) = self.reports.values()
+        return report
+
+    def run(self, seconds: float) -> None:
+        """Let time pass until then."""
         while True:
             event_at = self._events[0][0] if self._events else float("inf")
             at = min(event_at, self.runner.next_at)
             if at > seconds:
-                return self.report
+                return
             self.runner.advance(at)
             while self._events and self._events[0][0] <= at:
                 self._speak(heapq.heappop(self._events)[2])
@@ -227,18 +237,18 @@ class Audience:
         now = self.runner.now
         first = listener.clauses_left == 0
         if first:
-            if self._admit and self.runner.admission(self._engine) is not None:
-                self.report.refused += 1
+            if self._admit and self.runner.admission(listener.engine) is not None:
+                self.reports[listener.engine].refused += 1
                 self._at(now + 1.0, listener)
                 return
             listener.clauses_left = listener.random.randint(2, 6)
             listener.text_at = now
-            self.runner.listener_joined(listener, self._engine)
+            self.runner.listener_joined(listener, listener.engine)
         chars = listener.random.randint(15, 60) if first else listener.random.randint(60, 200)
-        self.report.clauses += 1
+        self.reports[listener.engine].clauses += 1
         deadline = now if first else listener.playing_until
         text = clause("x" * chars)
-        work = Work(listener, self._engine, text, listener.index, deadline, False, first, False, lambda *_: True)
+        work = Work(listener, listener.engine, text, listener.index, deadline, False, first, False, lambda *_: True)
         listener.index += 1
         self.runner.submit(work)
 
@@ -249,11 +259,11 @@ class Audience:
                 self._finished(work.owner, work)
 
     def _finished(self, listener: Listener, work: Work) -> None:
-        now = self.runner.now
+        now, report = self.runner.now, self.reports[listener.engine]
         if work.first:
-            self.report.ttfa.append(now - listener.text_at)
+            report.ttfa.append(now - listener.text_at)
         else:
-            self.report.dry.append(max(0.0, now - listener.playing_until))
+            report.dry.append(max(0.0, now - listener.playing_until))
         seconds = len(work.clause.text) / CHARS_PER_SECOND
         listener.playing_until = max(now, listener.playing_until) + seconds
         listener.clauses_left -= 1

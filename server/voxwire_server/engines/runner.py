@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections import deque
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -37,6 +38,7 @@ class Lane:
     name: str
     work_came: threading.Condition
     threads: list[threading.Thread] = field(default_factory=list)
+    errands: deque[tuple[Callable[[], None], Future[None]]] = field(default_factory=deque)
     idle: int = 0
 
 
@@ -84,10 +86,12 @@ class Runner:
         """Cancel all works and end the workers. False if a step is still running after `timeout` seconds."""
         with self._lock:
             self._stopping = True
-            self._let_go(self._scheduler.clear())
+            self._let_go(self._scheduler.clear(self._clock()))
             self._posted.clear()
             for lane in self._lanes.values():
                 lane.work_came.notify_all()
+                while lane.errands:
+                    lane.errands.popleft()[1].cancel()
         threads = [thread for lane in self._lanes.values() for thread in lane.threads]
         ends_at = None if timeout is None else time.monotonic() + timeout
         for thread in threads:
@@ -95,6 +99,22 @@ class Runner:
         while self._finish_one_leaving():
             pass
         return not any(thread.is_alive() for thread in threads)
+
+    def warm_up(self, engine: str) -> Future[None]:
+        """Warm an engine up between two steps, on a thread that will step it.
+
+        What a device keeps for each thread is then there, and no step of another engine of that device runs meanwhile.
+        The future has what `warm_up` raised; it is cancelled by `stop`.
+        """
+        done: Future[None] = Future()
+        with self._lock:
+            if self._stopping:
+                done.cancel()
+                return done
+            lane = self._lanes[self._scheduler.lane_of(engine)]
+            lane.errands.append((self._engines[engine].warm_up, done))
+            lane.work_came.notify()
+        return done
 
     # -- works ------------------------------------------------------------------------------------------------------
 
@@ -113,7 +133,7 @@ class Runner:
     def cancel(self, owner: Hashable) -> None:
         """Drop an owner's works: those that wait at once, those in a step after it, and what is not delivered yet."""
         with self._lock:
-            self._let_go(self._scheduler.cancel(owner))
+            self._let_go(self._scheduler.cancel(owner, self._clock()))
             if self._posted:
                 self._posted = [outcome for outcome in self._posted if outcome.work.owner != owner]
             self._notify_ready()
@@ -121,7 +141,7 @@ class Runner:
     def reprioritise(self, owner: Hashable, deadline: float) -> None:
         """See `Scheduler.reprioritise`."""
         with self._lock:
-            self._scheduler.reprioritise(owner, deadline)
+            self._scheduler.reprioritise(owner, deadline, self._clock())
             self._notify_ready()
 
     def listener_joined(self, owner: Hashable, engine: str) -> None:
@@ -155,12 +175,12 @@ class Runner:
                     batch = self._next(lane)
             if batch is not None:
                 batch = self._step(lane, batch)
-            elif not self._finish_one_leaving() and self._stopping:
+            elif not (self._run_errand(lane) or self._finish_one_leaving()) and self._stopping:
                 return
 
     def _next(self, lane: Lane) -> Batch | None:
-        """Wait for a batch; None when there is a job to let go of, or the workers are to end."""
-        while not (self._stopping or self._leaving):
+        """Wait for a batch; None when there is an errand, a job to let go of, or the workers are to end."""
+        while not (self._stopping or self._leaving or lane.errands):
             batch = self._scheduler.pick(lane.name, self._clock())
             if batch is not None:
                 self._notify_lane(lane)
@@ -180,7 +200,7 @@ class Runner:
             starved = self._scheduler.complete(batch, rows, ended_at - started_at, ended_at)
             rows = [overloaded_row(r.work, "no slot is free") if r.work in starved else r for r in rows]
             wake = self._post(rows)
-            following = None if self._stopping else self._scheduler.pick(lane.name, ended_at)
+            following = None if self._stopping or lane.errands else self._scheduler.pick(lane.name, ended_at)
             self._notify_ready()
         if wake:
             self._call_loop()
@@ -189,6 +209,20 @@ class Runner:
             if reason is not None and row.job is not None:
                 self._finish(engine, row.job, reason)
         return following
+
+    def _run_errand(self, lane: Lane) -> bool:
+        try:
+            errand, done = lane.errands.popleft()
+        except IndexError:
+            return False
+        if done.set_running_or_notify_cancel():
+            try:
+                errand()
+            except BaseException as error:
+                done.set_exception(error)
+            else:
+                done.set_result(None)
+        return True
 
     def _carry_out(self, engine: Engine, batch: Batch) -> list[Row]:
         try:

@@ -166,16 +166,19 @@ class Picker(Protocol):
     def lanes(self) -> Mapping[str, int]:
         """Workers a lane."""
 
+    def lane_of(self, engine: str) -> str:
+        """The lane on which an engine's steps run."""
+
     def submit(self, work: Work, now: float) -> None:
         """Queue a work."""
 
-    def cancel(self, owner: Hashable) -> list[Work]:
+    def cancel(self, owner: Hashable, now: float) -> list[Work]:
         """Drop an owner's works."""
 
-    def clear(self) -> list[Work]:
+    def clear(self, now: float) -> list[Work]:
         """Drop all works."""
 
-    def reprioritise(self, owner: Hashable, deadline: float) -> None:
+    def reprioritise(self, owner: Hashable, deadline: float, now: float) -> None:
         """Move an owner's deadlines."""
 
     def pick(self, lane: str, now: float) -> Batch | None:

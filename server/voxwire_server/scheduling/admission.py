@@ -9,11 +9,16 @@ When to try again is the model's word too. Where only leads are being built up, 
 lane has left beside its listeners. Where there are too many listeners, some have to leave first: how long they stay is
 learned (`Stays`). Whoever was refused earlier and is still to come back (`Promises`) goes first, so a crowd comes back
 one by one as places become free, and not all at once.
+
+Engines that share a lane share its time: those who listen to one, are let in to it or come back to it take it from
+those who want another, and while listeners of one run dry, nobody is let in to any of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import inf
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from voxwire_server.engines.work import PREPARE, Refusal, RefusalReason
@@ -28,6 +33,9 @@ if TYPE_CHECKING:
 SOON_SECONDS = 5.0
 """Whoever comes back so soon is here already, for those who ask whether new sessions should come here."""
 
+Newcomers = Mapping["EngineState", int]
+"""How many join each engine."""
+
 RETRY_MS_MIN, RETRY_MS_MAX = 250, 60_000
 
 
@@ -35,40 +43,56 @@ def refuse_listener(
     engine: EngineState, engines: Collection[EngineState], speaking: int, policy: Policy, now: float
 ) -> Refusal | None:
     """Why one more interactive listener would starve, or None. `speaking`: listeners the caller knows of."""
-    wait = max(first_clause_wait(engine, lane, now) for lane in engine.lanes())
+    wait = max(first_clause_wait(lane, engines, now) for lane in engine.lanes())
     if wait > policy.queue_seconds_max:
         return Refusal(_retry_ms(wait - policy.queue_seconds_max), RefusalReason.QUEUE)
-    known = max(len(engine.listeners) + engine.expected.count(now), speaking)
+    known = max(len(engine.listeners) + engine.coming(now), speaking)
     if not known and not any(other.busy(now) for other in engines if engine.shares_lane(other)):
         return None  # even the slowest engine may speak to one
-    return _refuse_by_load(engine, engines, known - len(engine.listeners) + 1, policy, now)
+    newcomers = _coming(engines, now) | {engine: known - len(engine.listeners) + 1}
+    return _refuse_by_load(engine, engines, newcomers, policy, now)
 
 
 def _refuse_by_load(
-    engine: EngineState, engines: Collection[EngineState], newcomers: int, policy: Policy, now: float
+    engine: EngineState, engines: Collection[EngineState], newcomers: Newcomers, policy: Policy, now: float
 ) -> Refusal | None:
-    """Why so many newcomers would take too much of a lane's time, or None."""
+    """Why the newcomers, one of them to `engine`, would take too much of a lane's time, or None."""
     most = policy.utilisation_max
-    lane = max(engine.lanes(), key=lambda lane: lane_load(lane, engines, policy, engine, newcomers))
-    load = lane_load(lane, engines, policy, engine, newcomers)
-    late = load > most / 3 and engine.lateness.share(now) > policy.late_share_max
+    lane = max(engine.lanes(), key=lambda lane: lane_load(lane, engines, policy, newcomers))
+    load = lane_load(lane, engines, policy, newcomers)
+    sharing = [other for other in engines if lane in other.lanes()]
+    late = load > most / 3 and _late_share(sharing, now) > policy.late_share_max
     if load <= most and not late:
         return None
-    one = engine.lane_factor(lane, len(engine.listeners) + 1) / engine.workers(lane)
+    one = _load_of_one(engine, lane)
     # Once those who listen have their lead, this is what is left for the newcomers to begin in.
-    start = newcomers * policy.start_seconds / policy.horizon_seconds * one
-    settled = lane_load(lane, engines, policy, engine, newcomers, starting=False) + start
-    ahead = engine.promises.ahead(now) * one
+    start = newcomers[engine] * policy.start_seconds / policy.horizon_seconds * one
+    settled = lane_load(lane, engines, policy, newcomers, starting=False) + start
+    ahead = sum(other.promises.ahead(now) * _load_of_one(other, lane) for other in sharing)
     if load > most and settled <= most:
         spare = 1.0 - lane_load(lane, engines, policy, starting=False)
         seconds = (load - most) * policy.horizon_seconds / max(spare, 0.1)
-        return Refusal(
-            _retry_ms(max(seconds, _seconds_to_free(ahead, lane, engines, engine, now))), RefusalReason.STARTING
-        )
+        seconds = max(seconds, _seconds_to_free(ahead, lane, engines, engine, now))
+        return Refusal(_retry_ms(seconds), RefusalReason.STARTING)
     seconds = _seconds_to_free(max(settled - most, one) + ahead, lane, engines, engine, now)
     if late:
-        return Refusal(_retry_ms(max(seconds, engine.lateness.seconds_to_forget(now))), RefusalReason.LATENESS)
+        forgotten = max(other.lateness.seconds_to_forget(now) for other in sharing)
+        return Refusal(_retry_ms(max(seconds, forgotten)), RefusalReason.LATENESS)
     return Refusal(_retry_ms(seconds), RefusalReason.UTILISATION)
+
+
+def _coming(engines: Collection[EngineState], now: float) -> dict[EngineState, int]:
+    """Who is let in to each engine and does not listen yet."""
+    return {engine: engine.coming(now) for engine in engines}
+
+
+def _late_share(engines: Collection[EngineState], now: float) -> float:
+    return max(engine.lateness.share(now) for engine in engines)
+
+
+def _load_of_one(engine: EngineState, lane: LaneState) -> float:
+    """The share of a lane's time that one more listener of an engine takes, its lead aside."""
+    return engine.lane_factor(lane, len(engine.listeners) + 1) / engine.workers(lane)
 
 
 def refuse_all(engines: Collection[EngineState], policy: Policy, now: float) -> tuple[EngineState, Refusal] | None:
@@ -79,7 +103,7 @@ def refuse_all(engines: Collection[EngineState], policy: Policy, now: float) -> 
     refusals = []
     for engine in engines:
         refusal = refuse_listener(engine, engines, 0, policy, now)
-        if refusal is None or (refusal.reason is RefusalReason.STARTING and not engine.promises.ahead(now)):
+        if refusal is None or (refusal.reason is RefusalReason.STARTING and not _promised(engine, engines, now)):
             return None
         refusals.append((engine, refusal))
     return min(refusals, key=lambda pair: pair[1].retry_after_ms)
@@ -102,14 +126,20 @@ def overcrowded(engines: Collection[EngineState], policy: Policy, now: float) ->
 
 
 def _refuse_line(engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float) -> Refusal | None:
-    waiting = engine.promises.soon(now, SOON_SECONDS)
-    newcomers = engine.expected.count(now) + waiting + 1
+    waiting = {other: other.promises.soon(now, SOON_SECONDS) for other in engines if engine.shares_lane(other)}
+    newcomers = {other: count + waiting.get(other, 0) for other, count in _coming(engines, now).items()}
+    newcomers[engine] += 1
     for lane in engine.lanes():
-        load = lane_load(lane, engines, policy, engine, newcomers)
-        if waiting and load > policy.utilisation_max:
+        load = lane_load(lane, engines, policy, newcomers)
+        if any(waiting.values()) and load > policy.utilisation_max:
             seconds = _seconds_to_free(load - policy.utilisation_max, lane, engines, engine, now)
             return Refusal(_retry_ms(seconds), RefusalReason.UTILISATION)
     return None
+
+
+def _promised(engine: EngineState, engines: Collection[EngineState], now: float) -> bool:
+    """Whether anybody is still to come back to an engine on the same lane."""
+    return any(other.promises.ahead(now) for other in engines if engine.shares_lane(other))
 
 
 def refuse_bulk(engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float) -> Refusal | None:
@@ -118,8 +148,10 @@ def refuse_bulk(engine: EngineState, engines: Collection[EngineState], policy: P
     if backlog > policy.bulk_seconds_max:
         return Refusal(_retry_ms(backlog - policy.bulk_seconds_max), RefusalReason.BULK_BACKLOG)
     most = policy.utilisation_max * policy.bulk_share
+    newcomers = _coming(engines, now)
+    newcomers[engine] += 1
     for lane in engine.lanes():
-        load = lane_load(lane, engines, policy, engine, engine.expected.count(now) + 1)
+        load = lane_load(lane, engines, policy, newcomers)
         if load > most and any(other.busy(now) for other in engines if lane in other.lanes()):
             return Refusal(
                 _retry_ms(_seconds_to_free(load - most, lane, engines, engine, now)), RefusalReason.BULK_YIELDS
@@ -131,19 +163,18 @@ def lane_load(
     lane: LaneState,
     engines: Collection[EngineState],
     policy: Policy,
-    joining: EngineState | None = None,
-    newcomers: int = 0,
+    newcomers: Newcomers = MappingProxyType({}),
     *,
     starting: bool = True,
 ) -> float:
-    """The share of a lane's time that its listeners take, if so many more join one engine.
+    """The share of a lane's time that its listeners take, if so many more join each engine.
 
     A listener takes a second of audio a second, and at its start (counted if `starting`) as much again as builds up its
     lead. An engine that may not use all workers of the lane counts by those it may use, where that is more.
     """
     total = peak = 0.0
     for engine in engines:
-        more = newcomers if engine is joining else 0
+        more = newcomers.get(engine, 0)
         listeners = len(engine.listeners) + more
         if listeners and lane in engine.lanes():
             owed = engine.owed_seconds + more * policy.start_seconds if starting else 0.0
@@ -154,13 +185,14 @@ def lane_load(
     return max(total / lane.workers, peak)
 
 
-def first_clause_wait(engine: EngineState, lane: LaneState, now: float) -> float:
+def first_clause_wait(lane: LaneState, engines: Collection[EngineState], now: float) -> float:
     """Seconds until a lane has done what is due before a first clause that comes now. Bulk keeps nobody out."""
     seconds = sum(max(0.0, b.picked_at + b.predicted_seconds - now) for b in lane.running.values() if not b.bulk)
     for group in lane.groups.values():
         seconds += sum(_seconds_on(lane, group.engine, work) for work in group.interactive.until(now))
-    if lane is engine.lane:
-        seconds += sum(_seconds_on(lane, engine, work) for work in engine.waiting.until(now))
+    for other in engines:
+        if lane is other.lane:
+            seconds += sum(_seconds_on(lane, other, work) for work in other.waiting.until(now))
     return seconds / lane.workers
 
 
@@ -170,7 +202,7 @@ def _seconds_to_free(
     """How long it takes until listeners have left who took so great a share of a lane's time."""
     rate = 0.0
     for other in engines:
-        listeners = len(other.listeners) + other.expected.count(now)
+        listeners = len(other.listeners) + other.coming(now)
         if listeners and lane in other.lanes():
             rate += listeners / other.stays.seconds * other.lane_factor(lane, listeners)
     return load * engine.workers(lane) / rate if rate > 0.0 else inf if load > 0.0 else 0.0

@@ -12,6 +12,10 @@ one stolen time slice must not move the model, a lasting change still does withi
 WARM_STEPS = 8
 
 
+UNITS_MIN = 1e-9
+"""Steps smaller than this on average have no size: dividing by it would overflow."""
+
+
 class StageCost:
     """Seconds of one step as `fixed + per_unit * units`, by least squares with exponential forgetting.
 
@@ -59,7 +63,7 @@ class StageCost:
     def _solve(self) -> None:
         n, sx, sy, sxx, sxy = self._n, self._sx, self._sy, self._sxx, self._sxy
         spread = n * sxx - sx * sx
-        if sx <= 0.0:
+        if sx <= n * UNITS_MIN:
             self.fixed, self.per_unit = sy / n, 0.0
             return
         if spread <= 1e-3 * n * sxx or self.steps < WARM_STEPS:

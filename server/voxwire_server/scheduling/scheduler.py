@@ -4,11 +4,11 @@
                   |  ^                      |  ^
              pick |  | complete        pick |  | complete
                   v  |                      v  |
-                  batch on "cpu"            batch on "cpu" or "device:ENGINE"
+                  batch on "cpu"            batch on "cpu", or on the lane of the engine's device
 
 A group holds the works that may share a step: one engine, stage and bucket. `pick` takes the group that holds the
-earliest deadline of the lane and fills a batch from it, and from groups of other buckets where the stage allows it
-(`filling`). Interactive work goes before bulk, which fills what is left.
+earliest deadline of the lane (`choosing`) and fills a batch from it, and from groups of other buckets where the stage
+allows it (`filling`). Interactive work goes before bulk, which fills what is left.
 Whoever calls holds a lock of its own; every call takes microseconds, whatever waits.
 """
 
@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, assert_never
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.engines.work import PREPARE, Batch, Outcome, Refusal, Row, Verdict, Work, WorkState
 from voxwire_server.scheduling import admission
+from voxwire_server.scheduling.choosing import choose
 from voxwire_server.scheduling.filling import fill
 from voxwire_server.scheduling.policy import Order, Policy
-from voxwire_server.scheduling.state import CPU, EngineState, Group, LaneState
+from voxwire_server.scheduling.state import CPU, EngineState, LaneState
 from voxwire_server.scheduling.stats import EngineStats, LaneStats, SchedulerStats, StageStats
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ REFUSALS_MAX = 3
 """How often an engine that has nothing under way may say that it has no slot, before a work is given up."""
 
 
-def device_lane(engine: str) -> str:
-    """The lane of an engine that has a device."""
-    return f"device:{engine}"
+def lane_name(info: EngineInfo) -> str:
+    """The lane on which an engine's steps run: "cpu", "device:" and its device's name, or its own."""
+    return CPU if info.lane == "cpu" else f"device:{info.device or info.name}"
 
 
 class Scheduler:
@@ -51,13 +52,13 @@ class Scheduler:
     def __init__(self, engines: Mapping[str, EngineInfo], cpu_workers: int, policy: Policy | None = None) -> None:
         assert cpu_workers >= 1, "somebody must prepare"
         self.policy = policy or Policy()
-        cpu = LaneState(CPU, cpu_workers)
-        self._lanes = {CPU: cpu}
+        self._lanes = {CPU: LaneState(CPU, cpu_workers)}
         self._engines: dict[str, EngineState] = {}
         for name, info in engines.items():
-            own = cpu if info.lane == "cpu" else LaneState(device_lane(name), max(1, info.concurrency))
-            self._lanes[own.name] = own
-            self._engines[name] = EngineState(info, cpu, own)
+            own = lane_name(info)
+            if own not in self._lanes:
+                self._lanes[own] = LaneState(own, 1 if info.device else max(1, info.concurrency))
+            self._engines[name] = EngineState(info, self._lanes[CPU], self._lanes[own])
         self._owners: dict[Hashable, dict[Work, None]] = {}
         self._listening: dict[Hashable, str] = {}
         self._works = self._bulk_works = 0
@@ -69,8 +70,12 @@ class Scheduler:
 
     @property
     def lanes(self) -> Mapping[str, int]:
-        """Workers a lane: "cpu", and "device:ENGINE" for each engine with a device."""
+        """Workers a lane: "cpu", and one for each device that engines name or have to themselves; see `lane_name`."""
         return {name: lane.workers for name, lane in self._lanes.items()}
+
+    def lane_of(self, engine: str) -> str:
+        """The lane on which an engine's steps run."""
+        return self._engines[engine].lane.name
 
     def submit(self, work: Work, now: float) -> None:
         """Take in a work that was never submitted before.
@@ -96,9 +101,9 @@ class Scheduler:
         work.submitted_at = now
         work.deadline = _near(work.deadline)
         work.queued_at = now
-        self._queue(work, engine)
+        self._queue(work, engine, now)
 
-    def cancel(self, owner: Hashable) -> list[Work]:
+    def cancel(self, owner: Hashable, now: float) -> list[Work]:
         """Drop all of an owner's works. Returns those that left at once; their jobs, if any, are to be finished.
 
         A running work is marked `cancelled`; it is dropped when its step is over.
@@ -111,14 +116,14 @@ class Scheduler:
                 self._drop(work, WorkState.CANCELLED)
                 left.append(work)
         for name in {work.engine for work in left}:
-            self._enter_all(self._engines[name])
+            self._enter_all(self._engines[name], now)
         return left
 
-    def clear(self) -> list[Work]:
+    def clear(self, now: float) -> list[Work]:
         """Cancel the works of all owners; see `cancel`."""
-        return [work for owner in list(self._owners) for work in self.cancel(owner)]
+        return [work for owner in list(self._owners) for work in self.cancel(owner, now)]
 
-    def reprioritise(self, owner: Hashable, deadline: float) -> None:
+    def reprioritise(self, owner: Hashable, deadline: float, now: float) -> None:
         """The owner's earliest unfinished clause is now due at `deadline`; its later ones move by as much."""
         works = self._owners.get(owner)
         if not works:
@@ -131,18 +136,20 @@ class Scheduler:
             queue: DeadlineQueue | None = work.queue
             if queue is not None:
                 queue.remove(work)
-                queue.push(work, self._key(work))
+                engine = self._engines[work.engine]
+                lane = engine.stages[work.stage].lane if work.state is WorkState.QUEUED else engine.lane
+                queue.push(work, self._key(work, lane, now))
 
     # -- steps ------------------------------------------------------------------------------------------------------
 
     def pick(self, lane: str, now: float) -> Batch | None:
         """The batch that a free worker of `lane` steps now, or None. `complete` must follow."""
         state = self._lanes[lane]
-        chosen = self._choose(state, now)
+        chosen = choose(state, self.policy, now, listening=bool(self._listening))
         if chosen is None:
             return None
         group, bulk = chosen
-        state.since_bulk = 0 if bulk or not self._bulk_waits(state) else state.since_bulk + 1
+        state.since_bulk = 0 if bulk or not state.bulk_waits else state.since_bulk + 1
         filling = fill(group, bulk, self.policy, now)
         for work in filling.works:
             work.state = WorkState.RUNNING
@@ -165,7 +172,7 @@ class Scheduler:
 
     def ready(self, lane: str, now: float) -> bool:
         """Whether `pick` would give a batch."""
-        return self._choose(self._lanes[lane], now) is not None
+        return choose(self._lanes[lane], self.policy, now, listening=bool(self._listening)) is not None
 
     def complete(self, batch: Batch, rows: Sequence[Row], seconds: float, now: float) -> list[Work]:
         """A step of `batch` is over after `seconds`; one row a work.
@@ -175,14 +182,16 @@ class Scheduler:
         """
         engine = self._engines[batch.engine]
         stage = engine.stages[batch.stage]
-        del self._lanes[batch.lane].running[id(batch)]
+        lane = self._lanes[batch.lane]
+        del lane.running[id(batch)]
+        lane.use(engine, seconds, now)
         if batch.stage != PREPARE:
             engine.stepping -= 1
         stage.count(batch, seconds)
         if all(row.verdict is Verdict.NEXT or row.verdict is Verdict.FINISHED for row in rows):
             stage.cost.learn(batch.units, seconds)
         starved = [row.work for row in rows if not self._settle(row, engine, seconds, now)]
-        self._enter_all(engine)
+        self._enter_all(engine, now)
         return starved
 
     def out_of_memory(self, batch: Batch) -> None:
@@ -262,75 +271,18 @@ class Scheduler:
             refused=dict(self._refused),
         )
 
-    # -- choosing ---------------------------------------------------------------------------------------------------
+    # -- moving -----------------------------------------------------------------------------------------------------
 
-    def _choose(self, lane: LaneState, now: float) -> tuple[Group, bool] | None:
-        """The group to step next and whether for its bulk work; None when nothing may start."""
-        if len(lane.running) >= lane.workers:
-            return None
-        group = self._first(lane, bulk=False)
-        if group is not None and (lane.since_bulk < self.policy.bulk_period or not self._bulk_is_due(lane, group, now)):
-            return None if self._leaves_last_worker(lane, group, now) else (group, False)
-        bulk = self._first(lane, bulk=True)
-        if bulk is None or (self._listening and self._bulk_leaves_worker(lane, bulk)):
-            return None
-        return bulk, True
-
-    def _bulk_is_due(self, lane: LaneState, group: Group, now: float) -> bool:
-        """Whether the most urgent work, which is in `group`, can wait for a bulk step and still be in time."""
-        bulk, head = self._first(lane, bulk=True), group.interactive.head()
-        if bulk is None or self._bulk_leaves_worker(lane, bulk):
-            return False
-        assert head is not None, "a chosen group has work"
-        seconds = _step_seconds(bulk, bulk=True) + _step_seconds(group, bulk=False)
-        return now + seconds + self.policy.protect_seconds < head.deadline
-
-    def _bulk_leaves_worker(self, lane: LaneState, group: Group) -> bool:
-        """Whether bulk work, while somebody listens, leaves the worker that is free to them."""
-        last = len(lane.running) == lane.workers - 1
-        return self._last_worker(lane) or (last and _step_seconds(group, bulk=True) > self.policy.bulk_step_seconds_max)
-
-    def _first(self, lane: LaneState, bulk: bool) -> Group | None:
-        """The group that comes first of those that hold work of this class and may start a step."""
-        best, best_rank = None, (0.0, 0)
-        for group in lane.groups.values():
-            queue = group.bulk if bulk else group.interactive
-            head = queue.head()
-            if head is not None and group.open:
-                rank = (self._key(head), head.order)
-                if self.policy.order is Order.THROUGHPUT:
-                    rank = (-float(min(len(queue), group.stage.rows_limit)), head.order)
-                if best is None or rank < best_rank:
-                    best, best_rank = group, rank
-        return best
-
-    def _key(self, work: Work) -> float:
+    def _key(self, work: Work, lane: LaneState, now: float) -> float:
         match self.policy.order:
+            case Order.DEADLINE if work.first and not work.spoken:
+                return work.deadline + lane.newcomers.delay_seconds(now)
             case Order.DEADLINE:
-                return work.deadline if work.first and not work.spoken else work.deadline - self.policy.protect_seconds
+                return work.deadline - self.policy.protect_seconds
             case Order.ARRIVAL | Order.THROUGHPUT:
                 return work.submitted_at
             case _:
                 assert_never(self.policy.order)
-
-    def _last_worker(self, lane: LaneState) -> bool:
-        return self.policy.reserve and lane.workers > 1 and len(lane.running) == lane.workers - 1
-
-    def _leaves_last_worker(self, lane: LaneState, group: Group, now: float) -> bool:
-        """Whether the step can wait for a busy worker, so that a first clause that comes meanwhile finds a free one.
-
-        Nobody need look again later: a worker that ends its step picks anew.
-        """
-        if group.stage.name == PREPARE or not self._last_worker(lane):
-            return False
-        head = group.interactive.head()
-        assert head is not None, "a chosen group has work"
-        return head.deadline - now > self.policy.relaxed_seconds + group.stage.cost.predict(head.units)
-
-    def _bulk_waits(self, lane: LaneState) -> bool:
-        return any(group.bulk for group in lane.groups.values())
-
-    # -- moving -----------------------------------------------------------------------------------------------------
 
     def _settle(self, row: Row, engine: EngineState, seconds: float, now: float) -> bool:
         """Move a work on after its step. False if it waits for a slot in vain."""
@@ -347,7 +299,7 @@ class Scheduler:
             case Verdict.NEXT:
                 work.refusals = 0
                 work.queued_at = now
-                self._queue(work, engine) if prepared else self._wait(work, engine)
+                self._queue(work, engine, now) if prepared else self._wait(work, engine, now)
             case Verdict.FINISHED:
                 self._completed += 1
                 self._leave(work, engine, prepared, WorkState.ENDED)
@@ -369,7 +321,7 @@ class Scheduler:
             self._drop(work, WorkState.ENDED)
             return False
         work.queued_at = now
-        self._wait(work, engine)
+        self._wait(work, engine, now)
         return True
 
     def _count_audio(self, row: Row, engine: EngineState, now: float) -> None:
@@ -382,27 +334,30 @@ class Scheduler:
         in_time = work.deadline - work.submitted_at >= self.policy.protect_seconds
         if in_time and not (work.bulk or work.cancelled):
             engine.lateness.judge(now > work.deadline, now)
+            if work.deadline - work.submitted_at >= self.policy.relaxed_seconds:
+                engine.lane.newcomers.fed(work.deadline - now, now)
         work.spoken = True
         work.deadline = _near(max(work.deadline, now) + audio_seconds)
 
-    def _queue(self, work: Work, engine: EngineState) -> None:
+    def _queue(self, work: Work, engine: EngineState, now: float) -> None:
         """Put a work into the group of its next step."""
         stage = engine.stages[work.stage]
         work.units = stage.units(work)
         work.state = WorkState.QUEUED
-        stage.lane.group(engine, work.stage, work.bucket).queue(work.bulk).push(work, self._key(work))
+        queue = stage.lane.group(engine, work.stage, work.bucket).queue(work.bulk)
+        queue.push(work, self._key(work, stage.lane, now))
 
-    def _wait(self, work: Work, engine: EngineState) -> None:
+    def _wait(self, work: Work, engine: EngineState, now: float) -> None:
         """Let a prepared work wait for a slot; `_enter_all` moves it on, at once where slots are free."""
         work.state = WorkState.WAITING
         work.units = engine.stages[work.stage].units(work)
-        engine.waiting_queue(work.bulk).push(work, self._key(work))
+        engine.waiting_queue(work.bulk).push(work, self._key(work, engine.lane, now))
 
-    def _enter_all(self, engine: EngineState) -> None:
+    def _enter_all(self, engine: EngineState, now: float) -> None:
         """Give free slots to the works that wait, most urgent first."""
         while (queue := engine.next_entrant()) is not None:
             engine.holders += 1
-            self._queue(queue.pop(), engine)
+            self._queue(queue.pop(), engine, now)
 
     def _leave(self, work: Work, engine: EngineState, held_slot: bool, state: WorkState) -> None:
         """A work is over after a step."""
@@ -471,12 +426,6 @@ def _engine_stats(engine: EngineState, now: float) -> EngineStats:
         late=engine.lateness.total,
         late_share=engine.lateness.share(now),
     )
-
-
-def _step_seconds(group: Group, *, bulk: bool) -> float:
-    """Predicted seconds of the next step for the first work of a class."""
-    head = group.queue(bulk).head()
-    return 0.0 if head is None else group.stage.cost.predict(head.units)
 
 
 def _near(deadline: float) -> float:

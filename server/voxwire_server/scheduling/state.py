@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from voxwire_server.engines.work import PREPARE
 from voxwire_server.scheduling.cost import RealtimeCost, StageCost, StageUse
 from voxwire_server.scheduling.deadlines import DeadlineQueue
+from voxwire_server.scheduling.newcomers import Newcomers
 from voxwire_server.scheduling.stays import Expected, Promises, Stays
 
 if TYPE_CHECKING:
@@ -135,6 +136,10 @@ class Group:
         return len(self.interactive) + len(self.bulk)
 
 
+USE_HALF_LIFE_SECONDS = 5.0
+"""After so long, what an engine took of a lane counts half: several of the longest steps."""
+
+
 @dataclass(slots=True, eq=False)
 class LaneState:
     """Where steps run: so many workers, so many of them busy."""
@@ -144,6 +149,26 @@ class LaneState:
     running: dict[int, Batch] = field(default_factory=dict)
     groups: dict[tuple[str, str, int], Group] = field(default_factory=dict)
     since_bulk: int = 0
+    newcomers: Newcomers = field(default_factory=Newcomers)
+    _uses: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def bulk_waits(self) -> bool:
+        """Whether there is any bulk work."""
+        return any(group.bulk for group in self.groups.values())
+
+    def use(self, engine: EngineState, seconds: float, now: float) -> None:
+        """Count a step of an engine."""
+        self._uses[engine.info.name] = self._used(engine, now) + seconds, now
+
+    def use_by_listener(self, engine: EngineState, now: float) -> float:
+        """The seconds that an engine took of this lane lately, by each of its listeners."""
+        return self._used(engine, now) / max(1, len(engine.listeners))
+
+    def _used(self, engine: EngineState, now: float) -> float:
+        seconds, at = self._uses.get(engine.info.name, (0.0, now))
+        keep: float = 0.5 ** (max(0.0, now - at) / USE_HALF_LIFE_SECONDS)
+        return seconds * keep
 
     def group(self, engine: EngineState, stage: str, bucket: int) -> Group:
         """The group of a stage and bucket, made where it is new."""
@@ -219,7 +244,11 @@ class EngineState:
 
     def busy(self, now: float) -> bool:
         """Whether anybody listens, or is about to."""
-        return bool(self.listeners) or self.expected.count(now) > 0
+        return bool(self.listeners) or self.coming(now) > 0
+
+    def coming(self, now: float) -> int:
+        """How many were let in and do not listen yet."""
+        return self.expected.count(now)
 
     def workers(self, lane: LaneState) -> int:
         """How many workers of a lane it may use at once."""

@@ -377,3 +377,138 @@ def test_a_cancel_storm_from_many_threads_leaves_nothing_behind(studio):
     assert stats.submitted == 401
     assert stats.works <= 2  # cancelled steps may still be running
     assert stats.completed + stats.cancelled + stats.works == 401
+
+
+# -- devices ----------------------------------------------------------------------------------------------------------
+
+
+class Gauge:
+    """How many steps are inside engines at once, and at most."""
+
+    def __init__(self):
+        self.most = self.inside = 0
+        self.lock = threading.Lock()
+
+    def __enter__(self):
+        with self.lock:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+
+    def __exit__(self, *exc):
+        with self.lock:
+            self.inside -= 1
+
+
+class DeviceEngine(FakeEngine):
+    """An engine on a device whose steps are counted while they last; `meets` makes them wait for each other."""
+
+    def __init__(self, name, device, gauge, meets=None):
+        super().__init__(model_info(name, StageInfo("speak", 1), lane="device", device=device, realtime_factor=0.0001))
+        self.gauge = gauge
+        self.meets = meets
+        self.warmed_on = ""
+
+    def warm_up(self):
+        with self.gauge:
+            self.warmed_on = threading.current_thread().name
+
+    def step(self, stage, jobs):
+        with self.gauge:
+            if self.meets is not None:
+                self.meets.wait(WAIT_SECONDS)
+            return super().step(stage, jobs)
+
+
+@pytest.fixture
+def devices():
+    runners = []
+
+    def make(*engines):
+        loop = Loop()
+        named = {engine.info.name: engine for engine in engines}
+        scheduler = Scheduler({name: engine.info for name, engine in named.items()}, 2)
+        runner = Runner(named, scheduler, loop.outcomes.extend, loop.calls.put)
+        runners.append(runner)
+        runner.start()
+        return runner, loop
+
+    yield make
+    for runner in runners:
+        assert runner.stop(WAIT_SECONDS), "workers end"
+
+
+def speak_with_all(runner, loop, engines, clauses):
+    for number in range(clauses):
+        for engine in engines:
+            runner.submit(work((engine.info.name, number), engine=engine.info.name))
+    return loop.until(clauses * len(engines))
+
+
+def test_steps_of_two_engines_on_one_device_never_overlap_and_share_a_thread(devices):
+    gauge = Gauge()
+    engines = [DeviceEngine(name, "cuda:0", gauge) for name in ("a", "b")]
+    runner, loop = devices(*engines)
+    outcomes = speak_with_all(runner, loop, engines, 100)
+    assert all(outcome.error is None for outcome in outcomes.values())
+    assert gauge.most == 1
+    assert engines[0].threads == engines[1].threads == {"voxwire-device:cuda:0-0"}
+
+
+def test_steps_of_engines_on_two_devices_overlap(devices):
+    gauge, meets = Gauge(), threading.Barrier(2)
+    engines = [DeviceEngine(name, device, gauge, meets) for name, device in (("a", "cuda:0"), ("b", "cuda:1"))]
+    runner, loop = devices(*engines)
+    outcomes = speak_with_all(runner, loop, engines, 5)
+    assert all(outcome.error is None for outcome in outcomes.values()), "each step met one of the other device"
+    assert gauge.most == 2
+
+
+def test_engines_of_one_device_are_warmed_up_on_its_thread_between_steps(devices):
+    gauge = Gauge()
+    engines = [DeviceEngine(name, "cuda:0", gauge) for name in ("a", "b")]
+    runner, loop = devices(*engines)
+    for number in range(20):
+        runner.submit(work(number, engine="a"))
+    for engine in engines:
+        runner.warm_up(engine.info.name).result(WAIT_SECONDS)
+        assert engine.warmed_on == "voxwire-device:cuda:0-0"
+    loop.until(20)
+    assert gauge.most == 1
+
+
+def test_an_engine_that_cannot_be_warmed_up_says_so_and_the_other_speaks(devices):
+    engines = [DeviceEngine(name, "cuda:0", Gauge()) for name in ("a", "b")]
+    engines[0].gauge = None
+    runner, loop = devices(*engines)
+    with pytest.raises(TypeError):
+        runner.warm_up("a").result(WAIT_SECONDS)
+    runner.submit(work("b", engine="b"))
+    assert loop.until(1)["b"].error is None
+
+
+def test_an_engine_that_fails_takes_only_its_own_clauses_with_it(devices):
+    engines = [DeviceEngine(name, "cuda:0", Gauge()) for name in ("a", "b")]
+    engines[0].memory_rows = 0
+    runner, loop = devices(*engines)
+    for name, text in (("a", "too large"), ("b", "fits"), ("a", "breaks the step"), ("b", "fits too")):
+        runner.submit(work((name, text), engine=name, text=text))
+    outcomes = loop.until(4)
+    assert {owner: None if out.error is None else out.error.code for owner, out in outcomes.items()} == {
+        ("a", "too large"): ErrorCode.ENGINE_OVERLOADED,
+        ("a", "breaks the step"): ErrorCode.ENGINE_OVERLOADED,
+        ("b", "fits"): None,
+        ("b", "fits too"): None,
+    }
+
+
+def test_a_runner_that_stops_calls_off_the_warm_ups_that_wait(devices):
+    engine = DeviceEngine("a", "cuda:0", Gauge())
+    engine.gate.clear()
+    runner, _ = devices(engine)
+    runner.submit(work(engine="a"))
+    engine.entered.get(timeout=WAIT_SECONDS)
+    waiting = runner.warm_up("a")
+    assert not runner.stop(0.0)
+    engine.gate.set()
+    assert waiting.cancelled()
+    assert runner.warm_up("a").cancelled()

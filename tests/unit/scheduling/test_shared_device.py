@@ -1,0 +1,244 @@
+"""Engines that name one device take turns on it: one lane, one order, one account of its time."""
+
+import pytest
+
+from support.simulation import Audience, ModelEngine, VirtualRunner, model_info
+from support.works import finish, owners, prepare_all, scheduler, work
+from voxwire_server.engines.base import StageInfo
+from voxwire_server.engines.work import PREPARE, RefusalReason, Row, Verdict, WorkState
+from voxwire_server.scheduling.policy import Policy
+from voxwire_server.scheduling.scheduler import Scheduler
+
+LANE = "device:cuda:0"
+STEADY = {"start_seconds": 0.0}
+
+
+def on_device(name, *stages, device="cuda:0", **more):
+    return model_info(name, *(stages or (StageInfo("speak", 8),)), lane="device", device=device, **more)
+
+
+def two(slow_factor=0.09, **policy):
+    fast, slow = on_device("fast", realtime_factor=0.01), on_device("slow", realtime_factor=slow_factor)
+    return scheduler(fast, slow, **policy)
+
+
+def join(sched, engine, listeners, now=0.0):
+    for number in range(listeners):
+        sched.listener_joined((engine, number), engine, now)
+
+
+def room(sched, engine, now=0.0):
+    """How many listeners are let in one after the other."""
+    for count in range(1000):
+        if sched.admission(engine, False, now) is not None:
+            return count
+        sched.listener_joined((engine, "new", count), engine, now)
+    return 1000
+
+
+# -- the lane ---------------------------------------------------------------------------------------------------------
+
+
+def test_engines_that_name_one_device_share_a_lane_of_one_worker():
+    sched = scheduler(on_device("a"), on_device("b", concurrency=3), on_device("c", device=""), workers=2)
+    assert dict(sched.lanes) == {"cpu": 2, LANE: 1, "device:c": 1}
+
+
+def test_the_earliest_deadline_goes_first_whichever_engine_it_wants():
+    sched = two(0.01)
+    sched.submit(work("later", engine="fast", deadline=9.0), 0.0)
+    sched.submit(work("sooner", engine="slow", deadline=8.0), 0.0)
+    sched.submit(work("last", engine="slow", deadline=9.5), 0.0)
+    prepare_all(sched)
+    batches = []
+    while (batch := sched.pick(LANE, 0.0)) is not None:
+        assert sched.pick(LANE, 0.0) is None, "one step at a time, of either engine"
+        batches.append((batch.engine, owners(batch)))
+        finish(sched, batch)
+    assert batches == [("slow", ["sooner", "last"]), ("fast", ["later"])]
+
+
+def test_no_batch_holds_works_of_two_engines():
+    sched = two()
+    for number in range(6):
+        sched.submit(work(number, engine=("fast", "slow")[number % 2]), 0.0)
+    prepare_all(sched)
+    assert owners(sched.pick(LANE, 0.0)) == [0, 2, 4]
+
+
+def test_metrics_name_the_lane_by_its_device():
+    sched = two(**STEADY)
+    join(sched, "fast", 10)
+    join(sched, "slow", 5)
+    lanes = {lane.lane: lane for lane in sched.stats(0.0).lanes}
+    assert lanes[LANE].load == pytest.approx(0.55)
+    assert {stage.lane for stage in sched.stats(0.0).stages} == {"cpu", LANE}
+
+
+# -- admission counts both --------------------------------------------------------------------------------------------
+
+
+def test_listeners_of_one_engine_take_room_from_the_other():
+    sched = two(**STEADY)
+    join(sched, "slow", 5)
+    assert room(sched, "fast") == 45
+    assert sched.admission("slow", False, 0.0).reason is RefusalReason.UTILISATION
+    assert sched.admission("fast", False, 0.0).reason is RefusalReason.UTILISATION
+
+
+def test_who_was_let_in_to_one_engine_and_has_not_begun_takes_room_from_the_other():
+    sched = two(**STEADY)
+    assert [sched.admission("slow", False, 0.0) for _ in range(9)] == [None] * 9
+    assert room(sched, "fast") == 9
+
+
+def test_an_engine_slower_than_real_time_is_not_let_in_beside_somebody_who_listens_to_the_other():
+    sched = scheduler(on_device("fast", realtime_factor=0.01), on_device("slow", realtime_factor=1.5), **STEADY)
+    assert sched.admission("fast", False, 0.0) is None
+    assert sched.admission("slow", False, 0.0) is not None
+
+
+def test_first_clauses_that_wait_for_one_engine_keep_newcomers_from_the_other():
+    sched = two(queue_seconds_max=1.0)
+    for number in range(10):
+        sched.submit(work(number, engine="slow", deadline=0.0, first=True, text="x" * 60), 0.0)
+    prepare_all(sched)
+    assert sched.admission("fast", False, 0.0).reason is RefusalReason.QUEUE
+
+
+def test_while_listeners_of_one_engine_run_dry_nobody_is_let_in_to_the_other():
+    sched = two(**STEADY)
+    join(sched, "fast", 40)
+    for number in range(30):
+        sched.submit(work(("fast", number), engine="fast", deadline=99.9), 95.0)
+    prepare_all(sched, 100.0)
+    while (batch := sched.pick(LANE, 100.0)) is not None:
+        finish(sched, batch, 0.1, 100.0)
+    assert sched.admission("slow", False, 100.0).reason is RefusalReason.LATENESS
+
+
+def test_the_refused_of_both_engines_stand_in_one_line():
+    sched = two(**STEADY)
+    join(sched, "slow", 10)
+    told = [sched.admission(engine, False, 0.0).retry_after_ms for engine in ("slow", "fast", "slow")]
+    assert told == sorted(told)
+    assert told[2] > 1.5 * told[0]
+
+
+# -- crowds -----------------------------------------------------------------------------------------------------------
+
+FAST = on_device("fast", StageInfo("encode", 16), StageInfo("generate", 16), realtime_factor=0.004)
+SLOW = on_device("slow", StageInfo("speak", 1), realtime_factor=0.08)
+
+
+def seconds(batch):
+    """Two engines of one device: a step of the fast one takes 10-30 ms, of the slow one up to a second."""
+    chars = max(len(each.clause.text) for each in batch.works)
+    match batch.stage:
+        case "speak":
+            return 0.02 + 0.0052 * chars
+        case "encode" | "generate":
+            return 0.010 + 0.00004 * chars * len(batch.works)
+        case _:
+            return 0.0002
+
+
+def audience(fast, slow, *, admit=False, slow_seconds=seconds, until=40.0, slow_info=SLOW):
+    engines = {"fast": ModelEngine(FAST, (40, 80, 120, 160, 200)), "slow": ModelEngine(slow_info)}
+    sched = Scheduler({"fast": FAST, "slow": slow_info}, 2, Policy())
+
+    def make(heard):
+        return VirtualRunner(engines, sched, heard, lambda b: (slow_seconds if b.engine == "slow" else seconds)(b))
+
+    crowd = Audience(make, "fast", fast, admit=admit)
+    crowd.join("slow", slow)
+    crowd.run(until)
+    return crowd, sched.stats(until)
+
+
+def busy_seconds(stats):
+    return sum(stage.busy_seconds for stage in stats.stages if stage.stage != PREPARE)
+
+
+def test_nobody_runs_dry_below_what_the_device_can_do_for_both():
+    crowd, stats = audience(80, 4)
+    assert busy_seconds(stats) > 0.6 * 40.0, "and it has enough to do"
+    for report in crowd.reports.values():
+        assert report.clauses > 20
+        assert report.underruns == 0
+
+
+def test_above_it_newcomers_are_refused_and_those_who_listen_are_fed():
+    guarded, stats = audience(300, 30, admit=True)
+    crowded, _ = audience(300, 30)
+    for engine, report in guarded.reports.items():
+        assert report.refused > 10
+        assert report.clauses > 20, "some of each are let in"
+        assert report.underruns * 5 < crowded.reports[engine].underruns
+    assert busy_seconds(stats) > 0.6 * 40.0
+
+
+@pytest.mark.parametrize("chars", [1, 8], ids=["short steps", "long steps"])
+def test_an_engine_that_cannot_keep_up_does_not_starve_the_listeners_of_the_other(chars):
+    """One listener of an engine that takes 1.3 seconds for a second of speech runs dry in any case."""
+    endless = on_device("slow", StageInfo("speak", 1), realtime_factor=1.3, unit="codec_frame")
+    frames = {"slow": ModelEngine(endless, frame_seconds=chars / 15), "fast": ModelEngine(FAST)}
+    sched = Scheduler({"fast": FAST, "slow": endless}, 2, Policy())
+
+    def step_seconds(batch):
+        return 1.3 * chars / 15 if batch.stage == "speak" else seconds(batch)
+
+    crowd = Audience(lambda heard: VirtualRunner(frames, sched, heard, step_seconds), "fast", 40)
+    crowd.join("slow", 1)
+    crowd.run(60.0)
+    assert crowd.reports["fast"].clauses > 200
+    assert crowd.reports["fast"].underruns == 0
+    assert crowd.reports["slow"].clauses > 2, "and it gets what they leave"
+
+
+# -- troubles ---------------------------------------------------------------------------------------------------------
+
+
+def test_memory_that_does_not_suffice_for_one_engine_makes_no_batch_of_the_other_smaller():
+    sched = two(0.001)
+    for number in range(16):
+        sched.submit(work(number, engine=("fast", "slow")[number % 2], deadline=5.0 + number % 2), 0.0)
+    prepare_all(sched)
+    batch = sched.pick(LANE, 0.0)
+    assert (batch.engine, len(batch.works)) == ("fast", 8)
+    sched.out_of_memory(batch)
+    finish(sched, batch)
+    assert len(sched.pick(LANE, 0.0).works) == 8
+
+
+def test_a_step_that_fails_takes_only_its_own_engines_works_with_it():
+    sched = two()
+    doomed, other = work("doomed", engine="slow", deadline=5.0), work("other", engine="fast")
+    for each in (doomed, other):
+        sched.submit(each, 0.0)
+    prepare_all(sched)
+    batch = sched.pick(LANE, 0.0)
+    sched.complete(batch, [Row(doomed, Verdict.FAILED, doomed.job)], 0.1, 0.1)
+    assert (doomed.state, other.state) == (WorkState.ENDED, WorkState.QUEUED)
+    assert owners(sched.pick(LANE, 0.1)) == ["other"]
+
+
+def test_bulk_of_one_engine_waits_for_listeners_of_the_other():
+    sched = two()
+    sched.submit(work("bulk", engine="slow", deadline=0.0, bulk=True), 0.0)
+    sched.submit(work("listener", engine="fast", deadline=30.0), 0.0)
+    prepare_all(sched)
+    batch = sched.pick(LANE, 0.0)
+    assert owners(batch) == ["listener"]
+    finish(sched, batch)
+    assert owners(sched.pick(LANE, 0.0)) == ["bulk"]
+
+
+def test_bulk_of_a_slow_engine_does_not_start_a_long_step_while_somebody_listens_to_the_other():
+    sched = two()
+    sched.submit(work("bulk", engine="slow", bulk=True, text="x" * 300), 0.0)
+    prepare_all(sched)
+    sched.listener_joined("a", "fast", 0.0)
+    assert sched.pick(LANE, 0.0) is None
+    sched.listener_left("a", 0.0)
+    assert owners(sched.pick(LANE, 0.0)) == ["bulk"]
