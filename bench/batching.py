@@ -1,56 +1,67 @@
-"""What batches of Kokoro's clauses cost and gain: throughput, time of each stage, and first audio of many sessions.
+"""What batches of Kokoro's clauses cost and gain: throughput, time of each stage, and first audio of many listeners.
 
-    python bench/batching.py [--device cpu|cuda] [--batches 1 4 16] [--sessions 1 4] [--save results/batching.json]
+    python bench/batching.py --engines torch onnx [--save results/batching.json --plot results/batching.png]
+    python bench/batching.py --engines torch-bfloat16 --sessions --add --save …   # a further engine into the same file
 
-Throughput is of clauses of one length class, seconds of speech a second, stage by stage; torch's batches against the
-int8 export, which takes one clause at a time. Then real sessions in front of the real engine: each asks for a clause,
-listens to it, asks again; time to first audio by their number under deadlines, without batching, and in order of
-arrival. `flop_share` is of the machine's own matrix product in the same precision; the model needs 55 GFLOP a second
-of speech. Results are written as they come.
+**Batches.** Clauses of one length class (--text, 1.5 s of speech) from text to samples: seconds of speech a second,
+stage by stage, by batch size; the int8 export takes one clause at a time. Rounds are made for --batch-seconds, one at
+least; a size whose one round would take longer than that by the size before is left out, and that is said.
+`flop_share` is of the machine's own matrix product in the same precision; the model needs 55 GFLOP a second of speech.
+
+**Listeners** (`askers.py`) straight before the engine's scheduler: time to first audio and stalls by their number, in
+the service's own way (deadlines), without batching, and first come, first served. On a CPU the service makes no batches;
+there `batches forced` does, up to eight rows. The ways take turns, --slices times --seconds each, so that what else the
+machine does meets all of them; `ratios` are multiples of the service's own. One listener alone is asked about once, as
+there is nobody to be ordered. Results are written as they come.
+
+An engine is `torch` or `onnx`, and may name a precision: `torch-bfloat16`.
 """
 
 from __future__ import annotations
 
 import argparse
-import heapq
 import json
-import queue
-import random
 import statistics
 import sys
-import threading
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from askers import Askers, Tally
 from host import machine
-from listener import percentile
 from support import kokoro
-from support.harvard import SENTENCES
 from voxwire_server.engines.base import Engine
-from voxwire_server.engines.runner import Runner
-from voxwire_server.engines.work import Work
+from voxwire_server.engines.registry import load_engine
 from voxwire_server.scheduling.policy import Order, Policy
-from voxwire_server.scheduling.scheduler import Scheduler
 from voxwire_server.speech import EndReason
 
 GFLOP_A_SECOND = 55.0
 """Arithmetic of a second of speech, counted on the reference implementation."""
 RATE = 24000
-POLICIES = {
-    "deadlines": Policy(),
+TEXT = "The birch canoe slid on."
+ROUNDS_MAX = 3
+OWN = "deadlines"
+FORCED = "batches forced"
+FORCED_ROWS = 8
+WAYS = {
+    OWN: Policy(),
     "no batching": Policy(batching=False),
     "arrival": Policy(order=Order.ARRIVAL),
+    FORCED: Policy(step_seconds_max=30.0),
     "throughput": Policy(order=Order.THROUGHPUT),
 }
+MEASURES = ("ttfa_p50_ms", "ttfa_p95_ms", "stalled_share", "times_realtime")
 
 
-def flops(device: str) -> float:
-    """FLOP a second of this device in float32, by a matrix product."""
+def flops(device: str, precision: str) -> float:
+    """FLOP a second of this device by a matrix product in this precision."""
     import torch
 
     size = 8192 if device == "cuda" else 1024
-    left = torch.rand(size, size, device=device)
+    dtype = getattr(torch, precision) if precision else torch.float32
+    left = torch.rand(size, size, device=device).to(dtype)
     best = 0.0
     for _ in range(4):
         settle(device)
@@ -70,163 +81,189 @@ def settle(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def batch_row(engine: Engine, size: int, rounds: int, device: str) -> dict[str, Any]:
-    """A batch of `size` clauses of one length class from text to samples: the fastest of some rounds, by stage."""
-    clauses = [kokoro.clause(SENTENCES[0], ("af_heart", "am_michael", "bf_emma")[i % 3], seed=i) for i in range(size)]
-    rows_max = {stage.name: stage.batch_size_max for stage in engine.info.stages}
-    best: dict[str, float] = {}
-    audio_seconds = 0.0
-    for _ in range(rounds):
+def batches(engine: Engine) -> bool:
+    """Whether its steps take more than one row."""
+    return any(stage.batch_size_max > 1 for stage in engine.info.stages)
+
+
+class Batched:
+    """An engine with batches where by itself it would make none."""
+
+    def __init__(self, engine: Engine) -> None:
+        info = engine.info
+        stages = tuple(replace(stage, batch_size_max=FORCED_ROWS, joins_buckets=True) for stage in info.stages)
+        self.info = replace(info, stages=stages)
+        self.warm_up, self.prepare = engine.warm_up, engine.prepare
+        self.step, self.finish = engine.step, engine.finish
+
+
+def one_round(engine: Engine, size: int, text: str, device: str) -> tuple[dict[str, float], float]:
+    """Seconds of each stage for a batch of `size` clauses of one length class, and of the speech that came."""
+    clauses = [kokoro.clause(text, ("af_heart", "am_michael", "bf_emma")[i % 3], seed=i) for i in range(size)]
+    # An engine that makes no batches on this device takes them all the same: that shows whether it had better.
+    rows_max = {stage.name: stage.batch_size_max if batches(engine) else size for stage in engine.info.stages}
+    began = time.perf_counter()
+    jobs = [engine.prepare(each) for each in clauses]
+    seconds = {"prepare": time.perf_counter() - began}
+    audio_seconds, stage = 0.0, jobs[0].stage
+    while stage:
+        settle(device)
         began = time.perf_counter()
-        jobs = [engine.prepare(each) for each in clauses]
-        seconds = {"prepare": time.perf_counter() - began}
-        audio_seconds, stage = 0.0, jobs[0].stage
-        while stage:
-            settle(device)
-            began = time.perf_counter()
-            results = []
-            for first in range(0, size, rows_max[stage]):
-                results += engine.step(stage, jobs[first : first + rows_max[stage]])
-            settle(device)
-            seconds[stage] = time.perf_counter() - began
-            for job, result in zip(jobs, results, strict=True):
-                assert result.error is None
-                audio_seconds += 0 if result.chunk is None else len(result.chunk.samples) / RATE
-                if result.stage:
-                    job.stage, job.bucket, job.cost = result.stage, result.bucket, result.cost
-            stage = results[0].stage
-        for job in jobs:
-            engine.finish(job, EndReason.COMPLETED)
+        results = []
+        for first in range(0, size, rows_max[stage]):
+            results += engine.step(stage, jobs[first : first + rows_max[stage]])
+        settle(device)
+        seconds[stage] = time.perf_counter() - began
+        for job, result in zip(jobs, results, strict=True):
+            assert result.error is None
+            audio_seconds += 0 if result.chunk is None else len(result.chunk.samples) / RATE
+            if result.stage:
+                job.stage, job.bucket, job.cost = result.stage, result.bucket, result.cost
+        stage = results[0].stage
+    for job in jobs:
+        engine.finish(job, EndReason.COMPLETED)
+    return seconds, audio_seconds
+
+
+def batch_row(engine: Engine, size: int, text: str, device: str, budget: float) -> dict[str, Any]:
+    """The fastest of as many rounds as the budget has room for."""
+    best: dict[str, float] = {}
+    began, rounds, audio_seconds = time.monotonic(), 0, 0.0
+    while not rounds or (rounds < ROUNDS_MAX and (time.monotonic() - began) * (rounds + 1) / rounds < budget):
+        seconds, audio_seconds = one_round(engine, size, text, device)
+        rounds += 1
         if not best or sum(seconds.values()) < sum(best.values()):
             best = seconds
     device_seconds = sum(best.values()) - best["prepare"]
     return {
-        "engine": engine.info.name,
         "batch": size,
+        "rounds": rounds,
         "audio_seconds": round(audio_seconds, 2),
         "milliseconds": {stage: round(1000 * spent, 2) for stage, spent in best.items()},
         "times_realtime": round(audio_seconds / device_seconds, 3),
     }
 
 
-class Sessions:
-    """So many listeners in front of an engine, who ask again when they have heard what they asked for."""
-
-    def __init__(self, engine: Engine, count: int, policy: Policy, seconds: float) -> None:
-        self._engine = engine
-        self._random = random.Random(7)
-        self._calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._policy = policy
-        self._count = count
-        self._seconds = seconds
-        self._lock = threading.Lock()
-        self.first_audio: list[float] = []
-        self.audio_seconds = 0.0
-
-    def run(self) -> dict[str, Any]:
-        """What they met."""
-        scheduler = Scheduler({self._engine.info.name: self._engine.info}, 2, self._policy)
-        runner = Runner({self._engine.info.name: self._engine}, scheduler, lambda outcomes: None, self._calls.put)
-        runner.start()
-        began = time.monotonic()
-        waiting = [(began + self._random.uniform(0, 2.0), n) for n in range(self._count)]
-        heapq.heapify(waiting)
-        asked: dict[int, float] = {}
-        done: queue.SimpleQueue[tuple[int, float, float]] = queue.SimpleQueue()
-        turn = 0
-        while (now := time.monotonic()) < began + self._seconds:
-            while waiting and waiting[0][0] <= now:
-                _, session = heapq.heappop(waiting)
-                asked[session] = now
-                turn += 1
-                runner.submit(self._work(session, turn, now, done))
-            try:
-                session, at, seconds = done.get(timeout=0.005)
-            except queue.Empty:
-                continue
-            self.first_audio.append(at - asked.pop(session))
-            self.audio_seconds += seconds
-            heapq.heappush(waiting, (at + seconds + self._random.uniform(0.5, 1.5), session))
-        # Who still waits counts with what it has waited: otherwise the slowest would be left out.
-        self.first_audio += [time.monotonic() - at for at in asked.values()]
-        runner.stop(30)
-        return {
-            "sessions": self._count,
-            "clauses": len(self.first_audio),
-            "ttfa_p50_ms": round(1000 * percentile(self.first_audio, 0.5), 1),
-            "ttfa_p95_ms": round(1000 * percentile(self.first_audio, 0.95), 1),
-            "times_realtime": round(self.audio_seconds / self._seconds, 3),
-        }
-
-    def _work(self, session: int, turn: int, now: float, done: Any) -> Work:
-        text = self._random.choice(SENTENCES)
-
-        def sink(work: Work, chunk: Any, finished: bool) -> bool:
-            if finished and not work.cancelled:
-                done.put((session, time.monotonic(), 0.0 if chunk is None else len(chunk.samples) / RATE))
-            return True
-
-        clause = kokoro.clause(text, seed=turn)
-        # A first clause is due when its text came, as in a session.
-        name = self._engine.info.name
-        return Work((session, turn), name, clause, 0, now, bulk=False, first=True, ends_utterance=True, sink=sink)
+def batch_rows(engine: Engine, name: str, args: argparse.Namespace, keep: Any) -> None:
+    """Every size for which there is time."""
+    family, _, precision = name.partition("-")
+    device = args.device if family == "torch" else "cpu"
+    peak = flops(device, precision) if family == "torch" else 0.0
+    one_round(engine, 1, args.text, device)
+    last = None
+    for size in args.batches if family == "torch" else [1]:
+        if last and sum(last["milliseconds"].values()) / 1000 * size / last["batch"] > args.batch_seconds:
+            print(f"{name}: batches of {size} and more would take longer than --batch-seconds", flush=True)
+            break
+        last = {"engine": name} | batch_row(engine, size, args.text, device, args.batch_seconds)
+        if peak:
+            last["flop_share"] = round(last["times_realtime"] * GFLOP_A_SECOND * 1e9 / peak, 4)
+        keep("batches", last)
 
 
-def ratios(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each policy's time to first audio and throughput as multiples of the service's own."""
+def session_rows(engine: Engine, name: str, args: argparse.Namespace, keep: Any) -> None:
+    """Every number of listeners, in every way that differs from the service's own."""
+    one_row = name != "onnx" and not batches(engine)
+    without = {OWN} | ({"no batching"} if not batches(engine) else set()) | (set() if one_row else {FORCED})
+    for count in args.sessions:
+        ways = [OWN, *(way for way in args.ways if count > 1 and way not in without)]
+        tallies = {way: Tally() for way in ways}
+        for part in range(args.slices):
+            # Every other time in the other order, so that no way is always the first.
+            for way in ways[:: -1 if part % 2 else 1]:
+                asked = Batched(engine) if way == FORCED else engine
+                Askers(asked, count, WAYS[way], seed=part).run(args.seconds, tallies[way])
+        for way, tally in tallies.items():
+            keep("sessions", {"engine": name, "sessions": count, "way": way} | tally.row())
+
+
+def ratios(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each way's times to first audio, stalls and throughput as multiples of the service's own."""
+    own = {(row["engine"], row["sessions"]): row for row in rows if row["way"] == OWN}
     found = []
     for row in rows:
-        own = next(
-            each
-            for each in rows
-            if (each["engine"], each["sessions"], each["policy"]) == (row["engine"], row["sessions"], "deadlines")
-        )
-        if row is not own:
-            measures = ("ttfa_p50_ms", "ttfa_p95_ms", "times_realtime")
-            named = {key: row[key] for key in ("engine", "sessions", "policy")}
-            found.append(named | {key: round(row[key] / own[key], 2) for key in measures if own[key]})
+        base = own.get((row["engine"], row["sessions"]))
+        if base is not None and row is not base:
+            named = {key: row[key] for key in ("engine", "sessions", "way")}
+            found.append(named | {key: round(row[key] / base[key], 2) for key in MEASURES if base[key]})
     return found
 
 
+def plot(result: dict[str, Any], path: Path) -> None:
+    """Throughput by batch size, and time to first audio by listeners."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
+    for name in dict.fromkeys(row["engine"] for row in result["batches"]):
+        own = [row for row in result["batches"] if row["engine"] == name]
+        left.plot([row["batch"] for row in own], [row["times_realtime"] for row in own], "o-", label=name)
+    left.set(xscale="log", xlabel="batch", ylabel="seconds of speech a second", ylim=(0, None))
+    left.xaxis.set_major_formatter("{x:g}")
+    for name, way in dict.fromkeys((row["engine"], row["way"]) for row in result["sessions"]):
+        own = [row for row in result["sessions"] if (row["engine"], row["way"]) == (name, way)]
+        points = [row["sessions"] for row in own], [row["ttfa_p95_ms"] / 1000 for row in own]
+        right.plot(*points, "o-" if way == OWN else "s--", label=f"{name}, {way}")
+    right.set(xlabel="listeners", ylabel="first audio, p95, s", ylim=(0, None))
+    for axis in (left, right):
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=9)
+    figure.suptitle(result["machine"], fontsize=9)
+    figure.savefig(path, dpi=110)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--engines", nargs="*", default=["torch", "onnx"])
-    parser.add_argument("--batches", type=int, nargs="*")
-    parser.add_argument("--sessions", type=int, nargs="*")
-    parser.add_argument("--policies", nargs="*", default=list(POLICIES)[:3])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each crowd of sessions")
-    parser.add_argument("--save", type=Path)
-    args = parser.parse_args()
-    on_gpu = args.device == "cuda"
-    batches = args.batches or ([1, 2, 4, 8, 16, 32, 64] if on_gpu else [1, 2, 4, 8, 16])
-    crowds = args.sessions if args.sessions is not None else ([1, 16, 64, 256, 1024] if on_gpu else [1, 2, 4])
+    args = arguments()
+    kokoro.weights()
     result: dict[str, Any] = {"command": sys.argv, "machine": described(args.device), "batches": [], "sessions": []}
-    peak = flops(args.device)
-    result["device_gflops"] = round(peak / 1e9)
+    if args.add and args.save and args.save.exists():
+        before = json.loads(args.save.read_text())
+        result["added_to"] = {"command": before["command"], "machine": before["machine"]}
+        for kind in ("batches", "sessions"):
+            result[kind] = [row for row in before[kind] if row["engine"] not in args.engines]
 
     def keep(kind: str, row: dict[str, Any]) -> None:
         result[kind].append(row)
         result["ratios"] = ratios(result["sessions"])
-        print(json.dumps(row), flush=True)
+        print(f"{time.monotonic() - began:5.0f} s", json.dumps(row), flush=True)
         if args.save:
             args.save.write_text(json.dumps(result, indent=1) + "\n")
 
-    print(result["machine"], f"{result['device_gflops']} GFLOP/s", flush=True)
+    began = time.monotonic()
+    print(result["machine"], flush=True)
     for name in args.engines:
-        engine = kokoro.torch_engine() if name == "torch" else kokoro.onnx_engine()
+        family, _, precision = name.partition("-")
+        engine = load_engine(f"kokoro-{family}", "", {"precision": precision} if precision else {})
         engine.warm_up()
-        device = args.device if name == "torch" else "cpu"
-        for size in batches if name == "torch" else [1]:
-            row = batch_row(engine, size, args.rounds, device)
-            if name == "torch":
-                row["flop_share"] = round(row["times_realtime"] * GFLOP_A_SECOND * 1e9 / peak, 4)
-            keep("batches", row)
-        for count in crowds:
-            for policy in args.policies:
-                row = Sessions(engine, count, POLICIES[policy], args.seconds).run()
-                keep("sessions", {"engine": engine.info.name, "policy": policy} | row)
+        batch_rows(engine, name, args, keep)
+        session_rows(engine, name, args, keep)
+    for row in ratios(result["sessions"]):
+        print(json.dumps(row))
+    if args.plot:
+        plot(result, args.plot)
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--engines", nargs="*", default=["torch", "onnx"])
+    parser.add_argument("--batches", type=int, nargs="*", default=[1, 2, 4, 8, 16, 32, 64])
+    parser.add_argument("--sessions", type=int, nargs="*", help="numbers of listeners; none: batches alone")
+    parser.add_argument("--ways", nargs="*", choices=WAYS, default=list(WAYS)[:4])
+    parser.add_argument("--text", default=TEXT)
+    parser.add_argument("--batch-seconds", type=float, default=45.0, help="the most a batch size may take")
+    parser.add_argument("--seconds", type=float, default=15.0, help="of each slice of a crowd")
+    parser.add_argument("--slices", type=int, default=2)
+    parser.add_argument("--add", action="store_true", help="keep the rows of other engines that --save has already")
+    parser.add_argument("--save", type=Path)
+    parser.add_argument("--plot", type=Path)
+    args = parser.parse_args()
+    if args.sessions is None:
+        args.sessions = [1, 16, 64, 256, 1024] if args.device == "cuda" else [1, 2, 4]
+    return args
 
 
 def described(device: str) -> str:
