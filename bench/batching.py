@@ -9,10 +9,10 @@ least; a size whose one round would take longer than that by the size before is 
 `flop_share` is of the machine's own matrix product in the same precision; the model needs 55 GFLOP a second of speech.
 
 **Listeners** (`askers.py`) straight before the engine's scheduler: time to first audio and stalls by their number, in
-the service's own way (deadlines), without batching, and first come, first served. On a CPU the service makes no batches;
-there `batches forced` does, up to eight rows. The ways take turns, --slices times --seconds each, so that what else the
-machine does meets all of them; `ratios` are multiples of the service's own. One listener alone is asked about once, as
-there is nobody to be ordered. Results are written as they come.
+the service's own way (deadlines), without batching, and first come, first served. On a CPU the service makes no
+batches; there `batches forced` does, up to eight rows. The ways take turns, --slices times --seconds each, so that what
+else the machine does meets all of them; `ratios` are multiples of the service's own. One listener alone is asked about
+once, as there is nobody to be ordered. Results are written as they come.
 
 An engine is `torch` or `onnx`, and may name a precision: `torch-bfloat16`.
 """
