@@ -76,7 +76,7 @@ class Crossing:
         self.link = Blind()
         with META:
             self.network = Kokoro().eval()
-        self.steps = TorchSteps(self.network, META, self.link)
+        self.steps = TorchSteps(self.network, META, link=self.link)
 
     def cross(self, stage: str, jobs) -> list[str]:
         """What crossed the border during a step."""
@@ -186,7 +186,7 @@ def test_what_a_link_hands_over_once_is_overwritten_by_the_next(monkeypatch):
 
 def test_steps_keep_nothing_of_what_the_link_handed_over():
     link = Overwriting()
-    steps = TorchSteps(_Silent(), torch.device("cpu"), link)
+    steps = TorchSteps(_Silent(), torch.device("cpu"), link=link)
     jobs = jobs_of([random_ids(5, 1), random_ids(7, 2)])
     steps.encode(jobs)
     link.overwrite()

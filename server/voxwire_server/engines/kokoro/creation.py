@@ -80,7 +80,9 @@ def _on_torch(name: str, models: str, options: KokoroOptions) -> Engine:
     network.lower(dtype)
     # What stays in float32 decides durations and pitch: a GPU is not to round it to TensorFloat-32, as it does unasked.
     torch.backends.cudnn.allow_tf32 = False
-    return KokoroEngine(TorchSteps(network, device), script, torch_info(name, script.voices, device, dtype))
+    return KokoroEngine(
+        TorchSteps(network, device, options.graphs), script, torch_info(name, script.voices, device, dtype)
+    )
 
 
 def _on_onnx(name: str, models: str) -> Engine:

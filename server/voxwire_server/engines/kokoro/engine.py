@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from voxwire_server.engines.base import Job
+    from voxwire_server.engines.base import DeviceMemory, Job
     from voxwire_server.engines.kokoro.script import Script
     from voxwire_server.engines.kokoro.steps import TorchSteps
     from voxwire_server.speech import Clause, EndReason, Voice
@@ -75,8 +75,9 @@ class KokoroEngine:
         return self._info
 
     def warm_up(self) -> None:
-        """Load what reading takes, and speak once."""
+        """Load what reading takes, speak once, and record what is played later."""
         self._script.rehearse(self)
+        self._steps.warm_up()
 
     def prepare(self, clause: Clause) -> KokoroJob:
         """Read the text. A clause in which nothing can be pronounced gives an empty job."""
@@ -120,6 +121,10 @@ class KokoroEngine:
         assert isinstance(job, KokoroJob)
         job.forget()
         job.pieces = job.pieces[: job.spoken]
+
+    def device_memory(self) -> DeviceMemory | None:
+        """See `voxwire_server.engines.base.UsesDevice`."""
+        return self._steps.device_memory()
 
     def _await_encode(self, job: KokoroJob) -> None:
         tokens = len(job.piece.ids)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import torch
 
 from voxwire_server.engines.kokoro.batches import padded, rows_of, styles_of, tokens_of
+from voxwire_server.engines.kokoro.capture import CudaCapture
+from voxwire_server.engines.kokoro.graphs import replayed
 from voxwire_server.engines.kokoro.model.network import FRAME_SAMPLES, Encoded, Fronted
+from voxwire_server.engines.kokoro.options import Graphs
 from voxwire_server.engines.kokoro.transfer import link_to, memory_of
 
 if TYPE_CHECKING:
@@ -18,9 +22,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from voxwire_server.engines.base import DeviceMemory
+    from voxwire_server.engines.kokoro.capture import Capture
+    from voxwire_server.engines.kokoro.graphs import Replayed
     from voxwire_server.engines.kokoro.jobs import KokoroJob
     from voxwire_server.engines.kokoro.model.network import Kokoro
     from voxwire_server.engines.kokoro.transfer import Link
+
+
+logger = logging.getLogger(__name__)
 
 
 class TorchSteps:
@@ -28,19 +37,45 @@ class TorchSteps:
 
     A step returns when the device is done with it: what it took is what the scheduler learns from. It waits once, at
     its end, for one copy of what the host needs.
+
+    `graphs`: `AUTO` plays CUDA graphs of the shapes where one gives what the network gives and is faster, `ON` also
+    where it is no faster, `OFF` none; a device that is no GPU has none. `capture` is how they are recorded.
     """
 
-    def __init__(self, network: Kokoro, device: torch.device, link: Link | None = None) -> None:
-        self._network = network.to(device)
+    def __init__(
+        self,
+        network: Kokoro,
+        device: torch.device,
+        graphs: Graphs = Graphs.AUTO,
+        *,
+        link: Link | None = None,
+        capture: Capture | None = None,
+    ) -> None:
+        if str(device) == "cuda":
+            device = torch.device("cuda", torch.cuda.current_device())
         self._device = device
         self._link = link_to(device) if link is None else link
+        network = network.to(device)
+        if capture is None and device.type == "cuda" and graphs is not Graphs.OFF:
+            capture = CudaCapture(device)
+        if capture is None and graphs is Graphs.ON:
+            logger.warning("%s has no graphs: steps run without", device)
+        self._replayed: Replayed | None = None
+        if capture is not None and graphs is not Graphs.OFF:
+            self._replayed = replayed(network, capture, only_faster=graphs is Graphs.AUTO)
+        self._stages: Kokoro | Replayed = self._replayed or network
+
+    def warm_up(self) -> None:
+        """Record what is played later. Once, before the first step but for rehearsals, on any thread."""
+        if self._replayed is not None:
+            self._replayed.record()
 
     def encode(self, jobs: Sequence[KokoroJob]) -> None:
         """Give each job its durations, and what the later stages need."""
         ids = [job.piece.ids for job in jobs]
         rows = rows_of([len(row) for row in ids], self._link)
         speeds = self._link.to_device(torch.tensor([job.speed for job in jobs]))
-        encoded = self._network.encode(tokens_of(ids, self._link), self._styles(jobs), speeds, rows)
+        encoded = self._stages.encode(tokens_of(ids, self._link), self._styles(jobs), speeds, rows)
         durations = self._link.to_host([encoded.durations[b, : len(row)] for b, row in enumerate(ids)])
         for b, job in enumerate(jobs):
             size = len(ids[b])
@@ -55,7 +90,7 @@ class TorchSteps:
         encoded = Encoded(
             padded([_kept(job.prosody) for job in jobs]), padded([_kept(job.speech) for job in jobs]), durations
         )
-        fronted = self._network.front(encoded, self._styles(jobs), rows, max(sizes))
+        fronted = self._stages.front(encoded, self._styles(jobs), rows, max(sizes))
         self._link.wait()
         for b, job in enumerate(jobs):
             job.frames = fronted.frames[b, :, : 2 * sizes[b]].T
@@ -71,7 +106,7 @@ class TorchSteps:
             padded([_kept(job.pitch) for job in jobs])[..., 0],
         )
         seeds = self._link.to_device(torch.tensor([job.seed for job in jobs], dtype=torch.int64))
-        samples = self._network.generate(fronted, self._styles(jobs), rows, seeds)
+        samples = self._stages.generate(fronted, self._styles(jobs), rows, seeds)
         parts = self._link.to_host([samples[b, : FRAME_SAMPLES * size] for b, size in enumerate(sizes)])
         return [part.numpy().copy() for part in parts]
 
