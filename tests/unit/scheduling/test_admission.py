@@ -55,6 +55,11 @@ def test_listeners_who_start_together_are_let_in_a_few_at_a_time():
     assert room(sched) == 22  # each takes four seconds of audio a second at first
 
 
+def test_on_a_slow_engine_a_start_keeps_out_nobody_who_could_be_fed():
+    sched = scheduler(model_info(realtime_factor=0.4), start_seconds=9.0, horizon_seconds=3.0, utilisation_max=0.9)
+    assert room(sched) == 2
+
+
 def test_a_listener_who_has_its_lead_leaves_room_for_the_next_to_start():
     sched = scheduler(model_info(realtime_factor=0.01), start_seconds=9.0, horizon_seconds=3.0, utilisation_max=0.9)
     join(sched, 22)
