@@ -339,14 +339,15 @@ class Context:
         if self.phase is Phase.CLOSED:
             return None
         moments: list[float] = []
-        send_at = self.playout.next_send_at(self._ready_frames) if self.writable else None
+        # Asked of every context at every message: most have nothing to send.
+        send_at = self.playout.next_send_at(self._ready_frames) if self._ready_frames and self.writable else None
         if send_at is not None:
             moments.append(max(send_at, now))
         if self.intake.pending_chars and self.phase is not Phase.FAILING:
             moments += [at for at in self._cut_moments(now) if at > now]
         elif self._listening and not self._inflight and self.playout.held_at is None:
             moments.append(max(self.playout.dry_at(now), now + self.playout.frame_seconds))
-        return min(moments, default=None)
+        return min(moments) if moments else None
 
     def _cut_moments(self, now: float) -> tuple[float, ...]:
         """When the urgency of the pending text changes."""

@@ -450,6 +450,8 @@ class SessionCore:
             raise
 
     def _free_number(self) -> int:
+        if self._serial <= CONTEXT_NUMBERS:
+            return self._serial - 1
         used = {c.spec.number for c in self._contexts.values()}
         number = (self._serial - 1) % CONTEXT_NUMBERS
         while number in used:
