@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from support.javascript import install_packages
+
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page, Playwright, Route
 
@@ -114,12 +116,7 @@ def chromium() -> Iterator[Chromium]:
 @functools.lru_cache(maxsize=1)
 def built_client(directory: Path) -> Path:
     """The JavaScript client, compiled into `directory`; skips where npm or its packages can't be had."""
-    if shutil.which("npm") is None:
-        pytest.skip("needs Node.js and npm: apt-get install nodejs npm")
-    if not (CLIENT / "node_modules" / "typescript").is_dir():
-        came = subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=CLIENT, capture_output=True, text=True)
-        if came.returncode != 0:
-            pytest.skip(f"the client's npm packages can't be had: {came.stderr.strip()[-200:]}")
+    install_packages()
     compiler = [str(CLIENT / "node_modules" / ".bin" / "tsc"), "-p", "tsconfig.json", "--outDir", str(directory)]
     said = subprocess.run(compiler, cwd=CLIENT, capture_output=True, text=True)
     assert said.returncode == 0, said.stdout

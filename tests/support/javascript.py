@@ -19,8 +19,12 @@ from typing import Any, Self
 
 import pytest
 
+from support.locking import one_at_a_time
+
 CLIENT = Path(__file__).parents[2] / "clients" / "js"
 VECTORS = Path(__file__).parents[1] / "protocol" / "vectors"
+NPM_DONE = CLIENT / "node_modules" / ".package-lock.json"
+"""What npm writes when it has installed everything."""
 NODE_MIN = 20
 SECONDS_MAX = 300
 
@@ -66,9 +70,17 @@ def install() -> None:
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
     if int(re.sub(r"^v(\d+).*", r"\1", version)) < NODE_MIN:
         pytest.skip(f"needs Node.js {NODE_MIN}, this is {version}")
-    if (CLIENT / "node_modules" / "typescript").is_dir():
-        return
-    came = subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=CLIENT, capture_output=True, text=True)
+    install_packages()
+
+
+def install_packages() -> None:
+    """As `install`, with whatever Node is there."""
+    if shutil.which("npm") is None:
+        pytest.skip("needs Node.js and npm: apt-get install nodejs npm")
+    with one_at_a_time("npm"):
+        if NPM_DONE.is_file():
+            return
+        came = subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=CLIENT, capture_output=True, text=True)
     if came.returncode != 0:
         pytest.skip(f"the client's npm packages can't be had: {came.stderr.strip()[-200:]}")
 

