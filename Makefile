@@ -8,6 +8,8 @@ DEMO_ARGS ?=
 SERVE_ARGS ?=
 BENCH ?= ttfa sessions cost
 TEST_ARGS ?=
+# Processes that share the tests, which wait as much as they compute; 0: this one alone, as `pytest` by itself does it.
+TEST_PROCESSES ?= 3
 
 CLIENTS := livekit pipecat sdk
 
@@ -20,7 +22,7 @@ serve: $(VENV)/.run
 	$(BIN)/voxwire serve $(SERVE_ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(TEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder $(TEST_ARGS)
 
 # Other vendors' own client packages, an environment for each family, against a running server.
 test-compat: $(CLIENTS:%=test-%)
