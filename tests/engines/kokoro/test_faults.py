@@ -35,6 +35,9 @@ class Steps:
         self.not_numbers: set[int] = set()
         self.last: weakref.ref | None = None
 
+    def warm_up(self) -> None:
+        pass
+
     def encode(self, jobs) -> None:
         self._enter("encode", jobs)
         for job in jobs:

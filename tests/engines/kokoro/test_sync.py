@@ -13,7 +13,11 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 from torch.utils._pytree import tree_leaves  # noqa: E402
 
 from support.kokoro_torch import jobs_of, random_ids  # noqa: E402
+from support.tape import TapeCapture  # noqa: E402
+from voxwire_server.engines.kokoro.graphs import GIVEN, TAKEN, Recording  # noqa: E402
+from voxwire_server.engines.kokoro.lengths import Shape, Stage  # noqa: E402
 from voxwire_server.engines.kokoro.model.network import Encoded, Fronted, Kokoro  # noqa: E402
+from voxwire_server.engines.kokoro.options import Graphs  # noqa: E402
 from voxwire_server.engines.kokoro.steps import TorchSteps  # noqa: E402
 from voxwire_server.engines.kokoro.transfer import CudaLink, HostLink  # noqa: E402
 
@@ -121,6 +125,25 @@ def test_an_operation_that_waits_would_be_found(crossing: Crossing, monkeypatch,
     monkeypatch.setattr(crossing.network.bert_encoder, "forward", lambda x: planted(forward(x)))
     with pytest.raises((NotImplementedError, RuntimeError, AssertionError)):
         crossing.cross("encode", jobs_of([random_ids(9, 1)]))
+
+
+def test_a_step_that_is_played_waits_no_more_than_another():
+    link = Blind()
+    with META:
+        network = Kokoro().eval()
+    steps = TorchSteps(network, META, Graphs.ON, link=link, capture=TapeCapture())
+    plays = []
+    for shape in (Shape(stage, 4, 16 if stage is Stage.ENCODE else 32) for stage in Stage):
+        memory = (steps._replayed._own(shape, slots[shape.stage], is_taken=slots is TAKEN) for slots in (TAKEN, GIVEN))
+        steps._replayed._recordings[shape] = Recording(*memory, play=lambda: plays.append(1))
+    jobs = jobs_of([random_ids(size, size) for size in (12, 14, 16)])
+    for stage in Stage:
+        link.crossed.clear()
+        with Border(link):
+            getattr(steps, stage.value)(jobs)
+        assert link.crossed.count("in") == len(link.crossed) - 1
+        assert link.crossed[-1] in ("out", "wait")
+    assert len(plays) == len(Stage)
 
 
 class Recorded:

@@ -52,7 +52,7 @@ class CudaCapture:
         self._share_max = share_max
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._anchors: list[tuple[torch.cuda.CUDAGraph, torch.Tensor]] = []
-        self._pool = self._opened_pool()
+        self._pool: Any = None
         self._held = 0
 
     @property
@@ -73,9 +73,11 @@ class CudaCapture:
             raise MemoryError("no room for a rehearsal")
         before = torch.cuda.memory_reserved(self._device)
         try:
+            if self._pool is None:
+                self._pool = self._opened_pool()
             graph = self._captured(run, self._pool)
         except RuntimeError:
-            self._pool = self._opened_pool()
+            self._pool = None
             raise
         finally:
             self._held += max(0, torch.cuda.memory_reserved(self._device) - before)

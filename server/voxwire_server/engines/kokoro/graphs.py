@@ -91,7 +91,9 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class _Recording:
+class Recording:
+    """A shape's own memory, and how what was recorded is done again on it."""
+
     taken: tuple[Tensor, ...]
     given: tuple[Tensor, ...]
     play: Callable[[], None]
@@ -114,7 +116,7 @@ class Replayed:
         self._capture = capture
         self._options = options or Options(CLASSES)
         self._clock = clock
-        self._recordings: dict[Shape, _Recording] = {}
+        self._recordings: dict[Shape, Recording] = {}
         self._memory: dict[tuple[Stage, bool, int], Tensor] = {}
 
     @property
@@ -216,7 +218,7 @@ class Replayed:
                 own.copy_(each)
 
         _fill(shape.stage, taken, rehearsal(self._network, shape, 0))
-        recording = _Recording(taken, given, self._capture.record(run))
+        recording = Recording(taken, given, self._capture.record(run))
         for turn in (1, 0):
             _fill(shape.stage, taken, rehearsal(self._network, shape, turn))
             self._compare(shape, recording)
@@ -228,7 +230,7 @@ class Replayed:
         self._recordings[shape] = recording
         return True
 
-    def _compare(self, shape: Shape, recording: _Recording) -> None:
+    def _compare(self, shape: Shape, recording: Recording) -> None:
         expected = self._run(shape, recording.taken)
         for each in recording.given:
             each.fill_(_POISON)
