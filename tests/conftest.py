@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,10 @@ from typing import Any
 import pytest
 
 from support.locking import locked
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # The processes are many enough: threads of each would wait for one another.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ALONE = "alone"
 """The name of what runs while no other test does: what is heard by a clock of its own, or measured."""
@@ -27,7 +32,16 @@ GROUPS = {
 }
 """Modules that one process runs, one after the other; every other module is a group of its own."""
 
-LONGEST = ("tests/e2e/test_fuzz.py",)
+LONGEST = (
+    "tests/engines/kokoro/test_equality.py",
+    "tests/e2e/test_fuzz.py",
+    "tests/e2e/test_resume.py",
+    "tests/engines/test_contract.py",
+    "tests/engines/kokoro/test_speech.py",
+    "tests/e2e/test_kokoro.py",
+    "tests/e2e/test_speech.py",
+    "tests/e2e/test_page_use.py",
+)
 """What is begun first, so that no process ends long after the others."""
 
 

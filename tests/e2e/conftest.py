@@ -13,5 +13,7 @@ __all__ = ["chromium", "host"]
 @pytest.fixture(scope="session")
 def host():
     """A running server; nothing that a test does to it may hurt the next."""
-    with serving("engines.enabled=hibari,tone,tone-frames", "scheduling.utilisation_max=100") as running:
+    # A loaded machine must not turn a test away.
+    admitting = ("scheduling.utilisation_max=100", "scheduling.queue_seconds_max=60")
+    with serving("engines.enabled=hibari,tone,tone-frames", *admitting) as running:
         yield running

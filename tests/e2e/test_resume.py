@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,7 +23,7 @@ SEED = 7
 class Heard:
     """All that a listener can tell two streams apart by."""
 
-    frames: tuple[tuple[int, int, bytes], ...]
+    frames: tuple[tuple[int, int, bytes], ...] = field(repr=False)
     words: tuple[tuple[str, int, int, tuple[int, int]], ...]
     flushed: tuple[tuple[str | None, int | None], ...]
     done: tuple[object, ...]

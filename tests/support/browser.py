@@ -45,6 +45,8 @@ ARGUMENTS = [
     "--host-resolver-rules=MAP plain.test 127.0.0.1",
 ]
 SECONDS_MAX = 120
+WAIT_SECONDS_MAX = 60
+"""How long a page may take for one step: a bound for broken runs, far more than it takes."""
 
 T = TypeVar("T")
 
@@ -73,6 +75,7 @@ class Chromium:
             context = await self.browser.new_context(**profile)
             try:
                 page = await context.new_page()
+                page.set_default_timeout(WAIT_SECONDS_MAX * 1000)
                 wrong: list[str] = []
                 page.on("pageerror", lambda error: wrong.append(str(error)))
                 async with asyncio.timeout(seconds):

