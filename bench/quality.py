@@ -1,10 +1,11 @@
-"""Kokoro's word and character error rates: the reference implementation, the torch engine, and the int8 engine.
+"""Kokoro's word and character error rates: the reference implementation, torch in two precisions, the int8 engine.
 
     python bench/quality.py [--sentences 20] [--only en zh] [--save results/kokoro-wer.json]
 
-All three speak the same phonemes: twenty Harvard sentences in three English voices, heard by Whisper tiny.en, and ten
-Mandarin sentences in two voices, heard by Whisper base. Needs the extras dev and whisper, and PyPI's `kokoro`
-(tests/engines/kokoro/requirements.txt). Results are written as they come.
+All speak the same phonemes: twenty Harvard sentences in three English voices, heard by Whisper tiny.en, and ten
+Mandarin sentences in two voices, heard by Whisper base. `log_mel_db` is how far a half precision is from float32 by
+spectrum, as `tests/support/logmel.py` defines it; float16 is a GPU's, emulated by rounding. Needs the extras dev and
+whisper, and PyPI's `kokoro` (tests/engines/kokoro/requirements.txt). Results are written as they come.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import argparse
 import json
 import sys
 import time
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +23,72 @@ import numpy as np
 
 from host import machine
 from support import harvard, mandarin, whisper
-from support.renditions import RATE, renditions
+from support.logmel import distance_db
+from support.renditions import RATE, Rendition, emulated, renditions
 
-ENGLISH = (("af_heart", "en-us"), ("am_michael", "en-us"), ("bf_emma", "en-gb"))
-MANDARIN = (("zf_xiaoxiao", "zh"), ("zm_yunxi", "zh"))
+VOICES = (
+    ("af_heart", "en-us"),
+    ("am_michael", "en-us"),
+    ("bf_emma", "en-gb"),
+    ("zf_xiaoxiao", "zh"),
+    ("zm_yunxi", "zh"),
+)
+BASELINE, HALVES = "torch", ("torch-bfloat16", "torch-float16")
+
+
+class Hearing:
+    """One voice, sentence by sentence: whatever else the machine does weighs on all speakers alike."""
+
+    def __init__(self, voice: str, language: str, sentences: int) -> None:
+        self.voice, self.language = voice, language
+        self._chinese = language == "zh"
+        self._texts = (mandarin.SENTENCES if self._chinese else harvard.SENTENCES)[:sentences]
+        self._errors: defaultdict[str, list[float]] = defaultdict(list)
+        self._distances: defaultdict[str, list[float]] = defaultdict(list)
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._audio_seconds = 0.0
+        self._wrong: list[dict[str, str]] = []
+
+    def hear(self, speakers: dict[str, Rendition], unheard: dict[str, Rendition]) -> None:
+        """Have all say each sentence; those that are `unheard` are compared by spectrum alone."""
+        for text in self._texts:
+            spoken = dict(self._spoken(text, speakers | unheard))
+            self._audio_seconds += len(spoken[BASELINE]) / RATE
+            for name in HALVES:
+                self._distances[name].append(distance_db(spoken[BASELINE], spoken[name], RATE))
+            for name in speakers:
+                self._recognise(name, text, spoken[name])
+
+    def _spoken(self, text: str, speakers: dict[str, Rendition]) -> Iterator[tuple[str, Any]]:
+        for name, speak in speakers.items():
+            began = time.perf_counter()
+            samples = speak(text, self.voice, self.language)
+            self._seconds[name] += time.perf_counter() - began
+            yield name, samples
+
+    def _recognise(self, name: str, text: str, samples: Any) -> None:
+        heard = (mandarin.transcribe if self._chinese else whisper.transcribe)(samples, RATE)
+        rate = mandarin.character_error_rate if self._chinese else whisper.word_error_rate
+        self._errors[name].append(rate(text, heard))
+        if self._errors[name][-1]:
+            self._wrong.append({"by": name, "text": text, "heard": heard})
+
+    def row(self) -> dict[str, Any]:
+        """What was found."""
+        return {
+            "voice": self.voice,
+            "language": self.language,
+            "measure": "character error rate, by sound" if self._chinese else "word error rate",
+            "recogniser": "Whisper base, int8" if self._chinese else "Whisper tiny.en, int8",
+            "sentences": len(self._texts),
+            "mean": {name: round(float(np.mean(found)), 4) for name, found in self._errors.items()},
+            "log_mel_db": {
+                name: {"mean": round(float(np.mean(found)), 3), "worst": round(max(found), 3)}
+                for name, found in self._distances.items()
+            },
+            "realtime_factor": {name: round(self._seconds[name] / self._audio_seconds, 3) for name in self._errors},
+            "wrong": self._wrong,
+        }
 
 
 def main() -> None:
@@ -34,41 +99,13 @@ def main() -> None:
     args = parser.parse_args()
     print(machine())
     rows: list[dict[str, Any]] = []
-    speakers = renditions()
-    # By voice, then by sentence: whatever else the machine does weighs on all three alike.
-    for voice, language in ENGLISH + MANDARIN:
+    speakers, unheard = dict(renditions()), dict(emulated())
+    for voice, language in VOICES:
         if language[:2] not in args.only:
             continue
-        chinese = language == "zh"
-        texts = (mandarin.SENTENCES if chinese else harvard.SENTENCES)[: args.sentences]
-        hear = mandarin.transcribe if chinese else whisper.transcribe
-        rate = mandarin.character_error_rate if chinese else whisper.word_error_rate
-        errors: dict[str, list[float]] = {name: [] for name in speakers}
-        wrong: list[dict[str, str]] = []
-        seconds = dict.fromkeys(speakers, 0.0)
-        audio_seconds = 0.0
-        for text in texts:
-            for name, speak in speakers.items():
-                began = time.perf_counter()
-                samples = speak(text, voice, language)
-                seconds[name] += time.perf_counter() - began
-                audio_seconds += len(samples) / RATE / len(speakers)
-                heard = hear(samples, RATE)
-                errors[name].append(rate(text, heard))
-                if errors[name][-1]:
-                    wrong.append({"by": name, "text": text, "heard": heard})
-        rows.append(
-            {
-                "voice": voice,
-                "language": language,
-                "measure": "character error rate, by sound" if chinese else "word error rate",
-                "recogniser": "Whisper base, int8" if chinese else "Whisper tiny.en, int8",
-                "sentences": len(texts),
-                "mean": {name: round(float(np.mean(found)), 4) for name, found in errors.items()},
-                "realtime_factor": {name: round(spent / audio_seconds, 3) for name, spent in seconds.items()},
-                "wrong": wrong,
-            }
-        )
+        hearing = Hearing(voice, language, args.sentences)
+        hearing.hear(speakers, unheard)
+        rows.append(hearing.row())
         print(json.dumps({key: value for key, value in rows[-1].items() if key != "wrong"}), flush=True)
         if args.save:
             result = {"command": sys.argv, "machine": machine(), "rows": rows}

@@ -1,4 +1,4 @@
-"""The same phonemes spoken by Kokoro's reference implementation, by the torch engine and by the int8 engine."""
+"""The same phonemes spoken by Kokoro's reference implementation, by torch in each precision, and by the int8 engine."""
 
 from __future__ import annotations
 
@@ -48,12 +48,22 @@ def by_reference() -> Rendition:
 
 
 def renditions() -> Mapping[str, Rendition]:
-    """All three by name, the reference first."""
+    """All by name, the reference first."""
     return {
         "reference": by_reference(),
-        "torch": by_engine(kokoro.torch_engine()),
+        "torch": by_engine(kokoro.torch_engine("float32")),
+        "torch-bfloat16": by_engine(kokoro.torch_engine("bfloat16")),
         "int8": by_engine(kokoro.onnx_engine()),
     }
+
+
+def emulated() -> Mapping[str, Rendition]:
+    """What a GPU's float16 gives, by rounding on this machine's CPU."""
+    import torch
+
+    from support.rounding import rounding_engine
+
+    return {"torch-float16": by_engine(rounding_engine(torch.float16))}
 
 
 @functools.cache

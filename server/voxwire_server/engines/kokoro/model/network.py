@@ -21,7 +21,7 @@ from voxwire_server.engines.kokoro.model.text import HIDDEN, PhonemeBert, Prosod
 from voxwire_server.engines.kokoro.model.vocoder import Generator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 FRAME_SAMPLES = 600
 """Samples of one unit of a duration: 25 ms at 24 kHz."""
@@ -168,17 +168,22 @@ class Kokoro(nn.Module):
         samples: Tensor = generator(fronted.frames, source, styles[:, :STYLE], rows)
         return samples
 
-    def lower(self, dtype: torch.dtype) -> None:
-        """Make the decoder's large convolutions, nine tenths of all arithmetic, of numbers of this type.
-
-        Float32 stays what is summed, normed and bent between them, and all that decides durations, pitch and phase:
-        the first stage, the curves, the source and its spectra, the last convolution and the inverse transform.
-        """
+    def large_convolutions(self) -> Iterator[Convolution | Raising]:
+        """Those of the decoder's frames and of the generator's blocks: nine tenths of all arithmetic."""
         generator = self.decoder.generator
         for part in (self.decoder.encode, self.decoder.decode, generator.ups, generator.noise_res, generator.resblocks):
             for module in part.modules():
                 if isinstance(module, Convolution | Raising):
-                    module.to(dtype)
+                    yield module
+
+    def lower(self, dtype: torch.dtype) -> None:
+        """Make the large convolutions of numbers of this type.
+
+        Float32 stays what is summed, normed and bent between them, and all that decides durations, pitch and phase:
+        the first stage, the curves, the source and its spectra, the last convolution and the inverse transform.
+        """
+        for convolution in self.large_convolutions():
+            convolution.to(dtype)
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Take the weights of the reference implementation, weight norm folded.

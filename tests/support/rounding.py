@@ -1,0 +1,42 @@
+"""Kokoro's half precision where a machine has none of its own: float32 that is rounded as tensor cores round."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from support import kokoro
+from voxwire_server.engines.base import Engine
+from voxwire_server.engines.kokoro.engine import KokoroEngine, torch_info
+from voxwire_server.engines.kokoro.model.network import Kokoro
+from voxwire_server.engines.kokoro.reading.languages import Languages
+from voxwire_server.engines.kokoro.script import Script
+from voxwire_server.engines.kokoro.steps import TorchSteps
+from voxwire_server.engines.kokoro.voices import Styles, voices_of
+
+
+def rounding_engine(dtype: torch.dtype) -> Engine:
+    """An engine whose large convolutions take and give float32 that has been rounded to `dtype`."""
+    weights = kokoro.weights()
+    network = kokoro.network()
+    round_convolutions(network, dtype)
+    languages = Languages(weights.vocabulary())
+    voices = voices_of("kokoro", weights.voices(), languages.known)
+    device = torch.device("cpu")
+    script = Script(languages, voices, Styles(weights.voices()))
+    return KokoroEngine(TorchSteps(network, device), script, torch_info("kokoro", voices, device, torch.float32))
+
+
+def round_convolutions(network: Kokoro, dtype: torch.dtype) -> None:
+    """Round weights, inputs and outputs of what `Kokoro.lower` lowers; products are summed in float32."""
+
+    def enter(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (inputs[0].to(dtype).float(), *inputs[1:])
+
+    def leave(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        return output.to(dtype).float()
+
+    for convolution in network.large_convolutions():
+        convolution.to(dtype).float()
+        convolution.register_forward_pre_hook(enter)
+        convolution.register_forward_hook(leave)
