@@ -58,8 +58,9 @@ def stand_in() -> None:
         orjson: Any = types.ModuleType("orjson")
         orjson.loads, orjson.dumps, orjson.JSONDecodeError = json.loads, json.dumps, json.JSONDecodeError
         sys.modules["orjson"] = orjson
-    # Asked last: what is installed is found before.
-    sys.meta_path.append(_Finder())
+    if any(importlib.util.find_spec(name) is None for name in _UNUSED):
+        # Asked last: what is installed is found before.
+        sys.meta_path.append(_Finder())
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+NAME = os.environ.get("VOXWIRE_TEST_DEVICE", "cuda")
+if NAME == "cuda" and not torch.cuda.is_available():
+    pytest.skip("torch sees no GPU", allow_module_level=True)
+
 from support import kokoro_torch  # noqa: E402
 
 kokoro_torch.stand_in()
@@ -30,9 +34,6 @@ from voxwire_server.engines.kokoro.options import Graphs  # noqa: E402
 from voxwire_server.engines.kokoro.rehearsal import rehearsal  # noqa: E402
 from voxwire_server.engines.kokoro.steps import TorchSteps  # noqa: E402
 
-NAME = os.environ.get("VOXWIRE_TEST_DEVICE", "cuda")
-if NAME == "cuda" and not torch.cuda.is_available():
-    pytest.skip("torch sees no GPU", allow_module_level=True)
 DEVICE = torch.device("cuda:0" if NAME == "cuda" else "cpu")
 RATE = 24000
 SIZES = (30, 12, 21, 44, 9, 17, 25, 38) if NAME == "cuda" else (6, 4, 5)
