@@ -186,8 +186,8 @@ class Replayed:
             except (MemoryError, torch.OutOfMemoryError) as error:
                 logger.info("no graph of %s: %s", shape, error)
                 pays = False
-            except (RuntimeError, _Differs) as error:
-                logger.warning("%s runs without graphs: %s", shape.stage.value, error)
+            except Exception as error:
+                logger.warning("%s runs without graphs: %s", shape.stage.value, error, exc_info=error)
                 self._recordings = {s: r for s, r in self._recordings.items() if s.stage is not shape.stage}
                 waiting = [each for each in waiting if each.stage is not shape.stage]
                 continue
