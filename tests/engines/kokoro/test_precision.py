@@ -28,7 +28,7 @@ CLAUSES = (
     kokoro.clause("Four hours of steady work faced us.", "am_michael", seed=3),
 )
 HALF_DB_MAX = {torch.bfloat16: 0.3, torch.float16: 0.05}
-"""What was measured over sixty sentences is half of it (`bench/results/kokoro-wer.json`)."""
+"""Twice the mean, and more than the worst, of what `bench/quality.py` found."""
 
 
 @pytest.fixture(scope="module")

@@ -104,7 +104,7 @@ def _on_onnx(name: str, models: str) -> Engine:
 
 
 def _torch_is_faster(options: KokoroOptions) -> bool:
-    """Than the int8 export: on a GPU, and on a CPU if it multiplies bfloat16 (`bench/results/batching.json`)."""
+    """Than the int8 export: on a GPU, and on a CPU if it multiplies bfloat16 (decision 11)."""
     import torch
 
     from voxwire_server.engines.kokoro.model.precision import fitting

@@ -31,7 +31,7 @@ FRAME_BUCKETS = tuple(round(20 * 1.25**k) for k in range(32))
 _BATCH_MAX = {ENCODE: 64, FRONT: 64, GENERATE: 32}
 _SYMBOLS_PER_SECOND = 15.0
 # Seconds of the device a second of audio, of a GPU an estimate, and each stage's part of them: first guesses, until the
-# scheduler has learned (`bench/results/batching.json`: two CPU cores).
+# scheduler has learned (decision 11: of two CPU cores, one thread's time halved).
 _CPU_REALTIME_FACTOR = {torch.float32: 0.35, torch.bfloat16: 0.25}
 _GPU_REALTIME_FACTOR = 0.005
 _SHARES = {ENCODE: 0.1, FRONT: 0.1, GENERATE: 0.8}
