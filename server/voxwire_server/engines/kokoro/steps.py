@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 class TorchSteps:
-    """The three stages over jobs. Used by one thread at a time.
+    """The three stages over jobs. On a GPU used by one thread at a time, on a CPU by any number.
 
     A step returns when the device is done with it: what it took is what the scheduler learns from. It waits once, at
     its end, for one copy of what the host needs.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Link(Protocol):
-    """The way to a device and back. Used by one thread at a time."""
+    """The way to a device and back. That to a GPU is used by one thread at a time."""
 
     device: torch.device
 
