@@ -184,6 +184,14 @@ class Listener(asyncio.Protocol):
                     self._turn.refused = True
                     self._end_turn(message.get("retry_after_ms", 500) / 1000)
 
+    def give_up(self, now: float) -> None:
+        """Count the answer that has not come to its end: a first word that never came, or silence until now."""
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            self.turns.append(turn)
+            if turn.first_at is not None and now > self._dry_at:
+                turn.stalls.append(now - self._dry_at)
+
     def _end_turn(self, wait: float) -> None:
         self.turns.append(self._turn)
         turn, self._turn = self._turn, None
@@ -241,6 +249,8 @@ async def listen(plan: Plan, sessions: int, seconds: float, ramp: float) -> list
         listeners.append(listener)
         await asyncio.sleep(ramp / sessions)
     await asyncio.wait([each.over for each in listeners], timeout=ramp + seconds + 30)
+    for each in listeners:
+        each.give_up(time.monotonic())
     return listeners
 
 

@@ -1,7 +1,7 @@
 """The largest number of realtime sessions without an underrun on this machine, and what the bare model would feed.
 
     python bench/sessions.py [--codec opus] [--from 150 --step 50] [--seconds 20]
-    python bench/sessions.py --engine kokoro [--loads 0.8 0.9 1.0] [--seconds 45]
+    python bench/sessions.py --engine kokoro [--loads 0.8 0.9 1.0] [--seconds 40]
 
 A session is safe when each first audio came in time and no stall was longer than 10 ms (a player that starts on the
 first byte). The whole text comes at once; with --rate it comes in tokens, and a first audio has twice the time, as the
@@ -224,9 +224,9 @@ def arguments() -> argparse.Namespace:
     args = parser.parse_args()
     few = args.engine != "hibari"
     if few and args.loads is None:
-        args.loads = [0.7, 0.8, 0.85, 0.9, 0.95, 1.0]
-    args.seconds = args.seconds or (45.0 if few else 20.0)
-    args.bare_seconds = args.bare_seconds or (12.0 if few else 4.0)
+        args.loads = [0.8, 0.9, 0.95, 1.0]
+    args.seconds = args.seconds or (40.0 if few else 20.0)
+    args.bare_seconds = args.bare_seconds or (10.0 if few else 4.0)
     return args
 
 
