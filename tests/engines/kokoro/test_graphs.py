@@ -100,14 +100,16 @@ def test_what_was_given_is_not_touched_by_the_next_call(network, replayed):
 
 
 def test_a_row_without_numbers_is_alone_with_it_and_leaves_nothing_behind(network, replayed):
-    taken = [each.clone() for each in batch(network, Stage.FRONT, 3)]
-    clean = called(network, Stage.FRONT, taken)
+    stage = Stage.GENERATE
+    taken = batch(network, stage, 3)
     broken = [each.clone() for each in taken]
     broken[0][1] = torch.nan
-    found = called(replayed, Stage.FRONT, broken)
+    found, clean = called(replayed, stage, broken), called(network, stage, taken)
     assert bool(found[1][0].isnan().any())
     assert_same([found[0], found[2]], [clean[0], clean[2]])
-    assert_same(called(replayed, Stage.FRONT, taken), clean)
+    shorter = batch(network, stage, 3, 1, 3)
+    assert int(shorter[-1][1]) < int(taken[-1][1])
+    assert_same(called(replayed, stage, shorter), called(network, stage, shorter))
 
 
 def test_jobs_are_spoken_alike_with_and_without_recordings(network, replayed):
