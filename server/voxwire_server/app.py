@@ -30,7 +30,7 @@ from voxwire_server.ops.machine import cores
 from voxwire_server.ops.metrics import Metrics, watch_loop
 from voxwire_server.ops.readiness import Readiness, watch_readiness
 from voxwire_server.ops.voices import VoiceDirectory
-from voxwire_server.ops.watch import watch_scheduler
+from voxwire_server.ops.watch import watch_devices, watch_scheduler
 from voxwire_server.page import routes as page_routes
 from voxwire_server.scheduling.policy import Policy
 from voxwire_server.scheduling.scheduler import Scheduler
@@ -149,6 +149,7 @@ class Application:
         self.metrics.read("voxwire_overloaded", "Whether /ready says so.", lambda: self.overloaded_ms is not None)
         self._turn_away = lambda: runner.locked(scheduler.turn_away)
         watch_scheduler(self.metrics, lambda: runner.locked(scheduler.stats))
+        watch_devices(self.metrics, self._engines.values())
         runner.start()
         encoder.start()
         if self.config.compat.enabled:

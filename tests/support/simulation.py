@@ -71,24 +71,29 @@ class VirtualRunner:
         self._start_all()
 
     def cancel(self, owner: Hashable) -> None:
-        for work in self.scheduler.cancel(owner, self.now):
+        for work in self.scheduler.cancel(owner):
             if work.job is not None:
                 self._engines[work.engine].finish(work.job, EndReason.CANCELLED)
         self._start_all()
 
     def reprioritise(self, owner: Hashable, deadline: float) -> None:
-        self.scheduler.reprioritise(owner, deadline, self.now)
+        self.scheduler.reprioritise(owner, deadline)
         self._start_all()
 
     def listener_joined(self, owner: Hashable, engine: str) -> None:
         self.scheduler.listener_joined(owner, engine, self.now)
 
-    def listener_left(self, owner: Hashable) -> None:
-        self.scheduler.listener_left(owner, self.now)
+    def listener_left(self, owner: Hashable, caller: Hashable = None) -> None:
+        self.scheduler.listener_left(owner, self.now, caller)
         self._start_all()
 
-    def admission(self, engine: str, *, bulk: bool = False, speaking: int = 0) -> Refusal | None:
-        return self.scheduler.admission(engine, bulk, self.now, speaking)
+    def caller_left(self, caller: Hashable) -> None:
+        self.scheduler.caller_left(caller)
+
+    def admission(
+        self, engine: str, *, bulk: bool = False, speaking: int = 0, caller: Hashable = None
+    ) -> Refusal | None:
+        return self.scheduler.admission(engine, bulk, self.now, speaking, caller)
 
     def _start_all(self) -> None:
         for lane in self.scheduler.lanes:

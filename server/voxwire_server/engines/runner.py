@@ -86,7 +86,7 @@ class Runner:
         """Cancel all works and end the workers. False if a step is still running after `timeout` seconds."""
         with self._lock:
             self._stopping = True
-            self._let_go(self._scheduler.clear(self._clock()))
+            self._let_go(self._scheduler.clear())
             self._posted.clear()
             for lane in self._lanes.values():
                 lane.work_came.notify_all()
@@ -133,7 +133,7 @@ class Runner:
     def cancel(self, owner: Hashable) -> None:
         """Drop an owner's works: those that wait at once, those in a step after it, and what is not delivered yet."""
         with self._lock:
-            self._let_go(self._scheduler.cancel(owner, self._clock()))
+            self._let_go(self._scheduler.cancel(owner))
             if self._posted:
                 self._posted = [outcome for outcome in self._posted if outcome.work.owner != owner]
             self._notify_ready()
@@ -141,7 +141,7 @@ class Runner:
     def reprioritise(self, owner: Hashable, deadline: float) -> None:
         """See `Scheduler.reprioritise`."""
         with self._lock:
-            self._scheduler.reprioritise(owner, deadline, self._clock())
+            self._scheduler.reprioritise(owner, deadline)
             self._notify_ready()
 
     def listener_joined(self, owner: Hashable, engine: str) -> None:
@@ -149,16 +149,23 @@ class Runner:
         with self._lock:
             self._scheduler.listener_joined(owner, engine, self._clock())
 
-    def listener_left(self, owner: Hashable) -> None:
+    def listener_left(self, owner: Hashable, caller: Hashable = None) -> None:
         """See `Scheduler.listener_left`."""
         with self._lock:
-            self._scheduler.listener_left(owner, self._clock())
+            self._scheduler.listener_left(owner, self._clock(), caller)
             self._notify_ready()
 
-    def admission(self, engine: str, *, bulk: bool = False, speaking: int = 0) -> Refusal | None:
+    def caller_left(self, caller: Hashable) -> None:
+        """See `Scheduler.caller_left`."""
+        with self._lock:
+            self._scheduler.caller_left(caller)
+
+    def admission(
+        self, engine: str, *, bulk: bool = False, speaking: int = 0, caller: Hashable = None
+    ) -> Refusal | None:
         """See `Scheduler.admission`."""
         with self._lock:
-            return self._scheduler.admission(engine, bulk, self._clock(), speaking)
+            return self._scheduler.admission(engine, bulk, self._clock(), speaking, caller)
 
     def locked(self, read: Callable[[float], Read]) -> Read:
         """What `read` finds in the scheduler now, while no worker changes it; it gets the time and must be short."""

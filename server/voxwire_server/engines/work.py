@@ -100,6 +100,11 @@ class Batch:
         """Whether nobody listens to any of it."""
         return all(work.bulk for work in self.works)
 
+    @property
+    def abandoned(self) -> bool:
+        """Whether all of it was cancelled since it was picked."""
+        return all(work.cancelled for work in self.works)
+
 
 class Verdict(Enum):
     """What a step meant for one of its works."""
@@ -172,13 +177,13 @@ class Picker(Protocol):
     def submit(self, work: Work, now: float) -> None:
         """Queue a work."""
 
-    def cancel(self, owner: Hashable, now: float) -> list[Work]:
+    def cancel(self, owner: Hashable) -> list[Work]:
         """Drop an owner's works."""
 
-    def clear(self, now: float) -> list[Work]:
+    def clear(self) -> list[Work]:
         """Drop all works."""
 
-    def reprioritise(self, owner: Hashable, deadline: float, now: float) -> None:
+    def reprioritise(self, owner: Hashable, deadline: float) -> None:
         """Move an owner's deadlines."""
 
     def pick(self, lane: str, now: float) -> Batch | None:
@@ -193,11 +198,16 @@ class Picker(Protocol):
     def out_of_memory(self, batch: Batch) -> None:
         """A step did not fit into memory."""
 
-    def admission(self, engine: str, bulk: bool, now: float, speaking: int = 0) -> Refusal | None:
+    def admission(
+        self, engine: str, bulk: bool, now: float, speaking: int = 0, caller: Hashable = None
+    ) -> Refusal | None:
         """Whether an engine takes one more listener."""
 
     def listener_joined(self, owner: Hashable, engine: str, now: float) -> None:
         """Count a listener."""
 
-    def listener_left(self, owner: Hashable, now: float) -> None:
+    def listener_left(self, owner: Hashable, now: float, caller: Hashable = None) -> None:
         """Stop counting a listener."""
+
+    def caller_left(self, caller: Hashable) -> None:
+        """Keep no places for a caller."""

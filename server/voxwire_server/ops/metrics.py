@@ -159,6 +159,10 @@ class Metrics:
         """Read one value at every scrape. A counter's name gets `_total`."""
         self.read_table(name, meaning, (), lambda: {(): read()}, kind)
 
+    def watch(self, collector: Collector) -> None:
+        """Read all that a collector has at every scrape. Its `describe` must tell the names without reading."""
+        self.registry.register(collector)
+
     def read_table(
         self,
         name: str,

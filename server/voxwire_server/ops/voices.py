@@ -12,7 +12,7 @@ from voxwire_server.ops.aliases import Aliases
 from voxwire_server.session.core import ResolvedVoice
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
 
     from voxwire_server.engines.base import EngineInfo
     from voxwire_server.engines.work import Refusal
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Admission(Protocol):
     """Whether an engine takes one more listener; answers at once."""
 
-    def admission(self, engine: str, *, bulk: bool) -> Refusal | None:
+    def admission(self, engine: str, *, bulk: bool, caller: Hashable = None) -> Refusal | None:
         """None, or why not and when to try again."""
 
 
@@ -90,9 +90,9 @@ class VoiceDirectory:
         named = tuple((voice.name, share) for voice, share in zip(found, shares, strict=True))
         return replace(heaviest, name=mix_name(named), description="mixed")
 
-    def admit(self, engine: str, *, bulk: bool, now: float) -> None:  # noqa: ARG002 - the runner has its own clock
+    def admit(self, engine: str, *, bulk: bool, now: float, session: str) -> None:  # noqa: ARG002 - see Runner's clock
         """See `voxwire_server.session.core.Directory`."""
-        refusal = self._admission.admission(engine, bulk=bulk)
+        refusal = self._admission.admission(engine, bulk=bulk, caller=session)
         if refusal is not None:
             raise VoxwireError(
                 ErrorCode.ENGINE_OVERLOADED,

@@ -1,14 +1,27 @@
-"""Lets metrics read the scheduler's own counts at every scrape."""
+"""Lets metrics read the scheduler's own counts, and the devices' memory, at every scrape."""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
+from voxwire_server.engines.base import UsesDevice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from prometheus_client.metrics_core import Metric
+
+    from voxwire_server.engines.base import DeviceMemory, Engine
     from voxwire_server.ops.metrics import MetricKind, Metrics
     from voxwire_server.scheduling.stats import EngineStats, LaneStats, SchedulerStats, StageStats
+    from voxwire_server.scheduling.tallies import Distribution
+
+logger = logging.getLogger(__name__)
 
 _STAGES: tuple[tuple[str, str, MetricKind, Callable[[StageStats], float]], ...] = (
     ("voxwire_stage_queued", "Works waiting for a step.", "gauge", lambda s: s.queued + s.queued_bulk),
@@ -25,6 +38,11 @@ _STAGES: tuple[tuple[str, str, MetricKind, Callable[[StageStats], float]], ...] 
     ("voxwire_stage_prediction_error", "Mean error of predicted step times.", "gauge", lambda s: s.prediction_error),
     ("voxwire_stage_prediction_bias", "The same, signed.", "gauge", lambda s: s.prediction_bias),
 )
+_STAGE_DISTRIBUTIONS: tuple[tuple[str, str, Callable[[StageStats], Distribution]], ...] = (
+    ("voxwire_stage_step_seconds", "How long a step took.", lambda s: s.step_seconds),
+    ("voxwire_stage_queue_seconds", "How long a work waited for a step.", lambda s: s.queue_seconds),
+    ("voxwire_stage_batch_rows", "Works in a step.", lambda s: s.batch_rows),
+)
 _ENGINES: tuple[tuple[str, str, MetricKind, Callable[[EngineStats], float]], ...] = (
     ("voxwire_engine_listeners", "Contexts that want audio at playout speed.", "gauge", lambda e: e.listeners),
     ("voxwire_engine_realtime_factor", "Worker seconds a second of audio.", "gauge", lambda e: e.realtime_factor),
@@ -35,6 +53,7 @@ _ENGINES: tuple[tuple[str, str, MetricKind, Callable[[EngineStats], float]], ...
 _LANES: tuple[tuple[str, str, MetricKind, Callable[[LaneStats], float]], ...] = (
     ("voxwire_lane_load", "Share of a lane's time that its listeners take, predicted.", "gauge", lambda x: x.load),
     ("voxwire_lane_running", "Steps running.", "gauge", lambda x: x.running),
+    ("voxwire_lane_workers", "Steps that may run at once.", "gauge", lambda x: x.workers),
 )
 _TOTALS: tuple[tuple[str, str, MetricKind, Callable[[SchedulerStats], float]], ...] = (
     ("voxwire_works", "Clauses unfinished.", "gauge", lambda s: s.works),
@@ -43,39 +62,101 @@ _TOTALS: tuple[tuple[str, str, MetricKind, Callable[[SchedulerStats], float]], .
     ("voxwire_works_failed", "Clauses failed.", "counter", lambda s: s.failed),
     ("voxwire_works_cancelled", "Clauses cancelled.", "counter", lambda s: s.cancelled),
 )
+_MEMORY: tuple[tuple[str, str, Callable[[DeviceMemory], float]], ...] = (
+    ("voxwire_device_memory_allocated_bytes", "Device memory that tensors take.", lambda m: m.allocated_bytes),
+    ("voxwire_device_memory_reserved_bytes", "Device memory that this server holds.", lambda m: m.reserved_bytes),
+    ("voxwire_device_memory_total_bytes", "Device memory there is.", lambda m: m.total_bytes),
+)
 
 
 def watch_scheduler(metrics: Metrics, stats: Callable[[], SchedulerStats]) -> None:
-    """Register everything in `SchedulerStats`."""
-    for name, meaning, kind, total in _TOTALS:
-        metrics.read(name, meaning, lambda read=total: read(stats()), kind)  # type: ignore[misc]
-    for name, meaning, kind, stage in _STAGES:
-        metrics.read_table(name, meaning, ("engine", "stage"), _by_stage(stats, stage), kind)
-    for name, meaning, kind, engine in _ENGINES:
-        metrics.read_table(name, meaning, ("engine",), _by_engine(stats, engine), kind)
-    for name, meaning, kind, lane in _LANES:
-        metrics.read_table(name, meaning, ("lane",), _by_lane(stats, lane), kind)
-    metrics.read_table(
-        "voxwire_admission_refusals",
-        "Listeners not let in, by reason.",
-        ("reason",),
-        lambda: {(reason,): count for reason, count in stats().refused.items()},
-        "counter",
-    )
+    """Show everything in `SchedulerStats`; `stats` is called once a scrape."""
+    metrics.watch(SchedulerCollector(stats))
 
 
-_Table = dict[tuple[str, ...], float]
+def watch_devices(metrics: Metrics, engines: Iterable[Engine]) -> None:
+    """Show the memory of each device that engines run on; where they have none, nothing."""
+    metrics.watch(DeviceCollector([engine for engine in engines if isinstance(engine, UsesDevice)]))
 
 
-def _by_stage(stats: Callable[[], SchedulerStats], read: Callable[[StageStats], float]) -> Callable[[], _Table]:
-    return lambda: {(each.engine, each.stage): read(each) for each in stats().stages}
+class SchedulerCollector(Collector):
+    """All of the scheduler's metrics, of one moment."""
+
+    def __init__(self, stats: Callable[[], SchedulerStats]) -> None:
+        self._stats = stats
+
+    def describe(self) -> Iterable[Metric]:
+        """The metrics without samples."""
+        return self._families(None)
+
+    def collect(self) -> Iterable[Metric]:
+        """The metrics as they are now."""
+        return self._families(self._stats())
+
+    def _families(self, stats: SchedulerStats | None) -> Iterable[Metric]:
+        stages, engines, lanes = (stats.stages, stats.engines, stats.lanes) if stats else ((), (), ())
+        for name, meaning, kind, total in _TOTALS:
+            yield _family(kind, name, meaning, (), [((), total(stats))] if stats else ())
+        for name, meaning, kind, stage in _STAGES:
+            yield _family(kind, name, meaning, ("engine", "stage"), (((s.engine, s.stage), stage(s)) for s in stages))
+        for name, meaning, spread in _STAGE_DISTRIBUTIONS:
+            yield _histogram(name, meaning, ("engine", "stage"), (((s.engine, s.stage), spread(s)) for s in stages))
+        for name, meaning, kind, engine in _ENGINES:
+            yield _family(kind, name, meaning, ("engine",), (((e.engine,), engine(e)) for e in engines))
+        for name, meaning, kind, lane in _LANES:
+            yield _family(kind, name, meaning, ("lane",), (((each.lane,), lane(each)) for each in lanes))
+        refused = [((reason,), count) for reason, count in stats.refused.items()] if stats else []
+        yield _family("counter", "voxwire_admission_refusals", "Listeners not let in, by reason.", ("reason",), refused)
 
 
-def _by_engine(stats: Callable[[], SchedulerStats], read: Callable[[EngineStats], float]) -> Callable[[], _Table]:
-    return lambda: {(each.engine,): read(each) for each in stats().engines}
+class DeviceCollector(Collector):
+    """The memory of the devices that engines run on; engines of one device tell the same."""
+
+    def __init__(self, engines: Iterable[UsesDevice]) -> None:
+        self._engines = tuple(engines)
+
+    def describe(self) -> Iterable[Metric]:
+        """The metrics without samples."""
+        return self._families([])
+
+    def collect(self) -> Iterable[Metric]:
+        """The metrics as they are now; nothing at all where there is no device."""
+        found = [memory for memory in map(_memory, self._engines) if memory is not None]
+        return self._families(found) if found else ()
+
+    def _families(self, found: list[DeviceMemory]) -> Iterable[Metric]:
+        for name, meaning, read in _MEMORY:
+            each = {memory.device: read(memory) for memory in found}
+            yield _family("gauge", name, meaning, ("device",), (((device,), value) for device, value in each.items()))
 
 
-def _by_lane(
-    stats: Callable[[], SchedulerStats], read: Callable[[LaneStats], float]
-) -> Callable[[], Mapping[tuple[str, ...], float]]:
-    return lambda: {(each.lane,): read(each) for each in stats().lanes}
+def _memory(engine: UsesDevice) -> DeviceMemory | None:
+    try:
+        return engine.device_memory()
+    except Exception:
+        # A device that is lost must not take the other metrics with it.
+        logger.exception("a device does not tell its memory")
+        return None
+
+
+def _family(
+    kind: MetricKind,
+    name: str,
+    meaning: str,
+    labels: tuple[str, ...],
+    rows: Iterable[tuple[tuple[str, ...], float]],
+) -> Metric:
+    family = (GaugeMetricFamily if kind == "gauge" else CounterMetricFamily)(name, meaning, labels=labels)
+    for values, value in rows:
+        family.add_metric(values, value)
+    return family
+
+
+def _histogram(
+    name: str, meaning: str, labels: tuple[str, ...], rows: Iterable[tuple[tuple[str, ...], Distribution]]
+) -> Metric:
+    family = HistogramMetricFamily(name, meaning, labels=labels)
+    for values, spread in rows:
+        bounds = (*map(floatToGoString, spread.bounds), "+Inf")
+        family.add_metric(values, list(zip(bounds, map(float, spread.at_most), strict=True)), spread.total)
+    return family

@@ -48,11 +48,13 @@ def refuse_listener(
     engine: EngineState, engines: Collection[EngineState], speaking: int, policy: Policy, now: float
 ) -> Refusal | None:
     """Why one more interactive listener would starve, or None. `speaking`: listeners the caller knows of."""
-    wait = max(first_clause_wait(lane, engines, now) for lane in engine.lanes())
+    known = max(len(engine.listeners) + engine.coming(now), speaking)
+    alone = not known and not any(other.busy(now) for other in engines if engine.shares_lane(other))
+    # Steps of those who broke in keep nobody out whom nothing else would: it is most likely they who ask again.
+    wait = max(first_clause_wait(lane, engines, now, abandoned=not alone) for lane in engine.lanes())
     if wait > policy.queue_seconds_max:
         return Refusal(_retry_ms(wait - policy.queue_seconds_max), RefusalReason.QUEUE)
-    known = max(len(engine.listeners) + engine.coming(now), speaking)
-    if not known and not any(other.busy(now) for other in engines if engine.shares_lane(other)):
+    if alone:
         return None  # even the slowest engine may speak to one
     newcomers = _coming(engines, now) | {engine: known - len(engine.listeners) + 1}
     return _refuse_by_load(engine, engines, newcomers, policy, now)
@@ -89,6 +91,8 @@ def _refuse_by_load(
 
 def _horizon_seconds(policy: Policy, one: float) -> float:
     """The time in which a listener's lead is built up who takes the share `one` of a lane."""
+    if one * (1.0 + policy.start_seconds / policy.horizon_seconds) <= policy.utilisation_max:
+        return policy.horizon_seconds
     return max(policy.horizon_seconds, policy.start_seconds * one / START_SHARE_MAX)
 
 
@@ -198,9 +202,15 @@ def lane_load(
     return max(total / lane.workers, peak)
 
 
-def first_clause_wait(lane: LaneState, engines: Collection[EngineState], now: float) -> float:
-    """Seconds until a lane has done what is due before a first clause that comes now. Bulk keeps nobody out."""
-    seconds = sum(max(0.0, b.picked_at + b.predicted_seconds - now) for b in lane.running.values() if not b.bulk)
+def first_clause_wait(
+    lane: LaneState, engines: Collection[EngineState], now: float, *, abandoned: bool = True
+) -> float:
+    """Seconds until a lane has done what is due before a first clause that comes now. Bulk keeps nobody out.
+
+    `abandoned`: steps that nobody waits for any more count too.
+    """
+    running = [b for b in lane.running.values() if not b.bulk and (abandoned or not b.abandoned)]
+    seconds = sum(max(0.0, b.picked_at + b.predicted_seconds - now) for b in running)
     for group in lane.groups.values():
         seconds += sum(_seconds_on(lane, group.engine, work) for work in group.interactive.until(now))
     for other in engines:

@@ -30,7 +30,8 @@ class Policy:
     `utilisation_max`: listeners are refused above this share of a lane's time, and bulk above `bulk_share` of it.
     `start_seconds`: audio that a listener takes beyond real time when it begins (its lead, and the rest of its second
     clause); `horizon_seconds`: the time in which it does. `expected_seconds`: who was let in counts for so long as a
-    listener before it begins. `queue_seconds_max`: listeners are also refused while a first clause would wait longer
+    listener before it begins; `kept_seconds`: the place of one who breaks in is kept for it for so long.
+    `queue_seconds_max`: listeners are also refused while a first clause would wait longer
     than this. `late_share_max`: and while a greater share of clauses comes too late, on a lane that is busy at all.
     `works_max`, `owner_works_max`: unfinished works in all and an owner; bulk has half of `works_max`.
     `bulk_seconds_max`: bulk work queued on a lane, in seconds.
@@ -47,6 +48,7 @@ class Policy:
     bulk_step_seconds_max: float = 0.5
     bulk_share: float = 0.9
     expected_seconds: float = 3.0
+    kept_seconds: float = 5.0
     utilisation_max: float = 0.9
     start_seconds: float = 9.0
     horizon_seconds: float = 3.0

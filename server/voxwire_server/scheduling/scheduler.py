@@ -101,9 +101,9 @@ class Scheduler:
         work.submitted_at = now
         work.deadline = _near(work.deadline)
         work.queued_at = now
-        self._queue(work, engine, now)
+        self._queue(work, engine)
 
-    def cancel(self, owner: Hashable, now: float) -> list[Work]:
+    def cancel(self, owner: Hashable) -> list[Work]:
         """Drop all of an owner's works. Returns those that left at once; their jobs, if any, are to be finished.
 
         A running work is marked `cancelled`; it is dropped when its step is over.
@@ -116,14 +116,14 @@ class Scheduler:
                 self._drop(work, WorkState.CANCELLED)
                 left.append(work)
         for name in {work.engine for work in left}:
-            self._enter_all(self._engines[name], now)
+            self._enter_all(self._engines[name])
         return left
 
-    def clear(self, now: float) -> list[Work]:
+    def clear(self) -> list[Work]:
         """Cancel the works of all owners; see `cancel`."""
-        return [work for owner in list(self._owners) for work in self.cancel(owner, now)]
+        return [work for owner in list(self._owners) for work in self.cancel(owner)]
 
-    def reprioritise(self, owner: Hashable, deadline: float, now: float) -> None:
+    def reprioritise(self, owner: Hashable, deadline: float) -> None:
         """The owner's earliest unfinished clause is now due at `deadline`; its later ones move by as much."""
         works = self._owners.get(owner)
         if not works:
@@ -136,9 +136,7 @@ class Scheduler:
             queue: DeadlineQueue | None = work.queue
             if queue is not None:
                 queue.remove(work)
-                engine = self._engines[work.engine]
-                lane = engine.stages[work.stage].lane if work.state is WorkState.QUEUED else engine.lane
-                queue.push(work, self._key(work, lane, now))
+                queue.push(work, self._key(work))
 
     # -- steps ------------------------------------------------------------------------------------------------------
 
@@ -154,7 +152,9 @@ class Scheduler:
         for work in filling.works:
             work.state = WorkState.RUNNING
             # A worker may have read its clock just before another thread queued the work.
-            work.queue_seconds += max(0.0, now - work.queued_at)
+            waited = max(0.0, now - work.queued_at)
+            work.queue_seconds += waited
+            group.stage.queue_seconds.add(waited)
         batch = Batch(
             lane,
             group.engine.info.name,
@@ -191,7 +191,7 @@ class Scheduler:
         if all(row.verdict is Verdict.NEXT or row.verdict is Verdict.FINISHED for row in rows):
             stage.cost.learn(batch.units, seconds)
         starved = [row.work for row in rows if not self._settle(row, engine, seconds, now)]
-        self._enter_all(engine, now)
+        self._enter_all(engine)
         return starved
 
     def out_of_memory(self, batch: Batch) -> None:
@@ -208,17 +208,30 @@ class Scheduler:
             self._listening[owner] = engine
             self._engines[engine].join(owner, self.policy.start_seconds, now)
 
-    def listener_left(self, owner: Hashable, now: float) -> None:
-        """The owner wants no audio for now. Unknown owners are passed over."""
+    def listener_left(self, owner: Hashable, now: float, caller: Hashable = None) -> None:
+        """The owner wants no audio for now. Unknown owners are passed over.
+
+        With `caller`, its place is kept for a while for whoever asks for it by that name.
+        """
         engine = self._listening.pop(owner, None)
         if engine is not None:
             self._engines[engine].leave(owner, now)
+            if caller is not None:
+                self._engines[engine].kept.add(caller, now + self.policy.kept_seconds)
 
-    def admission(self, engine: str, bulk: bool, now: float, speaking: int = 0) -> Refusal | None:
+    def caller_left(self, caller: Hashable) -> None:
+        """The caller asks for nothing any more; no place is kept for it."""
+        for engine in self._engines.values():
+            engine.kept.forget(caller)
+
+    def admission(
+        self, engine: str, bulk: bool, now: float, speaking: int = 0, caller: Hashable = None
+    ) -> Refusal | None:
         """None if the engine can feed one more, else why not and when to try again.
 
         Whoever is let in is expected to join soon; whoever is refused, to come back when told to. `speaking`: listeners
-        of the engine that the caller knows of; counts where it is more than have joined.
+        of the engine that are known of elsewhere; counts where it is more than have joined. A `caller` whose place is
+        kept gets it back, however full and busy the engine.
 
         Raises:
             VoxwireError: `system.engine_unavailable` for an engine that is not there.
@@ -226,6 +239,9 @@ class Scheduler:
         state = self._engines.get(engine)
         if state is None:
             raise VoxwireError(ErrorCode.ENGINE_UNAVAILABLE, f"there is no engine {engine!r}")
+        if not bulk and state.kept.take(caller, now):
+            state.expected.add(now + self.policy.expected_seconds)
+            return None
         if bulk:
             refusal = admission.refuse_bulk(state, self._engines.values(), self.policy, now)
         else:
@@ -273,12 +289,10 @@ class Scheduler:
 
     # -- moving -----------------------------------------------------------------------------------------------------
 
-    def _key(self, work: Work, lane: LaneState, now: float) -> float:
+    def _key(self, work: Work) -> float:
         match self.policy.order:
-            case Order.DEADLINE if work.first and not work.spoken:
-                return work.deadline + lane.newcomers.delay_seconds(now)
             case Order.DEADLINE:
-                return work.deadline - self.policy.protect_seconds
+                return work.deadline if work.first and not work.spoken else work.deadline - self.policy.protect_seconds
             case Order.ARRIVAL | Order.THROUGHPUT:
                 return work.submitted_at
             case _:
@@ -299,7 +313,7 @@ class Scheduler:
             case Verdict.NEXT:
                 work.refusals = 0
                 work.queued_at = now
-                self._queue(work, engine, now) if prepared else self._wait(work, engine, now)
+                self._queue(work, engine) if prepared else self._wait(work, engine)
             case Verdict.FINISHED:
                 self._completed += 1
                 self._leave(work, engine, prepared, WorkState.ENDED)
@@ -321,7 +335,7 @@ class Scheduler:
             self._drop(work, WorkState.ENDED)
             return False
         work.queued_at = now
-        self._wait(work, engine, now)
+        self._wait(work, engine)
         return True
 
     def _count_audio(self, row: Row, engine: EngineState, now: float) -> None:
@@ -334,30 +348,28 @@ class Scheduler:
         in_time = work.deadline - work.submitted_at >= self.policy.protect_seconds
         if in_time and not (work.bulk or work.cancelled):
             engine.lateness.judge(now > work.deadline, now)
-            if work.deadline - work.submitted_at >= self.policy.relaxed_seconds:
-                engine.lane.newcomers.fed(work.deadline - now, now)
         work.spoken = True
         work.deadline = _near(max(work.deadline, now) + audio_seconds)
 
-    def _queue(self, work: Work, engine: EngineState, now: float) -> None:
+    def _queue(self, work: Work, engine: EngineState) -> None:
         """Put a work into the group of its next step."""
         stage = engine.stages[work.stage]
         work.units = stage.units(work)
         work.state = WorkState.QUEUED
         queue = stage.lane.group(engine, work.stage, work.bucket).queue(work.bulk)
-        queue.push(work, self._key(work, stage.lane, now))
+        queue.push(work, self._key(work))
 
-    def _wait(self, work: Work, engine: EngineState, now: float) -> None:
+    def _wait(self, work: Work, engine: EngineState) -> None:
         """Let a prepared work wait for a slot; `_enter_all` moves it on, at once where slots are free."""
         work.state = WorkState.WAITING
         work.units = engine.stages[work.stage].units(work)
-        engine.waiting_queue(work.bulk).push(work, self._key(work, engine.lane, now))
+        engine.waiting_queue(work.bulk).push(work, self._key(work))
 
-    def _enter_all(self, engine: EngineState, now: float) -> None:
+    def _enter_all(self, engine: EngineState) -> None:
         """Give free slots to the works that wait, most urgent first."""
         while (queue := engine.next_entrant()) is not None:
             engine.holders += 1
-            self._queue(queue.pop(), engine, now)
+            self._queue(queue.pop(), engine)
 
     def _leave(self, work: Work, engine: EngineState, held_slot: bool, state: WorkState) -> None:
         """A work is over after a step."""
@@ -409,6 +421,9 @@ class Scheduler:
             padded_units=stage.units_padded,
             busy_seconds=stage.busy_seconds,
             predicted_seconds=stage.predicted_seconds,
+            step_seconds=stage.step_seconds.read(),
+            queue_seconds=stage.queue_seconds.read(),
+            batch_rows=stage.batch_rows.read(),
             prediction_error=stage.cost.error,
             prediction_bias=stage.cost.bias,
         )

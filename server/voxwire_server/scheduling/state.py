@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from voxwire_server.engines.work import PREPARE
 from voxwire_server.scheduling.cost import RealtimeCost, StageCost, StageUse
 from voxwire_server.scheduling.deadlines import DeadlineQueue
-from voxwire_server.scheduling.newcomers import Newcomers
-from voxwire_server.scheduling.stays import Expected, Promises, Stays
+from voxwire_server.scheduling.stays import Expected, Kept, Promises, Stays
+from voxwire_server.scheduling.tallies import ROWS, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -54,6 +54,9 @@ class StageState:
     busy_seconds: float = 0.0
     predicted_seconds: float = 0.0
     batch_sizes: Counter[int] = field(default_factory=Counter)
+    step_seconds: Tally = field(default_factory=Tally)
+    queue_seconds: Tally = field(default_factory=Tally)
+    batch_rows: Tally = field(default_factory=lambda: Tally(ROWS))
     units_asked: float = 0.0
     units_padded: float = 0.0
 
@@ -75,6 +78,8 @@ class StageState:
         self.busy_seconds += seconds
         self.predicted_seconds += batch.predicted_seconds
         self.batch_sizes[rows] += 1
+        self.batch_rows.add(rows)
+        self.step_seconds.add(seconds)
         self.use.add(rows, batch.units, seconds)
         if self.rows_limit < self.rows_max and self.steps % ROWS_BETWEEN_GROWTH == 0:
             self.rows_limit += 1
@@ -149,7 +154,6 @@ class LaneState:
     running: dict[int, Batch] = field(default_factory=dict)
     groups: dict[tuple[str, str, int], Group] = field(default_factory=dict)
     since_bulk: int = 0
-    newcomers: Newcomers = field(default_factory=Newcomers)
     _uses: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
@@ -185,7 +189,8 @@ class EngineState:
     """One engine: its stages, its slots, its listeners, what it was seen to cost.
 
     `listeners` have each the seconds of audio they are still owed to build up their lead; `owed_seconds` is their sum.
-    `expected` were let in and have not joined yet; `promises` were refused. `stepping` counts its steps under way,
+    `expected` were let in and have not joined yet; `promises` were refused; for those in `kept` a place is kept.
+    `stepping` counts its steps under way,
     `holders` its works past `prepare` (each has a slot). `blocked`: it said that no slot is free, and none of its works
     has ended since.
     """
@@ -209,6 +214,7 @@ class EngineState:
         self.stays = Stays()
         self.expected = Expected()
         self.promises = Promises()
+        self.kept = Kept()
         self.audio_seconds = 0.0
         self.lateness = Lateness()
 
@@ -247,8 +253,8 @@ class EngineState:
         return bool(self.listeners) or self.coming(now) > 0
 
     def coming(self, now: float) -> int:
-        """How many were let in and do not listen yet."""
-        return self.expected.count(now)
+        """How many were let in, or have a place kept for them, and do not listen yet."""
+        return self.expected.count(now) + self.kept.count(now)
 
     def workers(self, lane: LaneState) -> int:
         """How many workers of a lane it may use at once."""

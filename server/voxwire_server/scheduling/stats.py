@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from voxwire_server.scheduling.tallies import Distribution
+
 
 @dataclass(frozen=True, slots=True)
 class StageStats:
     """One stage of one engine. `prediction_error` is the running mean of |real - predicted| / real of its steps;
     `prediction_bias` keeps the sign (above 0: predicted too short). `batch_sizes` counts steps by rows. `units` is the
     size of all works stepped, in characters; `padded_units` the same with each as large as the largest of its batch.
+    `queue_seconds` has each work's wait for each of its steps.
     """
 
     engine: str
@@ -28,6 +31,9 @@ class StageStats:
     padded_units: float
     busy_seconds: float
     predicted_seconds: float
+    step_seconds: Distribution
+    queue_seconds: Distribution
+    batch_rows: Distribution
     prediction_error: float
     prediction_bias: float
 

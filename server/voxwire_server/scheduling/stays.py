@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from heapq import heappop, heappush
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
 
 STAY_SECONDS = 3.0
 """First guess: an answer of one sentence. Who comes back too early asks once more, who comes back too late leaves a
@@ -71,6 +75,39 @@ class Promises:
         """One more was asked to come back at `due`."""
         if len(self._due) < PROMISES_MAX:
             heappush(self._due, due)
+
+
+class Kept:
+    """Places of listeners who broke in, each kept for one caller for a while."""
+
+    __slots__ = ("_places",)
+
+    def __init__(self) -> None:
+        self._places: list[tuple[float, Hashable]] = []
+
+    def count(self, now: float) -> int:
+        """How many are kept."""
+        if self._places and self._places[0][0] <= now:
+            self._places = [place for place in self._places if place[0] > now]
+        return len(self._places)
+
+    def add(self, caller: Hashable, until: float) -> None:
+        """Keep one more for a caller until then, no sooner than those before it."""
+        self._places.append((until, caller))
+
+    def take(self, caller: Hashable, now: float) -> bool:
+        """Give a caller its place back, if one is kept for it."""
+        if self.count(now):
+            for index, (_, owner) in enumerate(self._places):
+                if owner == caller:
+                    del self._places[index]
+                    return True
+        return False
+
+    def forget(self, caller: Hashable) -> None:
+        """Keep none for a caller any more."""
+        if self._places:
+            self._places = [place for place in self._places if place[1] != caller]
 
 
 class Expected:

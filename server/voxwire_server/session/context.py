@@ -653,12 +653,12 @@ class Context:
                 )
             )
         )
-        self.discard()
+        self.discard(interrupted=reason is m.DoneReason.CANCELLED)
 
-    def discard(self) -> None:
+    def discard(self, *, interrupted: bool = False) -> None:
         """Let go of everything, silently: the context is over or its session is."""
         if self._listening:
-            self.emit(fx.ListenerLeft(self.spec.serial))
+            self.emit(fx.ListenerLeft(self.spec.serial, interrupted))
             self._listening = False
         self.emit(fx.ClosePath(self.spec.serial))
         self.phase = Phase.CLOSED

@@ -59,8 +59,8 @@ class Directory(Protocol):
             VoxwireError: client.unknown_voice (details list what there is) or client.unsupported_language.
         """
 
-    def admit(self, engine: str, *, bulk: bool, now: float) -> None:
-        """Let one more listener in.
+    def admit(self, engine: str, *, bulk: bool, now: float, session: str) -> None:
+        """Let one more listener in; `session` asks, which may have a place from a listener that it just interrupted.
 
         Raises:
             VoxwireError: system.engine_overloaded with retry_after_ms.
@@ -442,7 +442,7 @@ class SessionCore:
         """Let a context in. One that is not keeps its name, so that text already on its way opens no other."""
         self._turned_away.pop(name, None)
         try:
-            self._directory.admit(engine, bulk=bulk, now=now)
+            self._directory.admit(engine, bulk=bulk, now=now, session=self.session_id)
         except VoxwireError as error:
             self._turned_away[name] = error.retry_after_ms
             if len(self._turned_away) > NUMBERS_KEPT:

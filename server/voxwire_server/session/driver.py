@@ -70,8 +70,11 @@ class Synthesis(Protocol):
     def listener_joined(self, owner: Hashable, engine: str) -> None:
         """Count a listener."""
 
-    def listener_left(self, owner: Hashable) -> None:
-        """Stop counting a listener."""
+    def listener_left(self, owner: Hashable, caller: Hashable = None) -> None:
+        """Stop counting a listener; keep its place for a while if `caller` is expected to ask for it again."""
+
+    def caller_left(self, caller: Hashable) -> None:
+        """Keep no places for a caller any more."""
 
 
 class Observer(Protocol):
@@ -219,6 +222,7 @@ class Driver:
     def _let_go(self) -> None:
         """Drop what is large, and what leads back here: a session that is over need not wait for the collector."""
         self.on_over = self.on_superseded = None
+        self._studio.synthesis.caller_left(self.core.session_id)
         self._paths.clear()
         if self.resumable is not None:
             self.resumable.log.clear()
@@ -336,8 +340,8 @@ class Driver:
                 studio.synthesis.reprioritise(owner(serial), deadline)
             case fx.ListenerJoined(serial, engine):
                 studio.synthesis.listener_joined(owner(serial), engine)
-            case fx.ListenerLeft(serial):
-                studio.synthesis.listener_left(owner(serial))
+            case fx.ListenerLeft(serial, interrupted):
+                studio.synthesis.listener_left(owner(serial), self.core.session_id if interrupted else None)
             case fx.FirstAudio(engine, ttfa_seconds):
                 studio.observer.first_audio(engine, ttfa_seconds)
             case fx.Underrun(seconds):

@@ -115,9 +115,10 @@ class ListenerJoined:
 
 @dataclass(frozen=True, slots=True)
 class ListenerLeft:
-    """A context wants no audio for now."""
+    """A context wants no audio for now. `interrupted`: its client broke in, and is expected to start again at once."""
 
     serial: int
+    interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,13 +53,13 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     @rule(owner=OWNERS)
     def cancel(self, owner):
-        left = self.scheduler.cancel(owner, self.now)
+        left = self.scheduler.cancel(owner)
         self.ended.update(left)
         assert all(owned.state is WorkState.CANCELLED and owned.owner == owner for owned in left)
 
     @rule(owner=OWNERS, deadline=st.floats(-5.0, 100.0) | st.just(float("inf")))
     def reprioritise(self, owner, deadline):
-        self.scheduler.reprioritise(owner, deadline, self.now)
+        self.scheduler.reprioritise(owner, deadline)
 
     @rule(owner=OWNERS, engine=st.sampled_from(list(ENGINES)), joins=st.booleans())
     def listen(self, owner, engine, joins):

@@ -67,7 +67,7 @@ def test_reprioritise_moves_an_owners_works_by_the_same_time():
     sched = scheduler(gpu(1))
     first, second, other = work("a", deadline=3.0), work("a", deadline=5.0, index=1), work("b", deadline=10.0)
     prepared(sched, first, second, other)
-    sched.reprioritise("a", 9.0, 0.0)
+    sched.reprioritise("a", 9.0)
     assert (first.deadline, second.deadline) == (9.0, 11.0)
     order = []
     while (batch := sched.pick(DEVICE, 0.0)) is not None:
@@ -80,8 +80,8 @@ def test_a_listener_on_hold_can_be_put_off_for_ever_and_come_back():
     sched = scheduler(gpu(1))
     first, second = work("a", deadline=3.0), work("a", deadline=5.0, index=1)
     prepared(sched, first, second)
-    sched.reprioritise("a", float("inf"), 0.0)
-    sched.reprioritise("a", 4.0, 0.0)
+    sched.reprioritise("a", float("inf"))
+    sched.reprioritise("a", 4.0)
     assert first.deadline == pytest.approx(4.0)
     assert second.deadline == pytest.approx(6.0, abs=1e-3)
 
@@ -222,7 +222,7 @@ def test_a_step_that_can_wait_leaves_the_last_worker_to_whoever_comes():
     sched.submit(work("new", deadline=0.0, first=True), 0.0)
     newcomer = sched.pick("cpu", 0.0)
     assert owners(newcomer) == ["new"]
-    sched.cancel("new", 0.0)
+    sched.cancel("new")
     finish(sched, newcomer)
     finish(sched, running)
     assert owners(sched.pick("cpu", 0.0)) == [1]
@@ -245,7 +245,7 @@ def test_a_queued_work_that_is_cancelled_leaves_at_once():
     sched = scheduler(gpu())
     gone, stays = work("a"), work("b")
     prepared(sched, gone, stays)
-    assert sched.cancel("a", 0.0) == [gone]
+    assert sched.cancel("a") == [gone]
     assert gone.state is WorkState.CANCELLED
     assert owners(sched.pick(DEVICE, 0.0)) == ["b"]
 
@@ -255,7 +255,7 @@ def test_a_running_work_that_is_cancelled_is_dropped_after_its_step():
     gone, stays = work("a"), work("b")
     prepared(sched, gone, stays)
     batch = sched.pick(DEVICE, 0.0)
-    assert sched.cancel("a", 0.0) == []
+    assert sched.cancel("a") == []
     rows = [Row(owned, Verdict.NEXT, Job(owned.clause, "speak")) for owned in batch.works]
     stays.job.stage = "speak"
     sched.complete(batch, rows, 0.01, 0.0)
@@ -264,13 +264,13 @@ def test_a_running_work_that_is_cancelled_is_dropped_after_its_step():
 
 
 def test_cancelling_somebody_unknown_does_nothing():
-    assert scheduler().cancel("nobody", 0.0) == []
+    assert scheduler().cancel("nobody") == []
 
 
 def test_clear_cancels_everybody():
     sched = scheduler(gpu())
     prepared(sched, work("a"), work("b", bulk=True))
-    assert {owned.owner for owned in sched.clear(0.0)} == {"a", "b"}
+    assert {owned.owner for owned in sched.clear()} == {"a", "b"}
     assert sched.stats(0.0).works == 0
 
 
@@ -300,7 +300,7 @@ def test_a_job_keeps_its_slot_between_its_steps_and_others_join_it():
 def test_a_cancelled_job_gives_its_slot_to_the_most_urgent_who_waits():
     sched = scheduler(gpu(1, slots=1))
     prepared(sched, work("holds"), work("late", deadline=9.0), work("soon", deadline=1.0))
-    sched.cancel("holds", 0.0)
+    sched.cancel("holds")
     assert owners(sched.pick(DEVICE, 0.0)) == ["soon"]
 
 
@@ -381,7 +381,7 @@ def test_a_work_knows_how_long_it_waited_and_was_worked_on():
 def test_the_numbers_tell_what_was_done():
     sched = scheduler(gpu(4))
     prepared(sched, *(work(n) for n in range(3)), work("bulk", bulk=True), work("gone"))
-    sched.cancel("gone", 0.0)
+    sched.cancel("gone")
     finish(sched, sched.pick(DEVICE, 0.0), 0.25)
     stats = sched.stats(0.0)
     speak = next(stage for stage in stats.stages if stage.stage == "speak")

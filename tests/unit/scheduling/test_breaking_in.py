@@ -1,0 +1,100 @@
+"""Who breaks in gets its place back, though its own step still runs; who never listened does not."""
+
+import dataclasses
+
+import pytest
+
+from support.desk import FakeDirectory
+from support.simulation import model_info
+from support.works import finish, scheduler, work
+from support.world import Client, World
+from voxwire_protocol import messages as m
+from voxwire_server.engines.work import PREPARE, RefusalReason
+from voxwire_server.ops.voices import VoiceDirectory
+
+SLOW = model_info(concurrency=1, realtime_factor=0.4)
+STEADY = {"start_seconds": 0.0}
+
+
+def interrupted(*others, caller="caller", **policy):
+    """A listener's step of 1.6 s runs, and the listener breaks in; `others` go on listening."""
+    sched = scheduler(SLOW, **STEADY, **policy)
+    for owner in ("gone", *others):
+        sched.listener_joined(owner, "model", 0.0)
+    sched.submit(work("gone", text="x" * 60), 0.0)
+    finish(sched, sched.pick("cpu", 0.0))
+    assert sched.pick("cpu", 0.0).predicted_seconds > 1.5
+    sched.cancel("gone")
+    sched.listener_left("gone", 0.0, caller)
+    return sched
+
+
+def test_who_breaks_in_is_let_in_again_at_once():
+    assert interrupted("other").admission("model", False, 0.0, caller="caller") is None
+
+
+def test_somebody_else_is_not_let_in_while_the_abandoned_step_runs():
+    sched = interrupted("other")
+    assert sched.admission("model", False, 0.0, caller="newcomer").reason is RefusalReason.QUEUE
+
+
+def test_a_place_is_given_back_once():
+    sched = interrupted("other")
+    assert sched.admission("model", False, 0.0, caller="caller") is None
+    assert sched.admission("model", False, 0.0, caller="caller") is not None
+
+
+def test_a_place_that_is_kept_is_nobody_elses():
+    sched = interrupted("other")
+    assert sched.admission("model", False, 2.0, caller="newcomer").reason is RefusalReason.UTILISATION
+    assert sched.admission("model", False, 2.0, caller="caller") is None
+
+
+@pytest.mark.parametrize("give_up", [lambda sched: 6.0, lambda sched: sched.caller_left("caller") or 2.0])
+def test_a_place_is_kept_for_some_seconds_and_no_longer_than_the_session_lasts(give_up):
+    sched = interrupted("other")
+    assert sched.admission("model", False, give_up(sched), caller="newcomer") is None
+
+
+def test_a_listener_who_heard_it_all_leaves_its_place_to_the_next():
+    sched = interrupted("other", caller=None)
+    assert sched.admission("model", False, 2.0, caller="newcomer") is None
+
+
+def test_where_nobody_else_listens_an_abandoned_step_keeps_nobody_out():
+    assert interrupted(caller=None).admission("model", False, 0.0) is None
+
+
+# -- whole sessions ---------------------------------------------------------------------------------------------------
+
+
+class Admitting(FakeDirectory):
+    """The tone engine's voices, with the scheduler's own admission."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        info = dataclasses.replace(world.directory.info, realtime_factor=0.4)
+        self._voices = VoiceDirectory({"tone": info}, "tone", "", world.runner)
+        self.admit = self._voices.admit
+        self.resolve = self._voices.resolve
+
+
+def say(client: Client, text: str) -> None:
+    client.send(m.Start(context="c"))
+    client.send(m.Text(context="c", text=text))
+    client.send(m.End(context="c"))
+
+
+def test_a_session_that_breaks_in_on_a_slow_engine_may_start_again_at_once():
+    world = World(lambda batch: 0.001 if batch.stage == PREPARE else 2.0, workers=1, realtime_factor=0.4)
+    world.directory = Admitting(world)
+    first, second = Client(world, "first"), Client(world, "second")
+    say(second, "Hello there, all of you who listen.")
+    say(first, "This is a sentence that takes the engine a while.")
+    world.run(2.2)
+    assert world.runner.scheduler.stats(world.now).engines[0].listeners == 2
+    first.send(m.Cancel(context="c"))
+    say(first, "And this is what comes after it.")
+    world.run(30.0)
+    assert first.of(m.ErrorMessage) == []
+    assert [done.reason for done in first.of(m.Done)] == [m.DoneReason.CANCELLED, m.DoneReason.COMPLETED]
