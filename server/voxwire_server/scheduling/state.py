@@ -253,8 +253,9 @@ class EngineState:
         return bool(self.listeners) or self.coming(now) > 0
 
     def coming(self, now: float) -> int:
-        """How many were let in, or have a place kept for them, and do not listen yet."""
-        return self.expected.count(now) + self.kept.count(now)
+        """How many were let in and do not listen yet, and of those whose place is kept one: of a crowd somebody else
+        has left before they are back, but where a handful is fed a place given away is missed."""
+        return self.expected.count(now) + min(self.kept.count(now), 1)
 
     def workers(self, lane: LaneState) -> int:
         """How many workers of a lane it may use at once."""
