@@ -19,11 +19,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ALONE = "alone"
-"""The name of what runs while no other test does: what is heard by a clock of its own, or measured."""
+"""The name of what runs while no other test does: what is heard or drawn by a clock of its own, or measured."""
 
 GROUPS = {
     "tests/e2e/test_leaks.py": ALONE,
     "tests/e2e/test_overload.py": ALONE,
+    "tests/e2e/test_page.py": ALONE,
     "tests/e2e/test_playback.py": ALONE,
     "tests/e2e/test_playback_troubles.py": ALONE,
     # They run in one project folder.
