@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from support.browser import CLIENT, chromium  # noqa: F401 - a fixture
+from support.javascript import install_packages
 from support.nodes import Node
 from support.page import visiting
 from support.server import serving
@@ -230,10 +231,8 @@ def test_over_plain_http_from_elsewhere_it_plays_all_the_same(chromium):  # noqa
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("profile", [{"viewport": {"width": 1280, "height": 900}}, PHONE], ids=["desktop", "phone"])
 def test_it_fits_and_anybody_can_use_it(chromium, host, scheme, profile):  # noqa: F811
-    axe = CLIENT / "node_modules" / "axe-core" / "axe.min.js"
-    if not axe.is_file():
-        pytest.skip("needs axe-core: npm ci in clients/js")
-    program = axe.read_text()
+    install_packages()
+    program = (CLIENT / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
     async def action(page):
         async with visiting(page, host.http) as visit:
