@@ -1,7 +1,7 @@
 """What batches of Kokoro's clauses cost and gain: throughput, time of each stage, and first audio of many listeners.
 
-    python bench/batching.py --engines torch onnx [--save results/batching.json --plot results/batching.png]
-    python bench/batching.py --engines torch-bfloat16 --sessions --add --save …   # a further engine into the same file
+    python bench/batching.py [--save results/batching.json --plot results/batching.png]
+    python bench/batching.py --engines torch-float16 --sessions --add --save …   # a further engine into the same file
 
 **Batches.** Clauses of one length class (--text, 1.5 s of speech) from text to samples: seconds of speech a second,
 stage by stage, by batch size; the int8 export takes one clause at a time. Rounds are made for --batch-seconds, one at
@@ -14,7 +14,7 @@ batches; there `batches forced` does, up to eight rows. The ways take turns, --s
 else the machine does meets all of them; `ratios` are multiples of the service's own. One listener alone is asked about
 once, as there is nobody to be ordered. Results are written as they come.
 
-An engine is `torch` or `onnx`, and may name a precision: `torch-bfloat16`.
+An engine is `onnx`, or torch in a precision: `torch-float32`, `torch-bfloat16`, `torch-float16`.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from voxwire_server.engines.registry import load_engine
 from voxwire_server.scheduling.policy import Order, Policy
 from voxwire_server.speech import EndReason
 
+ENGINES = ("torch-float32", "torch-bfloat16", "onnx", "torch-float16")
 GFLOP_A_SECOND = 55.0
 """Arithmetic of a second of speech, counted on the reference implementation."""
 RATE = 24000
@@ -60,7 +61,7 @@ def flops(device: str, precision: str) -> float:
     import torch
 
     size = 8192 if device == "cuda" else 1024
-    dtype = getattr(torch, precision) if precision else torch.float32
+    dtype = getattr(torch, precision)
     left = torch.rand(size, size, device=device).to(dtype)
     best = 0.0
     for _ in range(4):
@@ -249,7 +250,7 @@ def arguments() -> argparse.Namespace:
     """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--engines", nargs="*", default=["torch", "onnx"])
+    parser.add_argument("--engines", nargs="*", choices=ENGINES, default=list(ENGINES[:3]))
     parser.add_argument("--batches", type=int, nargs="*", default=[1, 2, 4, 8, 16, 32, 64])
     parser.add_argument("--sessions", type=int, nargs="*", help="numbers of listeners; none: batches alone")
     parser.add_argument("--ways", nargs="*", choices=WAYS, default=list(WAYS)[:4])
