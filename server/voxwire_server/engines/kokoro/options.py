@@ -24,7 +24,7 @@ class Precision(Enum):
 
 
 class Graphs(Enum):
-    """Whether steps are recorded as CUDA graphs; `AUTO` is where there is a GPU."""
+    """Whether steps are recorded as CUDA graphs; `AUTO` keeps those that are found right and faster on a GPU."""
 
     AUTO = "auto"
     ON = "on"
