@@ -41,7 +41,7 @@ RETRY_MS_MIN, RETRY_MS_MAX = 250, 60_000
 START_SHARE_MAX = 0.05
 """A listener's start counts as at most this share of a lane. An engine that can't build up a lead so fast does it in
 the time that its listeners leave, who have a longer lead there; else nobody could ever join the first of them. With
-Kokoro on two cores and listeners spoken to half of the time, 0.66 of the capacity is let in so, and 0.27 otherwise."""
+Kokoro on two cores in simulation, spoken to half of the time, 0.66 of the capacity is let in so, 0.27 otherwise."""
 
 
 def refuse_listener(
