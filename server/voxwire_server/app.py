@@ -9,6 +9,7 @@ import secrets
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ from voxwire_server.ops.watch import watch_devices, watch_scheduler
 from voxwire_server.page import routes as page_routes
 from voxwire_server.scheduling.policy import Policy
 from voxwire_server.scheduling.scheduler import Scheduler
+from voxwire_server.session.caller import Caller
 from voxwire_server.session.context import PlayoutPolicy
 from voxwire_server.session.core import SessionCore, SessionSettings
 from voxwire_server.session.driver import Driver, Resumable, Sessions, Studio
@@ -48,7 +50,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from starlette.requests import HTTPConnection
-    from starlette.websockets import WebSocket
 
     from voxwire_server.config import Config
     from voxwire_server.engines.base import Engine, EngineInfo
@@ -244,9 +245,10 @@ class Application:
         """How many bytes may wait for a client to read them."""
         return self.config.limits.outbox_bytes_max
 
-    def authenticate(self, connection: HTTPConnection, key: str | None = None) -> str:
-        """See `CompatHost`."""
-        return self.auth.authenticate(connection, key).name
+    def authenticate(self, connection: HTTPConnection, key: str | None = None) -> Caller:
+        """See `CompatHost` and `StreamHost`."""
+        address = connection.client.host if connection.client else ""
+        return Caller(self.auth.authenticate(connection, key).name, address)
 
     def default_voice(self) -> Voice:
         """See `CompatHost`."""
@@ -282,11 +284,7 @@ class Application:
             )
         return engine
 
-    def authenticate_socket(self, socket: WebSocket) -> str:
-        """See `StreamHost`."""
-        return self.auth.authenticate(socket).name
-
-    def admit_session(self) -> None:
+    def admit_session(self, caller: Caller) -> None:  # noqa: ARG002
         """See `StreamHost`."""
         if self.sessions.draining:
             raise VoxwireError(ErrorCode.DRAINING, "the server takes no new sessions, it is going away")
@@ -306,24 +304,23 @@ class Application:
                 retry_after_ms=refusal.retry_after_ms,
             )
 
-    def new_core(self, session_id: str, token: str) -> SessionCore:
+    def new_core(self, session_id: str, token: str, caller: Caller) -> SessionCore:
         """See `StreamHost`."""
         assert self._voices is not None, "started"
-        return SessionCore(
-            session_id, token, self._settings, self._voices, lambda: self._seeds.getrandbits(63), time.monotonic()
-        )
+        seeds = partial(self._seeds.getrandbits, 63)
+        return SessionCore(session_id, token, self._settings, self._voices, seeds, time.monotonic(), caller)
 
     # -- serving ----------------------------------------------------------------------------------------------------
 
-    def new_driver(self, identity: str, outlet: WebSocketOutlet) -> Driver:
+    def new_driver(self, caller: Caller, outlet: WebSocketOutlet) -> Driver:
         """See `StreamHost`."""
         resume, node = self.config.resume, self.config.server.node
         passes = Passes(lambda: secrets.token_urlsafe(24))
         session_id = (f"{node}." if node else "") + secrets.token_urlsafe(9)
         resumable = None
         if resume.window_seconds:
-            resumable = Resumable(identity, passes, ReplayLog(resume.replay_bytes_max, resume.replay_seconds))
-        return Driver(self.new_core(session_id, passes.current), outlet, self.studio, resumable)
+            resumable = Resumable(caller.account, passes, ReplayLog(resume.replay_bytes_max, resume.replay_seconds))
+        return Driver(self.new_core(session_id, passes.current, caller), outlet, self.studio, resumable)
 
     def asgi(self) -> Starlette:
         """The ASGI application; its lifespan starts and stops everything."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from voxwire_server.config import Config
     from voxwire_server.engines.base import EngineInfo
+    from voxwire_server.session.caller import Caller
     from voxwire_server.session.core import SessionCore
     from voxwire_server.session.driver import Sessions, Studio
     from voxwire_server.speech import Voice
@@ -31,22 +32,22 @@ class CompatHost(Protocol):
     def containers(self) -> Executor:
         """The threads in which MP3, AAC, FLAC and Ogg are written."""
 
-    def authenticate(self, connection: HTTPConnection, key: str | None = None) -> str:
-        """The name of who asks. `key` is an API key found where only this vendor's clients put it.
+    def authenticate(self, connection: HTTPConnection, key: str | None = None) -> Caller:
+        """Who asks. `key` is an API key found where only this vendor's clients put it.
 
         Raises:
             VoxwireError: client.not_authenticated, client.not_allowed or client.rate_limited.
         """
 
-    def admit_session(self) -> None:
-        """Let one more session in.
+    def admit_session(self, caller: Caller) -> None:
+        """Let one more session of `caller` in.
 
         Raises:
             VoxwireError: server.not_ready, server.draining or server.too_many_sessions.
         """
 
-    def new_core(self, session_id: str, token: str) -> SessionCore:
-        """A session core with the configured limits."""
+    def new_core(self, session_id: str, token: str, caller: Caller) -> SessionCore:
+        """A session core of `caller` with the configured limits."""
 
     def engines(self) -> Sequence[EngineInfo]:
         """The engines that are loaded, the default first."""

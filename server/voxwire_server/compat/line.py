@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from voxwire_server.audio.framing import FrameBlock
     from voxwire_server.compat.formats import OutputFormat
     from voxwire_server.compat.host import CompatHost
+    from voxwire_server.session.caller import Caller
 
 BACKLOG_HIGH_BYTES = 512 * 1024
 BACKLOG_LOW_BYTES = 128 * 1024
@@ -93,13 +94,13 @@ class Line:
     translator learns of its end by `Done` in due course.
     """
 
-    def __init__(self, host: CompatHost) -> None:
-        """Open a session.
+    def __init__(self, host: CompatHost, caller: Caller) -> None:
+        """Open a session of `caller`.
 
         Raises:
             VoxwireError: server.not_ready, server.draining or server.too_many_sessions.
         """
-        host.admit_session()
+        host.admit_session(caller)
         self._host = host
         self._queue: deque[m.ServerMessage | _Samples | Closed] = deque()
         self._ready: deque[Event] = deque()
@@ -112,7 +113,8 @@ class Line:
         self._names: dict[int, str] = {}
         self._over = False
         self._told: str | None = None
-        self.driver = Driver(host.new_core(secrets.token_urlsafe(9), secrets.token_urlsafe(24)), self, host.studio)
+        core = host.new_core(secrets.token_urlsafe(9), secrets.token_urlsafe(24), caller)
+        self.driver = Driver(core, self, host.studio)
         host.sessions.add(self.driver)
         self.driver.open()
 

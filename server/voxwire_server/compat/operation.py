@@ -53,7 +53,7 @@ QueryT = TypeVar("QueryT", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[BodyT, QueryT]):
-    """A checked request: `request.path_params` hold what the path names."""
+    """A checked request: `request.path_params` hold what the path names, `request.state.caller` who asks."""
 
     request: Request
     body: BodyT
@@ -92,7 +92,7 @@ class Operation(Generic[BodyT, QueryT]):
 
     async def _serve(self, host: CompatHost, request: Request) -> Response:
         try:
-            host.authenticate(request, self.key(request))
+            request.state.caller = host.authenticate(request, self.key(request))
             query = checked(self.query, dict(request.query_params), "query")
             body = await self._read(host, request)
             return await self.handler(host, Call(request, body, query))

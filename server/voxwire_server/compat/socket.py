@@ -193,8 +193,7 @@ async def serve_socket(
     if not wire.handshake_complete:
         await socket.accept(subprotocol)
     try:
-        host.authenticate(socket, key)
-        line = Line(host)
+        line = Line(host, host.authenticate(socket, key))
     except VoxwireError as error:
         host.studio.observer.refused(error.raw_code)
         await refuse_socket(host, socket, translator, error)

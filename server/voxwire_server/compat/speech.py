@@ -40,6 +40,8 @@ class Speech:
     async def begin(cls, host: CompatHost, request: Request, text: str, start: m.Start, format: OutputFormat) -> Speech:
         """Have `text` spoken with the voice, language, speed, seed and timings of `start`; returns at its first event.
 
+        The session is that of `request.state.caller`.
+
         Raises:
             VoxwireError: it can't be spoken; nothing of it goes on. Also when the client has gone (`client.idle`).
         """
@@ -50,7 +52,7 @@ class Speech:
                 f"the text has {len(text)} characters, {limit} are allowed",
                 details={"unspoken_chars_max": limit},
             )
-        line = Line(host)
+        line = Line(host, request.state.caller)
         try:
             return cls(line, await _while_connected(request, _begin(line, text, start, format)))
         except BaseException:

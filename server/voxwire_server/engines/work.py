@@ -45,7 +45,8 @@ class Work:
     `deadline` is in seconds of the monotonic clock: when the listener runs dry; for an utterance's first clause, when
     its text came. `index` counts an owner's clauses. `sink` is called in the worker right after a step that gave audio
     or ended the clause, with (work, chunk or None, finished); what it returns goes into the outcome.
-    All that follows `sink` is the scheduler's and the runner's.
+    `account` is whose work it is, for fairness between keys.
+    All that follows `account` is the scheduler's and the runner's.
     """
 
     owner: Hashable
@@ -57,6 +58,7 @@ class Work:
     first: bool
     ends_utterance: bool
     sink: Callable[[Work, AudioChunk | None, bool], Any]
+    account: str = ""
     submitted_at: float = 0.0
     state: WorkState = field(default=WorkState.NEW, init=False)
     job: Job | None = field(default=None, init=False)

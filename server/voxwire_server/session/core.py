@@ -17,6 +17,7 @@ from voxwire_protocol import messages as m
 from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
 from voxwire_server.audio.framing import lookahead_samples
 from voxwire_server.session import effects as fx
+from voxwire_server.session.caller import Caller
 from voxwire_server.session.context import Context, ContextSpec, Phase, PlayoutPolicy
 from voxwire_server.session.replay import Frames
 from voxwire_server.text.intake import ClauseLimits, TextIntake
@@ -119,8 +120,10 @@ class SessionCore:
         directory: Directory,
         seeds: Callable[[], int],
         now: float,
+        caller: Caller | None = None,
     ) -> None:
         self.session_id = session_id
+        self.caller = caller or Caller()
         self._token = token
         self._settings = settings
         self._directory = directory

@@ -387,6 +387,7 @@ class Driver:
             first=effect.first,
             ends_utterance=effect.ends_utterance,
             sink=Shaper(path.audio),
+            account=self.core.caller.account,
         )
         try:
             self._studio.synthesis.submit(work)

@@ -16,11 +16,13 @@ from voxwire_server.transport.wire import EXTENSION, FIN_BINARY, FIN_TEXT, binar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from starlette.requests import HTTPConnection
     from starlette.websockets import WebSocket
 
     from voxwire_protocol.codec import Codec
     from voxwire_protocol.messages import ServerMessage
     from voxwire_server.audio.framing import FrameBlock
+    from voxwire_server.session.caller import Caller
     from voxwire_server.session.driver import Driver, Observer, Sessions, Studio
     from voxwire_server.transport.wire import WireProtocol
 
@@ -39,22 +41,22 @@ class StreamHost(Protocol):
     studio: Studio
     sessions: Sessions
 
-    def authenticate_socket(self, socket: WebSocket) -> str:
-        """The identity behind a request, by key or token, its Origin checked.
+    def authenticate(self, connection: HTTPConnection) -> Caller:
+        """Who asks, by key or token, the Origin checked.
 
         Raises:
             VoxwireError: client.not_authenticated or client.not_allowed.
         """
 
-    def admit_session(self) -> None:
-        """Let one more session in.
+    def admit_session(self, caller: Caller) -> None:
+        """Let one more session of `caller` in.
 
         Raises:
             VoxwireError: server.not_ready, server.draining, server.too_many_sessions or server.overloaded.
         """
 
-    def new_driver(self, identity: str, outlet: WebSocketOutlet) -> Driver:
-        """A session with the configured limits, which `identity` may resume."""
+    def new_driver(self, caller: Caller, outlet: WebSocketOutlet) -> Driver:
+        """A session with the configured limits, which the account of `caller` may resume."""
 
     @property
     def slow_reader_seconds(self) -> float:
@@ -149,14 +151,14 @@ class StreamEndpoint:
                     ErrorCode.UNSUPPORTED_SUBPROTOCOL,
                     f"this server speaks {JSON.subprotocol} and {MSGPACK.subprotocol}",
                 )
-            identity = self._host.authenticate_socket(socket)
+            caller = self._host.authenticate(socket)
             if self._host.sessions.find(socket.query_params.get("resume", "")) is None:
-                self._host.admit_session()
+                self._host.admit_session(caller)
         except VoxwireError as error:
             await self._refuse(socket, codec, error)
             return
         outlet = WebSocketOutlet(wire, codec, self._host.studio.observer)
-        driver = self._host.new_driver(identity, outlet)
+        driver = self._host.new_driver(caller, outlet)
         connection = Connection(
             socket,
             wire,

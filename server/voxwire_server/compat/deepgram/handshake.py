@@ -56,9 +56,9 @@ async def _serve(
 ) -> None:
     key = found_key(socket)
     try:
-        host.authenticate(socket, key)
+        caller = host.authenticate(socket, key)
         wish = stream_wish(host, checked(StreamQuery, dict(socket.query_params), "query"), speeds)
-        host.admit_session()
+        host.admit_session(caller)
     except VoxwireError as error:
         host.studio.observer.refused(error.raw_code)
         await socket.send_denial_response(http_error(error))

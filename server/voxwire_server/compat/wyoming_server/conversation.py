@@ -27,6 +27,7 @@ from voxwire_server.compat.formats import OutputFormat
 from voxwire_server.compat.line import AudioPiece, Closed, Line
 from voxwire_server.compat.wyoming_server.events import read_event, text_of, voice_of
 from voxwire_server.compat.wyoming_server.voices import info, sample_rate_of
+from voxwire_server.session.caller import Caller
 
 if TYPE_CHECKING:
     from wyoming.event import Eventable
@@ -99,6 +100,8 @@ class Conversation:
         self._utterances: asyncio.Queue[Utterance] = asyncio.Queue(UTTERANCES_MAX)
         self._open: Utterance | None = None
         self._speaking = False
+        peer = writer.get_extra_info("peername")
+        self._caller = Caller(address=peer[0] if peer else "")
 
     async def run(self) -> None:
         """Serve until the client goes, asks for what can't be had, or does not read."""
@@ -174,7 +177,7 @@ class Conversation:
         while True:
             utterance = await self._utterances.get()
             self._speaking = True
-            line = Line(self._host)
+            line = Line(self._host, self._caller)
             try:
                 rate = sample_rate_of(self._host, utterance.voice)
                 utterance.begin(line, OutputFormat(sample_rate=rate))
