@@ -66,6 +66,7 @@ class Plan:
     pause: float = 0.2
     duty: float = 0.0
     texts: list[str] = field(default_factory=lambda: TEXTS)
+    key: str = ""
 
 
 def tokens(text: str) -> list[str]:
@@ -104,10 +105,11 @@ class Listener(asyncio.Protocol):
 
     def connection_made(self, transport) -> None:
         self.transport = transport
-        key = base64.b64encode(os.urandom(16)).decode()
+        nonce = base64.b64encode(os.urandom(16)).decode()
+        key = f"Authorization: Bearer {self.plan.key}\r\n" if self.plan.key else ""
         transport.write(
-            f"GET /v1/stream HTTP/1.1\r\nHost: {self.plan.url_host}:{self.plan.url_port}\r\nUpgrade: websocket\r\n"
-            f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+            f"GET /v1/stream HTTP/1.1\r\nHost: {self.plan.url_host}:{self.plan.url_port}\r\nUpgrade: websocket\r\n{key}"
+            f"Connection: Upgrade\r\nSec-WebSocket-Key: {nonce}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
 
     def connection_lost(self, exc) -> None:
