@@ -5,8 +5,8 @@
 A server with two API keys speaks hibari. With one key a listener hears one answer after the other at playout speed, and
 a probe asks for a `pong` every 10 ms. With the other key, or without any, each attack runs in a process of its own for
 `--seconds`. Beside each attack stand: the probe's longest answer, which is how long the loop was held at most; the same
-in times of the quiet row; how near the listener, which plays on the first byte, came to running dry (above 0: it was dry
-for so long); the underruns that the server counted; the server's CPU and memory; and what the attack met.
+in times of the quiet row; how near the listener, which plays on the first byte, came to running dry (above 0: for so
+long it was dry); the underruns that the server counted; the server's CPU and memory; and what the attack met.
 
 On a machine with two cores the attacker, the probe and the server share them: the quiet row and the row of a client
 that only burns CPU say how much of a figure is the machine's.
@@ -180,6 +180,24 @@ async def keys(site: Site, seconds: float) -> str:
     return await repeat_raw(site, f'{{"type":"ping","t":1,{fields}}}'.encode(), seconds)
 
 
+@attack("resumes of 60,000 contexts")
+async def resumes(site: Site, seconds: float) -> str:
+    contexts = ",".join(f'"{i}":{i}' for i in range(60_000))
+    message = f'{{"type":"resume","session":"x","token":"y","contexts":{{{contexts}}}}}'
+    return await repeat_raw(site, message.encode(), seconds)
+
+
+@attack("starts with a voice of 900 kB")
+async def voices(site: Site, seconds: float) -> str:
+    return await repeat_raw(site, b'{"type":"start","voice":"' + b"heart(1)+" * 100_000 + b'"}', seconds)
+
+
+@attack("starts with 100,000 timings")
+async def timings(site: Site, seconds: float) -> str:
+    names = b",".join([b'"word"'] * 100_000)
+    return await repeat_raw(site, b'{"type":"start","timings":[' + names + b"]}", seconds)
+
+
 @attack("msgpack of empty arrays")
 async def packed(site: Site, seconds: float) -> str:
     body = b"\x83" + msgpack.packb("type") + msgpack.packb("ping") + msgpack.packb("t") + b"\x01" + msgpack.packb("x")
@@ -297,6 +315,18 @@ async def flood(site: Site, data: bytes, seconds: float) -> str:
     return await asyncio.to_thread(run)
 
 
+def many(*messages: dict) -> bytes:
+    """Messages as frames, a thousand times."""
+    return b"".join(frame(0x1, json.dumps(message).encode()) for message in messages) * 1000
+
+
+ATTACKS["pings"] = lambda site, seconds: flood(site, many({"type": "ping", "t": 1}), seconds)
+ATTACKS["holds and releases"] = lambda site, seconds: flood(
+    site, many({"type": "start"}) + many({"type": "hold"}, {"type": "release"}), seconds
+)
+ATTACKS["texts refused for their seq"] = lambda site, seconds: flood(
+    site, many({"type": "text", "seq": 7, "text": "x" * 1000}), seconds
+)
 ATTACKS["empty pings"] = lambda site, seconds: flood(site, frame(PING) * 10_000, seconds)
 ATTACKS["empty pongs"] = lambda site, seconds: flood(site, frame(0xA) * 10_000, seconds)
 ATTACKS["empty texts"] = lambda site, seconds: flood(site, frame(0x1) * 10_000, seconds)
