@@ -4,11 +4,16 @@
 change it. Knows nothing of clauses.
 
 In the output a line end is `HARD_BREAK` (a sentence ends there: heading, list item, paragraph) or `SOFT_BREAK` (a line
-of verse), and `GLUE` stands for a space at which nothing may be cut ("example dot com").
+of verse), and `GLUE` stands for a space at which nothing may be cut ("example dot com"). Of a long run of what cannot be
+spoken the output has the beginning only (`SILENT_CHARS_MAX`).
+
+Each character of input is looked at a bounded number of times, whatever it is: what was looked for in vain (the end of
+a comment, of a link) is not looked for in the same place again.
 """
 
 from __future__ import annotations
 
+import copy
 import html
 import re
 from dataclasses import dataclass
@@ -19,6 +24,7 @@ SOFT_BREAK = "\v"
 GLUE = "\u00a0"
 
 TOKEN_CHARS_MAX = 2048
+SILENT_CHARS_MAX = 64  # so many characters without letter or digit are kept of a run
 LABEL_CHARS_MAX = 300
 TAG_CHARS_MAX = 400
 
@@ -59,25 +65,32 @@ _FENCE = re.compile(r"(`{3,}|~{3,})([^`\n]*)")
 _BREAKING_TAGS = re.compile(r"blockquote|br|d[dlt]|div|h[1-6r]|li|ol|p|pre|table|t[dhr]|ul", re.IGNORECASE)
 _TAG_NAME = re.compile(r"</?([A-Za-z][A-Za-z0-9-]*)")
 _ATTRIBUTES = r"(?:\s+[\w:@-]+\s*=\s*(?:\"[^\"<>\n]*\"|'[^'<>\n]*'|[^\s\"'<>=]+))*"
-_TAG = re.compile(rf"</?[A-Za-z][\w:-]*{_ATTRIBUTES}\s*/?>|<\|[\w ]{{1,40}}\|>|<!--(?s:.*?)-->")
+_TAG = re.compile(rf"</?[A-Za-z][\w:-]*{_ATTRIBUTES}\s*/?>|<\|[\w ]{{1,40}}\|>")
+_COMMENT, _COMMENT_END = "<!--", "-->"
 _TAG_BEGUN = re.compile(
     rf"</?(?:[A-Za-z][\w:-]*{_ATTRIBUTES}(?:\s+(?:[\w:@-]+\s*(?:=\s*(?:\"[^\"<>\n]*|'[^'<>\n]*|[^\s\"'<>=]+)?)?)?)?\s*/?)?"
-    r"|<\|[\w ]{0,40}\|?|<!(?:-(?:-(?s:.*))?)?"
+    r"|<\|[\w ]{0,40}\|?|<!-?"
 )
 _OPENER = re.compile(r"[\[<【`]")
 _TASK = re.compile(r"\[[ xX]\](?=\s)")
 _TASK_START = re.compile(r"\[(?:[ xX](?:\])?)?$")
 _UNSPEAKABLE = re.compile(rf"[{SPACE}{_INVISIBLE}]")
+_BACKTICKS = re.compile("`+")
+_QUOTE_MARKS = re.compile(">+")
+_SILENCE = re.compile(r"[\W_]+")  # what str.isalnum calls neither letter nor digit
+_LONG_SILENCE = re.compile(rf"[^\W_][\W_]{{{SILENT_CHARS_MAX + 1}}}")
+_BREAK_RANKS = {"": 0, " ": 1, SOFT_BREAK: 2, HARD_BREAK: 3}
 
 _DESTINATION = r"\((?:/[^/\n]+/|[^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?:\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?)\)"
 _PATH = rf"[^\s<>\"”’`|*\]{CJK}]*[^\s<>\"”’`|*\].,;:!?'…_~)}}{CJK}]"
 _URL = rf"(?:https?://|www\.){_PATH}|https?://"
 _INLINE = re.compile(
     rf"(?P<link>!?\[(?P<label>[^\[\]\n]{{0,{LABEL_CHARS_MAX}}})\](?P<dest>{_DESTINATION}))"
-    r"|(?P<note>\[\^[^\]\n]{1,40}\]|(?<=[^\W_])\[\d{1,3}\](?:\[\d{1,3}\])*|(?<=[.,;!?)\"”])\[\d{1,3}\](?:\[\d{1,3}\])*|【[^】\n]*†[^】\n]*】)"
+    r"|(?P<note>\[\^[^\]\n]{1,40}\]|(?<=[^\W_])\[\d{1,3}\](?:\[\d{1,3}\])*|(?<=[.,;!?)\"”])\[\d{1,3}\](?:\[\d{1,3}\])*|【[^【】†\n]*†[^】\n]*】)"
     rf"|(?P<reference>\[(?P<name>[^\[\]\n]{{1,{LABEL_CHARS_MAX}}})\]\[[^\[\]\n]{{0,{LABEL_CHARS_MAX}}}\])"
     r"|(?P<autolink><(?:https?://[^\s<>]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+)>)"
     rf"|(?P<tag>{_TAG.pattern})"
+    rf"|(?P<comment>{_COMMENT})"
     r"|(?P<email>(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,})"
     rf"|(?P<url>{_URL})"
     rf"|(?P<domain>(?<![\w./@-])(?:[\w-]+\.)+(?:[A-Za-z]{{2,}}/{_PATH}|(?:com|org|net|io|dev|ai|edu|gov)/))"
@@ -128,7 +141,10 @@ class Markup:
 
     `text` is what is decided and not yet dropped, `origins[i]` the input index behind `text[i]`, `base` the number of
     characters dropped before `text[0]`. `tails` maps an index of all output to the end of the input that belongs to
-    it, where that is more than the character itself (a URL's path, a closing `**`).
+    it, where that is more than the character itself (a URL's path, a closing `**`). `steps` counts what was decided: a
+    measure of work, next to the number of characters.
+
+    `text` is copied for each token, and what was fed for each decision: feed slices, and drop what is used up.
     """
 
     def __init__(self, language: str, start: int = 0) -> None:
@@ -138,6 +154,10 @@ class Markup:
         self.base = 0
         self.tails: dict[int, int] = {}
         self.skipped: list[Skipped] = []
+        self.steps = 0
+        self._silent = 0  # how many characters without letter or digit `text` ends in, as far as that matters
+        self._pause: str | None = None  # what was left out behind them held this break; None where nothing was
+        self._pause_at = start
         self._raw = ""
         self._start = start  # input index of _raw[0]
         self._before = " "  # the character before _raw[0]
@@ -149,6 +169,9 @@ class Markup:
         self._code = 0  # length of the backtick run that is open
         self._fence = ""
         self._fence_at = 0
+        self._code_line = False  # the line at hand cannot close the fence
+        self._opened: tuple[int, int, int] | None = None  # where `_extent` goes on: for which token, from where, its end
+        self._comment_open = start  # no comment ends before this input index
         self._pipe_at = -1  # where the last table cell's comma came from
         self._emoji_said = False
 
@@ -156,6 +179,11 @@ class Markup:
     def held_chars(self) -> int:
         """Input characters not decided yet."""
         return len(self._raw)
+
+    @property
+    def read_to(self) -> int:
+        """The input index behind everything fed."""
+        return self._start + len(self._raw)
 
     @property
     def line_ended(self) -> bool:
@@ -169,7 +197,7 @@ class Markup:
 
     @property
     def peek(self) -> str:
-        """The first character that will follow `text`, if that is certain and it is a letter or digit; else ""."""
+        """What will follow `text` up to the first letter or digit, if that is certain and is here; else ""."""
         raw = self._raw
         if not raw or self._fence or self._line_start or not raw[0].isalnum():
             return ""
@@ -179,7 +207,7 @@ class Markup:
                 return ""
         if raw[0] in "hHwW" and raw[:8].lower().startswith(_URL_STARTS):
             return ""
-        return raw[0]
+        return (self._pause or "") + raw[0]
 
     def feed(self, piece: str) -> None:
         """Append input and decide what can be decided."""
@@ -207,6 +235,12 @@ class Markup:
         """Give out the unfinished token as it stands."""
         self._inline(len(self._raw))
 
+    def copy(self) -> Markup:
+        """Another one that goes on from here by itself."""
+        twin = copy.copy(self)
+        twin.origins, twin.tails, twin.skipped = self.origins[:], self.tails.copy(), []
+        return twin
+
     def drop(self, count: int) -> None:
         """Forget the first `count` characters of `text`."""
         self.text = self.text[count:]
@@ -229,6 +263,7 @@ class Markup:
 
     def _decide(self, final: bool) -> None:
         while self._raw:
+            self.steps += 1
             if self._fence:
                 moved = self._skip_fenced(final)
             elif self._line_start:
@@ -291,6 +326,10 @@ class Markup:
         if raw[0].isalpha():
             self._begin(Block.PARAGRAPH)
             return True
+        if raw[0] == ">":
+            quoted = self._quote_marks(final)
+            if quoted is not None:
+                return quoted
         if self._marked and raw[0] == "[" and not final and _TASK_START.fullmatch(raw):
             return False
         task = _TASK.match(raw) if self._marked else None
@@ -303,10 +342,7 @@ class Markup:
         """Begin a line with this token: take a marker away, or leave the token for the inline rules."""
         if token.startswith(("```", "~~~")):
             return self._open_fence(final)
-        if token[0] == ">" and not token[1:2].isdigit() and token[1:2] != "=":
-            self._hard_next()
-            self._advance(1)
-        elif is_task or _HEADING.fullmatch(token) or _RULE.fullmatch(token):
+        if is_task or _HEADING.fullmatch(token) or _RULE.fullmatch(token):
             self._hard_next()
             self._marked = True
             self._advance(len(token))
@@ -319,6 +355,22 @@ class Markup:
         else:
             self._begin(Block.TABLE if token[0] == "|" else Block.PARAGRAPH)
         return True
+
+    def _quote_marks(self, final: bool) -> bool | None:
+        """Pass the marks of a quotation; None where the sign is one of comparison, False while it can't be told."""
+        marks = _QUOTE_MARKS.match(self._raw)
+        count = marks.end() if marks else 0
+        following = self._raw[count : count + 1]
+        if not following and not final:
+            count -= 1  # the last one may stand before a digit
+        elif following.isdigit() or following == "=":
+            count -= 1
+            if not count:
+                return None
+        if count:
+            self._hard_next()
+            self._advance(count)
+        return count > 0
 
     def _hard_next(self) -> None:
         """Make the line end before the next token a hard one."""
@@ -338,7 +390,7 @@ class Markup:
         self._line_ends = 0
         self._end_row()
         self._block = block
-        self._trim(len(self.text.rstrip(" ")))
+        self._trim_spaces()
         if not hard:
             soft = bool(self._raw) and self._raw[0].isupper()
             self._emit(SOFT_BREAK if soft else " ", (self._line_end_at,))
@@ -366,28 +418,37 @@ class Markup:
         return True
 
     def _skip_fenced(self, final: bool) -> bool:
-        """Skip whole lines up to the one that closes the code block."""
-        raw = self._raw
-        at = 0
-        while True:
+        """Skip lines up to the one that closes the code block, which is held back until it is whole."""
+        raw, at = self._raw, 0
+        while at < len(raw):
             newline = raw.find("\n", at)
-            if newline < 0 and not final:
-                break
             end = len(raw) if newline < 0 else newline
-            line = raw[at:end].strip()
-            if len(line) >= len(self._fence) and not line.strip(self._fence[0]):
-                self._advance(end)
-                self._skip("a code block", self._fence_at, self._start)
-                self._fence = ""
-                self._block = Block.ITEM
-                self._line_ends = 2
-                self._line_end_at = self._start
-                return True
-            at = min(end + 1, len(raw))
-            if at == len(raw):
-                break
+            if not self._code_line:
+                line = raw[at:end].strip()
+                if line.strip(self._fence[0]) or end - at > TOKEN_CHARS_MAX:
+                    self._code_line = True
+                elif newline < 0 and not final:
+                    break
+                elif len(line) >= len(self._fence):
+                    self._close_fence(end)
+                    return True
+            if newline < 0:
+                at = len(raw)
+            else:
+                at = newline + 1
+                self._code_line = False
+            self.steps += 1
         self._advance(at)
         return False
+
+    def _close_fence(self, end: int) -> None:
+        self._advance(end)
+        self._skip("a code block", self._fence_at, self._start)
+        self._fence = ""
+        self._code_line = False
+        self._block = Block.ITEM
+        self._line_ends = 2
+        self._line_end_at = self._start
 
     # -- tokens ---------------------------------------------------------------------------
 
@@ -402,14 +463,19 @@ class Markup:
 
     def _extent(self, final: bool) -> int | None:
         """Where the token at hand ends, counting links and tags with spaces inside as part of it."""
-        end = self._token_end(0, final)
-        at = 0
+        end: int | None
+        if self._opened is not None and self._opened[0] == self._start:
+            _, at, end = self._opened
+        else:
+            at, end = 0, self._token_end(0, final)
         while end is not None and not self._code:
+            self.steps += 1
             opener = _OPENER.search(self._raw, at, end)
             if opener is None or opener[0] == "`":
                 break
             closed = self._closing(opener.start(), final)
             if closed is None:
+                self._opened = (self._start, opener.start(), end)
                 return None
             at = closed
             if at > end:
@@ -448,13 +514,24 @@ class Markup:
 
     def _closing_tag(self, at: int, final: bool) -> int | None:
         raw = self._raw
+        if raw.startswith(_COMMENT, at):
+            return self._closing_comment(at, final)
         tag = _TAG.match(raw, at, TOKEN_CHARS_MAX)
         if tag is not None:
             return tag.end()
-        chars_max = TOKEN_CHARS_MAX if raw.startswith("<!--", at) else min(at + TAG_CHARS_MAX, TOKEN_CHARS_MAX)
-        if final or len(raw) >= chars_max:
+        if final or len(raw) >= min(at + TAG_CHARS_MAX, TOKEN_CHARS_MAX):
             return at + 1
         return None if _TAG_BEGUN.fullmatch(raw, at) else at + 1
+
+    def _closing_comment(self, at: int, final: bool) -> int | None:
+        raw = self._raw
+        look_from = max(at + len(_COMMENT), self._comment_open - self._start)
+        end = raw.find(_COMMENT_END, look_from, TOKEN_CHARS_MAX)
+        if end >= 0:
+            return end + len(_COMMENT_END)
+        looked_to = min(len(raw), TOKEN_CHARS_MAX) - len(_COMMENT_END) + 1
+        self._comment_open = self._start + max(look_from, looked_to)
+        return at + 1 if final or len(raw) >= TOKEN_CHARS_MAX else None
 
     def _inline(self, end: int) -> None:
         """Give out the token `_raw[:end]` without its markup."""
@@ -472,7 +549,9 @@ class Markup:
 
     def _transform(self, context: str, at: int, end: int, start: int) -> None:
         """Give out `context[at:end]`; `context[0]` is input index `start`."""
+        closes = True  # whether a comment may end before `end`
         while at < end:
+            self.steps += 1
             if self._code:
                 at = self._code_span(context, at, end, start)
                 continue
@@ -482,18 +561,26 @@ class Markup:
             if found is None or found.start() >= end:
                 self._verbatim(context, at, end, start)
                 return
+            if found.lastgroup == "comment":
+                close = context.find(_COMMENT_END, found.end(), end) if closes else -1
+                closes = close >= 0
+                passed = found.start() if closes else found.start() + 1
+                self._verbatim(context, at, passed, start)
+                at = close + len(_COMMENT_END) if closes else passed
+                continue
             self._verbatim(context, at, found.start(), start)
             self._replace(found, context, start)
             at = min(found.end(), end)
 
     def _code_span(self, context: str, at: int, end: int, start: int) -> int:
-        closing = re.compile(rf"(?<!`)`{{{self._code}}}(?!`)").search(context, at, end)
-        stop = closing.start() if closing else end
-        self._verbatim(context, at, stop, start)
-        if closing is None:
-            return end
-        self._code = 0
-        return closing.end()
+        """Give out code up to the run of backticks that is as long as the one that opened it; returns where it ends."""
+        for run in _BACKTICKS.finditer(context, at, end):
+            if len(run[0]) == self._code and context[run.start() - 1] != "`":
+                self._verbatim(context, at, run.start(), start)
+                self._code = 0
+                return run.end()
+        self._verbatim(context, at, end, start)
+        return end
 
     def _verbatim(self, context: str, at: int, end: int, start: int) -> None:
         if end <= at:
@@ -544,7 +631,7 @@ class Markup:
     def _close_up(self, context: str, at: int) -> None:
         """After something left out: no space before the punctuation that follows."""
         if context[at : at + 1] in tuple(".,;:!?"):
-            self._trim(len(self.text.rstrip(" ")))
+            self._trim_spaces()
 
     def _link(self, found: re.Match[str], start: int) -> None:
         destination = found["dest"]
@@ -564,7 +651,7 @@ class Markup:
         host = re.sub(r"^(?:https?://)?(?:[^/@]*@)?(?:www\.)?", "", address.strip("<>"), flags=re.IGNORECASE)
         if "://" not in address and "@" in address:
             host = address.strip("<>")
-        host = re.split(r"[/?#:\\]", host)[0].strip(".")
+        host = re.split(r"[/?#:\\]", host, maxsplit=1)[0].strip(".")
         if not host:
             self._skip("a link", at, end)
             return
@@ -600,19 +687,78 @@ class Markup:
     # -- bookkeeping ----------------------------------------------------------------------
 
     def _copy(self, count: int) -> None:
-        raw = self._raw
-        self.text += raw[:count]
-        self.origins.extend(range(self._start, self._start + count))
+        self._emit(self._raw[:count], range(self._start, self._start + count))
         self._advance(count)
 
     def _emit(self, text: str, origins: range | list[int] | tuple[int, ...]) -> None:
+        """Give out `text`, but for what makes a run of silent characters too long."""
+        if self._pause is None and not self._is_silent(text):
+            self._append(text, origins)
+            return
+        at = 0
+        for run in _SILENCE.finditer(text):
+            if run.start() > at:
+                self._append(text[at : run.start()], origins[at : run.start()])
+            at = run.end()
+            room = 0 if self._pause is not None else max(0, SILENT_CHARS_MAX - self._silent)
+            kept = min(run.start() + room, at)
+            if kept > run.start():
+                self._append(text[run.start() : kept], origins[run.start() : kept])
+            if kept < at:
+                self._leave_out(text[kept:at], origins[at - 1])
+        if at < len(text):
+            self._append(text[at:], origins[at:])
+
+    def _is_silent(self, text: str) -> bool:
+        """Whether there is a run of silent characters in `text` that is too long, with those before it."""
+        if len(text) + self._silent <= SILENT_CHARS_MAX:
+            return False
+        leading = _SILENCE.match(text)
+        if leading and leading.end() + self._silent > SILENT_CHARS_MAX:
+            return True
+        return _LONG_SILENCE.search(text) is not None
+
+    def _append(self, text: str, origins: range | list[int] | tuple[int, ...]) -> None:
+        """Append what is all kept; before it comes the break of what was left out."""
+        if self._pause:
+            text, origins = self._pause + text, (self._pause_at, *origins)
+        self._pause = None
         self.text += text
         self.origins.extend(origins)
+        silent = 0
+        for char in reversed(text):
+            if char.isalnum():
+                self._silent = silent
+                return
+            silent += 1
+        self._silent += silent
+
+    def _leave_out(self, text: str, last: int) -> None:
+        """Note what was left out, up to input index `last`: it belongs to the character before it."""
+        pause = self._pause or ""
+        for char in (HARD_BREAK, SOFT_BREAK, " "):
+            if char in text:
+                pause = max(pause, char, key=_BREAK_RANKS.__getitem__)
+                break
+        self._pause, self._pause_at = pause, last
+        self.tails[self.base + len(self.text) - 1] = last + 1
+
+    def _trim_spaces(self) -> None:
+        """Take back the spaces that the output ends in."""
+        if self._pause is not None:
+            self._pause = "" if self._pause == " " else self._pause
+            return
+        kept = len(self.text)
+        while kept and self.text[kept - 1] == " ":
+            kept -= 1
+        if kept < len(self.text):
+            self._trim(kept)
 
     def _trim(self, length: int) -> None:
         """Take back the output from `text[length]` on."""
         for at in range(length, len(self.text)):
             self.tails.pop(self.base + at, None)
+        self._silent = max(0, self._silent - (len(self.text) - length))
         self.text = self.text[:length]
         del self.origins[length:]
 
