@@ -266,14 +266,6 @@ def words_end(text: str, at: int, count: int) -> int:
     return min(ends, default=-1)
 
 
-def complete_words(text: str, final: bool) -> int:
-    """Words in `text` that have ended."""
-    if not final:
-        spaces = [text.rfind(space) for space in _BREAKS]
-        text = text[: max(spaces) + 1]
-    return count_words(text)
-
-
 def _last_words(text: str) -> str:
     """The last few words of `text`, with single spaces between them; it does not end in a space."""
     line = text[max(text.rfind(HARD_BREAK), text.rfind(SOFT_BREAK)) + 1 :]

@@ -24,7 +24,8 @@ SOFT_BREAK = "\v"
 GLUE = "\u00a0"
 
 TOKEN_CHARS_MAX = 2048
-SILENT_CHARS_MAX = 64  # so many characters without letter or digit are kept of a run
+SILENT_CHARS_MAX = 32  # so many characters without letter or digit are kept of a run
+STEPS_MAX = 200  # what one call decides at most, but for a token that is longer
 LABEL_CHARS_MAX = 300
 TAG_CHARS_MAX = 400
 
@@ -144,7 +145,8 @@ class Markup:
     it, where that is more than the character itself (a URL's path, a closing `**`). `steps` counts what was decided: a
     measure of work, next to the number of characters.
 
-    `text` is copied for each token, and what was fed for each decision: feed slices, and drop what is used up.
+    `text` is copied for each token, and what was fed for each decision: feed slices, and drop what is used up. `feed`,
+    `finish` and `go_on` stop after `STEPS_MAX` steps; while `busy`, `go_on` before anything else.
     """
 
     def __init__(self, language: str, start: int = 0) -> None:
@@ -155,6 +157,8 @@ class Markup:
         self.tails: dict[int, int] = {}
         self.skipped: list[Skipped] = []
         self.steps = 0
+        self.busy = False
+        self._finishing = False
         self._silent = 0  # how many characters without letter or digit `text` ends in, as far as that matters
         self._pause: str | None = None  # what was left out behind them held this break; None where nothing was
         self._pause_at = start
@@ -216,6 +220,7 @@ class Markup:
             self._raw += piece  # the token goes on
             return
         self._raw = held + piece if held else piece
+        assert not self.busy, "what was fed before is decided first"
         if not self._line_start and not self._fence:
             safe = self._plain_until()
             if safe:
@@ -225,7 +230,16 @@ class Markup:
 
     def finish(self) -> None:
         """Decide everything: no more input comes."""
-        self._decide(final=True)
+        self._finishing = True
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Decide more of what was fed."""
+        self._decide(self._finishing)
+        if self._finishing and not self.busy:
+            self._end()
+
+    def _end(self) -> None:
         self._end_row()
         if self._fence:
             self._skip("a code block", self._fence_at, self._start)
@@ -262,7 +276,12 @@ class Markup:
         return safe.end() if safe else 0
 
     def _decide(self, final: bool) -> None:
+        steps_max = self.steps + STEPS_MAX
+        self.busy = False
         while self._raw:
+            if self.steps >= steps_max:
+                self.busy = True
+                return
             self.steps += 1
             if self._fence:
                 moved = self._skip_fenced(final)

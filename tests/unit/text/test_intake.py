@@ -210,11 +210,6 @@ def test_has_speakable_says_what_dry_would_give() -> None:
         assert expected == (clause is not None and bool(clause.text)), text
 
 
-def test_words_ready_counts_complete_words() -> None:
-    assert fed("one two thr").words_ready == 2
-    assert fed("").words_ready == 0
-
-
 def test_retract_stops_at_what_was_taken() -> None:
     intake = fed("Hello there. How are you today, my friend")
     assert text_of(intake) == "Hello there."
