@@ -117,9 +117,9 @@ class Allowance:
         return self.at + max(0.0, self.size / 2 - self.left) / self.rate
 
 
-CHAR_WORK = 0.25
-STEP_WORK = 3.0
-PLAN_WORK = 20.0
+CHAR_WORK = 0.75
+STEP_WORK = 2.5
+PLAN_WORK = 30.0
 """What an input character, a decision of the markup and a search for a cut cost, in an allowance's units."""
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 import html
+import math
 import re
 from dataclasses import dataclass
 from enum import Enum
@@ -25,7 +26,8 @@ GLUE = "\u00a0"
 
 TOKEN_CHARS_MAX = 2048
 SILENT_CHARS_MAX = 32  # so many characters without letter or digit are kept of a run
-STEPS_MAX = 200  # what one call decides at most, but for a token that is longer
+STEPS_MAX = 200  # what one call decides at most
+PART_STEPS = 64  # places in one token at which markup is looked for at once
 LABEL_CHARS_MAX = 300
 TAG_CHARS_MAX = 400
 
@@ -106,6 +108,11 @@ _INLINE = re.compile(
     re.IGNORECASE,
 )
 
+# Where `_INLINE` may match: a glance, where the whole takes a microsecond a character.
+_INLINE_START = re.compile(
+    rf"[\[<\\*_`&|【hHwW{_EMOJI}\ufe0e\ufe0f\u20e3\u200d{_INVISIBLE}]|!\[|~~|(?<![\w.-])[\w.+-]|(?<![^{SPACE}])[:;=]"
+)
+
 _SPOKEN = {  # how "." and "@" are read inside addresses
     "en": ("dot", "at"),
     "de": ("Punkt", "at"),
@@ -174,6 +181,9 @@ class Markup:
         self._fence = ""
         self._fence_at = 0
         self._code_line = False  # the line at hand cannot close the fence
+        self._token_left = 0  # characters of the token at hand, part of which has been given out
+        self._token_from = 0  # where its output begins
+        self._steps_max = 0
         self._opened: tuple[int, int, int] | None = None  # where `_extent` goes on: for which token, from where, its end
         self._comment_open = start  # no comment ends before this input index
         self._pipe_at = -1  # where the last table cell's comma came from
@@ -203,7 +213,7 @@ class Markup:
     def peek(self) -> str:
         """What will follow `text` up to the first letter or digit, if that is certain and is here; else ""."""
         raw = self._raw
-        if not raw or self._fence or self._line_start or not raw[0].isalnum():
+        if not raw or self.busy or self._fence or self._line_start or not raw[0].isalnum():
             return ""
         if raw[0] in "hHwW" and len(raw) < 8:
             lowered = raw.lower()
@@ -248,6 +258,8 @@ class Markup:
     def release(self) -> None:
         """Give out the unfinished token as it stands."""
         self._inline(len(self._raw))
+        while self._token_left:
+            self._inline_part()
 
     def copy(self) -> Markup:
         """Another one that goes on from here by itself."""
@@ -276,14 +288,17 @@ class Markup:
         return safe.end() if safe else 0
 
     def _decide(self, final: bool) -> None:
-        steps_max = self.steps + STEPS_MAX
+        self._steps_max = self.steps + STEPS_MAX
         self.busy = False
         while self._raw:
-            if self.steps >= steps_max:
+            if self.steps >= self._steps_max:
                 self.busy = True
                 return
             self.steps += 1
-            if self._fence:
+            if self._token_left:
+                self._inline_part()
+                moved = True
+            elif self._fence:
                 moved = self._skip_fenced(final)
             elif self._line_start:
                 moved = self._start_line(final)
@@ -488,6 +503,10 @@ class Markup:
         else:
             at, end = 0, self._token_end(0, final)
         while end is not None and not self._code:
+            if self.steps >= self._steps_max:
+                self._opened = (self._start, at, end)
+                self.busy = True
+                return None
             self.steps += 1
             opener = _OPENER.search(self._raw, at, end)
             if opener is None or opener[0] == "`":
@@ -557,39 +576,59 @@ class Markup:
         if self._block is Block.TABLE and _TABLE_RULE.fullmatch(self._raw, 0, end):
             self._advance(end)
             return
-        context = self._before + self._raw[: end + 1]  # flanks and lookbehinds see the neighbours
-        start = self._start - 1
-        before = len(self.text) + self.base
-        self._transform(context, 1, end + 1, start)
-        after = len(self.text) + self.base
-        if after > before and self.origins[-1] + 1 != self._start + end:
-            self.tails[after - 1] = self._start + end
-        self._advance(end)
+        self._token_left = end
+        self._token_from = len(self.text) + self.base
+        self._inline_part()
 
-    def _transform(self, context: str, at: int, end: int, start: int) -> None:
-        """Give out `context[at:end]`; `context[0]` is input index `start`."""
+    def _inline_part(self) -> None:
+        """Give out more of the token at hand; how much depends on nothing but the token."""
+        end = self._token_left
+        context = self._before + self._raw[: end + 1]  # flanks and lookbehinds see the neighbours
+        done = self._transform(context, 1, end + 1, self._start - 1, PART_STEPS) - 1
+        after = len(self.text) + self.base
+        if done == end and after > self._token_from and self.origins[-1] + 1 != self._start + end:
+            self.tails[after - 1] = self._start + end
+        self._token_left = end - done
+        self._advance(done)
+
+    def _transform(self, context: str, at: int, end: int, start: int, steps: float = math.inf) -> int:
+        """Give out `context[at:end]`, or what takes so many steps; `context[0]` is input index `start`.
+
+        Returns the index in `context` behind what was given out.
+        """
         closes = True  # whether a comment may end before `end`
+        given = at  # everything before it has been given out
         while at < end:
+            if steps <= 0:
+                break
+            steps -= 1
             self.steps += 1
             if self._code:
-                at = self._code_span(context, at, end, start)
+                at = given = self._code_span(context, at, end, start)
                 continue
-            found = _INLINE.search(context, at, min(len(context), end + 1))
+            place = _INLINE_START.search(context, at, end)
+            if place is None:
+                at = end
+                break
+            at = place.start()
+            found = _INLINE.match(context, at, min(len(context), end + 1))
             if found is not None and found.end() > end:
-                found = _INLINE.search(context, at, end)
-            if found is None or found.start() >= end:
-                self._verbatim(context, at, end, start)
-                return
-            if found.lastgroup == "comment":
-                close = context.find(_COMMENT_END, found.end(), end) if closes else -1
-                closes = close >= 0
-                passed = found.start() if closes else found.start() + 1
-                self._verbatim(context, at, passed, start)
-                at = close + len(_COMMENT_END) if closes else passed
+                found = _INLINE.match(context, at, end)
+            if found is None:
+                at += 1
                 continue
-            self._verbatim(context, at, found.start(), start)
+            close = found.end()
+            if found.lastgroup == "comment":
+                close = context.find(_COMMENT_END, close, end) + len(_COMMENT_END) if closes else 0
+                closes = close >= len(_COMMENT_END)
+                if not closes:
+                    at += 1
+                    continue
+            self._verbatim(context, given, at, start)
             self._replace(found, context, start)
-            at = min(found.end(), end)
+            at = given = close
+        self._verbatim(context, given, at, start)
+        return at
 
     def _code_span(self, context: str, at: int, end: int, start: int) -> int:
         """Give out code up to the run of backticks that is as long as the one that opened it; returns where it ends."""
@@ -645,7 +684,7 @@ class Markup:
             case "note":
                 self._close_up(context, found.end())
             case _:
-                pass  # emoticons and invisible characters leave nothing
+                pass  # comments, emoticons and invisible characters leave nothing
 
     def _close_up(self, context: str, at: int) -> None:
         """After something left out: no space before the punctuation that follows."""
