@@ -113,7 +113,8 @@ class MarkFinder:
     """The marks of one utterance's text, found as it grows.
 
     `marks` are those not yet passed, in order. All marks with `end <= known` are in it. `open` is the candidate at
-    which the search had to stop, as (start, end), until more text decides it.
+    which the search had to stop, as (start, end), until more text decides it. `steps` counts candidates and judgements: a
+    measure of work.
     """
 
     def __init__(self, language: str) -> None:
@@ -121,6 +122,7 @@ class MarkFinder:
         self.marks: deque[Mark] = deque()
         self.known = 0
         self.open: tuple[int, int] | None = None
+        self.steps = 0
         self._scanned = 0
         self._looked = 0  # nothing speakable between the open candidate and here
         self._next = -1  # where the first speakable character behind the last candidate is
@@ -171,6 +173,7 @@ class MarkFinder:
         self, found: re.Match[str], text: str, base: int, final: bool, guessed: bool = False
     ) -> Boundary | None:
         """What a candidate is: a boundary, WORD for none at all, None while that is open."""
+        self.steps += 1
         next_at = found.end() + 1 if guessed else self._following(text, base, found.end())
         if next_at < 0:
             self._looked = base + len(text.rstrip(" "))  # a line end replaces the spaces before it
@@ -220,6 +223,7 @@ class MarkFinder:
 
     def _judge(self, words: str, following: str) -> bool:
         """Whether a sentence ends between `words`, which end in a full stop, and `following`."""
+        self.steps += 2
         if _TITLE.fullmatch(words[words.rfind(" ") + 1 : -1].lstrip("(\"'“‘[")):
             return False
         try:

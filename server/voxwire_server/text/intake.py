@@ -393,9 +393,9 @@ class TextIntake:
                 return None
 
     def _cut_within(self, limit: int) -> _Cut | None:
-        self._allowance.spend(PLAN_WORK)
-        ahead = self._ahead()
+        ahead, steps = self._ahead(), self._finder.steps
         self._finder.scan(ahead, self._markup.base, self._final)
+        self._allowance.spend(PLAN_WORK + STEP_WORK * (self._finder.steps - steps))
         start = self._start()
         return self._later_cut(ahead, start, limit) if self._spoken else self._first_cut(ahead, start, limit)
 
