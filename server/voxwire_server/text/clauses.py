@@ -40,7 +40,7 @@ _CJK_CHAR = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 _ANY_SPACE = re.compile(r"\s")  # sentencex 1.0.32 panics on spaces beyond ASCII
 _SPACE = re.compile(rf"[{_BREAKS}]")
 _DOTTED = re.compile(r"(?<![^\W\d_])[^\W\d_]\.[^\W\d_]\.\Z")  # e.g., p.m., U.S.
-_LIST_NUMBER = re.compile(r"(?:\A|[:;.!?]\s|[\n\v])\s*\(?\d{1,2}\.\Z")
+_LIST_NUMBER = re.compile(r"(?:\A|[:;.!?]\s|[\n\v])\s{0,8}+\(?\d{1,2}\.\Z")
 _CJK_BREAK = re.compile(rf"(?<=[{CJK}])(?=\w)|(?<=\w)(?=[\u3400-\u9fff])")
 _WEAK_END = re.compile(
     r"an?|the|of|to|in|on|at|by|for|from|with|and|or|but|nor|so|as|if|than|that|which|who|whose|into|onto|my|your|his"
