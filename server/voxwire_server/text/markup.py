@@ -89,7 +89,7 @@ _PATH = rf"[^\s<>\"”’`|*\]{CJK}]*[^\s<>\"”’`|*\].,;:!?'…_~)}}{CJK}]"
 _URL = rf"(?:https?://|www\.){_PATH}|https?://"
 _INLINE = re.compile(
     rf"(?P<link>!?\[(?P<label>[^\[\]\n]{{0,{LABEL_CHARS_MAX}}})\](?P<dest>{_DESTINATION}))"
-    r"|(?P<note>\[\^[^\]\n]{1,40}\]|(?<=[^\W_])\[\d{1,3}\](?:\[\d{1,3}\])*|(?<=[.,;!?)\"”])\[\d{1,3}\](?:\[\d{1,3}\])*|【[^【】†\n]*†[^】\n]*】)"
+    r"|(?P<note>\[\^[^\]\n]{1,40}\]|(?<=[^\W_])\[\d{1,3}\](?:\[\d{1,3}\])*|(?<=[.,;!?)\"”])\[\d{1,3}\](?:\[\d{1,3}\])*|【[^【】†\n]*†[^【】\n]*】)"
     rf"|(?P<reference>\[(?P<name>[^\[\]\n]{{1,{LABEL_CHARS_MAX}}})\]\[[^\[\]\n]{{0,{LABEL_CHARS_MAX}}}\])"
     r"|(?P<autolink><(?:https?://[^\s<>]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+)>)"
     rf"|(?P<tag>{_TAG.pattern})"
@@ -110,7 +110,7 @@ _INLINE = re.compile(
 
 # Where `_INLINE` may match: a glance, where the whole takes a microsecond a character.
 _INLINE_START = re.compile(
-    rf"[\[<\\*_`&|【hHwW{_EMOJI}\ufe0e\ufe0f\u20e3\u200d{_INVISIBLE}]|!\[|~~|(?<![\w.-])[\w.+-]|(?<![^{SPACE}])[:;=]"
+    rf"(?i:http|www\.)|[\[<\\*_`&|【{_EMOJI}\ufe0e\ufe0f\u20e3\u200d{_INVISIBLE}]|!\[|~~|(?<![\w.-])[\w.+-]|(?<![^{SPACE}])[:;=]"
 )
 
 _SPOKEN = {  # how "." and "@" are read inside addresses
