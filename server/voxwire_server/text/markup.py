@@ -763,7 +763,7 @@ class Markup:
             if kept > run.start():
                 self._append(text[run.start() : kept], origins[run.start() : kept])
             if kept < at:
-                self._leave_out(text[kept:at], origins[at - 1])
+                self._leave_out(text[kept:at], origins[kept:at])
         if at < len(text):
             self._append(text[at:], origins[at:])
 
@@ -791,15 +791,17 @@ class Markup:
             silent += 1
         self._silent += silent
 
-    def _leave_out(self, text: str, last: int) -> None:
-        """Note what was left out, up to input index `last`: it belongs to the character before it."""
+    def _leave_out(self, text: str, origins: range | list[int] | tuple[int, ...]) -> None:
+        """Note what is left out: up to a break at its end it belongs to the character before it."""
         pause = self._pause or ""
         for char in (HARD_BREAK, SOFT_BREAK, " "):
             if char in text:
                 pause = max(pause, char, key=_BREAK_RANKS.__getitem__)
                 break
-        self._pause, self._pause_at = pause, last
-        self.tails[self.base + len(self.text) - 1] = last + 1
+        self._pause, self._pause_at = pause, origins[-1]
+        signs = len(text.rstrip(f" {HARD_BREAK}{SOFT_BREAK}"))
+        if signs:
+            self.tails[self.base + len(self.text) - 1] = origins[signs - 1] + 1
 
     def _trim_spaces(self) -> None:
         """Take back the spaces that the output ends in."""
