@@ -330,3 +330,21 @@ def test_what_lies_under_a_words_mark_is_that_word(engine):
         margin = np.zeros(6000, np.float32)
         heard = transcribe(np.concatenate((margin, spoken.samples[mark.start - 480 : mark.end + 480])), 24000)
         assert word in heard.lower().replace("17", "seventeen")
+
+
+@pytest.mark.parametrize("unit", ["a-", "a/", "1-", "a&", "%", "aA", "a@b.", "1st", "v1.2.3-"])
+def test_a_word_of_very_many_parts_is_looked_up_a_bounded_number_of_times(reader, unit, monkeypatch):
+    lookups = []
+    lexicon = type(reader._g2p.lexicon)
+    whole = lexicon.__call__
+    monkeypatch.setattr(lexicon, "__call__", lambda self, *args: lookups.append(1) or whole(self, *args))
+    sentences = reader.read((unit * 220)[:220])
+    assert len(lookups) < 2500
+    assert all(end <= 220 for sentence in sentences for _, end in sentence.words)
+
+
+@pytest.mark.parametrize("text", [*SENTENCES, PARAGRAPH, "A state-of-the-art mother-in-law's e-mail of 2024-05-12."])
+def test_words_of_few_parts_are_read_as_hibari_reads_them(reader, original, text):
+    plain, normal = original.g2p, normalize(text)
+    mine = [(token.text, token.phonemes) for token in reader._pronounce(normal)]
+    assert mine == [(token.text, token.phonemes) for token in plain.phonemize_tokens(plain.tokenize(normal))]

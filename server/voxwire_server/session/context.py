@@ -343,6 +343,8 @@ class Context:
         send_at = self.playout.next_send_at(self._ready_frames) if self._ready_frames and self.writable else None
         if send_at is not None:
             moments.append(max(send_at, now))
+        if self.intake.behind and self.phase is not Phase.FAILING:
+            moments.append(max(now, self.intake.ready_at))
         if self.intake.pending_chars and self.phase is not Phase.FAILING:
             moments += [at for at in self._cut_moments(now) if at > now]
         elif self._listening and not self._inflight and self.playout.held_at is None:
@@ -417,10 +419,16 @@ class Context:
                 self._end_utterance(self._next_index)
                 self._next_index += 1
             self._utterance_clauses = 0 if text.ends_utterance else self._utterance_clauses + 1
+        if self.intake.behind and self.phase is not Phase.FAILING:
+            self._read_on()
         for warning in self.intake.drain_warnings():
             self._warn(warning.code, warning.message)
         if self.phase is Phase.OPEN and self.intake.pending_chars and now - self.last_text_at >= self.policy.text_idle:
             self._flush_idle(now)
+
+    def _read_on(self) -> None:
+        """Go on reading also when no clause is wanted yet: whether there will be one must become known."""
+        _ = self.intake.has_speakable
 
     def _flush_idle(self, now: float) -> None:
         """Nobody waits for ever: the last words of a text that neither goes on nor ends are spoken after a while."""

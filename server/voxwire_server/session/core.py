@@ -20,7 +20,7 @@ from voxwire_server.session import effects as fx
 from voxwire_server.session.caller import Caller
 from voxwire_server.session.context import Context, ContextSpec, Phase, PlayoutPolicy
 from voxwire_server.session.replay import Frames
-from voxwire_server.text.intake import ClauseLimits, TextIntake
+from voxwire_server.text.intake import Allowance, ClauseLimits, TextIntake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -35,6 +35,11 @@ DRAIN_GRACE_SECONDS = 2.0
 
 DRAIN_AWAY_SECONDS = 5.0
 """While draining, a client that has been away for so long is not waited for: it has what it missed spoken elsewhere."""
+
+READING_WORK = 1500.0
+READING_WORK_PER_SECOND = 150_000.0
+"""How much text a session reads at once and in the long run, in units of work of about a microsecond: 2,000 and 200,000
+characters of what models write, much less of what is made to be hard to read. Its contexts share it."""
 
 CONTEXT_NUMBERS = 1 << 16
 
@@ -135,6 +140,9 @@ class SessionCore:
         """The number of the newest context of each name, of those that are over too."""
         self._turned_away: dict[str, int | None] = {}
         """Contexts for which there was no room, and after how many milliseconds to try again."""
+        self._reading = Allowance(READING_WORK_PER_SECOND, READING_WORK, READING_WORK, now)
+        self._first = 0
+        """Which context comes first: when the allowance is used up, another one the next time."""
         self._effects: list[fx.Effect] = []
         self._messages = TokenBucket(
             settings.messages_per_second, settings.messages_burst, settings.messages_burst, now
@@ -185,6 +193,7 @@ class SessionCore:
         self.received += 1
         self._active_at = now
         self._messages.take(now)
+        self._reading.renew(now)
         try:
             context = self._dispatch(message, now)
         except VoxwireError as error:
@@ -215,6 +224,7 @@ class SessionCore:
         synth_seconds: float | None = None,
     ) -> list[fx.Effect]:
         """A step made audio of context `serial`; late audio of a context that is gone is dropped here."""
+        self._reading.renew(now)
         context = self._by_serial.get(serial)
         if context is not None:
             if queue_seconds is not None and synth_seconds is not None:
@@ -225,6 +235,7 @@ class SessionCore:
 
     def failed(self, serial: int, error: VoxwireError, now: float) -> list[fx.Effect]:
         """A clause of context `serial` could not be spoken."""
+        self._reading.renew(now)
         context = self._by_serial.get(serial)
         if context is not None:
             context.failed(error)
@@ -233,6 +244,7 @@ class SessionCore:
 
     def encoded(self, serial: int, block: FrameBlock, now: float) -> list[fx.Effect]:
         """Packets of context `serial` are ready, in the order asked for."""
+        self._reading.renew(now)
         context = self._by_serial.get(serial)
         if context is not None:
             context.encoded(block)
@@ -242,7 +254,7 @@ class SessionCore:
     def writable(self, writable: bool, now: float) -> list[fx.Effect]:
         """The socket takes more, or does not."""
         self._writable = writable
-        for context in list(self._contexts.values()):
+        for context in self._in_turn(now):
             context.writable = writable
             if writable:
                 self._advance(context, now)
@@ -255,7 +267,7 @@ class SessionCore:
         if self._away_since is not None and now >= self._session_due():
             self._drop_contexts()
             return self._take()
-        for context in list(self._contexts.values()):
+        for context in self._in_turn(now):
             self._advance(context, now)
         if self._away_since is None:
             self._beat(now)
@@ -427,7 +439,7 @@ class SessionCore:
             bulk=bulk,
             seed=self._seeds() if message.seed is None else message.seed,
         )
-        intake = TextIntake(resolved.language, clause_limits(resolved.engine))
+        intake = TextIntake(resolved.language, clause_limits(resolved.engine), self._reading)
         context = Context(spec, s.policy, intake, self._effects.append, now)
         context.writable = self._writable
         self._contexts[name] = context
@@ -576,6 +588,14 @@ class SessionCore:
         return context
 
     # -- housekeeping ---------------------------------------------------------------------------------------------
+
+    def _in_turn(self, now: float) -> list[Context]:
+        """All contexts, in another order when those that came first left nothing of the reading allowance."""
+        contexts = list(self._contexts.values())
+        if self._reading.left <= 0 and contexts:
+            self._first = (self._first + 1) % len(contexts)
+        self._reading.renew(now)
+        return contexts[self._first :] + contexts[: self._first]
 
     def _advance(self, context: Context, now: float) -> None:
         context.advance(now)

@@ -2,6 +2,8 @@
 
 A mark is decided only when the first letter or digit after it is known, so later text never changes it. Abbreviations
 are judged by sentencex (Wikimedia's segmenter), on the few words before a full stop.
+
+Every function takes time in proportion to the text it is given (`tests/unit/text/test_complexity.py`).
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import unicodedata
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 
 from sentencex import segment
 
@@ -19,7 +22,7 @@ from voxwire_server.text.markup import CJK, HARD_BREAK, SOFT_BREAK
 _BREAKS = f" {HARD_BREAK}{SOFT_BREAK}"
 _CLOSERS = "\"'”’»)\\]}"
 _CANDIDATE = re.compile(
-    rf"(?P<end>[.!?…؟۔।]+[{_CLOSERS}]{{0,8}})(?=[{_BREAKS}])"
+    rf"(?P<end>[.!?…؟۔।]{{1,64}}+[{_CLOSERS}]{{0,8}}+)(?=[{_BREAKS}])"
     rf"|(?P<cjk_end>[。！？｡]+[」』）】〉》”’\"!?！？。]{{0,8}})"
     rf"|(?P<phrase>[,;:،؛][{_CLOSERS}]{{0,8}})(?=[{_BREAKS}])"
     r"|(?P<cjk_phrase>[、，；：][」』）】〉》”’]{0,8})"
@@ -29,15 +32,15 @@ _CANDIDATE = re.compile(
 _CANDIDATE_CHARS_MAX = 16  # how far back a candidate may begin and still grow; a longer run of dots is found by its end
 _SPEAKABLE = re.compile(r"[^\W_]")
 _LAST_TOKEN = re.compile(
-    r"[\"'“‘(\[]*(?P<word>[\w'’-]*[^\W_](?:(?<=[^\W\d_]{2})|(?=[!?！？])))(?P<ender>[.!?…。！？]+)"
+    r"[\"'“‘(\[]*+(?P<word>[\w'’-]*[^\W_](?:(?<=[^\W\d_]{2})|(?=[!?！？])))(?P<ender>[.!?…。！？]+)"
     rf"[{_CLOSERS}」』）]{{0,4}}"
 )
-_WORD = re.compile(r"[^\W_][\w'’-]*")
+_WORD = re.compile(r"[^\W_][\w'’-]{0,79}")
+_CJK_CHAR = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 _ANY_SPACE = re.compile(r"\s")  # sentencex 1.0.32 panics on spaces beyond ASCII
 _SPACE = re.compile(rf"[{_BREAKS}]")
-_WORDS_BEFORE = re.compile(rf"(?:[^{_BREAKS}]+ ){{0,3}}[^{_BREAKS}]+\Z")
 _DOTTED = re.compile(r"(?<![^\W\d_])[^\W\d_]\.[^\W\d_]\.\Z")  # e.g., p.m., U.S.
-_LIST_NUMBER = re.compile(r"(?:\A|[:;.!?]\s|[\n\v])\s*\(?\d{1,2}\.\Z")
+_LIST_NUMBER = re.compile(r"(?:\A|[:;.!?]\s|[\n\v])\s{0,8}+\(?\d{1,2}\.\Z")
 _CJK_BREAK = re.compile(rf"(?<=[{CJK}])(?=\w)|(?<=\w)(?=[\u3400-\u9fff])")
 _WEAK_END = re.compile(
     r"an?|the|of|to|in|on|at|by|for|from|with|and|or|but|nor|so|as|if|than|that|which|who|whose|into|onto|my|your|his"
@@ -48,6 +51,9 @@ _TITLE = re.compile(
     r"mr|mrs|ms|dr|prof|st|sr|jr|gen|sen|rep|gov|capt|lt|col|sgt|rev|hon|no|vs|fig|approx|dept|est", re.IGNORECASE
 )
 JUDGED_CHARS_MAX = 80
+_WORDS_JUDGED = 4
+_WEAK_CHARS_MAX = 5
+_TITLE_CHARS_MAX = 6
 
 
 class Boundary(Enum):
@@ -107,7 +113,8 @@ class MarkFinder:
     """The marks of one utterance's text, found as it grows.
 
     `marks` are those not yet passed, in order. All marks with `end <= known` are in it. `open` is the candidate at
-    which the search had to stop, as (start, end), until more text decides it.
+    which the search had to stop, as (start, end), until more text decides it. `steps` counts candidates and judgements: a
+    measure of work.
     """
 
     def __init__(self, language: str) -> None:
@@ -115,8 +122,10 @@ class MarkFinder:
         self.marks: deque[Mark] = deque()
         self.known = 0
         self.open: tuple[int, int] | None = None
+        self.steps = 0
         self._scanned = 0
         self._looked = 0  # nothing speakable between the open candidate and here
+        self._next = -1  # where the first speakable character behind the last candidate is
 
     def drop(self, end: int) -> None:
         """Forget the marks up to `end`."""
@@ -158,18 +167,18 @@ class MarkFinder:
         found = _LAST_TOKEN.fullmatch(token)
         if found is None:
             return False
-        return found["ender"][0] != "." or self._judge(f"so {found['word']}.", "The")
+        return found["ender"][0] != "." or self._judge(f"so {found['word'][-JUDGED_CHARS_MAX:]}.", "The")
 
     def _verdict(
         self, found: re.Match[str], text: str, base: int, final: bool, guessed: bool = False
     ) -> Boundary | None:
         """What a candidate is: a boundary, WORD for none at all, None while that is open."""
-        look_from = found.end() if guessed else max(found.end(), self._looked - base)
-        following = _SPEAKABLE.search(text, look_from)
-        if following is None:
+        self.steps += 1
+        next_at = found.end() + 1 if guessed else self._following(text, base, found.end())
+        if next_at < 0:
             self._looked = base + len(text.rstrip(" "))  # a line end replaces the spaces before it
             return Boundary.WORD if final else None
-        next_char = following[0]
+        next_char = text[next_at]
         match found.lastgroup:
             case "cjk_end":
                 return Boundary.SENTENCE
@@ -183,7 +192,14 @@ class MarkFinder:
             case "line":
                 return Boundary.SENTENCE if found[0] == HARD_BREAK else Boundary.PHRASE
             case _:
-                return self._sentence_end(found, text, following.start(), final)
+                return self._sentence_end(found, text, next_at, final)
+
+    def _following(self, text: str, base: int, end: int) -> int:
+        """Where the first speakable character from `end` on is, or -1; candidates are asked about in order."""
+        if self._next < base + end:
+            following = _SPEAKABLE.search(text, max(end, self._looked - base))
+            self._next = -1 if following is None else base + following.start()
+        return self._next - base if self._next >= 0 else -1
 
     def _sentence_end(self, found: re.Match[str], text: str, next_at: int, final: bool) -> Boundary | None:
         ender = found["end"].rstrip(_CLOSERS)
@@ -193,10 +209,9 @@ class MarkFinder:
             return best
         end = found.start() + 1
         start = max(0, end - JUDGED_CHARS_MAX)
-        if _LIST_NUMBER.search(text, start, end):
+        if text[end - 2 : end - 1].isdigit() and _LIST_NUMBER.search(text, start, end):
             return Boundary.WORD
-        before = _WORDS_BEFORE.search(text[start:end])
-        words = before[0] if before else text[start:end]
+        words = _last_words(text[start:end])
         if next_char.islower():
             return best if not _DOTTED.search(words) and self._judge(words, "The") else Boundary.WORD
         if self._judge(words, next_char):
@@ -208,6 +223,7 @@ class MarkFinder:
 
     def _judge(self, words: str, following: str) -> bool:
         """Whether a sentence ends between `words`, which end in a full stop, and `following`."""
+        self.steps += 2
         if _TITLE.fullmatch(words[words.rfind(" ") + 1 : -1].lstrip("(\"'“‘[")):
             return False
         try:
@@ -224,18 +240,45 @@ def speakable(text: str, at: int = 0) -> bool:
     return _SPEAKABLE.search(text, at) is not None
 
 
+def first_speakable(text: str, at: int = 0) -> int:
+    """Where the first letter or digit of `text[at:]` is, or -1."""
+    found = _SPEAKABLE.search(text, at)
+    return found.start() if found else -1
+
+
 def count_words(text: str) -> int:
     """Words in `text`: what stands between spaces and has a letter or digit; or two CJK characters each."""
     words = sum(1 for word in re.split(rf"[{_BREAKS}]+", text) if _SPEAKABLE.search(word))
-    return max(words, len(re.findall(r"[\u3040-\u30ff\u3400-\u9fff]", text)) // 2)
+    return max(words, len(_CJK_CHAR.findall(text)) // 2)
 
 
-def complete_words(text: str, final: bool) -> int:
-    """Words in `text` that have ended."""
-    if not final:
-        spaces = [text.rfind(space) for space in _BREAKS]
-        text = text[: max(spaces) + 1]
-    return count_words(text)
+def words_end(text: str, at: int, count: int) -> int:
+    """The least `end` for which `text[at:end]` has `count` words (as `count_words` counts them), or -1."""
+    cjk = next(islice(_CJK_CHAR.finditer(text, at), 2 * count - 1, None), None)
+    ends = [] if cjk is None else [cjk.end()]
+    for left in range(count, 0, -1):
+        word = _SPEAKABLE.search(text, at)
+        if word is None:
+            break
+        if left == 1:
+            ends.append(word.end())
+            break
+        space = _SPACE.search(text, word.end())
+        if space is None:
+            break
+        at = space.end()
+    return min(ends, default=-1)
+
+
+def _last_words(text: str) -> str:
+    """The last few words of `text`, with single spaces between them; it does not end in a space."""
+    line = text[max(text.rfind(HARD_BREAK), text.rfind(SOFT_BREAK)) + 1 :]
+    words = line.rsplit(" ", _WORDS_JUDGED)[-_WORDS_JUDGED:]
+    for i in range(len(words) - 1, -1, -1):
+        if not words[i]:
+            words = words[i + 1 :]
+            break
+    return " ".join(words)
 
 
 def _joins(before: str, after: str) -> bool:
@@ -254,26 +297,42 @@ def word_cut(text: str, at_least: int, at_most: int) -> int:
     Not between a title and its name, a number and what it counts, nor inside `GLUE`.
     """
     fallback = 0
+    first = first_speakable(text)
+    next_at, looked_from = -1, len(text)  # the first speakable character from `looked_from` on
     for found in reversed(list(_SPACE.finditer(text, at_least, min(at_most + 1, len(text))))):
         at = found.start()
         if at < 1 or text[at - 1] in _BREAKS or not text[at - 1 : at].strip() or _mark_follows(text, at):
             continue
         if not fallback:
             fallback = at
-        word = text[_word_start(text, at) : at]
-        following = _SPEAKABLE.search(text, at)
-        numbers = word[-1].isdigit() or (following is not None and following[0].isdigit())
-        if numbers or (word[-1] == "." and _TITLE.fullmatch(word[:-1])) or not speakable(text[:at]):
+        # Everything behind an earlier place is known already, but for what lies between it and this one.
+        following = _SPEAKABLE.search(text, at, looked_from if fallback != at else len(text))
+        next_at, looked_from = following.start() if following else next_at, at
+        numbers = text[at - 1].isdigit() or (next_at >= 0 and text[next_at].isdigit())
+        if numbers or _title_ends(text, at) or not 0 <= first < at:
             continue
         return at
-    cjk = [m.start() for m in _CJK_BREAK.finditer(text, 1, at_most + 1) if at_least <= m.start() <= at_most]
-    if cjk and cjk[-1] < len(text) and not _joins(text[cjk[-1] - 1], text[cjk[-1]]):
-        return max(cjk[-1], fallback)
+    cjk = 0
+    for found in _CJK_BREAK.finditer(text, 1, at_most + 1):
+        if at_least <= found.start() <= at_most:
+            cjk = found.start()
+    if cjk and cjk < len(text) and not _joins(text[cjk - 1], text[cjk]):
+        return max(cjk, fallback)
     return fallback
 
 
-def _word_start(text: str, end: int) -> int:
-    return max(text.rfind(space, 0, end) for space in _BREAKS) + 1
+def _title_ends(text: str, end: int) -> bool:
+    """Whether the word before `end` is a title with its full stop."""
+    if text[end - 1] != ".":
+        return False
+    start = max(0, end - _TITLE_CHARS_MAX - 2)
+    word = text[start + _word_start(text[start:end]) : end - 1]
+    return _TITLE.fullmatch(word) is not None
+
+
+def _word_start(text: str) -> int:
+    """Where the last word of `text` begins."""
+    return max(text.rfind(space) for space in _BREAKS) + 1
 
 
 def _mark_follows(text: str, at: int) -> bool:
@@ -291,11 +350,17 @@ def hard_cut(text: str, at_most: int) -> int:
 
 def without_weak_end(text: str, end: int, words_min: int) -> int:
     """`end` moved back over words that want another after them ("the", "of"), if `words_min` words are left."""
+    enough: int | None = None
     while True:
-        start = _word_start(text, end)
+        tail = max(0, end - _WEAK_CHARS_MAX - 1)
+        start = tail + _word_start(text[tail:end])
         if not _WEAK_END.fullmatch(text, start, end) or start < 2:
             return end
-        shorter = len(text[:start].rstrip(_BREAKS))
-        if count_words(text[:shorter]) < words_min:
+        shorter = start
+        while shorter and text[shorter - 1] in _BREAKS:
+            shorter -= 1
+        if enough is None:
+            enough = words_end(text, 0, words_min) if words_min > 0 else 0
+        if not 0 <= enough <= shorter:
             return end
         end = shorter

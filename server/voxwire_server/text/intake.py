@@ -5,11 +5,17 @@ is there, the clauses are a function of the text and of where it was flushed, wh
 `take` was called; a higher urgency changes only what would otherwise have to wait.
 
     feed, flush -> queue -> Markup (speakable text) -> MarkFinder (places to cut) -> take
+
+The queue is read in slices, and no further than the next clause needs, so that the work of each call is bounded and the
+whole takes time in proportion to the text. What even one clause needs may be much (a block of code is skipped first):
+an `Allowance`, which contexts share, bounds how much is read at once; `behind` says that reading goes on when it is renewed.
 """
 
 from __future__ import annotations
 
+import math
 import re
+from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
@@ -20,22 +26,28 @@ from voxwire_server.text.clauses import (
     Boundary,
     ClauseLimits,
     MarkFinder,
-    complete_words,
     count_words,
+    first_speakable,
     hard_cut,
     speakable,
     without_weak_end,
     word_cut,
+    words_end,
 )
-from voxwire_server.text.markup import GLUE, HARD_BREAK, SOFT_BREAK, Markup
+from voxwire_server.text.markup import GLUE, HARD_BREAK, SILENT_CHARS_MAX, SOFT_BREAK, Markup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Boundary", "ClauseLimits", "ClauseText", "IntakeWarning", "TextIntake", "Urgency"]
+__all__ = ["Allowance", "Boundary", "ClauseLimits", "ClauseText", "IntakeWarning", "TextIntake", "Urgency"]
 
 DRY_WORDS_MIN = 2  # a lone word said early sounds worse than waiting for the next
 WEAK_WORDS_MIN = 3  # "the end of the" is said as "the end" only if this many words are left
+SLICE_CHARS = 256  # what is read at once
+_CUT_CHARS = 64  # text beyond the limit that a cut at a word looks at
+_AHEAD_CHARS = _CUT_CHARS + SILENT_CHARS_MAX + JUDGED_CHARS_MAX  # what is read at first beyond the limit of a clause
+_PIECE_CHARS = 1024  # shorter pieces are joined
+_STATES_MAX = 16
 _CONTEXT_CHARS = JUDGED_CHARS_MAX + 16  # taken text kept, so that a mark is judged alike before and after a take
 _SPACES = re.compile(rf"[ {HARD_BREAK}{SOFT_BREAK}]*")
 _TO_SPACES = str.maketrans({HARD_BREAK: " ", SOFT_BREAK: " ", GLUE: " "})
@@ -77,6 +89,40 @@ class IntakeWarning:
     chars: tuple[int, int]
 
 
+@dataclass(slots=True)
+class Allowance:
+    """How much text may be read, in units of work of about a microsecond: `rate` of them a second, `size` at once. Pure.
+
+    The last slice may be dearer than what is left; that much is wanting the next time.
+    """
+
+    rate: float = math.inf
+    size: float = math.inf
+    left: float = math.inf
+    at: float = 0.0
+
+    def renew(self, now: float) -> None:
+        """Time passed."""
+        if now > self.at:
+            if self.left < self.size:
+                self.left = min(self.size, self.left + (now - self.at) * self.rate)
+            self.at = now
+
+    def spend(self, work: float) -> None:
+        """Count work that was done."""
+        self.left -= work
+
+    def ready_at(self) -> float:
+        """When reading is worth while again: half of the size is there."""
+        return self.at + max(0.0, self.size / 2 - self.left) / self.rate
+
+
+CHAR_WORK = 0.75
+STEP_WORK = 2.5
+PLAN_WORK = 30.0
+"""What an input character, a decision of the markup and a search for a cut cost, in an allowance's units."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Cut:
     """Where to cut: an index over all output of the utterance. `releases`: the unfinished token is to be said too."""
@@ -89,36 +135,47 @@ class _Cut:
 class TextIntake:
     """The text of one context: `feed` and `flush` in, `take` clauses out.
 
-    `language` is a BCP 47 tag. Memory: the original text, and the text not yet taken.
+    `language` is a BCP 47 tag. Memory: the original text, what is not read yet, and some clauses' length of what is.
     """
 
-    def __init__(self, language: str = "en", limits: ClauseLimits | None = None) -> None:
+    def __init__(
+        self, language: str = "en", limits: ClauseLimits | None = None, allowance: Allowance | None = None
+    ) -> None:
         self._language = language
         self._limits = (limits or ClauseLimits()).for_language(language)
+        self._allowance = allowance or Allowance()
         self._pieces: list[str] = []
         self._chars = 0
         self._taken = 0
         self._flushes: deque[int] = deque()  # where utterances end, those not yet taken
         self._queue: deque[str | None] = deque()  # text not yet read; None is a flush
+        self._queued = 0  # characters in it
+        self._offset = 0  # characters of its first piece that are read
         self._warnings: list[IntakeWarning] = []
         self._warned_until = 0
         self._begin_utterance(0)
 
     def _begin_utterance(self, at: int) -> None:
         self._utterance_at = at
-        self._markup = Markup(self._language, at)
+        self._states: list[Markup] = []  # as it was after each slice: for a retract
+        self._spoken = 0  # characters the utterance has said
+        self._read_from(Markup(self._language, at))
+
+    def _read_from(self, markup: Markup) -> None:
+        self._markup = markup
         self._finder = MarkFinder(self._language)
         self._final = False  # the whole utterance has been read
-        self._from = 0  # output before this index is taken
+        self._finishing = False  # its flush has been
+        self._from = markup.base  # output before this index is taken
         self._rereads = False  # the input at hand was taken before a retract: its output is not given again
         self._silent_until = 0  # nothing speakable between the limit and here
-        self._spoken = 0  # characters the utterance has said
         self._changed()
 
     def _changed(self) -> None:
         """What was found out about the next clause no longer holds."""
         self._waits: Urgency | None = None  # the highest urgency known to get nothing
         self._ready: bool | None = None  # has_speakable
+        self._behind = False
 
     # -- what is there --------------------------------------------------------------------
 
@@ -140,28 +197,34 @@ class TextIntake:
     @property
     def unspoken_chars(self) -> int:
         """Characters held in memory to be spoken: `pending_chars` less what was skipped."""
-        waiting = sum(len(piece) for piece in self._queue if piece)
-        return waiting + self._markup.held_chars + self._markup.base + len(self._markup.text) - self._from
+        markup = self._markup
+        return self._queued + markup.held_chars + markup.base + len(markup.text) - self._from
+
+    @property
+    def behind(self) -> bool:
+        """Whether a clause may be had once more text is read, for which the allowance did not suffice."""
+        return self._behind
+
+    @property
+    def ready_at(self) -> float:
+        """When the allowance suffices to read on."""
+        return self._allowance.ready_at()
 
     @property
     def has_speakable(self) -> bool:
-        """Whether `take(Urgency.DRY)` would return a clause with text."""
+        """Whether `take(Urgency.DRY)` would return a clause with text; true also while that is not known (`behind`)."""
         if self._ready is None:
             cut = self._plan(Urgency.DRY)
+            if self._behind:
+                return True
             self._ready = cut is not None and (
                 cut.releases or speakable(self._markup.text[self._start() : self._local(cut.end)])
             )
         return self._ready
 
-    @property
-    def words_ready(self) -> int:
-        """Complete words pending in the current utterance."""
-        self._read()
-        return complete_words(self._markup.text[self._start() :], self._final or self._markup.line_ended)
-
     def original(self, start: int, end: int) -> str:
         """The original text in [start, end)."""
-        return self._whole()[start:end]
+        return "".join(self._pieces)[start:end]
 
     def drain_warnings(self) -> list[IntakeWarning]:
         """The warnings since the last call."""
@@ -174,9 +237,17 @@ class TextIntake:
         """Append `text`."""
         if not text:
             return
-        self._pieces.append(text)
         self._chars += len(text)
-        self._queue.append(text)
+        self._queued += len(text)
+        if self._pieces and len(self._pieces[-1]) < _PIECE_CHARS:
+            self._pieces[-1] += text
+        else:
+            self._pieces.append(text)
+        last = self._queue[-1] if self._queue else None
+        if last is not None and len(last) < _PIECE_CHARS:
+            self._queue[-1] = last + text
+        else:
+            self._queue.append(text)
         self._changed()
 
     def flush(self) -> None:
@@ -191,22 +262,60 @@ class TextIntake:
         Flushes stay: one that stood behind dropped text now stands at its beginning. What is fed next continues there.
         """
         kept = min(max(from_char, self._taken), self._chars)
-        whole = self._whole()[:kept]
-        self._pieces = [whole]
-        self._chars = kept
-        self._flushes = deque(min(at, kept) for at in self._flushes)
-        self._queue.clear()
-        at = self._utterance_at
-        for flush in self._flushes:
-            self._queue.extend((whole[at:flush], None))
-            at = flush
-        self._queue.append(whole[at:])
-        spoken = self._spoken
-        self._begin_utterance(self._utterance_at)
-        self._spoken = spoken
-        self._rereads = self._taken > self._utterance_at
+        dropped, self._chars = self._chars - kept, kept
+        self._shorten(dropped)
+        flushes = 0
+        while self._flushes and self._flushes[-1] > kept:
+            self._flushes.pop()
+            flushes += 1
+        self._flushes.extend([kept] * flushes)
+        if self._markup.read_to <= kept:
+            self._unqueue(dropped)
+        else:
+            self._rewind(kept)
         self._warned_until = min(self._warned_until, kept)
+        self._changed()
         return kept
+
+    def _shorten(self, count: int) -> None:
+        """Forget the last `count` characters of the original text."""
+        while count:
+            last = self._pieces.pop()
+            if len(last) > count:
+                self._pieces.append(last[:-count])
+            count -= min(count, len(last))
+
+    def _unqueue(self, count: int) -> None:
+        """Drop the last `count` characters of what is not read yet; flushes stay."""
+        self._queued -= count
+        if self._offset:
+            first = self._queue.popleft()
+            assert first is not None
+            self._queue.appendleft(first[self._offset :])
+            self._offset = 0
+        flushes = 0
+        while count:
+            last = self._queue.pop()
+            if last is None:
+                flushes += 1
+                continue
+            if len(last) > count:
+                self._queue.append(last[:-count])
+            count -= min(count, len(last))
+        self._queue.extend([None] * flushes)
+
+    def _rewind(self, kept: int) -> None:
+        """Go back to what was read when it was no more than `kept`, and read on to there."""
+        while self._states and self._states[-1].read_to > kept:
+            self._states.pop()
+        markup = self._states[-1].copy() if self._states else Markup(self._language, self._utterance_at)
+        again = self.original(markup.read_to, kept)
+        self._read_from(markup)
+        self._queue = deque([again] if again else [])
+        self._queued, self._offset = len(again), 0
+        self._queue.extend([None] * len(self._flushes))
+        if self._taken > self._utterance_at:
+            self._pass_taken()
 
     # -- clauses out ----------------------------------------------------------------------
 
@@ -214,6 +323,7 @@ class TextIntake:
         """The next clause, or None when it is too early for one at this urgency.
 
         Every flush is answered by one clause with `ends_utterance`, whose text is empty if nothing is left to speak.
+        None also while `behind`.
         """
         cut = self._plan(urgency)
         if cut is None:
@@ -237,6 +347,8 @@ class TextIntake:
             surplus = end - _CONTEXT_CHARS
             if surplus > 0:
                 markup.drop(surplus)
+            while len(self._states) > 1 and self._states[1].read_to <= self._taken:
+                del self._states[0]
         return clause
 
     def _chars_end(self, end: int) -> int:
@@ -257,40 +369,67 @@ class TextIntake:
             and self.pending_chars <= self._limits.clause_chars(self._spoken)
         ):
             return None  # too little to decide: more is read at once later
-        self._read()
-        markup = self._markup
-        ahead = markup.text if self._final else markup.text + markup.peek
-        self._finder.scan(ahead, markup.base, self._final)
-        start = self._start()
-        first = self._spoken == 0
-        limit = self._limits.first_chars_max if first else self._limits.clause_chars(self._spoken)
-        cut = self._first_cut(ahead, start, limit) if first else self._later_cut(ahead, start, limit)
-        if cut is None:
-            match urgency:
-                case Urgency.RELAXED:
-                    pass
-                case Urgency.SOON:
-                    cut = self._cut_soon(start, limit)
-                case Urgency.DRY:
-                    cut = self._cut_soon(start, limit) or self._cut_now(ahead, start, limit)
-                case _:
-                    assert_never(urgency)
-        if cut is None:
-            self._waits = urgency
+        if self._allowance.left <= 0:
+            self._behind = True
+            return None
+        cut = self._best_cut()
+        if cut is None and not self._behind:
+            cut = self._hasty_cut(urgency)
+            if cut is None:
+                self._waits = urgency
         return cut
+
+    def _best_cut(self) -> _Cut | None:
+        """Where the next clause ends best, reading as far as that takes; None when the text does not suffice yet."""
+        limit = self._limit()
+        while len(self._markup.text) - self._local(self._from) < limit + _AHEAD_CHARS and self._read_slice():
+            pass
+        while True:
+            cut = self._cut_within(limit)
+            if cut is not None:
+                return cut
+            if not self._read_slice():
+                self._behind = not self._final and (self._markup.busy or bool(self._queue))
+                return None
+
+    def _cut_within(self, limit: int) -> _Cut | None:
+        ahead, steps = self._ahead(), self._finder.steps
+        self._finder.scan(ahead, self._markup.base, self._final)
+        self._allowance.spend(PLAN_WORK + STEP_WORK * (self._finder.steps - steps))
+        start = self._start()
+        return self._later_cut(ahead, start, limit) if self._spoken else self._first_cut(ahead, start, limit)
+
+    def _hasty_cut(self, urgency: Urgency) -> _Cut | None:
+        """A cut for which more text ought to have come."""
+        match urgency:
+            case Urgency.RELAXED:
+                return None
+            case Urgency.SOON:
+                return self._cut_soon(self._start(), self._limit())
+            case Urgency.DRY:
+                start, limit = self._start(), self._limit()
+                return self._cut_soon(start, limit) or self._cut_now(self._ahead(), start, limit)
+            case _:
+                assert_never(urgency)
+
+    def _limit(self) -> int:
+        """The longest next clause."""
+        return self._limits.clause_chars(self._spoken) if self._spoken else self._limits.first_chars_max
+
+    def _ahead(self) -> str:
+        """What has been read, and what is certain to follow it."""
+        return self._markup.text if self._final else self._markup.text + self._markup.peek
 
     def _first_cut(self, text: str, start: int, limit: int) -> _Cut | None:
         """The first mark, so that speech starts early."""
         base = self._markup.base
+        if self._finder.marks:
+            spoken_at, phrase_at = first_speakable(text, start), self._phrase_at(text, start)
         for mark in self._finder.marks:
-            length = mark.end - base - start
-            if length > limit:
+            end = mark.end - base
+            if end - start > limit:
                 break
-            said = text[start : mark.end - base]
-            if mark.boundary is Boundary.SENTENCE:
-                if speakable(said):
-                    return _Cut(mark.end, mark.boundary)
-            elif self._is_phrase(said):
+            if (0 <= spoken_at < end) if mark.boundary is Boundary.SENTENCE else end >= phrase_at:
                 return _Cut(mark.end, mark.boundary)
         return self._at_limit(text, start, limit)
 
@@ -305,16 +444,18 @@ class TextIntake:
 
     def _last_mark(self, start: int, limit: int, phrase_chars_min: int) -> _Cut | None:
         """The last sentence end known within the limit, else the last phrase mark that is long enough."""
-        markup = self._markup
+        text, base = self._markup.text, self._markup.base
         phrase: _Cut | None = None
+        if self._finder.marks:
+            spoken_at = first_speakable(text, start)
+            phrase_at = max(self._phrase_at(text, start), start + phrase_chars_min)
         for mark in reversed(self._finder.marks):
-            length = mark.end - markup.base - start
-            if length > limit:
+            end = mark.end - base
+            if end - start > limit:
                 continue
-            said = markup.text[start : mark.end - markup.base]
-            if mark.boundary is Boundary.SENTENCE and speakable(said):
+            if mark.boundary is Boundary.SENTENCE and 0 <= spoken_at < end:
                 return _Cut(mark.end, mark.boundary)
-            if phrase is None and length >= phrase_chars_min and self._is_phrase(said):
+            if phrase is None and end >= phrase_at:
                 phrase = _Cut(mark.end, mark.boundary)
         return phrase
 
@@ -326,7 +467,7 @@ class TextIntake:
         decided = self._final or self._finder.known > base + start + limit
         if not decided or not (self._final or self._goes_on(text, start + limit + 1)):
             return None
-        rest = text[start : start + limit + 64]
+        rest = text[start : start + limit + _CUT_CHARS]
         end = word_cut(rest, 1, limit) or hard_cut(rest, limit)
         return _Cut(base + start + end, Boundary.WORD)
 
@@ -383,33 +524,63 @@ class TextIntake:
         """Whether what a phrase mark ends is long enough to be said alone."""
         return len(said) >= self._limits.first_chars_min and count_words(said) >= DRY_WORDS_MIN
 
+    def _phrase_at(self, text: str, start: int) -> float:
+        """The least end of what `_is_phrase` from `start` on."""
+        end = words_end(text, start, DRY_WORDS_MIN)
+        return math.inf if end < 0 else max(end, start + self._limits.first_chars_min)
+
     # -- reading --------------------------------------------------------------------------
 
-    def _read(self) -> None:
-        """Read the queue up to the end of the current utterance."""
-        queue = self._queue
-        while queue and not self._final:
-            piece = queue.popleft()
-            if piece is None:
-                self._markup.finish()
-                self._final = True
-                break
-            if queue and queue[0] is not None:
-                pieces = [piece]
-                while queue and (more := queue[0]) is not None:
-                    pieces.append(more)
-                    queue.popleft()
-                piece = "".join(pieces)
-            self._markup.feed(piece)
-        if self._markup.skipped:
+    def _read_slice(self) -> bool:
+        """Read on in the current utterance; False when there is no more of it, or the allowance is used up."""
+        markup, allowance = self._markup, self._allowance
+        if self._final or allowance.left <= 0 or not (self._queue or markup.busy):
+            return False
+        steps = markup.steps
+        if markup.busy:
+            markup.go_on()
+        elif self._queue[0] is None:
+            self._queue.popleft()
+            markup.finish()
+            self._finishing = True
+        else:
+            self._keep_state()
+            piece = self._next_slice()
+            allowance.spend(CHAR_WORK * len(piece))
+            markup.feed(piece)
+        self._final = self._finishing and not markup.busy
+        allowance.spend(STEP_WORK * (1 + markup.steps - steps))
+        if markup.skipped:
             self._warn()
         if self._rereads:
             self._pass_taken()
+        return True
+
+    def _next_slice(self) -> str:
+        piece = self._queue[0]
+        assert piece is not None
+        end = self._offset + SLICE_CHARS
+        slice_ = piece[self._offset : end]
+        self._offset = end
+        if end >= len(piece):
+            self._queue.popleft()
+            self._offset = 0
+        self._queued -= len(slice_)
+        return slice_
+
+    def _keep_state(self) -> None:
+        """Keep what has been read so far, once every slice, so that a retract need not read the utterance again."""
+        states, read_to = self._states, self._markup.read_to
+        if read_to - (states[-1].read_to if states else self._utterance_at) < SLICE_CHARS:
+            return
+        states.append(self._markup.copy())
+        if len(states) > _STATES_MAX:
+            del states[1:-1:2]
 
     def _pass_taken(self) -> None:
         """Pass over output that was taken before the text behind it was retracted."""
         markup = self._markup
-        at = next((i for i, origin in enumerate(markup.origins) if origin >= self._taken), len(markup.origins))
+        at = bisect_left(markup.origins, self._taken)
         self._from = markup.base + at
         self._finder.drop(self._from)
         self._rereads = at == len(markup.origins)
@@ -429,11 +600,6 @@ class TextIntake:
 
     def _local(self, end: int) -> int:
         return end - self._markup.base
-
-    def _whole(self) -> str:
-        if len(self._pieces) != 1:
-            self._pieces = ["".join(self._pieces)]
-        return self._pieces[0]
 
 
 def _plain(text: str, origins: list[int]) -> tuple[str, tuple[int, ...]]:

@@ -4,12 +4,18 @@
 change it. Knows nothing of clauses.
 
 In the output a line end is `HARD_BREAK` (a sentence ends there: heading, list item, paragraph) or `SOFT_BREAK` (a line
-of verse), and `GLUE` stands for a space at which nothing may be cut ("example dot com").
+of verse), and `GLUE` stands for a space at which nothing may be cut ("example dot com"). Of a long run of what cannot be
+spoken the output has the beginning only (`SILENT_CHARS_MAX`).
+
+Each character of input is looked at a bounded number of times, whatever it is: what was looked for in vain (the end of
+a comment, of a link) is not looked for in the same place again.
 """
 
 from __future__ import annotations
 
+import copy
 import html
+import math
 import re
 from dataclasses import dataclass
 from enum import Enum
@@ -19,6 +25,9 @@ SOFT_BREAK = "\v"
 GLUE = "\u00a0"
 
 TOKEN_CHARS_MAX = 2048
+SILENT_CHARS_MAX = 32  # so many characters without letter or digit are kept of a run
+STEPS_MAX = 200  # what one call decides at most
+PART_STEPS = 64  # places in one token at which markup is looked for at once
 LABEL_CHARS_MAX = 300
 TAG_CHARS_MAX = 400
 
@@ -59,25 +68,32 @@ _FENCE = re.compile(r"(`{3,}|~{3,})([^`\n]*)")
 _BREAKING_TAGS = re.compile(r"blockquote|br|d[dlt]|div|h[1-6r]|li|ol|p|pre|table|t[dhr]|ul", re.IGNORECASE)
 _TAG_NAME = re.compile(r"</?([A-Za-z][A-Za-z0-9-]*)")
 _ATTRIBUTES = r"(?:\s+[\w:@-]+\s*=\s*(?:\"[^\"<>\n]*\"|'[^'<>\n]*'|[^\s\"'<>=]+))*"
-_TAG = re.compile(rf"</?[A-Za-z][\w:-]*{_ATTRIBUTES}\s*/?>|<\|[\w ]{{1,40}}\|>|<!--(?s:.*?)-->")
+_TAG = re.compile(rf"</?[A-Za-z][\w:-]*{_ATTRIBUTES}\s*/?>|<\|[\w ]{{1,40}}\|>")
+_COMMENT, _COMMENT_END = "<!--", "-->"
 _TAG_BEGUN = re.compile(
     rf"</?(?:[A-Za-z][\w:-]*{_ATTRIBUTES}(?:\s+(?:[\w:@-]+\s*(?:=\s*(?:\"[^\"<>\n]*|'[^'<>\n]*|[^\s\"'<>=]+)?)?)?)?\s*/?)?"
-    r"|<\|[\w ]{0,40}\|?|<!(?:-(?:-(?s:.*))?)?"
+    r"|<\|[\w ]{0,40}\|?|<!-?"
 )
 _OPENER = re.compile(r"[\[<【`]")
 _TASK = re.compile(r"\[[ xX]\](?=\s)")
 _TASK_START = re.compile(r"\[(?:[ xX](?:\])?)?$")
 _UNSPEAKABLE = re.compile(rf"[{SPACE}{_INVISIBLE}]")
+_BACKTICKS = re.compile("`+")
+_QUOTE_MARKS = re.compile(">+")
+_SILENCE = re.compile(r"[\W_]+")  # what str.isalnum calls neither letter nor digit
+_LONG_SILENCE = re.compile(rf"[^\W_][\W_]{{{SILENT_CHARS_MAX + 1}}}")
+_BREAK_RANKS = {"": 0, " ": 1, SOFT_BREAK: 2, HARD_BREAK: 3}
 
 _DESTINATION = r"\((?:/[^/\n]+/|[^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?:\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?)\)"
 _PATH = rf"[^\s<>\"”’`|*\]{CJK}]*[^\s<>\"”’`|*\].,;:!?'…_~)}}{CJK}]"
 _URL = rf"(?:https?://|www\.){_PATH}|https?://"
 _INLINE = re.compile(
     rf"(?P<link>!?\[(?P<label>[^\[\]\n]{{0,{LABEL_CHARS_MAX}}})\](?P<dest>{_DESTINATION}))"
-    r"|(?P<note>\[\^[^\]\n]{1,40}\]|(?<=[^\W_])\[\d{1,3}\](?:\[\d{1,3}\])*|(?<=[.,;!?)\"”])\[\d{1,3}\](?:\[\d{1,3}\])*|【[^】\n]*†[^】\n]*】)"
+    r"|(?P<note>\[\^[^\]\n]{1,40}\]|(?<=[^\W_])\[\d{1,3}\](?:\[\d{1,3}\])*|(?<=[.,;!?)\"”])\[\d{1,3}\](?:\[\d{1,3}\])*|【[^【】†\n]*†[^【】\n]*】)"
     rf"|(?P<reference>\[(?P<name>[^\[\]\n]{{1,{LABEL_CHARS_MAX}}})\]\[[^\[\]\n]{{0,{LABEL_CHARS_MAX}}}\])"
     r"|(?P<autolink><(?:https?://[^\s<>]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+)>)"
     rf"|(?P<tag>{_TAG.pattern})"
+    rf"|(?P<comment>{_COMMENT})"
     r"|(?P<email>(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,})"
     rf"|(?P<url>{_URL})"
     rf"|(?P<domain>(?<![\w./@-])(?:[\w-]+\.)+(?:[A-Za-z]{{2,}}/{_PATH}|(?:com|org|net|io|dev|ai|edu|gov)/))"
@@ -90,6 +106,11 @@ _INLINE = re.compile(
     rf"|(?P<emoticon>(?<![^{SPACE}])[:;=][-']?[()DPp](?![^{SPACE}]))"
     r"|(?P<pipe>\|+)",
     re.IGNORECASE,
+)
+
+# Where `_INLINE` may match: a glance, where the whole takes a microsecond a character.
+_INLINE_START = re.compile(
+    rf"(?i:http|www\.)|[\[<\\*_`&|【{_EMOJI}\ufe0e\ufe0f\u20e3\u200d{_INVISIBLE}]|!\[|~~|(?<![\w.-])[\w.+-]|(?<![^{SPACE}])[:;=]"
 )
 
 _SPOKEN = {  # how "." and "@" are read inside addresses
@@ -128,7 +149,11 @@ class Markup:
 
     `text` is what is decided and not yet dropped, `origins[i]` the input index behind `text[i]`, `base` the number of
     characters dropped before `text[0]`. `tails` maps an index of all output to the end of the input that belongs to
-    it, where that is more than the character itself (a URL's path, a closing `**`).
+    it, where that is more than the character itself (a URL's path, a closing `**`). `steps` counts what was decided: a
+    measure of work, next to the number of characters.
+
+    `text` is copied for each token, and what was fed for each decision: feed slices, and drop what is used up. `feed`,
+    `finish` and `go_on` stop after `STEPS_MAX` steps; while `busy`, `go_on` before anything else.
     """
 
     def __init__(self, language: str, start: int = 0) -> None:
@@ -138,6 +163,12 @@ class Markup:
         self.base = 0
         self.tails: dict[int, int] = {}
         self.skipped: list[Skipped] = []
+        self.steps = 0
+        self.busy = False
+        self._finishing = False
+        self._silent = 0  # how many characters without letter or digit `text` ends in, as far as that matters
+        self._pause: str | None = None  # what was left out behind them held this break; None where nothing was
+        self._pause_at = start
         self._raw = ""
         self._start = start  # input index of _raw[0]
         self._before = " "  # the character before _raw[0]
@@ -149,6 +180,12 @@ class Markup:
         self._code = 0  # length of the backtick run that is open
         self._fence = ""
         self._fence_at = 0
+        self._code_line = False  # the line at hand cannot close the fence
+        self._token_left = 0  # characters of the token at hand, part of which has been given out
+        self._token_from = 0  # where its output begins
+        self._steps_max = 0
+        self._opened: tuple[int, int, int] | None = None  # where `_extent` goes on: for which token, from where, its end
+        self._comment_open = start  # no comment ends before this input index
         self._pipe_at = -1  # where the last table cell's comma came from
         self._emoji_said = False
 
@@ -156,6 +193,11 @@ class Markup:
     def held_chars(self) -> int:
         """Input characters not decided yet."""
         return len(self._raw)
+
+    @property
+    def read_to(self) -> int:
+        """The input index behind everything fed."""
+        return self._start + len(self._raw)
 
     @property
     def line_ended(self) -> bool:
@@ -169,9 +211,9 @@ class Markup:
 
     @property
     def peek(self) -> str:
-        """The first character that will follow `text`, if that is certain and it is a letter or digit; else ""."""
+        """What will follow `text` up to the first letter or digit, if that is certain and is here; else ""."""
         raw = self._raw
-        if not raw or self._fence or self._line_start or not raw[0].isalnum():
+        if not raw or self.busy or self._fence or self._line_start or not raw[0].isalnum():
             return ""
         if raw[0] in "hHwW" and len(raw) < 8:
             lowered = raw.lower()
@@ -179,7 +221,7 @@ class Markup:
                 return ""
         if raw[0] in "hHwW" and raw[:8].lower().startswith(_URL_STARTS):
             return ""
-        return raw[0]
+        return (self._pause or "") + raw[0]
 
     def feed(self, piece: str) -> None:
         """Append input and decide what can be decided."""
@@ -188,6 +230,7 @@ class Markup:
             self._raw += piece  # the token goes on
             return
         self._raw = held + piece if held else piece
+        assert not self.busy, "what was fed before is decided first"
         if not self._line_start and not self._fence:
             safe = self._plain_until()
             if safe:
@@ -197,7 +240,16 @@ class Markup:
 
     def finish(self) -> None:
         """Decide everything: no more input comes."""
-        self._decide(final=True)
+        self._finishing = True
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Decide more of what was fed."""
+        self._decide(self._finishing)
+        if self._finishing and not self.busy:
+            self._end()
+
+    def _end(self) -> None:
         self._end_row()
         if self._fence:
             self._skip("a code block", self._fence_at, self._start)
@@ -206,6 +258,14 @@ class Markup:
     def release(self) -> None:
         """Give out the unfinished token as it stands."""
         self._inline(len(self._raw))
+        while self._token_left:
+            self._inline_part()
+
+    def copy(self) -> Markup:
+        """Another one that goes on from here by itself."""
+        twin = copy.copy(self)
+        twin.origins, twin.tails, twin.skipped = self.origins[:], self.tails.copy(), []
+        return twin
 
     def drop(self, count: int) -> None:
         """Forget the first `count` characters of `text`."""
@@ -228,8 +288,17 @@ class Markup:
         return safe.end() if safe else 0
 
     def _decide(self, final: bool) -> None:
+        self._steps_max = self.steps + STEPS_MAX
+        self.busy = False
         while self._raw:
-            if self._fence:
+            if self.steps >= self._steps_max:
+                self.busy = True
+                return
+            self.steps += 1
+            if self._token_left:
+                self._inline_part()
+                moved = True
+            elif self._fence:
                 moved = self._skip_fenced(final)
             elif self._line_start:
                 moved = self._start_line(final)
@@ -291,6 +360,10 @@ class Markup:
         if raw[0].isalpha():
             self._begin(Block.PARAGRAPH)
             return True
+        if raw[0] == ">":
+            quoted = self._quote_marks(final)
+            if quoted is not None:
+                return quoted
         if self._marked and raw[0] == "[" and not final and _TASK_START.fullmatch(raw):
             return False
         task = _TASK.match(raw) if self._marked else None
@@ -303,10 +376,7 @@ class Markup:
         """Begin a line with this token: take a marker away, or leave the token for the inline rules."""
         if token.startswith(("```", "~~~")):
             return self._open_fence(final)
-        if token[0] == ">" and not token[1:2].isdigit() and token[1:2] != "=":
-            self._hard_next()
-            self._advance(1)
-        elif is_task or _HEADING.fullmatch(token) or _RULE.fullmatch(token):
+        if is_task or _HEADING.fullmatch(token) or _RULE.fullmatch(token):
             self._hard_next()
             self._marked = True
             self._advance(len(token))
@@ -319,6 +389,22 @@ class Markup:
         else:
             self._begin(Block.TABLE if token[0] == "|" else Block.PARAGRAPH)
         return True
+
+    def _quote_marks(self, final: bool) -> bool | None:
+        """Pass the marks of a quotation; None where the sign is one of comparison, False while it can't be told."""
+        marks = _QUOTE_MARKS.match(self._raw)
+        count = marks.end() if marks else 0
+        following = self._raw[count : count + 1]
+        if not following and not final:
+            count -= 1  # the last one may stand before a digit
+        elif following.isdigit() or following == "=":
+            count -= 1
+            if not count:
+                return None
+        if count:
+            self._hard_next()
+            self._advance(count)
+        return count > 0
 
     def _hard_next(self) -> None:
         """Make the line end before the next token a hard one."""
@@ -338,7 +424,7 @@ class Markup:
         self._line_ends = 0
         self._end_row()
         self._block = block
-        self._trim(len(self.text.rstrip(" ")))
+        self._trim_spaces()
         if not hard:
             soft = bool(self._raw) and self._raw[0].isupper()
             self._emit(SOFT_BREAK if soft else " ", (self._line_end_at,))
@@ -366,28 +452,37 @@ class Markup:
         return True
 
     def _skip_fenced(self, final: bool) -> bool:
-        """Skip whole lines up to the one that closes the code block."""
-        raw = self._raw
-        at = 0
-        while True:
+        """Skip lines up to the one that closes the code block, which is held back until it is whole."""
+        raw, at = self._raw, 0
+        while at < len(raw):
             newline = raw.find("\n", at)
-            if newline < 0 and not final:
-                break
             end = len(raw) if newline < 0 else newline
-            line = raw[at:end].strip()
-            if len(line) >= len(self._fence) and not line.strip(self._fence[0]):
-                self._advance(end)
-                self._skip("a code block", self._fence_at, self._start)
-                self._fence = ""
-                self._block = Block.ITEM
-                self._line_ends = 2
-                self._line_end_at = self._start
-                return True
-            at = min(end + 1, len(raw))
-            if at == len(raw):
-                break
+            if not self._code_line:
+                line = raw[at:end].strip()
+                if line.strip(self._fence[0]) or end - at > TOKEN_CHARS_MAX:
+                    self._code_line = True
+                elif newline < 0 and not final:
+                    break
+                elif len(line) >= len(self._fence):
+                    self._close_fence(end)
+                    return True
+            if newline < 0:
+                at = len(raw)
+            else:
+                at = newline + 1
+                self._code_line = False
+            self.steps += 1
         self._advance(at)
         return False
+
+    def _close_fence(self, end: int) -> None:
+        self._advance(end)
+        self._skip("a code block", self._fence_at, self._start)
+        self._fence = ""
+        self._code_line = False
+        self._block = Block.ITEM
+        self._line_ends = 2
+        self._line_end_at = self._start
 
     # -- tokens ---------------------------------------------------------------------------
 
@@ -402,14 +497,23 @@ class Markup:
 
     def _extent(self, final: bool) -> int | None:
         """Where the token at hand ends, counting links and tags with spaces inside as part of it."""
-        end = self._token_end(0, final)
-        at = 0
+        end: int | None
+        if self._opened is not None and self._opened[0] == self._start:
+            _, at, end = self._opened
+        else:
+            at, end = 0, self._token_end(0, final)
         while end is not None and not self._code:
+            if self.steps >= self._steps_max:
+                self._opened = (self._start, at, end)
+                self.busy = True
+                return None
+            self.steps += 1
             opener = _OPENER.search(self._raw, at, end)
             if opener is None or opener[0] == "`":
                 break
             closed = self._closing(opener.start(), final)
             if closed is None:
+                self._opened = (self._start, opener.start(), end)
                 return None
             at = closed
             if at > end:
@@ -448,52 +552,93 @@ class Markup:
 
     def _closing_tag(self, at: int, final: bool) -> int | None:
         raw = self._raw
+        if raw.startswith(_COMMENT, at):
+            return self._closing_comment(at, final)
         tag = _TAG.match(raw, at, TOKEN_CHARS_MAX)
         if tag is not None:
             return tag.end()
-        chars_max = TOKEN_CHARS_MAX if raw.startswith("<!--", at) else min(at + TAG_CHARS_MAX, TOKEN_CHARS_MAX)
-        if final or len(raw) >= chars_max:
+        if final or len(raw) >= min(at + TAG_CHARS_MAX, TOKEN_CHARS_MAX):
             return at + 1
         return None if _TAG_BEGUN.fullmatch(raw, at) else at + 1
+
+    def _closing_comment(self, at: int, final: bool) -> int | None:
+        raw = self._raw
+        look_from = max(at + len(_COMMENT), self._comment_open - self._start)
+        end = raw.find(_COMMENT_END, look_from, TOKEN_CHARS_MAX)
+        if end >= 0:
+            return end + len(_COMMENT_END)
+        looked_to = min(len(raw), TOKEN_CHARS_MAX) - len(_COMMENT_END) + 1
+        self._comment_open = self._start + max(look_from, looked_to)
+        return at + 1 if final or len(raw) >= TOKEN_CHARS_MAX else None
 
     def _inline(self, end: int) -> None:
         """Give out the token `_raw[:end]` without its markup."""
         if self._block is Block.TABLE and _TABLE_RULE.fullmatch(self._raw, 0, end):
             self._advance(end)
             return
-        context = self._before + self._raw[: end + 1]  # flanks and lookbehinds see the neighbours
-        start = self._start - 1
-        before = len(self.text) + self.base
-        self._transform(context, 1, end + 1, start)
-        after = len(self.text) + self.base
-        if after > before and self.origins[-1] + 1 != self._start + end:
-            self.tails[after - 1] = self._start + end
-        self._advance(end)
+        self._token_left = end
+        self._token_from = len(self.text) + self.base
+        self._inline_part()
 
-    def _transform(self, context: str, at: int, end: int, start: int) -> None:
-        """Give out `context[at:end]`; `context[0]` is input index `start`."""
+    def _inline_part(self) -> None:
+        """Give out more of the token at hand; how much depends on nothing but the token."""
+        end = self._token_left
+        context = self._before + self._raw[: end + 1]  # flanks and lookbehinds see the neighbours
+        done = self._transform(context, 1, end + 1, self._start - 1, PART_STEPS) - 1
+        after = len(self.text) + self.base
+        if done == end and after > self._token_from and self.origins[-1] + 1 != self._start + end:
+            self.tails[after - 1] = self._start + end
+        self._token_left = end - done
+        self._advance(done)
+
+    def _transform(self, context: str, at: int, end: int, start: int, steps: float = math.inf) -> int:
+        """Give out `context[at:end]`, or what takes so many steps; `context[0]` is input index `start`.
+
+        Returns the index in `context` behind what was given out.
+        """
+        closes = True  # whether a comment may end before `end`
+        given = at  # everything before it has been given out
         while at < end:
+            if steps <= 0:
+                break
+            steps -= 1
+            self.steps += 1
             if self._code:
-                at = self._code_span(context, at, end, start)
+                at = given = self._code_span(context, at, end, start)
                 continue
-            found = _INLINE.search(context, at, min(len(context), end + 1))
+            place = _INLINE_START.search(context, at, end)
+            if place is None:
+                at = end
+                break
+            at = place.start()
+            found = _INLINE.match(context, at, min(len(context), end + 1))
             if found is not None and found.end() > end:
-                found = _INLINE.search(context, at, end)
-            if found is None or found.start() >= end:
-                self._verbatim(context, at, end, start)
-                return
-            self._verbatim(context, at, found.start(), start)
+                found = _INLINE.match(context, at, end)
+            if found is None:
+                at += 1
+                continue
+            close = found.end()
+            if found.lastgroup == "comment":
+                close = context.find(_COMMENT_END, close, end) + len(_COMMENT_END) if closes else 0
+                closes = close >= len(_COMMENT_END)
+                if not closes:
+                    at += 1
+                    continue
+            self._verbatim(context, given, at, start)
             self._replace(found, context, start)
-            at = min(found.end(), end)
+            at = given = close
+        self._verbatim(context, given, at, start)
+        return at
 
     def _code_span(self, context: str, at: int, end: int, start: int) -> int:
-        closing = re.compile(rf"(?<!`)`{{{self._code}}}(?!`)").search(context, at, end)
-        stop = closing.start() if closing else end
-        self._verbatim(context, at, stop, start)
-        if closing is None:
-            return end
-        self._code = 0
-        return closing.end()
+        """Give out code up to the run of backticks that is as long as the one that opened it; returns where it ends."""
+        for run in _BACKTICKS.finditer(context, at, end):
+            if len(run[0]) == self._code and context[run.start() - 1] != "`":
+                self._verbatim(context, at, run.start(), start)
+                self._code = 0
+                return run.end()
+        self._verbatim(context, at, end, start)
+        return end
 
     def _verbatim(self, context: str, at: int, end: int, start: int) -> None:
         if end <= at:
@@ -539,12 +684,12 @@ class Markup:
             case "note":
                 self._close_up(context, found.end())
             case _:
-                pass  # emoticons and invisible characters leave nothing
+                pass  # comments, emoticons and invisible characters leave nothing
 
     def _close_up(self, context: str, at: int) -> None:
         """After something left out: no space before the punctuation that follows."""
         if context[at : at + 1] in tuple(".,;:!?"):
-            self._trim(len(self.text.rstrip(" ")))
+            self._trim_spaces()
 
     def _link(self, found: re.Match[str], start: int) -> None:
         destination = found["dest"]
@@ -564,7 +709,7 @@ class Markup:
         host = re.sub(r"^(?:https?://)?(?:[^/@]*@)?(?:www\.)?", "", address.strip("<>"), flags=re.IGNORECASE)
         if "://" not in address and "@" in address:
             host = address.strip("<>")
-        host = re.split(r"[/?#:\\]", host)[0].strip(".")
+        host = re.split(r"[/?#:\\]", host, maxsplit=1)[0].strip(".")
         if not host:
             self._skip("a link", at, end)
             return
@@ -600,19 +745,80 @@ class Markup:
     # -- bookkeeping ----------------------------------------------------------------------
 
     def _copy(self, count: int) -> None:
-        raw = self._raw
-        self.text += raw[:count]
-        self.origins.extend(range(self._start, self._start + count))
+        self._emit(self._raw[:count], range(self._start, self._start + count))
         self._advance(count)
 
     def _emit(self, text: str, origins: range | list[int] | tuple[int, ...]) -> None:
+        """Give out `text`, but for what makes a run of silent characters too long."""
+        if self._pause is None and not self._is_silent(text):
+            self._append(text, origins)
+            return
+        at = 0
+        for run in _SILENCE.finditer(text):
+            if run.start() > at:
+                self._append(text[at : run.start()], origins[at : run.start()])
+            at = run.end()
+            room = 0 if self._pause is not None else max(0, SILENT_CHARS_MAX - self._silent)
+            kept = min(run.start() + room, at)
+            if kept > run.start():
+                self._append(text[run.start() : kept], origins[run.start() : kept])
+            if kept < at:
+                self._leave_out(text[kept:at], origins[kept:at])
+        if at < len(text):
+            self._append(text[at:], origins[at:])
+
+    def _is_silent(self, text: str) -> bool:
+        """Whether there is a run of silent characters in `text` that is too long, with those before it."""
+        if len(text) + self._silent <= SILENT_CHARS_MAX:
+            return False
+        leading = _SILENCE.match(text)
+        if leading and leading.end() + self._silent > SILENT_CHARS_MAX:
+            return True
+        return _LONG_SILENCE.search(text) is not None
+
+    def _append(self, text: str, origins: range | list[int] | tuple[int, ...]) -> None:
+        """Append what is all kept; before it comes the break of what was left out."""
+        if self._pause:
+            text, origins = self._pause + text, (self._pause_at, *origins)
+        self._pause = None
         self.text += text
         self.origins.extend(origins)
+        silent = 0
+        for char in reversed(text):
+            if char.isalnum():
+                self._silent = silent
+                return
+            silent += 1
+        self._silent += silent
+
+    def _leave_out(self, text: str, origins: range | list[int] | tuple[int, ...]) -> None:
+        """Note what is left out: up to a break at its end it belongs to the character before it."""
+        pause = self._pause or ""
+        for char in (HARD_BREAK, SOFT_BREAK, " "):
+            if char in text:
+                pause = max(pause, char, key=_BREAK_RANKS.__getitem__)
+                break
+        self._pause, self._pause_at = pause, origins[-1]
+        signs = len(text.rstrip(f" {HARD_BREAK}{SOFT_BREAK}"))
+        if signs:
+            self.tails[self.base + len(self.text) - 1] = origins[signs - 1] + 1
+
+    def _trim_spaces(self) -> None:
+        """Take back the spaces that the output ends in."""
+        if self._pause is not None:
+            self._pause = "" if self._pause == " " else self._pause
+            return
+        kept = len(self.text)
+        while kept and self.text[kept - 1] == " ":
+            kept -= 1
+        if kept < len(self.text):
+            self._trim(kept)
 
     def _trim(self, length: int) -> None:
         """Take back the output from `text[length]` on."""
         for at in range(length, len(self.text)):
             self.tails.pop(self.base + at, None)
+        self._silent = max(0, self._silent - (len(self.text) - length))
         self.text = self.text[:length]
         del self.origins[length:]
 

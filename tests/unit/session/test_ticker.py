@@ -22,6 +22,9 @@ class Timer:
         self.timers.append(handle)
         return handle
 
+    def call_soon(self, callback):
+        return self.call_at(self.now, callback)
+
     def advance(self, until):
         while due := [each for each in self.timers if each.at <= until and not each.cancelled]:
             first = min(due, key=lambda each: each.at)
@@ -103,3 +106,32 @@ def test_everybody_is_woken_once_when_due_and_nobody_else(moves):
                 woken[index] += 1
                 due[index] = math.inf
             assert len(sleeper.ticks) == woken[index]
+
+
+class Busy(Sleeper):
+    """Takes its time."""
+
+    def tick(self, now):
+        super().tick(now)
+        self._timer.now += 0.003
+
+
+def test_sessions_that_take_long_leave_turns_to_others_in_between():
+    timer, ticker = make()
+    busy = [Busy(timer) for _ in range(10)]
+    for each in busy:
+        ticker.schedule(each, 1.0)
+    between = []
+    call_soon = timer.call_soon
+
+    def watched(callback):
+        between.append(sum(len(each.ticks) for each in busy))
+        return call_soon(callback)
+
+    timer.call_soon = watched
+    ticker.schedule(late := Sleeper(timer), 1.5)
+    timer.advance(2.0)
+    awake = [len(each.ticks) for each in busy]
+    assert awake == [1] * 10
+    assert len(late.ticks) == 1
+    assert between == [2, 4, 6, 8]

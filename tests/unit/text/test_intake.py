@@ -2,7 +2,7 @@
 
 import pytest
 
-from voxwire_server.text.intake import Boundary, ClauseLimits, TextIntake, Urgency
+from voxwire_server.text.intake import Allowance, Boundary, ClauseLimits, TextIntake, Urgency
 
 SENTENCE = "This sentence has about forty characters. "
 
@@ -210,11 +210,6 @@ def test_has_speakable_says_what_dry_would_give() -> None:
         assert expected == (clause is not None and bool(clause.text)), text
 
 
-def test_words_ready_counts_complete_words() -> None:
-    assert fed("one two thr").words_ready == 2
-    assert fed("").words_ready == 0
-
-
 def test_retract_stops_at_what_was_taken() -> None:
     intake = fed("Hello there. How are you today, my friend")
     assert text_of(intake) == "Hello there."
@@ -267,3 +262,81 @@ def test_strange_spaces_do_not_upset_the_segmenter() -> None:
     while intake.take(Urgency.RELAXED):
         pass
     assert intake.pending_chars == 0
+
+
+@pytest.mark.parametrize(("signs", "between"), [("." * 500, " "), (". " * 500, " "), ("-" * 500, ""), ("?!\n\n" * 99, " ")])
+def test_of_a_long_run_of_signs_only_the_beginning_is_kept_and_no_words_are_joined(signs: str, between: str) -> None:
+    text = f"Hello there{signs}{between}good friend"
+    clauses = []
+    intake = fed(text)
+    intake.flush()
+    while clause := intake.take(Urgency.RELAXED):
+        clauses.append(clause)
+    said = " ".join(clause.text for clause in clauses)
+    assert len(said) < 22 + 2 * 32
+    assert said.startswith("Hello there")
+    assert said.endswith("good friend") and said[-12] in f"-{between}"
+    assert [intake.original(*clause.chars) for clause in clauses if clause.text][0].startswith("Hello there")
+    assert clauses[-1].chars[1] == len(text)
+    assert text[clauses[-1].origins[-11]] == "g"
+
+
+def test_a_mark_at_the_end_of_a_long_run_of_dots_ends_its_sentence() -> None:
+    intake = fed("Hello there", "." * 300, " Next one", " and more.")
+    clause = intake.take(Urgency.RELAXED)
+    assert clause is not None
+    assert (clause.boundary, clause.chars) == (Boundary.SENTENCE, (0, 11 + 300))
+
+
+def test_no_more_is_read_than_the_next_clause_needs() -> None:
+    intake = fed("word " * 4000)
+    assert intake.take(Urgency.RELAXED) is not None
+    assert intake._markup.read_to < 1000
+
+
+def test_what_the_allowance_does_not_suffice_for_is_read_later() -> None:
+    allowance = Allowance(rate=1000.0, size=1000.0, left=1000.0)
+    intake = TextIntake(allowance=allowance)
+    intake.feed("```\n" + "x\n" * 9000 + "```\nHello there. How are you?")
+    turns = 0
+    while (clause := intake.take(Urgency.DRY)) is None:
+        assert intake.behind
+        assert intake.has_speakable, "it may be"
+        assert intake.ready_at > allowance.at
+        allowance.renew(intake.ready_at)
+        turns += 1
+    assert clause.text == "Hello there."
+    assert turns > 10
+
+
+def test_retracting_reads_no_more_than_a_little_again() -> None:
+    intake = fed(SENTENCE * 400)
+    for _ in range(60):
+        intake.take(Urgency.RELAXED)
+    at = intake.taken_chars
+    assert at > 5000
+    assert intake.retract(at + 10) == at + 10
+    assert intake._markup.read_to >= at - 1000
+    intake.feed("and that is the end of it.")
+    intake.flush()
+    rest = []
+    while (text := text_of(intake)) is not None:
+        rest.append(text)
+    assert " ".join(rest).split() == f"{(SENTENCE * 400)[at : at + 10]}and that is the end of it.".split()
+
+
+@pytest.mark.parametrize("fed_in", [1, 700, 100_000])
+def test_retracting_what_was_not_read_keeps_flushes_and_the_text_before(fed_in: int) -> None:
+    text = SENTENCE * 60
+    intake = fed(*[text[at : at + fed_in] for at in range(0, len(text), fed_in)])
+    intake.flush()
+    intake.feed("A second one, which is taken back.")
+    intake.take(Urgency.RELAXED)
+    assert intake.retract(2000) == 2000
+    assert intake.original(0, 9999) == text[:2000]
+    assert intake.unspoken_chars <= 2000
+    said, ended = [], 0
+    while clause := intake.take(Urgency.RELAXED):
+        said.append(clause.text)
+        ended += clause.ends_utterance
+    assert (len(" ".join(said).split()), ended) == (len(text[42:2000].split()), 1)

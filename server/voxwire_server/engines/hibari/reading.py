@@ -25,6 +25,26 @@ SYMBOLS_MAX = 400
 _PAD = 0
 _BRACKETS = "\"'“”‘’«»()[]{}<>*_"
 _CUT_AFTER = frozenset(",;:—")
+PARTS_MAX = 12
+"""hibari tries every run of a word's parts ("state-of-the-art" has seven), in time that grows with their third power."""
+
+
+class BoundedG2P(G2P):  # type: ignore[misc]
+    """hibari's pronunciation, which reads a word of very many parts ("a-a-a-…") some parts at a time."""
+
+    @staticmethod
+    def retokenize(tokens: list[Tok]) -> list[Tok | list[Tok]]:
+        """The words: each a token, or a list of the parts that are looked up together."""
+        words: list[Tok | list[Tok]] = []
+        for word in G2P.retokenize(tokens):
+            if not isinstance(word, list) or len(word) <= PARTS_MAX:
+                words.append(word)
+                continue
+            for at in range(0, len(word), PARTS_MAX):
+                parts = word[at : at + PARTS_MAX]
+                parts[0].is_head = True
+                words.append(parts if len(parts) > 1 else parts[0])
+        return words
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +87,7 @@ class Reader:
     """
 
     def __init__(self, vocabulary: Mapping[str, int] | None = None, *, british: bool = False) -> None:
-        self._g2p = G2P(british=british)
+        self._g2p = BoundedG2P(british=british)
         self._vocabulary = _own_vocabulary() if vocabulary is None else vocabulary
 
     def warm_up(self) -> None:
