@@ -117,9 +117,12 @@ class Metrics:
         """An utterance's first audio frame was sent."""
         self._first_audio.labels(engine).observe(ttfa_seconds)
 
-    def underrun(self, seconds: float) -> None:
-        """A listener ran dry."""
+    def underrun_began(self) -> None:
+        """A listener has run dry."""
         self._underruns += 1
+
+    def underrun_ended(self, seconds: float) -> None:
+        """A listener who had run dry waits no more, after so long."""
         self._underrun_seconds += seconds
 
     def frames_sent(self, frames: int) -> None:
