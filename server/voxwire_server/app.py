@@ -28,10 +28,11 @@ from voxwire_server.ops.aliases import BUILT_IN_MODELS, BUILT_IN_VOICES, Aliases
 from voxwire_server.ops.auth import Authenticator
 from voxwire_server.ops.cors import middleware
 from voxwire_server.ops.machine import cores
-from voxwire_server.ops.metrics import Metrics, watch_loop
+from voxwire_server.ops.metrics import Metrics
 from voxwire_server.ops.readiness import Readiness, watch_readiness
 from voxwire_server.ops.voices import VoiceDirectory
 from voxwire_server.ops.watch import watch_devices, watch_scheduler
+from voxwire_server.ops.watchdog import Watchdog
 from voxwire_server.page import routes as page_routes
 from voxwire_server.scheduling.policy import Policy
 from voxwire_server.scheduling.scheduler import Scheduler
@@ -109,6 +110,7 @@ class Application:
         threads = max(1, (config.scheduling.cpu_workers or cores()) // 2)
         self.containers = ThreadPoolExecutor(threads, thread_name_prefix="voxwire-container")
         self._wyoming = configured_server(self)
+        self._watchdog = Watchdog(config.server.watchdog_ms / 1000, self.metrics)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -155,9 +157,9 @@ class Application:
         encoder.start()
         if self.config.compat.enabled:
             self.containers.submit(warm_formats)
+        self._watchdog.start(loop)
         self._tasks = [
             asyncio.create_task(self._warm_up(), name="voxwire-warm-up"),
-            asyncio.create_task(watch_loop(self.metrics), name="voxwire-lag"),
             asyncio.create_task(
                 watch_readiness(self._readiness, lambda: runner.locked(scheduler.full), time.monotonic),
                 name="voxwire-readiness",
@@ -181,6 +183,7 @@ class Application:
     async def stop(self) -> None:
         """Stop the threads; sessions are over by now."""
         self._ready = False
+        self._watchdog.stop()
         if self._wyoming is not None:
             await self._wyoming.stop()
         for task in self._tasks:

@@ -115,6 +115,10 @@ class ServerConfig:
     log_level: Annotated[
         str, Setting("The least severe log records that are written.", choices=("debug", "info", "warning", "error"))
     ] = "info"
+    watchdog_ms: Annotated[
+        int,
+        Setting("How long the event loop may be held before the log says by what, in a stack; 0: never.", 0, 60_000),
+    ] = 250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
