@@ -248,10 +248,10 @@ class Application:
         """How many bytes may wait for a client to read them."""
         return self.config.limits.outbox_bytes_max
 
-    def authenticate(self, connection: HTTPConnection, key: str | None = None) -> Caller:
+    def authenticate(self, connection: HTTPConnection, key: str | None = None, *, tokens: bool = False) -> Caller:
         """See `CompatHost` and `StreamHost`."""
         address = connection.client.host if connection.client else ""
-        return Caller(self.auth.authenticate(connection, key).name, address)
+        return Caller(self.auth.authenticate(connection, key, tokens=tokens).name, address)
 
     def default_voice(self) -> Voice:
         """See `CompatHost`."""

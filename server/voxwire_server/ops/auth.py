@@ -106,15 +106,22 @@ class Gate:
         self._insecure = server.insecure
         self._failures = FailureCounts(auth.failures_per_minute)
 
-    def admit(self, presented: Presented, now: float) -> Identity:
-        """Check the Host, the Origin, and the key or token of a request.
+    def admit(self, presented: Presented, now: float, *, tokens: bool = True) -> Identity:
+        """Check the Host, the Origin, and the key or token of a request; `tokens`: whether a token will do.
 
         Raises:
             VoxwireError: client.not_allowed, client.not_authenticated or client.rate_limited.
         """
         self._check_host(presented.headers)
         self._check_origin(presented.headers)
-        return self._identify(presented, now)
+        identity = self._identify(presented, now)
+        if identity.via is Via.TOKEN and not tokens:
+            raise VoxwireError(
+                ErrorCode.NOT_ALLOWED,
+                "a browser's token opens sessions and lists voices and engines, and nothing else",
+                hint="Ask with an API key.",
+            )
+        return identity
 
     def mint(self, identity: Identity, now: float) -> Token:
         """A browser token in the name of `identity`.
@@ -224,13 +231,13 @@ class Authenticator:
         self._gate = Gate(config.auth, config.server)
         self._clock = clock
 
-    def authenticate(self, connection: HTTPConnection, key: str | None = None) -> Identity:
-        """Who asks; `key` as in `Presented`.
+    def authenticate(self, connection: HTTPConnection, key: str | None = None, *, tokens: bool = False) -> Identity:
+        """Who asks; `key` as in `Presented`, `tokens` whether a browser's token will do.
 
         Raises:
             VoxwireError: client.not_allowed, client.not_authenticated or client.rate_limited.
         """
-        return self._gate.admit(presented(connection, key), self._clock())
+        return self._gate.admit(presented(connection, key), self._clock(), tokens=tokens)
 
     def mint(self, connection: HTTPConnection) -> Token:
         """A browser token in the name of who asks.
@@ -238,7 +245,7 @@ class Authenticator:
         Raises:
             VoxwireError: as `authenticate`; client.not_allowed too when the request itself came with a token.
         """
-        return self._gate.mint(self.authenticate(connection), self._clock())
+        return self._gate.mint(self.authenticate(connection, tokens=True), self._clock())
 
 
 def presented(connection: HTTPConnection, key: str | None = None) -> Presented:

@@ -1,12 +1,12 @@
 """Owns how it is noticed that the event loop is held: a probe on the loop, and a thread that looks at the probe.
 
-The probe runs every 25 ms and notes when. The thread looks every so often; where the probe has been silent for longer than
-`held_seconds`, something holds the loop, and the thread logs the stack of the loop's thread: file, line and function,
-never values. One long call into C that keeps the interpreter's lock (a regular expression, JSON) is seen as well: its end
-is the first moment at which the waiting thread gets that lock, and the stack still stands at the line of the call.
+The probe runs every 25 ms and notes when. The thread looks every so often; where the probe has been silent for longer
+than `held_seconds`, something holds the loop, and the thread logs the stack of the loop's thread: file, line and
+function, never values. One long call into C that keeps the interpreter's lock (a regular expression, JSON) is seen as
+well: its end is the first moment at which the waiting thread gets that lock, and the stack still stands at the call.
 
-A process that was stopped (SIGSTOP, a machine that was suspended) or got no CPU is no held loop: the thread itself was late
-then too, and what the loop's thread did not compute meanwhile does not count.
+A process that was stopped (SIGSTOP, a machine that was suspended) or got no CPU is no held loop: the thread itself was
+late then too, and what the loop's thread did not compute meanwhile does not count.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class HoldDetector:
         if self._holding is not None:
             if beats.newest == self._holding:
                 return None
-            self._holding, began = None, self._holding
+            began, self._holding = self._holding, None
             until = beats.worst[1] if beats.worst[0] == began else beats.newest
             return Freed(self._length(began, until), seen=True)
         held = self._length(beats.newest, now)
@@ -242,8 +242,8 @@ def shown_path(filename: str) -> str:
 
 
 def own_cpu_clock() -> Callable[[], float]:
-    """A clock of the CPU seconds of the thread that asks for it, to be read by any other; of the whole process where the
-    system has none."""
+    """A clock of the CPU seconds of the thread that asks for it, which any other may read; of the whole process where
+    the system has none."""
     try:
         clock = time.pthread_getcpuclockid(threading.get_ident())
         time.clock_gettime(clock)

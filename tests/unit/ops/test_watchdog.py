@@ -126,7 +126,7 @@ def held_by(
         watchdog.start(asyncio.get_running_loop())
         await asyncio.sleep(0.1)
         work(lambda: counts.held > 0)
-        while not counts.freed:
+        while not counts.freed:  # noqa: ASYNC110 - told by another thread
             await asyncio.sleep(0.01)
         watchdog.stop()
 
@@ -162,7 +162,7 @@ def test_stacks_are_logged_seldom_and_holds_counted_always(caplog) -> None:
         for times in range(1, 4):
             await asyncio.sleep(0.1)
             wait_in_a_call(lambda times=times: counts.held >= times)
-            while len(counts.freed) < times:
+            while len(counts.freed) < times:  # noqa: ASYNC110 - told by another thread
                 await asyncio.sleep(0.01)
         watchdog.stop()
 
@@ -178,7 +178,7 @@ def test_switched_off_the_lag_is_still_measured() -> None:
         watchdog = Watchdog(0.0, counts)
         watchdog.start(asyncio.get_running_loop())
         assert threading.active_count() == before
-        while len(counts.late) < 3:
+        while len(counts.late) < 3:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         watchdog.stop()
         await asyncio.sleep(2 * PROBE_SECONDS)
