@@ -699,6 +699,15 @@ def is_loopback(host: str) -> bool:
     return bool((mapped or address).is_loopback)
 
 
+def check_config(config: Config) -> None:
+    """Check a configuration as a whole.
+
+    Raises:
+        ConfigError: values contradict each other.
+    """
+    _check(config)
+
+
 def _check(config: Config) -> None:
     server, limits = config.server, config.limits
     if not is_loopback(server.host) and not config.auth.keys and not server.insecure:

@@ -1,9 +1,10 @@
-"""Every route of a running server, asked with an API key, a browser's token, and nothing: who gets in, who learns what."""
+"""Every route of a running server, asked with a key, a browser's token, and nothing: who gets in, who learns what."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -175,15 +176,12 @@ def test_cartesia_s_key_in_the_address_of_an_http_request_is_refused(locked: Hos
 # -- what strangers learn -----------------------------------------------------------------------------------------
 
 
-def secrets() -> set[str]:
-    """What a stranger must not learn: which voices, engines and models there are."""
-    info = create_tone().info
-    return {info.name, *(voice.name for voice in info.voices)} | {"voice_not_found", "model_not_found", "unsupported"}
+INFO = create_tone().info
+NAMES = re.compile("|".join(rf"\b{name}\b" for name in (INFO.name, *(voice.name for voice in INFO.voices))))
+"""The engine and its voices: what there is, which is not a stranger's business."""
 
-
-def learned(text: str, path: str) -> set[str]:
-    return {word for word in secrets() if word in text.replace(path, "").replace("tone-low", "", 0)}
-
+WRONG = re.compile("voice_not_found|model_not_found|unsupported|invalid_output_format|unknown_voice")
+"""Whether something is there."""
 
 CURIOUS = (
     "",
@@ -206,7 +204,8 @@ def test_a_stranger_learns_nothing_over_a_websocket(locked: Host, door: Door, cr
                 continue  # its key may come later: nothing is told before
             told = knock(locked, stranger, credential, query, first)
             assert refused(told), (query, first, told)
-            assert not learned(" ".join(told), stranger.path), (query, first, told)
+            assert not NAMES.search(" ".join(told)), (query, first, told)
+            assert not WRONG.search(" ".join(told)), (query, first, told)
 
 
 @pytest.mark.parametrize("door", REQUESTS, ids=lambda door: f"{door.method} {door.shown}")
@@ -214,9 +213,11 @@ def test_a_stranger_learns_nothing_over_http(locked: Host, door: Door) -> None:
     stranger = Door(door.method, door.path.replace("tone-low", "nobody"), door.shown)
     for query in CURIOUS:
         answer = ask(locked, stranger, query=query)
-        assert not learned(answer.text, stranger.path) or door.shown.startswith(("/page", "/openapi", "/")[:2])
+        if door.shown not in ("/", "/page/{name}"):
+            assert not NAMES.search(answer.text)
         if door.shown not in PUBLIC:
             assert answer.status_code == 401
+            assert not WRONG.search(answer.text)
 
 
 @pytest.mark.parametrize("path", ["stream-input", "multi-stream-input"])

@@ -23,7 +23,7 @@ from voxwire_server.session.replay import Frames
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Collection, Hashable, Sequence
 
     from voxwire_protocol.messages import ClientMessage, Resume, ServerMessage
     from voxwire_server.audio.framing import FrameBlock
@@ -481,6 +481,10 @@ class Sessions:
     def find(self, session_id: str) -> Driver | None:
         """The driver of a session that is open, its client there or away."""
         return self._drivers.get(session_id)
+
+    def of_accounts(self, accounts: Collection[str]) -> list[Driver]:
+        """The drivers of sessions that belong to one of some accounts, their clients there or away."""
+        return [driver for driver in self._drivers.values() if driver.core.caller.account in accounts]
 
     @property
     def away(self) -> int:

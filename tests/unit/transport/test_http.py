@@ -66,7 +66,7 @@ def call(
 def application(state: State) -> Starlette:
     return Starlette(
         routes=http.routes(state),
-        middleware=cors.middleware(state.config),
+        middleware=cors.middleware(lambda: state.config.server.origins),
         exception_handlers=http.EXCEPTION_HANDLERS,
     )
 
@@ -229,3 +229,14 @@ def test_pages_of_listed_origins_may_read_the_answers() -> None:
         "access-control-request-headers": "authorization",
     }
     assert call(state, "/v1/voices", preflight, method="OPTIONS").status == 200
+
+
+def test_origins_may_change_while_the_server_runs() -> None:
+    state = State(configured())
+    app = application(state)
+    origin = {**WITH_KEY, "origin": "https://app.example.com"}
+    assert "access-control-allow-origin" not in call(state, "/health", origin, app=app).headers
+    state.config = configured(origins=("https://app.example.com",))
+    assert call(state, "/health", origin, app=app).headers["access-control-allow-origin"] == "https://app.example.com"
+    state.config = configured()
+    assert "access-control-allow-origin" not in call(state, "/health", origin, app=app).headers
