@@ -6,7 +6,8 @@ function, never values. One long call into C that keeps the interpreter's lock (
 well: its end is the first moment at which the waiting thread gets that lock, and the stack still stands at the call.
 
 A process that was stopped (SIGSTOP, a machine that was suspended) or got no CPU is no held loop: the thread itself was
-late then too, and what the loop's thread did not compute meanwhile does not count.
+late then too, and what the loop's thread did not compute meanwhile does not count. Nor is a loop held that runs nothing:
+it waits for the CPU or for the interpreter, and only its lag tells.
 """
 
 from __future__ import annotations
@@ -38,6 +39,15 @@ LOG_SECONDS = 10.0
 """At most one stack is logged in so long."""
 
 FRAMES_MAX = 40
+
+IDLE_FILES = (
+    "asyncio/runners.py",
+    "asyncio/base_events.py",
+    "uvloop/__init__.py",
+    "uvicorn/_compat.py",
+    "selectors.py",
+)
+"""Where the thread of a loop is that runs nothing."""
 
 
 class HoldCounts(Protocol):
@@ -175,6 +185,7 @@ class Watchdog:
         self._loop_cpu: Callable[[], float] = time.process_time
         self._told_at = -math.inf
         self._telling = False
+        self._counted = False
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Watch `loop`, which is the one that runs here."""
@@ -207,15 +218,21 @@ class Watchdog:
                 self._freed(change)
 
     def _held(self, change: Held) -> None:
+        frame = sys._current_frames().get(self._loop_thread)
+        self._counted = not runs_nothing(frame)
+        if not self._counted:
+            return
         self._counts.loop_held()
         now = self._clock()
         self._telling = now - self._told_at >= LOG_SECONDS
         if self._telling:
             self._told_at = now
-            stack = stack_of(sys._current_frames().get(self._loop_thread))
+            stack = stack_of(frame)
             log.warning("the event loop is held, for %.2f s so far:\n%s", change.seconds, "\n".join(stack))
 
     def _freed(self, change: Freed) -> None:
+        if change.seen and not self._counted:
+            return
         if not change.seen:
             self._counts.loop_held()
         self._counts.loop_freed(change.seconds)
@@ -224,6 +241,11 @@ class Watchdog:
             self._told_at = now
             log.warning("the event loop was held for %.2f s", change.seconds)
         self._telling = False
+
+
+def runs_nothing(frame: FrameType | None) -> bool:
+    """Whether a loop's thread is between two callbacks."""
+    return frame is None or frame.f_code.co_filename.endswith(IDLE_FILES)
 
 
 def stack_of(frame: FrameType | None) -> list[str]:

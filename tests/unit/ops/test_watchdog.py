@@ -26,6 +26,7 @@ from voxwire_server.ops.watchdog import (
     HoldDetector,
     Watchdog,
     own_cpu_clock,
+    runs_nothing,
     stack_of,
 )
 
@@ -197,6 +198,28 @@ def test_a_stack_has_a_bound_and_shows_no_more_of_a_path_than_a_package() -> Non
     assert len(lines) == 40
     assert lines[-1].startswith("  unit/ops/test_watchdog.py:")
     assert stack_of(None) == []
+
+
+@pytest.mark.parametrize("loop_factory", [uvloop.new_event_loop, asyncio.new_event_loop])
+def test_a_loop_that_runs_nothing_is_told_from_one_that_does(loop_factory) -> None:
+    main, seen = threading.get_ident(), []
+
+    def look() -> bool:
+        return runs_nothing(sys._current_frames()[main])
+
+    def look_from_a_thread() -> None:
+        thread = threading.Thread(target=lambda: seen.append(look()))
+        thread.start()
+        thread.join()
+
+    async def run() -> None:
+        look_from_a_thread()
+        idle = asyncio.get_running_loop().run_in_executor(None, lambda: (time.sleep(0.05), look())[1])
+        seen.append(await idle)
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(run())
+    assert seen == [False, True]
 
 
 def test_a_clock_of_a_thread_that_is_gone_does_no_harm() -> None:
