@@ -13,7 +13,7 @@ TEST_PROCESSES ?= 3
 
 CLIENTS := livekit pipecat sdk
 
-.PHONY: demo serve test test-compat check bench clean
+.PHONY: demo serve test test-compat check audit lock bench clean
 
 demo: $(VENV)/.run
 	$(BIN)/voxwire demo $(DEMO_ARGS)
@@ -31,19 +31,28 @@ $(CLIENTS:%=test-%): test-%: $(VENV)-%/.installed
 	$(VENV)-$*/bin/python -m pytest -o filterwarnings=default tests/clients/$* $(TEST_ARGS)
 
 .PRECIOUS: $(VENV)-%/.installed
-$(VENV)-%/.installed: tests/clients/%/requirements.txt pyproject.toml | $(BIN)/python
+$(VENV)-%/.installed: requirements/clients-%.lock pyproject.toml | $(BIN)/python
 	@echo "installing the client packages of $* (once)"
 	@$(PYTHON) -m venv $(VENV)-$*
-	@$(INSTALL) $(VENV)-$* -e '.[dev,whisper]' -r $<
+	@$(INSTALL) $(VENV)-$* --locked clients-$*
 	@touch $@
 
 check: $(VENV)/.dev
+	$(BIN)/python .ci/lock --check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.bench
+# Known weaknesses in what is locked; says so where the list of them can't be had.
+audit:
+	$(PYTHON) .ci/audit
+
+# Every locked package at its newest version.
+lock: $(VENV)/.dev
+	UV="$$(command -v $(BIN)/uv || command -v uv)" $(BIN)/python .ci/lock
+
+bench: $(VENV)/.dev
 	@set -e; for name in $(BENCH); do $(BIN)/python bench/$$name.py; done
 
 clean:
@@ -55,17 +64,13 @@ $(BIN)/python:
 	@echo "making a Python environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: $(BIN)/python pyproject.toml
+$(VENV)/.run: $(BIN)/python pyproject.toml requirements/server.lock
 	@echo "installing the server and its embedded voice (about 150 MB, once)"
-	@$(INSTALL) $(VENV) -e '.[server,hibari]'
+	@$(INSTALL) $(VENV) --locked server
 	@touch $@
 
-$(VENV)/.dev: $(BIN)/python pyproject.toml
+$(VENV)/.dev: $(BIN)/python pyproject.toml requirements/dev.lock requirements/torch.txt
 	@echo "installing the test tools (about 2.5 GB, once)"
-	@$(INSTALL) $(VENV) -e '.[dev,dev-kokoro,whisper,conformance]'
-	@$(INSTALL) $(VENV) --no-deps -r tests/engines/kokoro/requirements.txt
+	@$(INSTALL) $(VENV) --locked dev kokoro-reference
+	@$(INSTALL) $(VENV) -r requirements/torch.txt
 	@touch $@ $(VENV)/.run
-
-$(VENV)/.bench: $(VENV)/.dev
-	@$(INSTALL) $(VENV) -e '.[bench]'
-	@touch $@

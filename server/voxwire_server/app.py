@@ -21,6 +21,7 @@ from voxwire_server.audio.containers import warm_formats
 from voxwire_server.audio.lane import EncodeLane
 from voxwire_server.compat.vendors import routes as vendor_routes
 from voxwire_server.compat.wyoming_server import configured_server
+from voxwire_server.config import ConfigError
 from voxwire_server.engines.base import EngineUnavailable
 from voxwire_server.engines.registry import load_engines
 from voxwire_server.engines.runner import Runner
@@ -28,10 +29,12 @@ from voxwire_server.ops.aliases import BUILT_IN_MODELS, BUILT_IN_VOICES, Aliases
 from voxwire_server.ops.auth import Authenticator
 from voxwire_server.ops.cors import middleware
 from voxwire_server.ops.machine import cores
-from voxwire_server.ops.metrics import Metrics, watch_loop
+from voxwire_server.ops.metrics import Metrics
 from voxwire_server.ops.readiness import Readiness, watch_readiness
+from voxwire_server.ops.reload import reloaded
 from voxwire_server.ops.voices import VoiceDirectory
 from voxwire_server.ops.watch import watch_devices, watch_scheduler
+from voxwire_server.ops.watchdog import Watchdog
 from voxwire_server.page import routes as page_routes
 from voxwire_server.scheduling.policy import Policy
 from voxwire_server.scheduling.scheduler import Scheduler
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     from voxwire_server.config import Config
     from voxwire_server.engines.base import Engine, EngineInfo
     from voxwire_server.engines.work import Refusal
+    from voxwire_server.ops.reload import Hangups, Reloaded
     from voxwire_server.speech import Voice
     from voxwire_server.transport.websocket import WebSocketOutlet
 
@@ -109,6 +113,7 @@ class Application:
         threads = max(1, (config.scheduling.cpu_workers or cores()) // 2)
         self.containers = ThreadPoolExecutor(threads, thread_name_prefix="voxwire-container")
         self._wyoming = configured_server(self)
+        self._watchdog = Watchdog(config.server.watchdog_ms / 1000, self.metrics)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -155,9 +160,9 @@ class Application:
         encoder.start()
         if self.config.compat.enabled:
             self.containers.submit(warm_formats)
+        self._watchdog.start(loop)
         self._tasks = [
             asyncio.create_task(self._warm_up(), name="voxwire-warm-up"),
-            asyncio.create_task(watch_loop(self.metrics), name="voxwire-lag"),
             asyncio.create_task(
                 watch_readiness(self._readiness, lambda: runner.locked(scheduler.full), time.monotonic),
                 name="voxwire-readiness",
@@ -181,6 +186,7 @@ class Application:
     async def stop(self) -> None:
         """Stop the threads; sessions are over by now."""
         self._ready = False
+        self._watchdog.stop()
         if self._wyoming is not None:
             await self._wyoming.stop()
         for task in self._tasks:
@@ -201,6 +207,26 @@ class Application:
         deadline_ms = round(self.config.server.drain_seconds * 1000)
         log.info("draining: %d sessions, at most %g s", len(self.sessions), deadline_ms / 1000)
         await self.sessions.drain(deadline_ms, asyncio.Event())
+
+    async def reload(self, given: Config) -> Reloaded:
+        """Take over what of another configuration can change; sessions of keys that are gone end.
+
+        Raises:
+            ConfigError: it can't be taken over; everything stays as it is.
+        """
+        found = reloaded(self.config, given)
+        self.config = config = found.config
+        self.auth.reload(config)
+        self._settings = session_settings(config)
+        self._voice_aliases = Aliases(config.aliases.voices, BUILT_IN_VOICES)
+        self._model_aliases = Aliases(config.aliases.models, BUILT_IN_MODELS)
+        if self._voices is not None:
+            self._voices.aliases = self._voice_aliases
+        for driver in self.sessions.of_accounts(found.revoked):
+            driver.fail(VoxwireError(ErrorCode.NOT_AUTHENTICATED, "the API key of this session was revoked"))
+            # One at a turn of the loop: there may be hundreds.
+            await asyncio.sleep(0)
+        return found
 
     # -- what the endpoints ask -----------------------------------------------------------------------------------
 
@@ -245,10 +271,10 @@ class Application:
         """How many bytes may wait for a client to read them."""
         return self.config.limits.outbox_bytes_max
 
-    def authenticate(self, connection: HTTPConnection, key: str | None = None) -> Caller:
+    def authenticate(self, connection: HTTPConnection, key: str | None = None, *, tokens: bool = False) -> Caller:
         """See `CompatHost` and `StreamHost`."""
         address = connection.client.host if connection.client else ""
-        return Caller(self.auth.authenticate(connection, key).name, address)
+        return Caller(self.auth.authenticate(connection, key, tokens=tokens).name, address)
 
     def default_voice(self) -> Voice:
         """See `CompatHost`."""
@@ -335,7 +361,7 @@ class Application:
 
         return Starlette(
             routes=[*vendor_routes(self), *http.routes(self), *websocket.routes(self), *page_routes(self.config)],
-            middleware=middleware(self.config),
+            middleware=middleware(lambda: self.config.server.origins),
             exception_handlers=http.EXCEPTION_HANDLERS,
             lifespan=lifespan,
         )
@@ -371,10 +397,16 @@ class Server(uvicorn.Server):
         self._application = application
         self._draining: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._load: Callable[[], Config] | None = None
+        self._hangups: Hangups | None = None
+        self._reload_wanted = False
+        self._reloading: asyncio.Task[None] | None = None
 
     async def serve(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         """Serve until stopped."""
         self._loop = asyncio.get_running_loop()
+        if self._hangups is not None:
+            self._hangups.tell(self._hung_up)
         await super().serve(sockets)  # type: ignore[arg-type]
 
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
@@ -385,6 +417,46 @@ class Server(uvicorn.Server):
             shown = f"[{host}]" if ":" in host else host
             shown_path = "/ is a page to try it" if self._application.config.server.page else "/v1/voices lists voices"
             log.info("listening: ws://%s:%d/v1/stream (http://%s:%d%s)", shown, port, shown, port, shown_path)
+
+    def reload_on(self, hangups: Hangups, load: Callable[[], Config]) -> None:
+        """Take over what `load` gives whenever SIGHUP comes; `load` is called in a thread and may raise ConfigError."""
+        self._load = load
+        self._hangups = hangups
+
+    def _hung_up(self) -> None:
+        """SIGHUP came."""
+        with contextlib.suppress(RuntimeError):
+            # The loop may be over.
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._want_reload)
+
+    def _want_reload(self) -> None:
+        self._reload_wanted = True
+        if self._reloading is None:
+            self._reloading = asyncio.create_task(self._reload_while_wanted(), name="voxwire-reload")
+
+    async def _reload_while_wanted(self) -> None:
+        assert self._load is not None, "hangups are listened to with something to load"
+        while self._reload_wanted:
+            self._reload_wanted = False
+            try:
+                self._taken_over(await self._application.reload(await asyncio.to_thread(self._load)))
+            except ConfigError as error:
+                log.error("the configuration was read again and is not taken over: %s", error)
+            except Exception:
+                log.exception("the configuration could not be read again")
+        self._reloading = None
+
+    def _taken_over(self, found: Reloaded) -> None:
+        """What uvicorn and logging have of a configuration."""
+        server, limits = found.config.server, found.config.limits
+        if "server.log_level" in found.changed:
+            logging.getLogger().setLevel(server.log_level.upper())
+        self.config.ws_max_size = limits.message_bytes_max
+        self.config.ws_ping_interval = self.config.ws_ping_timeout = limits.heartbeat_ms / 1000
+        log.info("the configuration was read again; %s", found)
+        if found.restart:
+            log.warning("needs a restart to take effect: %s", ", ".join(found.restart))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal came."""
@@ -433,12 +505,14 @@ def make_server(config: Config, application: Application) -> Server:
     )
 
 
-def serve(config: Config) -> int:
-    """Run a server until it is stopped; returns the exit status."""
+def serve(config: Config, load: Callable[[], Config] | None = None, hangups: Hangups | None = None) -> int:
+    """Run a server until it is stopped; returns the exit status. `load` reads the configuration again, on SIGHUP."""
     logging.basicConfig(level=config.server.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # uvicorn logs request paths, and a path may carry a token.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     application = Application(config)
     server = make_server(config, application)
+    if load is not None and hangups is not None:
+        server.reload_on(hangups, load)
     server.run()
     return 0 if server.started else 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,6 +73,12 @@ def _load(args: argparse.Namespace) -> Config | None:
 
 
 def _serve(args: argparse.Namespace) -> int:
+    from voxwire_server.config import config_from_arguments
+    from voxwire_server.ops.reload import Hangups
+
+    hangups = Hangups()
+    hangups.catch()
+    directory = Path.cwd()
     config = _load(args)
     if config is None:
         return EXIT_USAGE
@@ -84,7 +91,7 @@ def _serve(args: argparse.Namespace) -> int:
         print("To run a server: pip install 'voxwire[server,hibari]'", file=sys.stderr)
         return 1
     try:
-        return app.serve(config)
+        return app.serve(config, partial(config_from_arguments, args, os.environ, directory), hangups)
     except EngineUnavailable as error:
         print(f"voxwire: {error}. {error.hint}", file=sys.stderr)
         return 1

@@ -115,6 +115,10 @@ class ServerConfig:
     log_level: Annotated[
         str, Setting("The least severe log records that are written.", choices=("debug", "info", "warning", "error"))
     ] = "info"
+    watchdog_ms: Annotated[
+        int,
+        Setting("How long the event loop may be held before the log says by what, in a stack; 0: never.", 0, 60_000),
+    ] = 250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -693,6 +697,15 @@ def is_loopback(host: str) -> bool:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     return bool((mapped or address).is_loopback)
+
+
+def check_config(config: Config) -> None:
+    """Check a configuration as a whole.
+
+    Raises:
+        ConfigError: values contradict each other.
+    """
+    _check(config)
 
 
 def _check(config: Config) -> None:

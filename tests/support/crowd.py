@@ -55,7 +55,7 @@ class Ledger(Counter):
         if self.counts:
             self.ttfa.append(ttfa_seconds)
 
-    def underrun(self, seconds):
+    def underrun_ended(self, seconds):
         if self.counts:
             self.underruns.append(seconds)
 

@@ -42,13 +42,19 @@ class Counter:
     """An observer that counts."""
 
     underruns: list[float] = field(default_factory=list)
+    """How long each lasted that is over."""
+    dry: int = 0
+    """How many began."""
     ttfa: list[float] = field(default_factory=list)
     contexts: int = 0
 
     def first_audio(self, engine, ttfa_seconds):
         self.ttfa.append(ttfa_seconds)
 
-    def underrun(self, seconds):
+    def underrun_began(self):
+        self.dry += 1
+
+    def underrun_ended(self, seconds):
         self.underruns.append(seconds)
 
     def contexts_changed(self, change):

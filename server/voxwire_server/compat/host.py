@@ -32,8 +32,9 @@ class CompatHost(Protocol):
     def containers(self) -> Executor:
         """The threads in which MP3, AAC, FLAC and Ogg are written."""
 
-    def authenticate(self, connection: HTTPConnection, key: str | None = None) -> Caller:
-        """Who asks. `key` is an API key found where only this vendor's clients put it.
+    def authenticate(self, connection: HTTPConnection, key: str | None = None, *, tokens: bool = False) -> Caller:
+        """Who asks. `key` is an API key found where only this vendor's clients put it, `tokens` whether a browser's
+        token will do.
 
         Raises:
             VoxwireError: client.not_authenticated, client.not_allowed or client.rate_limited.

@@ -75,6 +75,10 @@ class Operation(Generic[BodyT, QueryT]):
     handler: Callable[[CompatHost, Call[BodyT, QueryT]], Awaitable[Response]]
     error: Callable[[VoxwireError], Response]
     key: Callable[[Request], str | None] = field(default=lambda _: None)
+    address_keys: Sequence[str] = ()
+    """Parameters in which this vendor's clients put keys. Addresses end up in logs, so there they are refused."""
+    tokens: bool = False
+    """Whether a browser's token will do in place of an API key."""
     body: type[BodyT] = field(default=NoFields)  # type: ignore[assignment]
     body_kind: BodyKind = BodyKind.NONE
     text_field: str = ""
@@ -92,7 +96,8 @@ class Operation(Generic[BodyT, QueryT]):
 
     async def _serve(self, host: CompatHost, request: Request) -> Response:
         try:
-            request.state.caller = host.authenticate(request, self.key(request))
+            self._refuse_address_keys(host, request)
+            request.state.caller = host.authenticate(request, self.key(request), tokens=self.tokens)
             query = checked(self.query, dict(request.query_params), "query")
             body = await self._read(host, request)
             return await self.handler(host, Call(request, body, query))
@@ -102,6 +107,14 @@ class Operation(Generic[BodyT, QueryT]):
         except Exception:
             log.exception("%s %s failed", request.method, request.url.path)
             return self.error(VoxwireError(ErrorCode.INTERNAL, "the request failed"))
+
+    def _refuse_address_keys(self, host: CompatHost, request: Request) -> None:
+        if host.config.auth.keys and any(name in request.query_params for name in self.address_keys):
+            raise VoxwireError(
+                ErrorCode.NOT_AUTHENTICATED,
+                "a key does not belong in the address of an HTTP request, which ends up in logs; send it in a header",
+                hint="Replace this key, and send the new one in a header.",
+            )
 
     async def _read(self, host: CompatHost, request: Request) -> BodyT:
         if self.body_kind is BodyKind.NONE:

@@ -178,13 +178,15 @@ async def serve_socket(
     translator: Translator,
     *,
     key: str | None = None,
+    tokens: bool = False,
     first: Sequence[str | bytes] = (),
     subprotocol: str | None = None,
 ) -> None:
     """Serve a vendor's WebSocket with a translator of its own until it ends.
 
     The handshake is accepted unless it has been; whoever is refused is told by `translator.refused`. `key` is an API
-    key found where only this vendor's clients put it, `first` are messages that were read already.
+    key found where only this vendor's clients put it, `tokens` whether a browser's token will do, `first` are messages
+    that were read already.
     """
     wire: WireProtocol | None = socket.scope.get("extensions", {}).get(EXTENSION)
     assert wire is not None, "the server runs with ws=WireProtocol"
@@ -193,7 +195,7 @@ async def serve_socket(
     if not wire.handshake_complete:
         await socket.accept(subprotocol)
     try:
-        line = Line(host, host.authenticate(socket, key))
+        line = Line(host, host.authenticate(socket, key, tokens=tokens))
     except VoxwireError as error:
         host.studio.observer.refused(error.raw_code)
         await refuse_socket(host, socket, translator, error)

@@ -98,23 +98,33 @@ class _Credential(NamedTuple):
 class Gate:
     """Lets requests in, or says why not. `now` is in seconds since the epoch. Not thread-safe."""
 
-    def __init__(self, auth: AuthConfig, server: ServerConfig) -> None:
+    def __init__(self, auth: AuthConfig, server: ServerConfig, before: Gate | None = None) -> None:
+        """`before`: the gate that this one takes the place of; its tokens stay good, its failures are remembered."""
         self._keys = [(key.name, key.hash) for key in auth.keys]
         self._ttl = auth.token_ttl_seconds
-        self._secret = auth.token_secret.encode() or secrets.token_bytes(32)
+        self._own_secret: bytes = secrets.token_bytes(32) if before is None else before._own_secret
+        self._secret = auth.token_secret.encode() or self._own_secret
         self._origins = {origin if origin == "*" else canonical_origin(origin) for origin in server.origins}
         self._insecure = server.insecure
-        self._failures = FailureCounts(auth.failures_per_minute)
+        self._failures: FailureCounts = FailureCounts(0) if before is None else before._failures
+        self._failures.per_minute = auth.failures_per_minute
 
-    def admit(self, presented: Presented, now: float) -> Identity:
-        """Check the Host, the Origin, and the key or token of a request.
+    def admit(self, presented: Presented, now: float, *, tokens: bool = True) -> Identity:
+        """Check the Host, the Origin, and the key or token of a request; `tokens`: whether a token will do.
 
         Raises:
             VoxwireError: client.not_allowed, client.not_authenticated or client.rate_limited.
         """
         self._check_host(presented.headers)
         self._check_origin(presented.headers)
-        return self._identify(presented, now)
+        identity = self._identify(presented, now)
+        if identity.via is Via.TOKEN and not tokens:
+            raise VoxwireError(
+                ErrorCode.NOT_ALLOWED,
+                "a browser's token opens sessions and lists voices and engines, and nothing else",
+                hint="Ask with an API key.",
+            )
+        return identity
 
     def mint(self, identity: Identity, now: float) -> Token:
         """A browser token in the name of `identity`.
@@ -127,7 +137,8 @@ class Gate:
                 ErrorCode.NOT_ALLOWED, "a token can't be used to make another", hint="Ask with an API key."
             )
         expires_at = int(now) + self._ttl
-        payload = _base64url(json.dumps([identity.name, expires_at, secrets.token_urlsafe(9)]).encode())
+        fields = [identity.name, expires_at, secrets.token_urlsafe(9), self._mark(identity.name)]
+        payload = _base64url(json.dumps(fields).encode())
         return Token(f"{payload}.{self._sign(payload)}", expires_at, self._ttl)
 
     # -- who ------------------------------------------------------------------------------------------------------
@@ -178,12 +189,17 @@ class Gate:
         payload, _, signature = text.rpartition(".")
         if not hmac.compare_digest(_bytes(signature), _bytes(self._sign(payload))):
             return None, "the token is not one of this server's"
-        name, expires_at = _token_payload(payload)
+        name, expires_at, mark = _token_payload(payload)
         if expires_at <= now:
             return None, "the token has expired"
-        if name not in {known for known, _ in self._keys}:
+        if not mark or mark != self._mark(name):
             return None, "the API key behind the token is gone"
         return Identity(name, Via.TOKEN), ""
+
+    def _mark(self, name: str) -> str:
+        """Tells the key of a name from another that had the name before; "" where there is none."""
+        digest = next((known for key, known in self._keys if key == name), "")
+        return _base64url(hashlib.sha256(digest.encode()).digest()[:9]) if digest else ""
 
     def _sign(self, payload: str) -> str:
         return _base64url(hmac.new(self._secret, _bytes(payload), hashlib.sha256).digest())
@@ -224,13 +240,17 @@ class Authenticator:
         self._gate = Gate(config.auth, config.server)
         self._clock = clock
 
-    def authenticate(self, connection: HTTPConnection, key: str | None = None) -> Identity:
-        """Who asks; `key` as in `Presented`.
+    def reload(self, config: Config) -> None:
+        """Go by another configuration from now on."""
+        self._gate = Gate(config.auth, config.server, self._gate)
+
+    def authenticate(self, connection: HTTPConnection, key: str | None = None, *, tokens: bool = False) -> Identity:
+        """Who asks; `key` as in `Presented`, `tokens` whether a browser's token will do.
 
         Raises:
             VoxwireError: client.not_allowed, client.not_authenticated or client.rate_limited.
         """
-        return self._gate.admit(presented(connection, key), self._clock())
+        return self._gate.admit(presented(connection, key), self._clock(), tokens=tokens)
 
     def mint(self, connection: HTTPConnection) -> Token:
         """A browser token in the name of who asks.
@@ -238,7 +258,7 @@ class Authenticator:
         Raises:
             VoxwireError: as `authenticate`; client.not_allowed too when the request itself came with a token.
         """
-        return self._gate.mint(self.authenticate(connection), self._clock())
+        return self._gate.mint(self.authenticate(connection, tokens=True), self._clock())
 
 
 def presented(connection: HTTPConnection, key: str | None = None) -> Presented:
@@ -256,7 +276,7 @@ class FailureCounts:
     """Counts failures by address in fixed windows of a minute; remembers at most PEERS_MAX addresses."""
 
     def __init__(self, per_minute: int) -> None:
-        self._max = per_minute
+        self.per_minute = per_minute
         self._windows: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def add(self, peer: str, now: float) -> float:
@@ -267,7 +287,7 @@ class FailureCounts:
         self._windows[peer] = (start, count + 1)
         if len(self._windows) > PEERS_MAX:
             self._windows.popitem(last=False)
-        return start + FAILURE_WINDOW_SECONDS - now if count >= self._max else 0.0
+        return start + FAILURE_WINDOW_SECONDS - now if count >= self.per_minute else 0.0
 
     def __len__(self) -> int:
         return len(self._windows)
@@ -293,15 +313,15 @@ def _credential(presented: Presented) -> _Credential | None:
     return None
 
 
-def _token_payload(payload: str) -> tuple[str, float]:
-    """Name and end of a token whose signature was checked; ("", 0) when it is of another make."""
+def _token_payload(payload: str) -> tuple[str, float, str]:
+    """Name, end and key's mark of a token whose signature was checked; ("", 0, "") when it is of another make."""
     try:
-        name, expires_at, _ = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        name, expires_at, _, mark = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     except (ValueError, TypeError, binascii.Error):
-        return "", 0.0
-    if not isinstance(name, str) or not isinstance(expires_at, int):
-        return "", 0.0
-    return name, float(expires_at)
+        return "", 0.0, ""
+    if not isinstance(name, str) or not isinstance(expires_at, int) or not isinstance(mark, str):
+        return "", 0.0, ""
+    return name, float(expires_at), mark
 
 
 def _bytes(text: str) -> bytes:

@@ -7,7 +7,6 @@ where they are.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 
 FIRST_AUDIO_SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0)
 WORK_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-LAG_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
-LAG_PROBE_SECONDS = 0.25
+LAG_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 MetricKind = Literal["gauge", "counter"]
 
@@ -73,7 +71,8 @@ class BuildInfo(Collector):
 
 
 class Metrics:
-    """Counts, and renders the counts. Everything but `clause_spoken` is called on the event loop alone."""
+    """Counts, and renders the counts. Everything but `clause_spoken` and what the watchdog tells is called
+    on the event loop alone."""
 
     def __init__(self, version: str = "") -> None:
         self.registry = CollectorRegistry(auto_describe=False)
@@ -84,11 +83,15 @@ class Metrics:
         self._bytes = 0
         self._underruns = 0
         self._underrun_seconds = 0.0
+        self._holds = 0
+        self._hold_seconds = 0.0
         self.read("voxwire_contexts", "Contexts that are open.", lambda: self._contexts)
         self.read("voxwire_audio_frames", "Audio frames sent.", lambda: self._frames, "counter")
         self.read("voxwire_sent_bytes", "Bytes given to sockets.", lambda: self._bytes, "counter")
         self.read("voxwire_underruns", "Listeners who ran dry.", lambda: self._underruns, "counter")
         self.read("voxwire_underrun_seconds", "How long they waited.", lambda: self._underrun_seconds, "counter")
+        self.read("voxwire_loop_holds", "Times that the event loop was held.", lambda: self._holds, "counter")
+        self.read("voxwire_loop_hold_seconds", "How long it was held.", lambda: self._hold_seconds, "counter")
         self._errors = Counter("voxwire_errors", "Errors told to clients.", ["code"], registry=self.registry)
         self._resumes = Counter(
             "voxwire_resumes", "Clients that came back, by how it went.", ["result"], registry=self.registry
@@ -117,9 +120,12 @@ class Metrics:
         """An utterance's first audio frame was sent."""
         self._first_audio.labels(engine).observe(ttfa_seconds)
 
-    def underrun(self, seconds: float) -> None:
-        """A listener ran dry."""
+    def underrun_began(self) -> None:
+        """A listener has run dry."""
         self._underruns += 1
+
+    def underrun_ended(self, seconds: float) -> None:
+        """A listener who had run dry waits no more, after so long."""
         self._underrun_seconds += seconds
 
     def frames_sent(self, frames: int) -> None:
@@ -153,6 +159,16 @@ class Metrics:
         """The event loop ran a timer so much too late."""
         self._lag.observe(seconds)
 
+    # -- what the watchdog tells, on its own thread ----------------------------------------------------------------
+
+    def loop_held(self) -> None:
+        """Something holds the event loop for longer than is allowed."""
+        self._holds += 1
+
+    def loop_freed(self, seconds: float) -> None:
+        """It goes on, after so long."""
+        self._hold_seconds += seconds
+
     # -- what is read elsewhere -----------------------------------------------------------------------------------
 
     def read(self, name: str, meaning: str, read: Callable[[], float], kind: MetricKind = "gauge") -> None:
@@ -181,12 +197,3 @@ class Metrics:
 
     def _histogram(self, name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(name, meaning, labels, buckets=buckets, registry=self.registry)
-
-
-async def watch_loop(metrics: Metrics, interval: float = LAG_PROBE_SECONDS) -> None:
-    """Measure the event loop's lag until cancelled."""
-    clock = asyncio.get_running_loop().time
-    while True:
-        due = clock() + interval
-        await asyncio.sleep(interval)
-        metrics.loop_late(max(0.0, clock() - due))

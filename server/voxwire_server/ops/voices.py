@@ -46,7 +46,8 @@ class VoiceDirectory:
                 self._voices.setdefault(voice.name, voice)
                 self._voices[f"{name}/{voice.name}"] = voice
         self.default = self._voices.get(default_voice) or engines[default_engine].voices[0]
-        self._aliases = aliases or Aliases()
+        self.aliases = aliases or Aliases()
+        """May be replaced at any time."""
 
     def resolve(self, voice: str | None, language: str | None) -> ResolvedVoice:
         """See `voxwire_server.session.core.Directory`."""
@@ -64,7 +65,7 @@ class VoiceDirectory:
         """The voice of a name or an alias; None where there is none."""
         voice = self._voices.get(name)
         if voice is None:
-            target = self._aliases.target(name)
+            target = self.aliases.target(name)
             if target is not None:
                 # A built-in alias stands for whatever speaks by default.
                 voice = self._voices.get(target) if target else self.default

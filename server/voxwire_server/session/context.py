@@ -11,6 +11,7 @@ is cut at a sentence, at a phrase mark or at a word depends on how soon the list
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
@@ -37,6 +38,12 @@ if TYPE_CHECKING:
 HELD_DEADLINE_SECONDS = 3600.0
 UNDERRUN_SECONDS_MIN = 0.01
 """Shorter gaps are within a sound card's own buffer."""
+
+SEND_SLACK_SECONDS = 0.03
+"""Frames that are due leave at the ticker's next step, and a busy loop is a little late with it."""
+
+GOOD_TIME_SECONDS = 0.05
+"""What is asked for so long before the listener runs dry is the server's to bring in time."""
 
 
 class Phase(Enum):
@@ -96,14 +103,23 @@ class ContextSpec:
 
 @dataclass(slots=True)
 class InFlight:
-    """A clause between its cut and its last sample."""
+    """A clause between its cut and its last sample. `wanted_at`: when a server that is on time would have cut it."""
 
     text: ClauseText
-    submitted_at: float
+    wanted_at: float
     first: bool
     text_at: float
     span: ClauseSpan | None = None
     clock: ClauseClock | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A listener waits for the server from `since` on, the end of all that it was sent; it counts as an underrun from
+    `counts_at` on."""
+
+    since: float
+    counts_at: float
 
 
 @dataclass(slots=True)
@@ -161,6 +177,7 @@ class Context:
     heard_log: HeardLog = field(default_factory=HeardLog)
     times: Times = field(default_factory=Times)
     last_text_at: float = 0.0
+    _told_at: float = 0.0
     _waiting_since: float = 0.0
     _next_index: int = 0
     _utterance_clauses: int = 0
@@ -179,6 +196,11 @@ class Context:
     _listening: bool = False
     _complete: bool = False
     _ahead: float = 0.0
+    _blocked: bool = False
+    _free_at: float = -math.inf
+    _ready_since: float = 0.0
+    _dry_since: float | None = None
+    _dry_pts: int = -1
 
     def __post_init__(self) -> None:
         spec = self.spec
@@ -189,7 +211,7 @@ class Context:
             pacing=spec.pacing,
             burst_frames=self.policy.burst_frames,
         )
-        self.last_text_at = self._waiting_since = self.opened_at
+        self.last_text_at = self._told_at = self._waiting_since = self.opened_at
         self.emit(fx.OpenPath(spec.serial, spec.number, spec.engine, spec.format, "viseme" in spec.timings))
 
     # -- what the client says ---------------------------------------------------------------------------------
@@ -199,23 +221,25 @@ class Context:
         if not self.intake.pending_chars:
             self._waiting_since = now
         self._has_text = self._has_text or not text.isspace()
-        self.last_text_at = now
+        self.last_text_at = self._told_at = now
         self.intake.feed(text)
 
     def flush(self, flush_id: str | None, now: float) -> None:
         """Speak all that has been fed; `flushed` follows its last frame."""
-        self.last_text_at = now
+        self.last_text_at = self._told_at = now
         self.intake.flush()
         self._terminators.append(Terminator(flush_id, ends=False))
 
-    def end(self) -> None:
+    def end(self, now: float) -> None:
         """No more text will come."""
         self.phase = Phase.ENDING
+        self._told_at = now
         self.intake.flush()
         self._terminators.append(Terminator(None, ends=True))
 
     def hold(self, now: float) -> None:
         """Stop sending; nothing is lost."""
+        self._watch_listener(now)
         self.playout.hold(now)
         self._reprioritise(now + HELD_DEADLINE_SECONDS)
 
@@ -223,6 +247,14 @@ class Context:
         """Go on where `hold` stopped."""
         self.playout.release(now)
         self._reprioritise(self.playout.dry_at(now))
+
+    def set_writable(self, writable: bool, now: float) -> None:
+        """The socket takes more, or does not; `advance` is to follow where it does."""
+        self._watch_listener(now)
+        self.writable = writable
+        if not writable:
+            self._blocked = True
+            self._end_underrun(now)
 
     def configure(self, *, bitrate: int | None, pacing: m.Pacing | None) -> None:
         """Change the encoder's bitrate or the pacing, from the next frame on."""
@@ -233,6 +265,8 @@ class Context:
 
     def cancel(self, played_pts: int | None, now: float) -> None:
         """Barge-in: drop everything unsent and report what was heard. The context is closed afterwards."""
+        self._watch_listener(now)
+        self._end_underrun(now)
         playout = self.playout
         pts = playout.heard_pts(now, played_pts)
         original = self.intake.original(0, self.intake.chars)
@@ -281,6 +315,7 @@ class Context:
 
         Steps of two clauses may run at once in two threads, so pieces can arrive out of their order; they wait for it.
         """
+        self._watch_listener(now)
         if self.phase is Phase.FAILING:
             self._salvage(index, pieces, now)
             return
@@ -329,9 +364,11 @@ class Context:
         """Cut, encode, send and settle whatever is due at `now`."""
         if self.phase is Phase.CLOSED:
             return
+        self._watch_listener(now)
         self._cut(now)
         self._encode(now)
         self._send(now)
+        self._blocked = self._is_blocked
         self._settle(now)
 
     def next_due(self, now: float) -> float | None:
@@ -345,6 +382,10 @@ class Context:
             moments.append(max(send_at, now))
         if self.intake.behind and self.phase is not Phase.FAILING:
             moments.append(max(now, self.intake.ready_at))
+        if self._inflight or self._raw or self._encoding:
+            owed = self._owed() if self._dry_since is None else None
+            if owed is not None:
+                moments.append(max(owed.counts_at, now))
         if self.intake.pending_chars and self.phase is not Phase.FAILING:
             moments += [at for at in self._cut_moments(now) if at > now]
         elif self._listening and not self._inflight and self.playout.held_at is None:
@@ -454,7 +495,7 @@ class Context:
         else:
             ahead = sum(len(f.text.text) for f in self._inflight.values()) / spec.engine.chars_per_second
             deadline = self.playout.dry_at(now) + ahead
-        self._inflight[self._next_index] = InFlight(text, now, first, text_at)
+        self._inflight[self._next_index] = InFlight(text, self._wanted_at(now), first, text_at)
         self.emit(
             fx.Speak(
                 serial=spec.serial,
@@ -482,13 +523,12 @@ class Context:
             return
         words: tuple[WordSpan, ...] = ()
         if job.text.text and piece.samples:
-            self._note_underrun(job, now)
             if job.span is None:
                 self._begin_clause(job, piece)
             words = self._time_words(job, piece)
         self._announce_timing(job, piece, words)
         if piece.block is not None:
-            self._take_block(piece.block)
+            self._take_block(piece.block, now)
         self._samples += piece.samples
         if piece.finished:
             if job.span is not None:
@@ -497,10 +537,12 @@ class Context:
             if job.text.ends_utterance or self.phase is Phase.FAILING:
                 self._endings.append((self.playout.ready_pts, self._terminators.popleft()))
 
-    def _take_block(self, block: FrameBlock) -> None:
+    def _take_block(self, block: FrameBlock, now: float) -> None:
         if block.first_pts != self.playout.ready_pts:
             assert self.phase is Phase.FAILING, "blocks join on"
             return
+        if self.playout.ready_pts == self.playout.sent_pts:
+            self._ready_since = now
         self.playout.ready_pts += block.count * self.playout.frame_samples
         if self.spec.format.codec == "opus":
             self._raw.append(Ready(block))
@@ -538,14 +580,72 @@ class Context:
             pts = piece.end_pts - (piece.samples or 1)
             self._announcements.append(Announcement(pts, message, None))
 
-    def _note_underrun(self, job: InFlight, now: float) -> None:
-        """A clause that was asked for in good time and comes after the listener ran dry is the server's fault."""
-        if self.playout.held_at is not None or (job.first and job.span is None):
-            return
-        late = now - self.playout.dry_at(now)
-        if late > UNDERRUN_SECONDS_MIN and job.submitted_at + self.policy.dry / 5 < now - late:
-            self.emit(fx.Underrun(late))
-            self._warn("underrun", f"the listener ran dry for {late * 1000:.0f} ms")
+    # -- underruns ----------------------------------------------------------------------------------------------
+
+    def _watch_listener(self, now: float) -> None:
+        """Notice that the listener has run dry through the server's doing, or that it is no longer the server's.
+
+        Called before anything changes at `now`: after a frozen loop too, what was ready or asked for in time shows.
+        """
+        if self._blocked:
+            self._free_at = now
+        if self._dry_since is None:
+            owed = self._owed()
+            if owed is not None and now >= owed.counts_at:
+                self._begin_underrun(owed.since)
+        elif self._is_blocked or self.phase is Phase.FAILING or not self._has_to_come:
+            self._end_underrun(now)
+
+    @property
+    def _is_blocked(self) -> bool:
+        """Whether nothing may be sent, for reasons of the client's."""
+        return not self.writable or self.playout.held_at is not None or self.playout.starved
+
+    @property
+    def _has_to_come(self) -> bool:
+        """Whether audio is to come, made or not."""
+        return self.playout.ready_pts > self.playout.sent_pts or any(f.text.text for f in self._inflight.values())
+
+    def _owed(self) -> Owed | None:
+        """From when on a dry listener waits for the server; None while it waits for its client, or is heard out."""
+        playout = self.playout
+        dry_at = playout.heard_out_at
+        if dry_at is None or self.spec.bulk or self.phase is Phase.FAILING or self._is_blocked:
+            return None
+        since = max(dry_at, self._free_at)
+        if playout.ready_pts > playout.sent_pts:
+            if self._ready_since > dry_at:
+                return None
+            # A lead of less than a burst lets the listener run dry by itself.
+            since = max(since, playout.next_send_at(self._ready_frames or 1) or since)
+            return Owed(since, since + SEND_SLACK_SECONDS)
+        if any(f.text.text and f.wanted_at + GOOD_TIME_SECONDS < dry_at for f in self._inflight.values()):
+            return Owed(since, since + UNDERRUN_SECONDS_MIN)
+        return None
+
+    def _wanted_at(self, now: float) -> float:
+        """When a clause that is cut at `now` was due: earlier where the loop was late and its text had long been there.
+
+        Before a paced listener runs dry whatever can be spoken is cut (`_urgency`).
+        """
+        dry_at = self.playout.heard_out_at
+        if dry_at is None or not self.playout.paced or self._has_to_come or self._free_at > dry_at:
+            return now
+        return self._told_at if now > dry_at + SEND_SLACK_SECONDS else now
+
+    def _begin_underrun(self, since: float) -> None:
+        self._dry_since = since
+        if self._dry_pts != self.playout.sent_pts:
+            self._dry_pts = self.playout.sent_pts
+            self.emit(fx.UnderrunBegan())
+
+    def _end_underrun(self, now: float) -> None:
+        if self._dry_since is not None:
+            since, self._dry_since, self._free_at = self._dry_since, None, now
+            self.emit(fx.UnderrunEnded(since))
+            self._warn("underrun", f"the listener ran dry for {(now - since) * 1000:.0f} ms")
+
+    # -- sending ------------------------------------------------------------------------------------------------
 
     def _encode(self, now: float) -> None:
         """Keep two bursts of packets ahead of the sender; a later change of bitrate then takes effect soon."""
@@ -581,6 +681,7 @@ class Context:
         if count:
             self._announce(pts + count * playout.frame_samples, now)
             playout.sent(count, now)
+            self._end_underrun(now)
             self._ready_frames -= count
             self._pass_on(count, pts)
             self._encode(now)
@@ -665,6 +766,9 @@ class Context:
 
     def discard(self, *, interrupted: bool = False) -> None:
         """Let go of everything, silently: the context is over or its session is."""
+        if self._dry_since is not None:
+            self.emit(fx.UnderrunEnded(self._dry_since))
+            self._dry_since = None
         if self._listening:
             self.emit(fx.ListenerLeft(self.spec.serial, interrupted))
             self._listening = False

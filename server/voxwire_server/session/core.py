@@ -255,7 +255,7 @@ class SessionCore:
         """The socket takes more, or does not."""
         self._writable = writable
         for context in self._in_turn(now):
-            context.writable = writable
+            context.set_writable(writable, now)
             if writable:
                 self._advance(context, now)
         return self._take()
@@ -376,7 +376,7 @@ class SessionCore:
                 return context
             case m.End():
                 context = self._open(message.context)
-                context.end()
+                context.end(now)
                 return context
             case m.Cancel():
                 context = self._known(message.context)

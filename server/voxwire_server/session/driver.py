@@ -23,7 +23,7 @@ from voxwire_server.session.replay import Frames
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Collection, Hashable, Sequence
 
     from voxwire_protocol.messages import ClientMessage, Resume, ServerMessage
     from voxwire_server.audio.framing import FrameBlock
@@ -83,8 +83,11 @@ class Observer(Protocol):
     def first_audio(self, engine: str, ttfa_seconds: float) -> None:
         """An utterance's first audio frame was sent."""
 
-    def underrun(self, seconds: float) -> None:
-        """A listener ran dry."""
+    def underrun_began(self) -> None:
+        """A listener has run dry."""
+
+    def underrun_ended(self, seconds: float) -> None:
+        """A listener who had run dry waits no more, after so long."""
 
     def frames_sent(self, frames: int) -> None:
         """Audio frames were handed to the transport."""
@@ -344,8 +347,10 @@ class Driver:
                 studio.synthesis.listener_left(owner(serial), self.core.session_id if interrupted else None)
             case fx.FirstAudio(engine, ttfa_seconds):
                 studio.observer.first_audio(engine, ttfa_seconds)
-            case fx.Underrun(seconds):
-                studio.observer.underrun(seconds)
+            case fx.UnderrunBegan():
+                studio.observer.underrun_began()
+            case fx.UnderrunEnded(since):
+                studio.observer.underrun_ended(self._now() - since)
             case fx.Acknowledged(number, seq):
                 if self.resumable is not None:
                     self.resumable.log.acknowledged(number, seq)
@@ -476,6 +481,10 @@ class Sessions:
     def find(self, session_id: str) -> Driver | None:
         """The driver of a session that is open, its client there or away."""
         return self._drivers.get(session_id)
+
+    def of_accounts(self, accounts: Collection[str]) -> list[Driver]:
+        """The drivers of sessions that belong to one of some accounts, their clients there or away."""
+        return [driver for driver in self._drivers.values() if driver.core.caller.account in accounts]
 
     @property
     def away(self) -> int:

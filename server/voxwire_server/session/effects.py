@@ -130,10 +130,15 @@ class FirstAudio:
 
 
 @dataclass(frozen=True, slots=True)
-class Underrun:
-    """A listener ran dry for `seconds` while its text was waiting (for metrics)."""
+class UnderrunBegan:
+    """A listener has run dry while its text was waiting (for metrics)."""
 
-    seconds: float
+
+@dataclass(frozen=True, slots=True)
+class UnderrunEnded:
+    """A listener who ran dry at `since` on the sessions' clock waits no more, now that this is carried out."""
+
+    since: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +171,8 @@ Effect = (
     | ListenerJoined
     | ListenerLeft
     | FirstAudio
-    | Underrun
+    | UnderrunBegan
+    | UnderrunEnded
     | Acknowledged
     | Close
 )

@@ -74,6 +74,11 @@ class Playout:
         dry = self.origin + self.ready_pts / self.sample_rate
         return dry if self.held_at is None else dry + now - self.held_at
 
+    @property
+    def heard_out_at(self) -> float | None:
+        """When everything that was sent will have been heard, unless held; None before anything was sent."""
+        return None if self.origin is None else self.origin + self.sent_pts / self.sample_rate
+
     def remaining(self, now: float) -> float:
         """Seconds of audio that the listener has not heard yet, sent or not; at least 0."""
         return max(0.0, self.dry_at(now) - now)

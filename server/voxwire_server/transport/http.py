@@ -37,8 +37,8 @@ WARMING_RETRY_MS = 1000
 class Authentication(Protocol):
     """Who lets requests in."""
 
-    def authenticate(self, connection: HTTPConnection) -> object:
-        """Who asks.
+    def authenticate(self, connection: HTTPConnection, *, tokens: bool = False) -> object:
+        """Who asks; `tokens`: a browser's token will do.
 
         Raises:
             VoxwireError: client.not_allowed, client.not_authenticated or client.rate_limited.
@@ -110,14 +110,14 @@ def counting_refusals(state: ServerState) -> Iterator[None]:
         raise
 
 
-def admit(state: ServerState, connection: HTTPConnection) -> None:
-    """Let a request in.
+def admit(state: ServerState, connection: HTTPConnection, *, tokens: bool = False) -> None:
+    """Let a request in; `tokens`: a browser's token will do.
 
     Raises:
         VoxwireError: client.not_allowed, client.not_authenticated or client.rate_limited.
     """
     with counting_refusals(state):
-        state.auth.authenticate(connection)
+        state.auth.authenticate(connection, tokens=tokens)
 
 
 def routes(state: ServerState) -> list[Route]:
@@ -144,8 +144,8 @@ async def health(_state: ServerState, _request: Request) -> Response:
     return JSONResponse({"status": "ok", "server": "voxwire"})
 
 
-async def ready(state: ServerState, _request: Request) -> Response:
-    """200 when a session would be taken, 503 with the reason when not."""
+async def ready(state: ServerState, request: Request) -> Response:
+    """200 when a session would be taken, 503 with the reason when not; who may ask for the engines is told them too."""
     if state.draining:
         raise VoxwireError(
             ErrorCode.DRAINING, state.reason or "the server is going away", retry_after_ms=DRAINING_RETRY_MS
@@ -160,7 +160,11 @@ async def ready(state: ServerState, _request: Request) -> Response:
         raise VoxwireError(
             ErrorCode.OVERLOADED, "no engine has room for one more listener", retry_after_ms=state.overloaded_ms
         )
-    return JSONResponse({"status": "ready", "engines": [engine.name for engine in state.engines()]})
+    body: dict[str, Any] = {"status": "ready"}
+    with contextlib.suppress(VoxwireError):
+        state.auth.authenticate(request, tokens=True)
+        body["engines"] = [engine.name for engine in state.engines()]
+    return JSONResponse(body)
 
 
 async def metrics(state: ServerState, request: Request) -> Response:
@@ -173,14 +177,14 @@ async def metrics(state: ServerState, request: Request) -> Response:
 
 async def voices(state: ServerState, request: Request) -> Response:
     """Every voice; `?language=en` and `?engine=hibari` narrow them down."""
-    admit(state, request)
+    admit(state, request, tokens=True)
     found = [voice_fields(voice, engine) for voice, engine in chosen_voices(state.engines(), request.query_params)]
     return JSONResponse({"voices": found, "default": default_voice(state)})
 
 
 async def engines(state: ServerState, request: Request) -> Response:
     """Every engine that is loaded, and those that could not be, with what they miss."""
-    admit(state, request)
+    admit(state, request, tokens=True)
     missing = [
         {"name": name, "message": str(problem), "hint": problem.hint}
         for name, problem in state.unavailable_engines().items()

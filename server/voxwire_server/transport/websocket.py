@@ -41,8 +41,8 @@ class StreamHost(Protocol):
     studio: Studio
     sessions: Sessions
 
-    def authenticate(self, connection: HTTPConnection) -> Caller:
-        """Who asks, by key or token, the Origin checked.
+    def authenticate(self, connection: HTTPConnection, *, tokens: bool) -> Caller:
+        """Who asks, by key or (`tokens`) token, the Origin checked.
 
         Raises:
             VoxwireError: client.not_authenticated or client.not_allowed.
@@ -151,7 +151,7 @@ class StreamEndpoint:
                     ErrorCode.UNSUPPORTED_SUBPROTOCOL,
                     f"this server speaks {JSON.subprotocol} and {MSGPACK.subprotocol}",
                 )
-            caller = self._host.authenticate(socket)
+            caller = self._host.authenticate(socket, tokens=True)
             if self._host.sessions.find(socket.query_params.get("resume", "")) is None:
                 self._host.admit_session(caller)
         except VoxwireError as error:

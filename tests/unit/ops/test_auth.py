@@ -161,6 +161,36 @@ def test_a_token_ends_with_the_key_behind_it() -> None:
     assert "gone" in refusal(gate(), with_token(token_of(gate(), "someone-else"))).message
 
 
+def test_a_token_ends_when_its_key_is_replaced_by_another_of_the_same_name() -> None:
+    before = gate()
+    token = token_of(before)
+    auth = AuthConfig(keys=(ApiKey("agent", hash_key("vw_new")),), token_secret=SECRET)
+    assert "gone" in refusal(Gate(auth, ServerConfig(), before), with_token(token)).message
+
+
+def test_a_gate_that_takes_another_s_place_knows_its_tokens_and_its_failures() -> None:
+    before = gate(secret="")
+    token = token_of(before)
+    wrong = Presented({"x-api-key": "no"}, peer="a")
+    for _ in range(3):
+        refusal(before, wrong)
+    auth = AuthConfig(keys=(ApiKey("agent", hash_key(KEY)),), failures_per_minute=3)
+    after = Gate(auth, ServerConfig(), before)
+    assert after.admit(with_token(token), NOW).name == "agent"
+    assert refusal(after, wrong).code is ErrorCode.RATE_LIMITED
+    assert refusal(after, headers(x_api_key=OTHER_KEY)).code is ErrorCode.NOT_AUTHENTICATED, "web is gone"
+
+
+def test_a_token_is_refused_where_only_keys_will_do() -> None:
+    door = gate()
+    with pytest.raises(VoxwireError) as caught:
+        door.admit(with_token(token_of(door)), NOW, tokens=False)
+    assert caught.value.code is ErrorCode.NOT_ALLOWED
+    assert caught.value.hint
+    assert door.admit(headers(x_api_key=KEY), NOW, tokens=False).via is Via.KEY
+    assert gate(keys=False).admit(headers(), NOW, tokens=False).via is Via.OPEN
+
+
 def test_a_token_makes_no_tokens() -> None:
     with pytest.raises(VoxwireError) as caught:
         gate().mint(Identity("agent", Via.TOKEN), NOW)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from voxwire_server.ops.metrics import Metrics, watch_loop
+from voxwire_server.ops.metrics import Metrics
 
 
 def samples(metrics: Metrics) -> dict[str, float]:
@@ -35,8 +33,9 @@ def test_what_sessions_tell_is_counted() -> None:
     metrics.contexts_changed(-1)
     metrics.frames_sent(50)
     metrics.bytes_sent(4000)
-    metrics.underrun(0.2)
-    metrics.underrun(0.3)
+    metrics.underrun_began()
+    metrics.underrun_began()
+    metrics.underrun_ended(0.5)
     metrics.first_audio("hibari", 0.012)
     metrics.error_sent("client.unknown_voice")
     metrics.refused("client.not_authenticated")
@@ -90,15 +89,20 @@ def test_openmetrics_is_given_to_who_asks_for_it() -> None:
     assert body.endswith(b"# EOF\n")
 
 
-def test_the_loop_is_probed_until_cancelled() -> None:
-    async def probe() -> Metrics:
-        metrics = Metrics()
-        task = asyncio.create_task(watch_loop(metrics, interval=0))
-        for _ in range(10):
-            await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        return metrics
+def test_the_lag_of_the_loop_is_told_up_to_half_a_minute() -> None:
+    metrics = Metrics()
+    for late in (0.0, 0.08, 8.0, 20.0):
+        metrics.loop_late(late)
+    found = samples(metrics)
+    assert found["voxwire_loop_lag_seconds_bucket le=0.1"] == 2
+    assert found["voxwire_loop_lag_seconds_bucket le=10.0"] == 3
+    assert found["voxwire_loop_lag_seconds_bucket le=30.0"] == 4
 
-    assert samples(asyncio.run(probe()))["voxwire_loop_lag_seconds_count"] >= 1
+
+def test_a_held_loop_is_counted_when_it_is_noticed_and_measured_when_it_is_over() -> None:
+    metrics = Metrics()
+    metrics.loop_held()
+    assert samples(metrics)["voxwire_loop_holds_total"] == 1
+    assert samples(metrics)["voxwire_loop_hold_seconds_total"] == 0
+    metrics.loop_freed(8.5)
+    assert samples(metrics)["voxwire_loop_hold_seconds_total"] == 8.5

@@ -421,7 +421,7 @@ def test_an_underrun_of_the_servers_making_is_told():
     desk.run(5)
     desk.speak_next()
     assert [w.code for w in desk.of(m.WarningMessage)] == ["underrun"]
-    assert [e for e in desk.effects if isinstance(e, fx.Underrun)]
+    assert [e for e in desk.effects if isinstance(e, fx.UnderrunBegan)]
 
 
 def test_silence_of_the_models_making_is_no_underrun():

@@ -66,7 +66,7 @@ def call(
 def application(state: State) -> Starlette:
     return Starlette(
         routes=http.routes(state),
-        middleware=cors.middleware(state.config),
+        middleware=cors.middleware(lambda: state.config.server.origins),
         exception_handlers=http.EXCEPTION_HANDLERS,
     )
 
@@ -81,8 +81,13 @@ def test_health_says_who_it_is_to_anybody() -> None:
 
 
 def test_ready_is_200_once_the_engines_are_warm() -> None:
-    answer = call(State(configured()), "/ready")
+    answer = call(State(configured()), "/ready", WITH_KEY)
     assert (answer.status, answer.json["engines"]) == (200, ["hibari", "tone"])
+
+
+def test_ready_tells_a_stranger_no_engines() -> None:
+    answer = call(State(configured()), "/ready")
+    assert (answer.status, answer.json) == (200, {"status": "ready"})
 
 
 def test_not_ready_is_503_with_the_reason_and_when_to_ask_again() -> None:
@@ -172,7 +177,7 @@ def test_engines_are_listed_with_what_the_missing_ones_lack() -> None:
     assert listed["unavailable"] == [{"name": "kokoro", "message": "no weights", "hint": "pip install them"}]
 
 
-def test_a_minted_token_opens_the_same_doors_but_mints_nothing() -> None:
+def test_a_minted_token_lists_voices_and_engines_and_opens_nothing_else() -> None:
     state = State(configured())
     app = application(state)
     minted = call(state, "/v1/tokens", WITH_KEY, method="POST", app=app)
@@ -181,7 +186,11 @@ def test_a_minted_token_opens_the_same_doors_but_mints_nothing() -> None:
     assert minted.json["expires_in"] == 60
     token = minted.json["token"]
     assert call(state, f"/v1/voices?token={token}", app=app).status == 200
+    assert call(state, f"/v1/engines?token={token}", app=app).status == 200
     assert call(state, f"/v1/tokens?token={token}", method="POST", app=app).status == 403
+    refused = call(state, "/metrics", {"authorization": f"Bearer {token}"}, app=app)
+    assert (refused.status, code(refused)) == (403, "client.not_allowed")
+    assert refused.json["error"]["hint"] == "Ask with an API key."
 
 
 def test_metrics_are_public_only_where_configured() -> None:
@@ -220,3 +229,14 @@ def test_pages_of_listed_origins_may_read_the_answers() -> None:
         "access-control-request-headers": "authorization",
     }
     assert call(state, "/v1/voices", preflight, method="OPTIONS").status == 200
+
+
+def test_origins_may_change_while_the_server_runs() -> None:
+    state = State(configured())
+    app = application(state)
+    origin = {**WITH_KEY, "origin": "https://app.example.com"}
+    assert "access-control-allow-origin" not in call(state, "/health", origin, app=app).headers
+    state.config = configured(origins=("https://app.example.com",))
+    assert call(state, "/health", origin, app=app).headers["access-control-allow-origin"] == "https://app.example.com"
+    state.config = configured()
+    assert "access-control-allow-origin" not in call(state, "/health", origin, app=app).headers

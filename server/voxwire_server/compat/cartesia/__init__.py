@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import WebSocketRoute
 
 from voxwire_server.compat.cartesia.errors import http_error
-from voxwire_server.compat.cartesia.handshake import found_key, serve_contexts
+from voxwire_server.compat.cartesia.handshake import ADDRESS_KEYS, serve_contexts
 from voxwire_server.compat.cartesia.messages import BytesBody, SseBody
 from voxwire_server.compat.cartesia.speech import speak, speak_in_events
 from voxwire_server.compat.cartesia.voices import VoicesQuery, list_voices, one_voice
@@ -29,7 +29,7 @@ def _operation(method: str, path: str, summary: str, handler: Any, **more: Any) 
         summary=summary,
         handler=handler,
         error=http_error,
-        key=found_key,
+        address_keys=ADDRESS_KEYS,
         **more,
     )
 

@@ -22,21 +22,25 @@ if TYPE_CHECKING:
     from voxwire_server.compat.host import CompatHost
 
 
+ADDRESS_KEYS = ("api_key", "access_token")
+"""Where the address of a WebSocket has an API key, or a browser's token."""
+
+
 def found_key(connection: HTTPConnection) -> str | None:
     """The key, or the browser's token, in the address; headers with a key are those that all endpoints take."""
-    query = connection.query_params
-    return (query.get("api_key") or query.get("access_token") or "").strip() or None
+    found = (connection.query_params.get(name, "").strip() for name in ADDRESS_KEYS)
+    return next(filter(None, found), None)
 
 
 async def serve_contexts(host: CompatHost, socket: WebSocket) -> None:
     """Serve `/tts/websocket`."""
     key = found_key(socket)
     try:
-        host.admit_session(host.authenticate(socket, key))
+        host.admit_session(host.authenticate(socket, key, tokens=True))
     except VoxwireError as error:
         host.studio.observer.refused(error.raw_code)
         await socket.send_denial_response(http_error(error))
         return
     request_id = str(uuid4())
     await socket.accept(headers=[(b"x-request-id", request_id.encode())])
-    await serve_socket(host, socket, Contexts(partial(chosen_voice, host), request_id), key=key)
+    await serve_socket(host, socket, Contexts(partial(chosen_voice, host), request_id), key=key, tokens=True)

@@ -56,7 +56,7 @@ async def _serve(
 ) -> None:
     key = found_key(socket)
     try:
-        caller = host.authenticate(socket, key)
+        caller = host.authenticate(socket, key, tokens=True)
         wish = stream_wish(host, checked(StreamQuery, dict(socket.query_params), "query"), speeds)
         host.admit_session(caller)
     except VoxwireError as error:
@@ -67,4 +67,5 @@ async def _serve(
     # A browser takes the connection only if one of the subprotocols it offered is chosen; the key is not repeated.
     offered: Sequence[str] = socket.scope.get("subprotocols") or ()
     await socket.accept(offered[0] if offered else None, headers=[(b"dg-request-id", request_id.encode())])
-    await serve_socket(host, socket, translator(wish, request_id, host.config.limits.unspoken_chars_max), key=key)
+    made = translator(wish, request_id, host.config.limits.unspoken_chars_max)
+    await serve_socket(host, socket, made, key=key, tokens=True)

@@ -56,7 +56,8 @@ OPERATIONS: Sequence[Operation[Any, Any]] = (
     _speech(
         "/stream/with-timestamps", "The same, as it is made", speech.stream_with_timestamps, "application/x-ndjson"
     ),
-    _voices("/v1/voices", "The voices", voices.list_voices, query=voices.VoicesQuery),
+    # The native protocol's too, which pages ask with their token.
+    _voices("/v1/voices", "The voices", voices.list_voices, query=voices.VoicesQuery, tokens=True),
     _voices("/v2/voices", "The voices, in pages", voices.search_voices, query=voices.VoicesQuery, error=http_error),
     _voices("/v1/voices/{voice_id}", "One voice", voices.one_voice, error=http_error),
 )

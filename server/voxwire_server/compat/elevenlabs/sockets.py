@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import orjson
+from starlette.websockets import WebSocketState
 
 from voxwire_protocol.errors import VoxwireError
 from voxwire_server.compat.elevenlabs.contexts import StreamOptions
@@ -19,13 +22,18 @@ from voxwire_server.compat.socket import serve_socket
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
+    from starlette.responses import Response
     from starlette.websockets import WebSocket
 
     from voxwire_server.compat.host import CompatHost
     from voxwire_server.compat.translation import Translator
+    from voxwire_server.session.caller import Caller
 
 FIRST_MESSAGE_SECONDS = 10.0
 """How long a client without a key in its header may take for the message that has it."""
+
+FIRST_MESSAGE_CHARS_MAX = 64 << 10
+"""How long that message may be: settings and a text of several pages."""
 
 
 def header_key(connection: HTTPConnection) -> str | None:
@@ -36,45 +44,72 @@ def header_key(connection: HTTPConnection) -> str | None:
 async def serve_stream(host: CompatHost, socket: WebSocket) -> None:
     """Serve `/stream-input`. Who is refused is accepted first and told: only then the SDK has an error of its own."""
     try:
+        found = await _let_in(host, socket)
         options = stream_options(host, socket)
     except VoxwireError as error:
-        host.studio.observer.refused(error.raw_code)
-        closing = hangup(error)
-        await socket.accept()
-        await socket.send_text(orjson.dumps(socket_error(error)).decode())
-        await socket.close(closing.code, closing.reason[:120])
+        await _turn_away(host, socket, error)
         return
-    await _serve(host, socket, StreamInput(options))
+    await _serve(host, socket, StreamInput(options), found)
 
 
 async def serve_contexts(host: CompatHost, socket: WebSocket) -> None:
     """Serve `/multi-stream-input`. Who is refused gets no connection but an HTTP status.
 
-    LiveKit waits for ever on a connection that closes as soon as it is open.
+    LiveKit waits for ever on a connection that closes as soon as it is open. A key in the first message is the
+    exception: there is a connection by then, over which the client is told.
     """
     try:
+        found = await _let_in(host, socket)
         options = stream_options(host, socket)
-        if not _key_comes_later(host, socket):
-            host.admit_session(host.authenticate(socket, header_key(socket)))
-            if host.find_voice(options.voice) is None:
-                raise unknown_voice(host, options.voice)
+        host.admit_session(found.caller)
+        if host.find_voice(options.voice) is None:
+            raise unknown_voice(host, options.voice)
     except VoxwireError as error:
-        host.studio.observer.refused(error.raw_code)
-        await socket.send_denial_response(http_error(error))
+        await _turn_away(host, socket, error, denied=http_error(error))
         return
-    await _serve(host, socket, MultiStreamInput(options))
+    await _serve(host, socket, MultiStreamInput(options), found)
 
 
-async def _serve(host: CompatHost, socket: WebSocket, translator: Translator) -> None:
-    key = header_key(socket)
-    first: list[str | bytes] = []
+@dataclass(frozen=True, slots=True)
+class _LetIn:
+    caller: Caller
+    key: str | None
+    first: Sequence[str | bytes]
+
+
+async def _let_in(host: CompatHost, socket: WebSocket) -> _LetIn:
+    """Find out who asks, before anything is said of voices, models or formats.
+
+    Raises:
+        VoxwireError: client.not_authenticated, client.not_allowed or client.rate_limited.
+    """
+    key, first = header_key(socket), []
     if _key_comes_later(host, socket):
         await socket.accept()
         raw = await _first_message(socket)
         if raw is not None:
             key = key_in_message(raw)
             first.append(raw)
-    await serve_socket(host, socket, translator, key=key, first=first)
+    return _LetIn(host.authenticate(socket, key), key, first)
+
+
+async def _turn_away(host: CompatHost, socket: WebSocket, error: VoxwireError, denied: Response | None = None) -> None:
+    """Tell a client why it is not let in: with an HTTP status (`denied`) while there is no connection, else over it."""
+    host.studio.observer.refused(error.raw_code)
+    if socket.client_state is WebSocketState.DISCONNECTED:
+        return
+    if socket.application_state is WebSocketState.CONNECTING:
+        if denied is not None:
+            await socket.send_denial_response(denied)
+            return
+        await socket.accept()
+    closing = hangup(error)
+    await socket.send_text(orjson.dumps(socket_error(error)).decode())
+    await socket.close(closing.code, closing.reason[:120])
+
+
+async def _serve(host: CompatHost, socket: WebSocket, translator: Translator, found: _LetIn) -> None:
+    await serve_socket(host, socket, translator, key=found.key, first=found.first)
 
 
 def stream_options(host: CompatHost, socket: WebSocket) -> StreamOptions:
@@ -104,6 +139,7 @@ def _key_comes_later(host: CompatHost, socket: WebSocket) -> bool:
 
 
 async def _first_message(socket: WebSocket) -> str | bytes | None:
+    """The message that has the key; None where none came in time, or one that is too long for a stranger's."""
     try:
         async with asyncio.timeout(FIRST_MESSAGE_SECONDS):
             event = await socket.receive()
@@ -111,4 +147,5 @@ async def _first_message(socket: WebSocket) -> str | bytes | None:
         return None
     text: str | None = event.get("text")
     data: bytes | None = event.get("bytes")
-    return data if text is None else text
+    raw = data if text is None else text
+    return None if raw is None or len(raw) > FIRST_MESSAGE_CHARS_MAX else raw

@@ -1,0 +1,274 @@
+"""Owns how it is noticed that the event loop is held: a probe on the loop, and a thread that looks at the probe.
+
+The probe runs every 25 ms and notes when. The thread looks every so often; where the probe has been silent for longer
+than `held_seconds`, something holds the loop, and the thread logs the stack of the loop's thread: file, line and
+function, never values. One long call into C that keeps the interpreter's lock (a regular expression, JSON) is seen as
+well: its end is the first moment at which the waiting thread gets that lock, and the stack still stands at the call.
+
+A process that was stopped (SIGSTOP, a machine that was suspended) or got no CPU is no held loop: the thread itself was
+late then too, and what the loop's thread did not compute meanwhile does not count. Nor is a loop held that runs nothing:
+it waits for the CPU or for the interpreter, and only its lag tells.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+    from types import FrameType
+
+log = logging.getLogger("voxwire.watchdog")
+
+PROBE_SECONDS = 0.025
+"""Between two probes; a loop that is held for longer shows by at least the rest."""
+
+LOOKS_PER_HOLD = 4
+"""How often the thread looks while a loop is held for just long enough."""
+
+LOG_SECONDS = 10.0
+"""At most one stack is logged in so long."""
+
+FRAMES_MAX = 40
+
+IDLE_FILES = (
+    "asyncio/runners.py",
+    "asyncio/base_events.py",
+    "uvloop/__init__.py",
+    "uvicorn/_compat.py",
+    "selectors.py",
+)
+"""Where the thread of a loop is that runs nothing."""
+
+
+class HoldCounts(Protocol):
+    """Where holds and lateness are counted."""
+
+    def loop_late(self, seconds: float) -> None:
+        """The event loop ran a timer so much too late. Called on the loop."""
+
+    def loop_held(self) -> None:
+        """Something holds the event loop. Called on the watchdog's thread."""
+
+    def loop_freed(self, seconds: float) -> None:
+        """The event loop goes on, after so long. Called on the watchdog's thread."""
+
+
+class Beats(NamedTuple):
+    """What the probe noted: its newest run, and the two runs that were furthest apart since it was last asked."""
+
+    newest: float
+    worst: tuple[float, float]
+
+
+class Probe:
+    """Notes when the loop runs. Started and stopped on the loop; `beats` is for the thread that watches."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, late: Callable[[float], None], clock: Callable[[], float]
+    ) -> None:
+        """`late` is called on the loop with how late each run was, in seconds."""
+        self._loop = loop
+        self._late = late
+        self._clock = clock
+        self._newest = clock()
+        self._worst = (self._newest, self._newest)
+        self._handle: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Run from now on."""
+        self._newest = self._clock()
+        self._worst = (self._newest, self._newest)
+        self._handle = self._loop.call_later(PROBE_SECONDS, self._run)
+
+    def stop(self) -> None:
+        """Run no more."""
+        if self._handle is not None:
+            self._handle.cancel()
+
+    def beats(self) -> Beats:
+        """What was noted since the last call."""
+        newest, worst = self._newest, self._worst
+        self._worst = (newest, newest)
+        return Beats(newest, worst)
+
+    def _run(self) -> None:
+        now, before = self._clock(), self._newest
+        self._newest = now
+        if now - before > self._worst[1] - self._worst[0]:
+            self._worst = (before, now)
+        self._late(max(0.0, now - before - PROBE_SECONDS))
+        self._handle = self._loop.call_later(PROBE_SECONDS, self._run)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The loop is held, since `seconds` now."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """The loop goes on after `seconds`. `seen`: it was told as `Held` before."""
+
+    seconds: float
+    seen: bool
+
+
+class Stop(NamedTuple):
+    """The process stood still for `seconds` at some time between two looks."""
+
+    since: float
+    until: float
+    seconds: float
+
+
+class HoldDetector:
+    """Says of each look whether a hold began or ended. Pure: it is told what the probe noted and what time it is."""
+
+    def __init__(self, held_seconds: float, now: float) -> None:
+        self._held_seconds = held_seconds
+        self._every = held_seconds / LOOKS_PER_HOLD
+        self._looked_at = now
+        self._loop_cpu = 0.0
+        self._stop = Stop(now, now, 0.0)
+        self._holding: float | None = None
+        """The probe's last run before the hold that was told."""
+
+    def look(self, beats: Beats, now: float, loop_cpu: float) -> Held | Freed | None:
+        """`loop_cpu`: CPU seconds that the loop's thread has used so far."""
+        still = now - self._looked_at - self._every - (loop_cpu - self._loop_cpu)
+        if still > self._held_seconds / 2:
+            self._stop = Stop(self._looked_at, now, still)
+        self._looked_at, self._loop_cpu = now, loop_cpu
+        if self._holding is not None:
+            if beats.newest == self._holding:
+                return None
+            began, self._holding = self._holding, None
+            until = beats.worst[1] if beats.worst[0] == began else beats.newest
+            return Freed(self._length(began, until), seen=True)
+        held = self._length(beats.newest, now)
+        if held > self._held_seconds:
+            self._holding = beats.newest
+            return Held(held)
+        over = self._length(*beats.worst)
+        return Freed(over, seen=False) if over > self._held_seconds else None
+
+    def _length(self, since: float, until: float) -> float:
+        """How long the loop was held between two runs of the probe, without what the process stood still."""
+        stop = self._stop
+        stood = stop.seconds if since < stop.until and until > stop.since else 0.0
+        return until - since - stood - PROBE_SECONDS
+
+
+class Watchdog:
+    """The thread. `start` is called on the loop that it watches, `stop` from anywhere."""
+
+    def __init__(self, held_seconds: float, counts: HoldCounts, clock: Callable[[], float] = time.monotonic) -> None:
+        """Holds longer than `held_seconds` are logged and counted; 0: none, the probe runs alone."""
+        self._held_seconds = held_seconds
+        self._counts = counts
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._probe: Probe | None = None
+        self._loop_thread = 0
+        self._loop_cpu: Callable[[], float] = time.process_time
+        self._told_at = -math.inf
+        self._telling = False
+        self._counted = False
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Watch `loop`, which is the one that runs here."""
+        self._probe = Probe(loop, self._counts.loop_late, self._clock)
+        self._probe.start()
+        self._loop_thread = threading.get_ident()
+        self._loop_cpu = own_cpu_clock()
+        if self._held_seconds:
+            threading.Thread(target=self._watch, name="voxwire-watchdog", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop watching. The thread ends by itself within a look."""
+        self._stopping.set()
+        if self._probe is not None:
+            self._probe.stop()
+
+    def _watch(self) -> None:
+        probe = self._probe
+        assert probe is not None, "started"
+        detector = HoldDetector(self._held_seconds, self._clock())
+        while not self._stopping.wait(self._held_seconds / LOOKS_PER_HOLD):
+            try:
+                change = detector.look(probe.beats(), self._clock(), self._loop_cpu())
+            except OSError:
+                # The loop's thread is gone, and its clock with it.
+                return
+            if isinstance(change, Held):
+                self._held(change)
+            elif isinstance(change, Freed):
+                self._freed(change)
+
+    def _held(self, change: Held) -> None:
+        frame = sys._current_frames().get(self._loop_thread)
+        self._counted = not runs_nothing(frame)
+        if not self._counted:
+            return
+        self._counts.loop_held()
+        now = self._clock()
+        self._telling = now - self._told_at >= LOG_SECONDS
+        if self._telling:
+            self._told_at = now
+            stack = stack_of(frame)
+            log.warning("the event loop is held, for %.2f s so far:\n%s", change.seconds, "\n".join(stack))
+
+    def _freed(self, change: Freed) -> None:
+        if change.seen and not self._counted:
+            return
+        if not change.seen:
+            self._counts.loop_held()
+        self._counts.loop_freed(change.seconds)
+        now = self._clock()
+        if self._telling or (not change.seen and now - self._told_at >= LOG_SECONDS):
+            self._told_at = now
+            log.warning("the event loop was held for %.2f s", change.seconds)
+        self._telling = False
+
+
+def runs_nothing(frame: FrameType | None) -> bool:
+    """Whether a loop's thread is between two callbacks."""
+    return frame is None or frame.f_code.co_filename.endswith(IDLE_FILES)
+
+
+def stack_of(frame: FrameType | None) -> list[str]:
+    """Where a thread is, the outermost call first: file, line and function alone."""
+    lines: list[str] = []
+    while frame is not None and len(lines) < FRAMES_MAX:
+        code = frame.f_code
+        lines.append(f"  {shown_path(code.co_filename)}:{frame.f_lineno} {code.co_qualname}")
+        frame = frame.f_back
+    return lines[::-1]
+
+
+def shown_path(filename: str) -> str:
+    """A file as its package names it; where the package lies is not of interest."""
+    return "/".join(Path(filename).parts[-3:])
+
+
+def own_cpu_clock() -> Callable[[], float]:
+    """A clock of the CPU seconds of the thread that asks for it, which any other may read; of the whole process where
+    the system has none."""
+    try:
+        clock = time.pthread_getcpuclockid(threading.get_ident())
+        time.clock_gettime(clock)
+    except (AttributeError, OSError):
+        return time.process_time
+    return partial(time.clock_gettime, clock)
