@@ -1,7 +1,7 @@
 """Keeps the books about worker threads: what each is doing and since when, which hang, which engines are in trouble.
 
-    ACTIVE --past its limit--> HUNG (retired: a new thread has its place; what it makes is dropped) --comes back--> ended
-       |
+    ACTIVE --past its limit--> HUNG --comes back--> ended     HUNG: retired, a new thread has its place; what it makes
+       |                                                      is dropped
        +--thread ended--> replaced
 
 Pure but for the threads it holds: the runner tells it the time, and calls it under its own lock.
@@ -145,7 +145,9 @@ class Troubles:
         if not engine:
             return False
         in_prepare = executor.batch is not None and executor.batch.stage == "prepare"
-        reason = f"engine {engine} does not answer: a step hangs" if loss is Loss.HUNG else f"engine {engine}: a worker died"
+        reason = (
+            f"engine {engine} does not answer: a step hangs" if loss is Loss.HUNG else f"engine {engine}: a worker died"
+        )
         trouble = self._by_engine.setdefault(engine, Trouble(reason, in_prepare))
         trouble.losses += loss is Loss.HUNG
         trouble.check_at = now

@@ -243,7 +243,7 @@ class Runner:
         return executor.thread
 
     def _shut(self, engine: str) -> list[Outcome]:
-        """Fail all that waits for an engine which is given nothing more. Its jobs are dropped: `finish` may hang too."""
+        """Fail all that waits for an engine that is given nothing more; its jobs are dropped, `finish` may hang too."""
         problem = self._troubles.problems[engine]
         error = VoxwireError(ErrorCode.ENGINE_FAILED, problem, retry_after_ms=10_000)
         rows = [Row(work, Verdict.FAILED, error=error) for work in self._scheduler.shut(engine, problem)]
@@ -283,9 +283,10 @@ class Runner:
                     batch = self._next(lane, executor)
             if batch is not None:
                 batch = self._step(lane, executor, batch)
-            elif not (self._run_errand(lane) or self._let_one_leave(executor) or self._check_one(lane, executor)):
-                if self._stopping:
-                    return
+            elif self._run_errand(lane) or self._let_one_leave(executor) or self._check_one(lane, executor):
+                continue
+            elif self._stopping:
+                return
 
     def _next(self, lane: Lane, executor: Executor) -> Batch | None:
         """Wait for a batch; None when there is an errand, a job to let go of, or the workers are to end."""
@@ -318,9 +319,7 @@ class Runner:
         executor.claimed = False
         started_at = self._clock()
         try:
-            rows = carry_out(
-                engine, batch, lambda: self._out_of_memory(batch), lambda: self._still_wanted(executor)
-            )
+            rows = carry_out(engine, batch, lambda: self._out_of_memory(batch), lambda: self._still_wanted(executor))
         except Lost:
             self._clear_away(engine, executor, jobs)
             return None
@@ -335,7 +334,9 @@ class Runner:
                 self._troubles.well(batch.engine, prepared=batch.stage == PREPARE, stepped=batch.stage != PREPARE)
             wake = self._post([outcome for outcome in map(outcome_of, rows) if outcome is not None])
             following = None if self._stopping or lane.errands else self._scheduler.pick(lane.name, ended_at)
-            executor.begin(batch.engine if following is None else following.engine, following, ended_at, self._hang_seconds)
+            executor.begin(
+                batch.engine if following is None else following.engine, following, ended_at, self._hang_seconds
+            )
             self._notify_ready()
         if wake:
             self._call_loop()

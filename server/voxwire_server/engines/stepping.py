@@ -5,20 +5,23 @@ from __future__ import annotations
 import logging
 import math
 import operator
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.engines.base import Job, NoSlot, StepResult
 from voxwire_server.engines.work import PREPARE, Outcome, Row, Verdict
-from voxwire_server.speech import Alignment, AudioChunk, Clause, EndReason
+from voxwire_server.speech import AudioChunk, Clause, EndReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from numpy.typing import NDArray
+
     from voxwire_server.engines.base import Engine
     from voxwire_server.engines.work import Batch, Work
+    from voxwire_server.speech import PhonemeMark, WordMark
 
 logger = logging.getLogger(__name__)
 
@@ -254,18 +257,22 @@ def _checked(chunk: AudioChunk) -> AudioChunk:
     Raises:
         ValueError, TypeError: it can't be brought into that shape.
     """
-    samples = chunk.samples
-    if not isinstance(samples, np.ndarray) or samples.ndim != 1 or samples.dtype.kind != "f":
+    samples: NDArray[Any] = chunk.samples
+    if samples.ndim != 1 or samples.dtype.kind != "f":
         raise TypeError("samples are no row of floating point numbers")
     alignment = chunk.alignment
     if alignment is not None:
-        if not isinstance(alignment, Alignment):
-            raise TypeError("the alignment is none")
-        for mark in (*alignment.words, *alignment.phonemes):
-            at = mark.start, mark.end, *mark.chars
-            if not all(isinstance(each, int | np.integer) for each in at) or not 0 <= mark.start <= mark.end:
-                raise ValueError("a mark of the alignment is no range")
+        for word in alignment.words:
+            _check_mark(word)
+        for phoneme in alignment.phonemes:
+            _check_mark(phoneme)
     return chunk if samples.dtype == np.float32 else AudioChunk(samples.astype(np.float32), alignment)
+
+
+def _check_mark(mark: WordMark | PhonemeMark) -> None:
+    start, end, (first, last) = operator.index(mark.start), operator.index(mark.end), map(operator.index, mark.chars)
+    if not (0 <= start <= end and 0 <= first <= last):
+        raise ValueError("a mark of the alignment is no range")
 
 
 def _broken(engine: Engine, work: Work, error: Exception) -> Row:

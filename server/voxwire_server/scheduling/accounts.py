@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from voxwire_server.scheduling.deadlines import DeadlineQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Iterator, KeysView, Mapping
 
     from voxwire_server.engines.work import Work
     from voxwire_server.scheduling.deadlines import Entry
@@ -37,7 +37,7 @@ FORGOTTEN_SECONDS = 0.001
 
 
 class AccountQueues:
-    """Works by key, smallest first, equal keys by submission, in all and of each account. A `DeadlineQueue` to its user.
+    """Works by key, smallest first, equal keys by submission, in all and of each account.
 
     `push`, `pop` and `remove` take O(log n) on average; `head` O(1). `counts` has how many works an account has in all
     queues that share it; an account that has none is not in it.
@@ -56,7 +56,7 @@ class AccountQueues:
         return self._live
 
     @property
-    def accounts(self) -> Collection[str]:
+    def accounts(self) -> KeysView[str]:
         """Whose works are in it."""
         return self._queues.keys()
 
@@ -111,7 +111,7 @@ class AccountQueues:
             self._note_head(queue)
 
     def heads_until(self, key: float, most: int = HEADS_MAX) -> list[tuple[Rank, str]]:
-        """The most urgent work of each account, as rank and account, where its key is at most `key`; the first `most`."""
+        """Rank and account of each account's most urgent work where its key is at most `key`; the first `most`."""
         found: dict[str, Rank] = {}
         heap = self._heads
         open_heads = [(heap[0], 0)] if heap else []

@@ -243,9 +243,7 @@ def _refuse_line(engine: EngineState, engines: Collection[EngineState], policy: 
     return None
 
 
-def _promised(
-    engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float, account: str
-) -> bool:
+def _promised(engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float, account: str) -> bool:
     """Whether anybody is still to come back to an engine on the same lane, before an account's next."""
     return any(_ahead(other, policy, account, now) for other in engines if engine.shares_lane(other))
 

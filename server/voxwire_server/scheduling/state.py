@@ -340,7 +340,7 @@ class EngineState:
         """The most urgent work; where several accounts wait, of those that hold less than their share of the slots."""
         head = queue.head()
         slots = self.info.slots
-        if head is None or not slots or len(queue.accounts) < 2:  # noqa: PLR2004
+        if head is None or not slots or len(queue.accounts) < 2:
             return head
         share = slots / len(queue.accounts | self.held.keys())
         if self.held.get(head.account, 0) < share:
