@@ -33,7 +33,7 @@ from voxwire_server.ops.metrics import Metrics
 from voxwire_server.ops.readiness import Readiness, watch_readiness
 from voxwire_server.ops.reload import reloaded
 from voxwire_server.ops.voices import VoiceDirectory
-from voxwire_server.ops.watch import watch_devices, watch_scheduler
+from voxwire_server.ops.watch import watch_devices, watch_executors, watch_scheduler
 from voxwire_server.ops.watchdog import Watchdog
 from voxwire_server.page import routes as page_routes
 from voxwire_server.scheduling.policy import Policy
@@ -103,7 +103,7 @@ class Application:
         self._ready = False
         self._leaving = False
         self._readiness = Readiness()
-        self._turn_away: Callable[[], Refusal | None] = lambda: None
+        self._turn_away: Callable[[str], Refusal | None] = lambda _: None
         self._problem = "the engines are warming up"
         self._tasks: list[asyncio.Task[None]] = []
         self._settings = session_settings(config)
@@ -135,7 +135,11 @@ class Application:
         scheduler = Scheduler(
             self._infos,
             workers,
-            Policy(utilisation_max=scheduling.utilisation_max, queue_seconds_max=scheduling.queue_seconds_max),
+            Policy(
+                utilisation_max=scheduling.utilisation_max,
+                queue_seconds_max=scheduling.queue_seconds_max,
+                accounts=max(1, len(self.config.auth.keys)),
+            ),
         )
         runner = Runner(
             self._engines,
@@ -143,6 +147,7 @@ class Application:
             deliver=self.sessions.deliver,
             wake=wake,
             clock=time.monotonic,
+            hang_seconds=scheduling.hang_seconds,
         )
         encoder = EncodeLane(wake, threads=max(1, workers // 2))
         ticker = Ticker(loop, time.monotonic)
@@ -153,8 +158,9 @@ class Application:
         self.metrics.read("voxwire_sessions", "Sessions that are open.", lambda: len(self.sessions))
         self.metrics.read("voxwire_sessions_away", "Sessions whose client is away.", lambda: self.sessions.away)
         self.metrics.read("voxwire_overloaded", "Whether /ready says so.", lambda: self.overloaded_ms is not None)
-        self._turn_away = lambda: runner.locked(scheduler.turn_away)
+        self._turn_away = lambda account: runner.locked(partial(scheduler.turn_away, account=account))
         watch_scheduler(self.metrics, lambda: runner.locked(scheduler.stats))
+        watch_executors(self.metrics, runner.executor_stats, encoder)
         watch_devices(self.metrics, self._engines.values())
         runner.start()
         encoder.start()
@@ -164,7 +170,12 @@ class Application:
         self._tasks = [
             asyncio.create_task(self._warm_up(), name="voxwire-warm-up"),
             asyncio.create_task(
-                watch_readiness(self._readiness, lambda: runner.locked(scheduler.full), time.monotonic),
+                watch_readiness(
+                    self._readiness,
+                    lambda: runner.locked(scheduler.full),
+                    time.monotonic,
+                    (runner.look_after, encoder.look_after),
+                ),
                 name="voxwire-readiness",
             ),
         ]
@@ -233,7 +244,7 @@ class Application:
     @property
     def ready(self) -> bool:
         """Whether new sessions should come here."""
-        return self._ready and not self._leaving
+        return self._ready and not self._leaving and not self.engine_problems()
 
     @property
     def draining(self) -> bool:
@@ -245,7 +256,11 @@ class Application:
         """Why the server is not ready; empty when it is."""
         if self._leaving:
             return "draining"
-        return self._problem
+        return self._problem or "; ".join(self.engine_problems().values())
+
+    def engine_problems(self) -> Mapping[str, str]:
+        """See `ServerState`."""
+        return {} if self._runner is None else self._runner.executor_stats().problems
 
     @property
     def overloaded_ms(self) -> int | None:
@@ -310,7 +325,7 @@ class Application:
             )
         return engine
 
-    def admit_session(self, caller: Caller) -> None:  # noqa: ARG002
+    def admit_session(self, caller: Caller) -> None:
         """See `StreamHost`."""
         if self.sessions.draining:
             raise VoxwireError(ErrorCode.DRAINING, "the server takes no new sessions, it is going away")
@@ -322,7 +337,7 @@ class Application:
                 f"{self.config.server.sessions_max} sessions are open",
                 retry_after_ms=5000,
             )
-        refusal = self._turn_away()
+        refusal = self._turn_away(caller.account)
         if refusal is not None:
             raise VoxwireError(
                 ErrorCode.OVERLOADED,

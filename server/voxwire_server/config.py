@@ -212,6 +212,14 @@ class SchedulingConfig:
         float,
         Setting("Work that may be waiting ahead of a new listener's first clause before it is refused.", 0.01, 60),
     ] = 1.0
+    hang_seconds: Annotated[
+        float,
+        Setting(
+            "A step that takes longer than this, and 20 times as long as predicted, hangs: its thread is replaced.",
+            0.1,
+            3600,
+        ),
+    ] = 30.0
 
 
 @dataclass(frozen=True, slots=True)

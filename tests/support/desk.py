@@ -39,7 +39,7 @@ class FakeDirectory:
             raise VoxwireError(ErrorCode.UNKNOWN_VOICE, f"there is no voice {voice!r}")
         return ResolvedVoice(ENGINE, ENGINE.voices[0], language or "en-us")
 
-    def admit(self, engine, *, bulk, now, session):
+    def admit(self, engine, *, bulk, now, session, account):
         if self.refusal is not None:
             raise self.refusal
 

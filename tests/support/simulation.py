@@ -80,8 +80,8 @@ class VirtualRunner:
         self.scheduler.reprioritise(owner, deadline)
         self._start_all()
 
-    def listener_joined(self, owner: Hashable, engine: str) -> None:
-        self.scheduler.listener_joined(owner, engine, self.now)
+    def listener_joined(self, owner: Hashable, engine: str, account: str = "") -> None:
+        self.scheduler.listener_joined(owner, engine, self.now, account)
 
     def listener_left(self, owner: Hashable, caller: Hashable = None) -> None:
         self.scheduler.listener_left(owner, self.now, caller)
@@ -91,9 +91,9 @@ class VirtualRunner:
         self.scheduler.caller_left(caller)
 
     def admission(
-        self, engine: str, *, bulk: bool = False, speaking: int = 0, caller: Hashable = None
+        self, engine: str, *, bulk: bool = False, speaking: int = 0, caller: Hashable = None, account: str = ""
     ) -> Refusal | None:
-        return self.scheduler.admission(engine, bulk, self.now, speaking, caller)
+        return self.scheduler.admission(engine, bulk, self.now, speaking, caller, account)
 
     def _start_all(self) -> None:
         for lane in self.scheduler.lanes:

@@ -47,6 +47,7 @@ class Counter:
     """How many began."""
     ttfa: list[float] = field(default_factory=list)
     contexts: int = 0
+    failed: int = 0
 
     def first_audio(self, engine, ttfa_seconds):
         self.ttfa.append(ttfa_seconds)
@@ -59,6 +60,9 @@ class Counter:
 
     def contexts_changed(self, change):
         self.contexts += change
+
+    def session_failed(self):
+        self.failed += 1
 
     def frames_sent(self, frames): ...
     def bytes_sent(self, count): ...

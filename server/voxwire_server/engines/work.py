@@ -70,6 +70,7 @@ class Work:
     order: int = field(default=0, init=False)
     version: int = field(default=0, init=False)
     refusals: int = field(default=0, init=False)
+    retries: int = field(default=0, init=False)
     spoken: bool = field(default=False, init=False)
     queue: Any = field(default=None, init=False)
 
@@ -109,12 +110,13 @@ class Batch:
 
 
 class Verdict(Enum):
-    """What a step meant for one of its works."""
+    """What a step meant for one of its works. `RETRY`: the step is lost; the work begins anew, without its job."""
 
     NEXT = "next"
     FINISHED = "finished"
     FAILED = "failed"
     NO_SLOT = "no_slot"
+    RETRY = "retry"
 
 
 @dataclass(slots=True)
@@ -197,15 +199,24 @@ class Picker(Protocol):
     def complete(self, batch: Batch, rows: Sequence[Row], seconds: float, now: float) -> list[Work]:
         """A step is over."""
 
+    def lose(self, batch: Batch, rows: Sequence[Row], now: float) -> list[Row]:
+        """A step will never be over, or what it did is not known; gives the rows that hold."""
+
+    def shut(self, engine: str, problem: str) -> list[Work]:
+        """Take nothing more for an engine, and drop what it has."""
+
+    def reopen(self, engine: str) -> None:
+        """Take works for an engine again."""
+
     def out_of_memory(self, batch: Batch) -> None:
         """A step did not fit into memory."""
 
     def admission(
-        self, engine: str, bulk: bool, now: float, speaking: int = 0, caller: Hashable = None
+        self, engine: str, bulk: bool, now: float, speaking: int = 0, caller: Hashable = None, account: str = ""
     ) -> Refusal | None:
         """Whether an engine takes one more listener."""
 
-    def listener_joined(self, owner: Hashable, engine: str, now: float) -> None:
+    def listener_joined(self, owner: Hashable, engine: str, now: float, account: str = "") -> None:
         """Count a listener."""
 
     def listener_left(self, owner: Hashable, now: float, caller: Hashable = None) -> None:

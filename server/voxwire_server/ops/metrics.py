@@ -89,6 +89,13 @@ class Metrics:
         self.read("voxwire_audio_frames", "Audio frames sent.", lambda: self._frames, "counter")
         self.read("voxwire_sent_bytes", "Bytes given to sockets.", lambda: self._bytes, "counter")
         self.read("voxwire_underruns", "Listeners who ran dry.", lambda: self._underruns, "counter")
+        self._sessions_failed = 0
+        self.read(
+            "voxwire_sessions_failed",
+            "Sessions ended by an error of the server's own.",
+            lambda: self._sessions_failed,
+            "counter",
+        )
         self.read("voxwire_underrun_seconds", "How long they waited.", lambda: self._underrun_seconds, "counter")
         self.read("voxwire_loop_holds", "Times that the event loop was held.", lambda: self._holds, "counter")
         self.read("voxwire_loop_hold_seconds", "How long it was held.", lambda: self._hold_seconds, "counter")
@@ -139,6 +146,10 @@ class Metrics:
     def error_sent(self, code: str) -> None:
         """A client was told of an error; `code` is one of the error tree's."""
         self._errors.labels(code).inc()
+
+    def session_failed(self) -> None:
+        """A session was ended by an error of the server's own."""
+        self._sessions_failed += 1
 
     def refused(self, code: str) -> None:
         """A request or a connection was turned away; `code` is one of the error tree's."""

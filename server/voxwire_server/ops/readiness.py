@@ -12,13 +12,16 @@ it has fallen below `OPEN_SHARE`.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from voxwire_server.engines.work import Refusal
+
+logger = logging.getLogger(__name__)
 
 MEMORY_SECONDS = 3.0
 """What was seen so long ago counts a third."""
@@ -56,8 +59,21 @@ class Readiness:
         self._retry_ms = soon if shut else None
 
 
-async def watch_readiness(readiness: Readiness, full: Callable[[], Refusal | None], clock: Callable[[], float]) -> None:
-    """Look every so often until cancelled."""
-    while True:
+async def watch_readiness(
+    readiness: Readiness,
+    full: Callable[[], Refusal | None],
+    clock: Callable[[], float],
+    look_after: Sequence[Callable[[], None]] = (),
+) -> None:
+    """Look every so often until cancelled, `look_after` each of the others as well; what fails is tried again."""
+
+    def look() -> None:
         readiness.look(full(), clock())
+
+    while True:
+        for each in (*look_after, look):
+            try:
+                each()
+            except Exception:
+                logger.exception("what is looked after every so often could not be")
         await asyncio.sleep(LOOK_SECONDS)

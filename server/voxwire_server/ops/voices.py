@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Admission(Protocol):
     """Whether an engine takes one more listener; answers at once."""
 
-    def admission(self, engine: str, *, bulk: bool, caller: Hashable = None) -> Refusal | None:
+    def admission(self, engine: str, *, bulk: bool, caller: Hashable = None, account: str = "") -> Refusal | None:
         """None, or why not and when to try again."""
 
 
@@ -91,9 +91,17 @@ class VoiceDirectory:
         named = tuple((voice.name, share) for voice, share in zip(found, shares, strict=True))
         return replace(heaviest, name=mix_name(named), description="mixed")
 
-    def admit(self, engine: str, *, bulk: bool, now: float, session: str) -> None:  # noqa: ARG002 - see Runner's clock
+    def admit(
+        self,
+        engine: str,
+        *,
+        bulk: bool,
+        now: float,  # noqa: ARG002 - see Runner's clock
+        session: str,
+        account: str,
+    ) -> None:
         """See `voxwire_server.session.core.Directory`."""
-        refusal = self._admission.admission(engine, bulk=bulk, caller=session)
+        refusal = self._admission.admission(engine, bulk=bulk, caller=session, account=account)
         if refusal is not None:
             raise VoxwireError(
                 ErrorCode.ENGINE_OVERLOADED,

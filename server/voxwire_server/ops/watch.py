@@ -16,12 +16,17 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
+    from voxwire_server.audio.lane import EncodeLane
     from voxwire_server.engines.base import DeviceMemory, Engine
+    from voxwire_server.engines.executors import ExecutorStats
     from voxwire_server.ops.metrics import MetricKind, Metrics
     from voxwire_server.scheduling.stats import EngineStats, LaneStats, SchedulerStats, StageStats
     from voxwire_server.scheduling.tallies import Distribution
 
 logger = logging.getLogger(__name__)
+
+ENCODERS = "encode"
+"""How the threads that encode are labelled beside the lanes."""
 
 _STAGES: tuple[tuple[str, str, MetricKind, Callable[[StageStats], float]], ...] = (
     ("voxwire_stage_queued", "Works waiting for a step.", "gauge", lambda s: s.queued + s.queued_bulk),
@@ -77,6 +82,32 @@ def watch_scheduler(metrics: Metrics, stats: Callable[[], SchedulerStats]) -> No
 def watch_devices(metrics: Metrics, engines: Iterable[Engine]) -> None:
     """Show the memory of each device that engines run on; where they have none, nothing."""
     metrics.watch(DeviceCollector([engine for engine in engines if isinstance(engine, UsesDevice)]))
+
+
+def watch_executors(metrics: Metrics, stats: Callable[[], ExecutorStats], encoder: EncodeLane) -> None:
+    """Show which threads hang and how many were replaced; those that encode are a lane of their own."""
+
+    def hung() -> dict[tuple[str, ...], float]:
+        return {(lane,): count for lane, count in stats().hung.items()} | {(ENCODERS,): encoder.hung}
+
+    def replaced() -> dict[tuple[str, ...], float]:
+        return {(*labels,): count for labels, count in stats().replacements.items()} | {
+            (ENCODERS, "hung"): encoder.replaced
+        }
+
+    metrics.read_table(
+        "voxwire_executor_hung",
+        "Threads that hang in a call, their place given to others.",
+        ("lane",),
+        hung,
+    )
+    metrics.read_table(
+        "voxwire_executor_replacements",
+        "Threads that were replaced.",
+        ("lane", "cause"),
+        replaced,
+        "counter",
+    )
 
 
 class SchedulerCollector(Collector):

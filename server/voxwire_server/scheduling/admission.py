@@ -12,6 +12,11 @@ one by one as places become free, and not all at once.
 
 Engines that share a lane share its time: those who listen to one, are let in to it or come back to it take it from
 those who want another, and while listeners of one run dry, nobody is let in to any of them.
+
+Where several accounts may come (`Policy.accounts`), one that has its share already, or alone, is let in up to
+`account_share` of what would be let in otherwise; the rest is kept for accounts that have less than theirs. A share is
+what there is by those who listen or are about to, by two at the least. Lines of those who were refused, first clauses
+that wait and clauses that are late count by account: an account waits behind its own, and behind as many of each other.
 """
 
 from __future__ import annotations
@@ -24,9 +29,10 @@ from typing import TYPE_CHECKING
 from voxwire_server.engines.work import PREPARE, Refusal, RefusalReason
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Hashable
 
     from voxwire_server.engines.work import Work
+    from voxwire_server.scheduling.accounts import AccountQueues
     from voxwire_server.scheduling.policy import Policy
     from voxwire_server.scheduling.state import EngineState, LaneState
 
@@ -44,39 +50,67 @@ the time that its listeners leave, who have a longer lead there; else nobody cou
 Kokoro on two cores in simulation, spoken to half of the time, 0.66 of the capacity is let in so, 0.27 otherwise."""
 
 
+NEWCOMER = "(an account that has nothing yet)"
+
+DUE_MAX = 256
+"""Of so many works of an account that are due in one queue, what they take is known well enough for all."""
+
+
 def refuse_listener(
-    engine: EngineState, engines: Collection[EngineState], speaking: int, policy: Policy, now: float
+    engine: EngineState,
+    engines: Collection[EngineState],
+    speaking: int,
+    policy: Policy,
+    now: float,
+    account: str = "",
 ) -> Refusal | None:
-    """Why one more interactive listener would starve, or None. `speaking`: listeners the caller knows of."""
+    """Why one more interactive listener of an account would starve, or None. `speaking`: listeners the caller knows
+    of."""
     known = max(len(engine.listeners) + engine.coming(now), speaking)
     alone = not known and not any(other.busy(now) for other in engines if engine.shares_lane(other))
     # Steps of those who broke in keep nobody out whom nothing else would: it is most likely they who ask again.
-    wait = max(first_clause_wait(lane, engines, now, abandoned=not alone) for lane in engine.lanes())
+    whose = account if policy.accounts > 1 else None
+    wait = max(first_clause_wait(lane, engines, policy, now, whose, abandoned=not alone) for lane in engine.lanes())
     if wait > policy.queue_seconds_max:
         return Refusal(_retry_ms(wait - policy.queue_seconds_max), RefusalReason.QUEUE)
     if alone:
         return None  # even the slowest engine may speak to one
     newcomers = _coming(engines, now) | {engine: known - len(engine.listeners) + 1}
-    return _refuse_by_load(engine, engines, newcomers, policy, now)
+    return _refuse_by_load(engine, engines, newcomers, policy, now, account)
+
+
+def takes_back(engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float) -> bool:
+    """Whether a listener who broke in may have its place back: always, but where accounts share, within what is fed."""
+    if policy.accounts == 1:
+        return True
+    newcomers = _coming(engines, now)
+    newcomers[engine] += 1
+    return all(lane_load(lane, engines, policy, newcomers) <= policy.utilisation_max for lane in engine.lanes())
 
 
 def _refuse_by_load(
-    engine: EngineState, engines: Collection[EngineState], newcomers: Newcomers, policy: Policy, now: float
+    engine: EngineState,
+    engines: Collection[EngineState],
+    newcomers: Newcomers,
+    policy: Policy,
+    now: float,
+    account: str,
 ) -> Refusal | None:
     """Why the newcomers, one of them to `engine`, would take too much of a lane's time, or None."""
-    most = policy.utilisation_max
     lane = max(engine.lanes(), key=lambda lane: lane_load(lane, engines, policy, newcomers))
     load = lane_load(lane, engines, policy, newcomers)
     sharing = [other for other in engines if lane in other.lanes()]
-    late = load > most / 3 and _late_share(sharing, now) > policy.late_share_max
+    one = _load_of_one(engine, lane)
+    shares = Shares(lane, sharing, policy, account, now)
+    most = shares.most(account, one)
+    late = load > most / 3 and shares.late_share(account) > policy.late_share_max
     if load <= most and not late:
         return None
-    one = _load_of_one(engine, lane)
     # Once those who listen have their lead, this is what is left for the newcomers to begin in.
     horizon = _horizon_seconds(policy, one)
     start = newcomers[engine] * policy.start_seconds / horizon * one
     settled = lane_load(lane, engines, policy, newcomers, starting=False) + start
-    ahead = sum(other.promises.ahead(now) * _load_of_one(other, lane) for other in sharing)
+    ahead = sum(_ahead(other, policy, account, now) * _load_of_one(other, lane) for other in sharing)
     if load > most and settled <= most:
         spare = 1.0 - lane_load(lane, engines, policy, starting=False)
         seconds = (load - most) * horizon / max(spare, 0.1)
@@ -87,6 +121,54 @@ def _refuse_by_load(
         forgotten = max(other.lateness.seconds_to_forget(now) for other in sharing)
         return Refusal(_retry_ms(max(seconds, forgotten)), RefusalReason.LATENESS)
     return Refusal(_retry_ms(seconds), RefusalReason.UTILISATION)
+
+
+def _ahead(engine: EngineState, policy: Policy, account: str, now: float) -> int:
+    """How many come back to an engine before an account's next does."""
+    return engine.promises.ahead(now) if policy.accounts == 1 else engine.promises.ahead_of(account, now)
+
+
+class Shares:
+    """What each account takes of a lane, and may take, at one moment."""
+
+    def __init__(
+        self, lane: LaneState, sharing: Collection[EngineState], policy: Policy, account: str, now: float
+    ) -> None:
+        """`sharing`: the engines that need the lane; `account` counts whether it has any listener or not."""
+        self._lane, self._sharing, self._policy, self._now = lane, sharing, policy, now
+        accounts: set[Hashable] = {account}
+        if policy.accounts > 1:
+            for engine in sharing:
+                accounts.update(engine.account_listeners, engine.expected.accounts)
+        self._share = policy.utilisation_max / max(2, len(accounts))
+
+    def load(self, account: str) -> float:
+        """The share of the lane's time that an account's listeners take, and those of its who are about to be."""
+        demands = ((engine.demand(account, self._now), engine) for engine in self._sharing)
+        return sum(count * _load_of_one(engine, self._lane) for count, engine in demands if count)
+
+    def most(self, account: str, one: float) -> float:
+        """How much of the lane's time may be taken in all, where one more listener of `account` takes so much."""
+        most = self._policy.utilisation_max
+        if self._policy.accounts == 1 or self.load(account) + one <= self._share:
+            return most
+        return most * self._policy.account_share
+
+    def late_share(self, account: str) -> float:
+        """The greatest share of clauses that come too late, of `account` or of one that has no more than its share:
+        those who took too much keep nobody else out by being late."""
+        found = max(engine.lateness.share(self._now) for engine in self._sharing)
+        if self._policy.accounts == 1 or found <= self._policy.late_share_max:
+            return found
+        return max(
+            (
+                lateness.share(self._now)
+                for engine in self._sharing
+                for other, lateness in engine.account_lateness.items()
+                if other == account or self.load(other) <= self._share
+            ),
+            default=0.0,
+        )
 
 
 def _horizon_seconds(policy: Policy, one: float) -> float:
@@ -101,27 +183,28 @@ def _coming(engines: Collection[EngineState], now: float) -> dict[EngineState, i
     return {engine: engine.coming(now) for engine in engines}
 
 
-def _late_share(engines: Collection[EngineState], now: float) -> float:
-    return max(engine.lateness.share(now) for engine in engines)
-
-
 def _load_of_one(engine: EngineState, lane: LaneState) -> float:
     """The share of a lane's time that one more listener of an engine takes, its lead aside."""
     return engine.lane_factor(lane, len(engine.listeners) + 1) / engine.workers(lane)
 
 
-def refuse_all(engines: Collection[EngineState], policy: Policy, now: float) -> tuple[EngineState, Refusal] | None:
-    """The engine with room soonest and its refusal, if every engine refuses; else None.
+def refuse_all(
+    engines: Collection[EngineState], policy: Policy, now: float, account: str = ""
+) -> tuple[EngineState, Refusal] | None:
+    """The engine with room soonest and its refusal, if every engine refuses one more of an account; else None.
 
     That some just begin to listen is no reason, unless others were refused before and wait.
     """
     refusals = []
     for engine in engines:
-        refusal = refuse_listener(engine, engines, 0, policy, now)
-        if refusal is None or (refusal.reason is RefusalReason.STARTING and not _promised(engine, engines, now)):
+        if engine.problem:
+            continue
+        refusal = refuse_listener(engine, engines, 0, policy, now, account)
+        promised = _promised(engine, engines, policy, now, account)
+        if refusal is None or (refusal.reason is RefusalReason.STARTING and not promised):
             return None
         refusals.append((engine, refusal))
-    return min(refusals, key=lambda pair: pair[1].retry_after_ms)
+    return min(refusals, key=lambda pair: pair[1].retry_after_ms, default=None)
 
 
 def overcrowded(engines: Collection[EngineState], policy: Policy, now: float) -> Refusal | None:
@@ -131,17 +214,25 @@ def overcrowded(engines: Collection[EngineState], policy: Policy, now: float) ->
     """
     refusals = []
     for engine in engines:
-        refusal = refuse_listener(engine, engines, 0, policy, now)
+        if engine.problem:
+            continue
+        refusal = refuse_listener(engine, engines, 0, policy, now, NEWCOMER)
         if refusal is None or refusal.reason is RefusalReason.STARTING:
             refusal = _refuse_line(engine, engines, policy, now)
         if refusal is None:
             return None
         refusals.append(refusal)
-    return min(refusals, key=lambda refusal: refusal.retry_after_ms)
+    return min(refusals, key=lambda refusal: refusal.retry_after_ms, default=None)
 
 
 def _refuse_line(engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float) -> Refusal | None:
-    waiting = {other: other.promises.soon(now, SOON_SECONDS) for other in engines if engine.shares_lane(other)}
+    # Of many who come back of one account, the newcomer waits for one.
+    each = policy.accounts > 1
+    waiting = {
+        other: other.promises.accounts_soon(now, SOON_SECONDS) if each else other.promises.soon(now, SOON_SECONDS)
+        for other in engines
+        if engine.shares_lane(other)
+    }
     newcomers = {other: count + waiting.get(other, 0) for other, count in _coming(engines, now).items()}
     newcomers[engine] += 1
     for lane in engine.lanes():
@@ -152,16 +243,22 @@ def _refuse_line(engine: EngineState, engines: Collection[EngineState], policy: 
     return None
 
 
-def _promised(engine: EngineState, engines: Collection[EngineState], now: float) -> bool:
-    """Whether anybody is still to come back to an engine on the same lane."""
-    return any(other.promises.ahead(now) for other in engines if engine.shares_lane(other))
+def _promised(engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float, account: str) -> bool:
+    """Whether anybody is still to come back to an engine on the same lane, before an account's next."""
+    return any(_ahead(other, policy, account, now) for other in engines if engine.shares_lane(other))
 
 
-def refuse_bulk(engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float) -> Refusal | None:
-    """Why more bulk work is refused, or None. It is before any listener is."""
-    backlog = max(_bulk_seconds(lane) for lane in engine.lanes())
-    if backlog > policy.bulk_seconds_max:
-        return Refusal(_retry_ms(backlog - policy.bulk_seconds_max), RefusalReason.BULK_BACKLOG)
+def refuse_bulk(
+    engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float, account: str = ""
+) -> Refusal | None:
+    """Why more bulk work of an account is refused, or None. It is before any listener is."""
+    for lane in engine.lanes():
+        backlogs = _bulk_seconds(lane)
+        backlog, most = sum(backlogs.values()), policy.bulk_seconds_max
+        if policy.accounts > 1 and backlogs.get(account, 0.0) > most / max(2, len(backlogs.keys() | {account})):
+            most *= policy.account_share
+        if backlog > most:
+            return Refusal(_retry_ms(backlog - most), RefusalReason.BULK_BACKLOG)
     most = policy.utilisation_max * policy.bulk_share
     newcomers = _coming(engines, now)
     newcomers[engine] += 1
@@ -203,20 +300,45 @@ def lane_load(
 
 
 def first_clause_wait(
-    lane: LaneState, engines: Collection[EngineState], now: float, *, abandoned: bool = True
+    lane: LaneState,
+    engines: Collection[EngineState],
+    policy: Policy,
+    now: float,
+    account: str | None = None,
+    *,
+    abandoned: bool = True,
 ) -> float:
     """Seconds until a lane has done what is due before a first clause that comes now. Bulk keeps nobody out.
 
-    `abandoned`: steps that nobody waits for any more count too.
+    With `account`, what is due of each other account counts for no more than what is due of this one and a step, as
+    they take turns. `abandoned`: steps that nobody waits for any more count too.
     """
     running = [b for b in lane.running.values() if not b.bulk and (abandoned or not b.abandoned)]
     seconds = sum(max(0.0, b.picked_at + b.predicted_seconds - now) for b in running)
+    due: dict[str, float] = {}
     for group in lane.groups.values():
-        seconds += sum(_seconds_on(lane, group.engine, work) for work in group.interactive.until(now))
+        _add_due(due, lane, group.engine, group.interactive, now)
     for other in engines:
         if lane is other.lane:
-            seconds += sum(_seconds_on(lane, other, work) for work in other.waiting.until(now))
-    return seconds / lane.workers
+            _add_due(due, lane, other, other.waiting, now)
+    if account is not None:
+        turns = due.get(account, 0.0) + policy.step_seconds_max
+        due = {whose: own if whose == account else min(own, turns) for whose, own in due.items()}
+    return (seconds + sum(due.values())) / lane.workers
+
+
+def _add_due(due: dict[str, float], lane: LaneState, engine: EngineState, queue: AccountQueues, until: float) -> None:
+    """Add what the works of each account with keys up to `until` will take on a lane."""
+    for account, own in queue.by_account():
+        seconds, count = 0.0, 0
+        for work in own.until(until):
+            seconds += _seconds_on(lane, engine, work)
+            count += 1
+            if count >= DUE_MAX:
+                seconds *= len(own) / count
+                break
+        if count:
+            due[account] = due.get(account, 0.0) + seconds
 
 
 def _seconds_to_free(
@@ -241,9 +363,12 @@ def _seconds_on(lane: LaneState, engine: EngineState, work: Work) -> float:
     return step if engine.info.unit == "clause" else whole
 
 
-def _bulk_seconds(lane: LaneState) -> float:
-    works = ((group.engine, work) for group in lane.groups.values() for work in group.bulk.until(inf))
-    return sum(_seconds_on(lane, engine, work) for engine, work in works) / lane.workers
+def _bulk_seconds(lane: LaneState) -> dict[str, float]:
+    """What each account's queued bulk work will take of a lane, in seconds of all its workers."""
+    backlogs: dict[str, float] = {}
+    for group in lane.groups.values():
+        _add_due(backlogs, lane, group.engine, group.bulk, inf)
+    return {account: seconds / lane.workers for account, seconds in backlogs.items()}
 
 
 def _retry_ms(seconds: float) -> int:

@@ -1,13 +1,17 @@
 """Decides which group of a lane is stepped next, and whether for its bulk work. What joins that step, `filling` says.
 
-The earliest deadline comes first, whichever engine it wants, and listeners before bulk. Where engines share a lane one
-thing goes before: a listener whose step comes too late in any case must not take the lane from listeners of another
-engine again and again, or an engine that can't keep up would starve all others. So of those who are in danger the one
-goes first whose engine took least of the lane lately, by listener.
+The earliest deadline comes first, whichever engine it wants, and listeners before bulk. Two things go before.
+Among works that are due or in danger accounts take turns (`accounts`), so that one that has thousands of them does not
+push those of the others behind all of its own; bulk works, which are due at no time, take turns always.
+And where engines share a lane, a listener whose step comes too late in any case must not take the lane from listeners
+of another engine again and again, or an engine that can't keep up would starve all others. So of those who are in
+danger the one goes first whose engine took least of the lane lately, by listener.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 from voxwire_server.engines.work import PREPARE
@@ -15,50 +19,114 @@ from voxwire_server.scheduling.policy import Order
 
 if TYPE_CHECKING:
     from voxwire_server.engines.work import Work
+    from voxwire_server.scheduling.accounts import Rank
     from voxwire_server.scheduling.policy import Policy
     from voxwire_server.scheduling.state import Group, LaneState
 
-Rank = tuple[float, int]
-"""What comes first has the least."""
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The group to step next, whether for its bulk work, and for which account (None: for whoever is first in it).
+
+    `least`: what that account counts as having used of the lane, at the least.
+    """
+
+    group: Group
+    bulk: bool
+    account: str | None = None
+    least: float = 0.0
+
+    @property
+    def head(self) -> Work:
+        """The work that the step is made for."""
+        head = self.group.queue(self.bulk).head(self.account)
+        assert head is not None, "a chosen group has work"
+        return head
+
+    @property
+    def step_seconds(self) -> float:
+        """Predicted seconds of its step for that work alone."""
+        return self.group.stage.cost.predict(self.head.units)
 
 
-def choose(lane: LaneState, policy: Policy, now: float, *, listening: bool) -> tuple[Group, bool] | None:
+Firsts = dict[str, tuple["Rank", "Group"]]
+"""The group that comes first of each engine, with its rank."""
+
+
+def choose(lane: LaneState, policy: Policy, now: float, *, listening: bool) -> Choice | None:
     """The group to step next and whether for its bulk work; None when nothing may start.
 
     `listening`: somebody listens, to whatever engine.
     """
     if len(lane.running) >= lane.workers:
         return None
-    group = _first(lane, policy, now)
-    if group is not None and (lane.since_bulk < policy.bulk_period or not _bulk_is_due(lane, group, policy, now)):
-        return None if _leaves_last_worker(lane, group, policy, now) else (group, False)
-    bulk = _first_bulk(lane, policy)
+    first = _first(lane, policy, now)
+    if first is not None and (lane.since_bulk < policy.bulk_period or not _bulk_is_due(lane, first, policy, now)):
+        return None if _leaves_last_worker(lane, first, policy, now) else first
+    bulk = _first_bulk(lane, policy, now)
     if bulk is None or (listening and _bulk_leaves_worker(lane, bulk, policy)):
         return None
-    return bulk, True
+    return bulk
 
 
-def _first(lane: LaneState, policy: Policy, now: float) -> Group | None:
-    """The group whose interactive work comes first of those that may start a step."""
-    firsts = _by_engine(lane, policy, bulk=False)
+def danger_until(now: float, step_seconds: float, policy: Policy) -> float:
+    """Works with keys up to this are due or in danger at `now`, a step of that length before them."""
+    return now + step_seconds + policy.protect_seconds
+
+
+def _first(lane: LaneState, policy: Policy, now: float) -> Choice | None:
+    """The interactive work that comes first of those that may start a step."""
+    firsts, account, least = _by_engine(lane, policy, bulk=False), None, 0.0
+    if not firsts:
+        return None
+    if policy.order is Order.DEADLINE and len(lane.queued[False]) > 1:
+        turn = _turn(lane, firsts, policy, now, bulk=False)
+        if turn is not None:
+            account, least = turn
+            firsts = _by_engine(lane, policy, bulk=False, account=account)
     if len(firsts) > 1 and policy.order is Order.DEADLINE:
-        return _fairest(lane, list(firsts.values()), now)
-    return min(firsts.values(), key=lambda found: found[0])[1] if firsts else None
+        group = _fairest(lane, list(firsts.values()), account, now)
+    else:
+        group = min(firsts.values(), key=lambda found: found[0])[1]
+    return Choice(group, False, account, least)
 
 
-def _first_bulk(lane: LaneState, policy: Policy) -> Group | None:
-    firsts = _by_engine(lane, policy, bulk=True)
-    return min(firsts.values(), key=lambda found: found[0])[1] if firsts else None
+def _first_bulk(lane: LaneState, policy: Policy, now: float) -> Choice | None:
+    firsts, account, least = _by_engine(lane, policy, bulk=True), None, 0.0
+    if not firsts:
+        return None
+    if policy.order is Order.DEADLINE and len(lane.queued[True]) > 1:
+        turn = _turn(lane, firsts, policy, now, bulk=True)
+        if turn is not None:
+            account, least = turn
+            firsts = _by_engine(lane, policy, bulk=True, account=account)
+    return Choice(min(firsts.values(), key=lambda found: found[0])[1], True, account, least)
 
 
-def _by_engine(lane: LaneState, policy: Policy, *, bulk: bool) -> dict[str, tuple[Rank, Group]]:
-    """The group that comes first of each engine, with its rank."""
-    firsts: dict[str, tuple[Rank, Group]] = {}
+def _turn(lane: LaneState, firsts: Firsts, policy: Policy, now: float, *, bulk: bool) -> tuple[str, float] | None:
+    """Whose turn it is among the accounts in danger, and see `AccountUse.turn`; None where they are less than two."""
+    rank, first = min(firsts.values(), key=lambda found: found[0])
+    until = inf if bulk else danger_until(now, Choice(first, bulk).step_seconds, policy)
+    if rank[0] > until:
+        return None
+    ranks: dict[str, Rank] = {}
+    for group in lane.groups.values():
+        queue = group.queue(bulk)
+        if queue and group.open:
+            for found, account in queue.heads_until(until):
+                if account not in ranks or found < ranks[account]:
+                    ranks[account] = found
+    return lane.account_use[bulk].turn(ranks, now) if len(ranks) > 1 else None
+
+
+def _by_engine(lane: LaneState, policy: Policy, *, bulk: bool, account: str | None = None) -> Firsts:
+    """The group that comes first of each engine, with its rank; of one account's works, or of all."""
+    firsts: Firsts = {}
     for group in lane.groups.values():
         queue = group.bulk if bulk else group.interactive
-        head = queue.head()
+        head = queue.head(account)
         if head is not None and group.open:
-            rank = (queue.head_key(), head.order)
+            rank = (queue.head_key(account), head.order)
             if policy.order is Order.THROUGHPUT:
                 rank = (-float(min(len(queue), group.stage.rows_limit)), head.order)
             name = group.engine.info.name
@@ -67,56 +135,45 @@ def _by_engine(lane: LaneState, policy: Policy, *, bulk: bool) -> dict[str, tupl
     return firsts
 
 
-def _fairest(lane: LaneState, firsts: list[tuple[Rank, Group]], now: float) -> Group:
+def _fairest(lane: LaneState, firsts: list[tuple[Rank, Group]], account: str | None, now: float) -> Group:
     """The group that comes first of several engines'; see the module."""
     _, first = min(firsts, key=lambda found: found[0])
-    ends_at = now + _step_seconds(first, bulk=False)
-    if _head(first).deadline >= ends_at:
+    chosen = Choice(first, False, account)
+    ends_at = now + chosen.step_seconds
+    if chosen.head.deadline >= ends_at:
         return first
     in_danger = [
         (lane.use_by_listener(group.engine, now), rank, group)
         for rank, group in firsts
-        if group is first or rank[0] < ends_at + _step_seconds(group, bulk=False)
+        if group is first or rank[0] < ends_at + Choice(group, False, account).step_seconds
     ]
     return min(in_danger, key=lambda found: found[:2])[2]
 
 
-def _bulk_is_due(lane: LaneState, group: Group, policy: Policy, now: float) -> bool:
-    """Whether the most urgent work, which is in `group`, can wait for a bulk step and still be in time."""
-    bulk = _first_bulk(lane, policy)
+def _bulk_is_due(lane: LaneState, first: Choice, policy: Policy, now: float) -> bool:
+    """Whether the most urgent work can wait for a bulk step and still be in time."""
+    bulk = _first_bulk(lane, policy, now)
     if bulk is None or _bulk_leaves_worker(lane, bulk, policy):
         return False
-    seconds = _step_seconds(bulk, bulk=True) + _step_seconds(group, bulk=False)
-    return now + seconds + policy.protect_seconds < _head(group).deadline
+    seconds = bulk.step_seconds + first.step_seconds
+    return now + seconds + policy.protect_seconds < first.head.deadline
 
 
-def _bulk_leaves_worker(lane: LaneState, group: Group, policy: Policy) -> bool:
+def _bulk_leaves_worker(lane: LaneState, bulk: Choice, policy: Policy) -> bool:
     """Whether bulk work, while somebody listens, leaves the worker that is free to them."""
     last = len(lane.running) == lane.workers - 1
-    return _last_worker(lane, policy) or (last and _step_seconds(group, bulk=True) > policy.bulk_step_seconds_max)
+    return _last_worker(lane, policy) or (last and bulk.step_seconds > policy.bulk_step_seconds_max)
 
 
 def _last_worker(lane: LaneState, policy: Policy) -> bool:
     return policy.reserve and lane.workers > 1 and len(lane.running) == lane.workers - 1
 
 
-def _leaves_last_worker(lane: LaneState, group: Group, policy: Policy, now: float) -> bool:
+def _leaves_last_worker(lane: LaneState, first: Choice, policy: Policy, now: float) -> bool:
     """Whether the step can wait for a busy worker, so that a first clause that comes meanwhile finds a free one.
 
     Nobody need look again later: a worker that ends its step picks anew.
     """
-    if group.stage.name == PREPARE or not _last_worker(lane, policy):
+    if first.group.stage.name == PREPARE or not _last_worker(lane, policy):
         return False
-    return _head(group).deadline - now > policy.relaxed_seconds + _step_seconds(group, bulk=False)
-
-
-def _head(group: Group) -> Work:
-    head = group.interactive.head()
-    assert head is not None, "a chosen group has work"
-    return head
-
-
-def _step_seconds(group: Group, *, bulk: bool) -> float:
-    """Predicted seconds of the next step for the first work of a class."""
-    head = group.queue(bulk).head()
-    return 0.0 if head is None else group.stage.cost.predict(head.units)
+    return first.head.deadline - now > policy.relaxed_seconds + first.step_seconds

@@ -37,15 +37,20 @@ class DeadlineQueue:
         heappush(self._heap, (key, work.order, work.version, work))
         self._live += 1
 
-    def head(self) -> Work | None:
-        """The most urgent work, left in its place."""
+    def first(self) -> Entry | None:
+        """The entry of the most urgent work."""
         heap = self._heap
         while heap:
             entry = heap[0]
             if entry[3].version == entry[2]:
-                return entry[3]
+                return entry
             heappop(heap)
         return None
+
+    def head(self) -> Work | None:
+        """The most urgent work, left in its place."""
+        entry = self.first()
+        return None if entry is None else entry[3]
 
     def head_key(self) -> float:
         """The key of the most urgent work. The queue must not be empty."""

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from heapq import heapify, heappop, heapreplace
+from math import inf
 from typing import TYPE_CHECKING
+
+from voxwire_server.scheduling.choosing import danger_until
+from voxwire_server.scheduling.policy import Order
 
 if TYPE_CHECKING:
     from voxwire_server.engines.work import Work
+    from voxwire_server.scheduling.accounts import AccountQueues, AccountUse
+    from voxwire_server.scheduling.choosing import Choice
     from voxwire_server.scheduling.policy import Policy
     from voxwire_server.scheduling.state import Group, StageState
 
@@ -40,13 +46,18 @@ class Filling:
         patient = max(1.5 * self.seconds, self.seconds + PATIENCE_SECONDS, head.deadline - now)
         self._patient = min(self._longest, patient)
 
+    @property
+    def room(self) -> int:
+        """How many rows are left."""
+        return self._limit - len(self.works)
+
     def fits(self, work: Work) -> bool:
         """Whether there is a row left for a work, and the step stays short enough with it.
 
         Those that are due soon, or make it little longer, are let in as long as the step stays below its greatest
         length; all others as long as it also does not keep the first work waiting for much longer.
         """
-        if len(self.works) >= self._limit:
+        if len(self.works) >= self._limit or work.retries:
             return False
         seconds = self._cost.predict(self._units_with(work))
         soon = work.deadline - self._now < self._longest
@@ -70,9 +81,18 @@ class Filling:
         return max(self._top, work.units) * (len(self.works) + 1)
 
 
-def fill(group: Group, bulk: bool, policy: Policy, now: float) -> Filling:
-    """Take a batch out of a group, the head of the class in any case; then out of its neighbours, if they may join."""
-    filling = Filling(group.stage, group.queue(bulk).pop(), policy, now)
+def fill(choice: Choice, policy: Policy, now: float, use: AccountUse) -> Filling:
+    """Take a batch out of a group, the chosen work in any case; then out of its neighbours, if they may join.
+
+    Works that begin anew after a step that was lost are stepped alone: one of them may have been what it was lost for.
+    """
+    group, bulk = choice.group, choice.bulk
+    head = group.queue(bulk).pop(choice.account)
+    filling = Filling(group.stage, head, policy, now)
+    if head.retries:
+        return filling
+    if len(group.queue(bulk).accounts) > 1 and policy.order is Order.DEADLINE:
+        _take_turns(filling, group.queue(bulk), inf if bulk else danger_until(now, filling.seconds, policy), use, now)
     while True:
         queue = group.interactive or group.bulk
         other = queue.head()
@@ -82,6 +102,25 @@ def fill(group: Group, bulk: bool, policy: Policy, now: float) -> Filling:
     if group.stage.joins_buckets and policy.padding_share_max > 0.0:
         _join_neighbours(filling, group, bulk, policy.padding_share_max)
     return filling
+
+
+def _take_turns(filling: Filling, queue: AccountQueues, until: float, use: AccountUse, now: float) -> None:
+    """Take in works that are due or in danger, one of each account in turn; who used least is first, and the account
+    of the batch's first work last."""
+    first = filling.works[0].account
+    due = [account for _, account in queue.heads_until(until, filling.room)]
+    due.sort(key=lambda account: (account == first, use.seconds(account, now)))
+    while due:
+        left = []
+        for account in due:
+            other = queue.head(account)
+            if other is None or queue.head_key(account) > until:
+                continue
+            if not filling.fits(other):
+                return
+            filling.add(queue.pop(account))
+            left.append(account)
+        due = left
 
 
 def _join_neighbours(filling: Filling, group: Group, bulk: bool, share: float) -> None:

@@ -35,6 +35,8 @@ class Policy:
     than this. `late_share_max`: and while a greater share of clauses comes too late, on a lane that is busy at all.
     `works_max`, `owner_works_max`: unfinished works in all and an owner; bulk has half of `works_max`.
     `bulk_seconds_max`: bulk work queued on a lane, in seconds.
+    `accounts`: how many may come; where there are several, one that has more than its share gets at most
+    `account_share` of what there is (of a lane's time, of works), and the rest is kept for those below theirs.
     """
 
     order: Order = Order.DEADLINE
@@ -57,3 +59,5 @@ class Policy:
     works_max: int = 8192
     owner_works_max: int = 64
     bulk_seconds_max: float = 600.0
+    accounts: int = 1
+    account_share: float = 0.9

@@ -15,6 +15,7 @@ Whoever calls holds a lock of its own; every call takes microseconds, whatever w
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
     from voxwire_server.engines.base import EngineInfo
-    from voxwire_server.scheduling.deadlines import DeadlineQueue
+    from voxwire_server.scheduling.accounts import AccountQueues
 
 __all__ = ["Batch", "Order", "Outcome", "Policy", "Refusal", "Row", "Scheduler", "Verdict", "Work", "WorkState"]
 
@@ -60,7 +61,9 @@ class Scheduler:
                 self._lanes[own] = LaneState(own, 1 if info.device else max(1, info.concurrency))
             self._engines[name] = EngineState(info, self._lanes[CPU], self._lanes[own])
         self._owners: dict[Hashable, dict[Work, None]] = {}
-        self._listening: dict[Hashable, str] = {}
+        self._account_works: tuple[dict[str, int], dict[str, int]] = ({}, {})
+        """Each account's unfinished works, listeners' and bulk."""
+        self._listening: dict[Hashable, tuple[str, str]] = {}
         self._works = self._bulk_works = 0
         self._submitted = self._completed = self._failed = self._cancelled = 0
         self._refused: Counter[str] = Counter()
@@ -81,18 +84,19 @@ class Scheduler:
         """Take in a work that was never submitted before.
 
         Raises:
-            VoxwireError: `system.engine_unavailable` for an engine that is not there; `system.engine_overloaded` when
-                as many works as there may be are unfinished, in all or of this owner.
+            VoxwireError: `system.engine_unavailable` for an engine that is not there or does not answer;
+                `system.engine_overloaded` when as many works as there may be are unfinished, in all, of this owner or
+                of this account.
         """
         assert work.state is WorkState.NEW, "a work is submitted once"
-        engine = self._engines.get(work.engine)
-        if engine is None:
-            raise VoxwireError(ErrorCode.ENGINE_UNAVAILABLE, f"there is no engine {work.engine!r}")
+        engine = self._engine(work.engine)
         works = self._owners.get(work.owner)
         self._check_bounds(work, len(works or ()))
         if works is None:
             works = self._owners[work.owner] = {}
         works[work] = None
+        counts = self._account_works[work.bulk]
+        counts[work.account] = counts.get(work.account, 0) + 1
         self._works += 1
         self._bulk_works += work.bulk
         self._submitted += 1
@@ -133,7 +137,7 @@ class Scheduler:
             return
         for work in works:
             work.deadline += change
-            queue: DeadlineQueue | None = work.queue
+            queue: AccountQueues | None = work.queue
             if queue is not None:
                 queue.remove(work)
                 queue.push(work, self._key(work))
@@ -143,12 +147,15 @@ class Scheduler:
     def pick(self, lane: str, now: float) -> Batch | None:
         """The batch that a free worker of `lane` steps now, or None. `complete` must follow."""
         state = self._lanes[lane]
-        chosen = choose(state, self.policy, now, listening=bool(self._listening))
-        if chosen is None:
+        choice = choose(state, self.policy, now, listening=bool(self._listening))
+        if choice is None:
             return None
-        group, bulk = chosen
+        group, bulk = choice.group, choice.bulk
+        use = state.account_use[bulk]
+        if choice.account is not None:
+            use.lift(choice.account, choice.least, now)
         state.since_bulk = 0 if bulk or not state.bulk_waits else state.since_bulk + 1
-        filling = fill(group, bulk, self.policy, now)
+        filling = fill(choice, self.policy, now, use)
         for work in filling.works:
             work.state = WorkState.RUNNING
             # A worker may have read its clock just before another thread queued the work.
@@ -166,6 +173,7 @@ class Scheduler:
             now,
         )
         state.running[id(batch)] = batch
+        state.charge(batch, batch.predicted_seconds, now)
         if group.stage.name != PREPARE:
             group.engine.stepping += 1
         return batch
@@ -185,6 +193,7 @@ class Scheduler:
         lane = self._lanes[batch.lane]
         del lane.running[id(batch)]
         lane.use(engine, seconds, now)
+        lane.charge(batch, seconds - batch.predicted_seconds, now)
         if batch.stage != PREPARE:
             engine.stepping -= 1
         stage.count(batch, seconds)
@@ -194,6 +203,37 @@ class Scheduler:
         self._enter_all(engine)
         return starved
 
+    def lose(self, batch: Batch, rows: Sequence[Row], now: float) -> list[Row]:
+        """A step of `batch` will never be over, or what it did is not known: `rows` say what becomes of its works.
+
+        Nothing is learned from it. Returns the rows of works that are out or begin anew; those of works that have left
+        the batch already do not hold.
+        """
+        engine = self._engines[batch.engine]
+        if self._lanes[batch.lane].running.pop(id(batch), None) is not None and batch.stage != PREPARE:
+            engine.stepping -= 1
+        held = [row for row in rows if row.work.state is WorkState.RUNNING]
+        for row in held:
+            self._settle(row, engine, 0.0, now)
+        self._enter_all(engine)
+        return held
+
+    def shut(self, engine: str, problem: str) -> list[Work]:
+        """Take no more works for an engine, for `problem`, and drop those that wait; their owners are to be told."""
+        state = self._engines[engine]
+        state.problem = problem
+        works = [work for works in self._owners.values() for work in works if work.engine == engine]
+        waiting = [work for work in works if work.state is not WorkState.RUNNING]
+        for work in waiting:
+            self._unqueue(work)
+            self._failed += 1
+            self._drop(work, WorkState.ENDED)
+        return waiting
+
+    def reopen(self, engine: str) -> None:
+        """Take works for an engine again."""
+        self._engines[engine].problem = ""
+
     def out_of_memory(self, batch: Batch) -> None:
         """A step did not fit into memory: batches of this stage have at most half as many rows from now on."""
         stage = self._engines[batch.engine].stages[batch.stage]
@@ -201,21 +241,26 @@ class Scheduler:
 
     # -- listeners --------------------------------------------------------------------------------------------------
 
-    def listener_joined(self, owner: Hashable, engine: str, now: float) -> None:
+    def expect_accounts(self, accounts: int) -> None:
+        """From now on so many accounts may come; see `Policy.accounts`."""
+        self.policy = replace(self.policy, accounts=max(1, accounts))
+
+    def listener_joined(self, owner: Hashable, engine: str, now: float, account: str = "") -> None:
         """From now on the owner wants a second of audio a second. A second call moves it to another engine."""
         self.listener_left(owner, now)
         if engine in self._engines:
-            self._listening[owner] = engine
-            self._engines[engine].join(owner, self.policy.start_seconds, now)
+            self._listening[owner] = engine, account
+            self._engines[engine].join(owner, self.policy.start_seconds, now, account)
 
     def listener_left(self, owner: Hashable, now: float, caller: Hashable = None) -> None:
         """The owner wants no audio for now. Unknown owners are passed over.
 
         With `caller`, its place is kept for a while for whoever asks for it by that name.
         """
-        engine = self._listening.pop(owner, None)
-        if engine is not None:
-            self._engines[engine].leave(owner, now)
+        found = self._listening.pop(owner, None)
+        if found is not None:
+            engine, account = found
+            self._engines[engine].leave(owner, now, account)
             if caller is not None:
                 self._engines[engine].kept.add(caller, now + self.policy.kept_seconds)
 
@@ -225,49 +270,58 @@ class Scheduler:
             engine.kept.forget(caller)
 
     def admission(
-        self, engine: str, bulk: bool, now: float, speaking: int = 0, caller: Hashable = None
+        self, engine: str, bulk: bool, now: float, speaking: int = 0, caller: Hashable = None, account: str = ""
     ) -> Refusal | None:
         """None if the engine can feed one more, else why not and when to try again.
 
         Whoever is let in is expected to join soon; whoever is refused, to come back when told to. `speaking`: listeners
         of the engine that are known of elsewhere; counts where it is more than have joined. A `caller` whose place is
-        kept gets it back, however full and busy the engine.
+        kept gets it back, however full and busy the engine; where several accounts may come, only within what the lane
+        can feed. An `account` that has more than its share is refused before the others are.
 
         Raises:
-            VoxwireError: `system.engine_unavailable` for an engine that is not there.
+            VoxwireError: `system.engine_unavailable` for an engine that is not there or does not answer.
         """
-        state = self._engines.get(engine)
-        if state is None:
-            raise VoxwireError(ErrorCode.ENGINE_UNAVAILABLE, f"there is no engine {engine!r}")
-        if not bulk and state.kept.take(caller, now):
-            state.expected.add(now + self.policy.expected_seconds)
+        state, engines = self._engine(engine), self._engines.values()
+        until = now + self.policy.expected_seconds
+        if not bulk and state.kept.take(caller, now) and admission.takes_back(state, engines, self.policy, now):
+            state.expected.add(until, account)
             return None
         if bulk:
-            refusal = admission.refuse_bulk(state, self._engines.values(), self.policy, now)
+            refusal = admission.refuse_bulk(state, engines, self.policy, now, account)
         else:
-            refusal = admission.refuse_listener(state, self._engines.values(), speaking, self.policy, now)
+            refusal = admission.refuse_listener(state, engines, speaking, self.policy, now, account)
         if refusal is not None:
             self._refused[refusal.reason.value] += 1
         if not bulk:
             if refusal is None:
-                state.expected.add(now + self.policy.expected_seconds)
+                state.expected.add(until, account)
             else:
-                state.promises.add(now + refusal.retry_after_ms / 1000)
+                self._promise(state, refusal, now, account, caller)
         return refusal
 
     def full(self, now: float) -> Refusal | None:
-        """Why no engine can feed all who come back soon and one more, and when one could; None if one can."""
+        """Why no engine can feed all who come back soon and one more, and when one could; None if one can.
+
+        Where several accounts may come, the one more is of an account that has nothing yet.
+        """
         return admission.overcrowded(self._engines.values(), self.policy, now)
 
-    def turn_away(self, now: float) -> Refusal | None:
-        """Why no engine can feed one more, for somebody who will come back when told to; None if one can, or could as
-        soon as those who just began have their lead and nobody else waits for that."""
-        found = admission.refuse_all(self._engines.values(), self.policy, now)
+    def turn_away(self, now: float, account: str = "") -> Refusal | None:
+        """Why no engine can feed one more of an account, for somebody who will come back when told to; None if one can,
+        or could as soon as those who just began have their lead and nobody else waits for that."""
+        found = admission.refuse_all(self._engines.values(), self.policy, now, account)
         if found is None:
             return None
         engine, refusal = found
-        engine.promises.add(now + refusal.retry_after_ms / 1000)
+        self._promise(engine, refusal, now, account)
         return refusal
+
+    def _promise(
+        self, engine: EngineState, refusal: Refusal, now: float, account: str, caller: Hashable = None
+    ) -> None:
+        due = now + refusal.retry_after_ms / 1000
+        engine.promises.add(due, account, caller, shared=self.policy.accounts > 1)
 
     def stats(self, now: float) -> SchedulerStats:
         """Everything that metrics show, at this moment."""
@@ -322,12 +376,23 @@ class Scheduler:
                 self._leave(work, engine, prepared, WorkState.ENDED)
             case Verdict.NO_SLOT:
                 return self._turned_away(work, engine, now)
+            case Verdict.RETRY:
+                self._begin_anew(work, engine, now)
             case _:
                 assert_never(row.verdict)
         return True
 
+    def _begin_anew(self, work: Work, engine: EngineState, now: float) -> None:
+        """Have a work prepared and stepped again, as if it had just come."""
+        if work.job is not None:
+            engine.release(work.account)
+            work.job = None
+        work.retries += 1
+        work.queued_at = now
+        self._queue(work, engine)
+
     def _turned_away(self, work: Work, engine: EngineState, now: float) -> bool:
-        engine.holders -= 1
+        engine.release(work.account)
         work.refusals += 1
         engine.blocked = engine.holders > 0
         if not engine.blocked and work.refusals >= REFUSALS_MAX:
@@ -347,7 +412,7 @@ class Scheduler:
         engine.realtime.produced(audio_seconds, now)
         in_time = work.deadline - work.submitted_at >= self.policy.protect_seconds
         if in_time and not (work.bulk or work.cancelled):
-            engine.lateness.judge(now > work.deadline, now)
+            engine.judge(work.account, now > work.deadline, now)
         work.spoken = True
         work.deadline = _near(max(work.deadline, now) + audio_seconds)
 
@@ -367,24 +432,25 @@ class Scheduler:
 
     def _enter_all(self, engine: EngineState) -> None:
         """Give free slots to the works that wait, most urgent first."""
-        while (queue := engine.next_entrant()) is not None:
-            engine.holders += 1
-            self._queue(queue.pop(), engine)
+        while (work := engine.next_entrant()) is not None:
+            engine.waiting_queue(work.bulk).remove(work)
+            engine.hold(work.account)
+            self._queue(work, engine)
 
     def _leave(self, work: Work, engine: EngineState, held_slot: bool, state: WorkState) -> None:
         """A work is over after a step."""
         if held_slot:
-            engine.holders -= 1
+            engine.release(work.account)
             engine.blocked = False
         self._drop(work, state)
 
     def _unqueue(self, work: Work) -> None:
         """Take a work out of the queue it stands in, and give its slot back."""
-        queue: DeadlineQueue = work.queue
+        queue: AccountQueues = work.queue
         queue.remove(work)
         if work.state is WorkState.QUEUED and work.job is not None:
             engine = self._engines[work.engine]
-            engine.holders -= 1
+            engine.release(work.account)
             engine.blocked = False
 
     def _drop(self, work: Work, state: WorkState) -> None:
@@ -396,13 +462,38 @@ class Scheduler:
         del works[work]
         if not works:
             del self._owners[work.owner]
+        counts = self._account_works[work.bulk]
+        counts[work.account] -= 1
+        if not counts[work.account]:
+            del counts[work.account]
+
+    def _engine(self, name: str) -> EngineState:
+        engine = self._engines.get(name)
+        if engine is None:
+            raise VoxwireError(ErrorCode.ENGINE_UNAVAILABLE, f"there is no engine {name!r}")
+        if engine.problem:
+            raise VoxwireError(ErrorCode.ENGINE_UNAVAILABLE, engine.problem, retryable=True, retry_after_ms=10_000)
+        return engine
+
+    def _over_share(self, account: str, bulk: bool) -> bool:
+        """Whether an account has more than its share of the works that there may be, and so many there are that what
+        is left is kept for others."""
+        policy, (interactive, bulky) = self.policy, self._account_works
+        if policy.accounts == 1:
+            return False
+        if bulk and _takes_too_much(policy, account, bulky, self._bulk_works, policy.works_max // 2):
+            return True
+        both = {each: interactive.get(each, 0) + bulky.get(each, 0) for each in (account,)}
+        accounts = interactive.keys() | bulky.keys()
+        return _takes_too_much(policy, account, both, self._works, policy.works_max, len(accounts | {account}))
 
     def _check_bounds(self, work: Work, owner_works: int) -> None:
         policy = self.policy
         full = self._works >= policy.works_max or (work.bulk and 2 * self._bulk_works >= policy.works_max)
-        if full or owner_works >= policy.owner_works_max:
+        over_share = self._over_share(work.account, work.bulk)
+        if full or over_share or owner_works >= policy.owner_works_max:
             self._refused["works"] += 1
-            whose = "works" if full else "works of one context"
+            whose = "works" if full else "works of one key" if over_share else "works of one context"
             raise VoxwireError(ErrorCode.ENGINE_OVERLOADED, f"too many unfinished {whose}", retry_after_ms=1000)
 
     def _stage_stats(self, engine: EngineState, name: str) -> StageStats:
@@ -441,6 +532,15 @@ def _engine_stats(engine: EngineState, now: float) -> EngineStats:
         late=engine.lateness.total,
         late_share=engine.lateness.share(now),
     )
+
+
+def _takes_too_much(
+    policy: Policy, account: str, counts: Mapping[str, int], total: int, most: int, accounts: int = 0
+) -> bool:
+    """Whether an account has its share of `most` works, and all have so many that the rest is kept for others."""
+    if total < policy.account_share * most:
+        return False
+    return counts.get(account, 0) >= most / max(2, accounts or len(counts.keys() | {account}))
 
 
 def _near(deadline: float) -> float:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from math import log2
+from math import inf, log2
 from typing import TYPE_CHECKING
 
 from voxwire_server.engines.work import PREPARE
+from voxwire_server.scheduling.accounts import AccountQueues, AccountUse
 from voxwire_server.scheduling.cost import RealtimeCost, StageCost, StageUse
-from voxwire_server.scheduling.deadlines import DeadlineQueue
 from voxwire_server.scheduling.stays import Expected, Kept, Promises, Stays
 from voxwire_server.scheduling.tallies import ROWS, Tally
 
@@ -30,6 +30,9 @@ LATE_HALF_LIFE_SECONDS = 2.0
 
 LATE_WEIGHT_MIN = 20.0
 """Clauses that must have been judged lately before their share of late ones says anything."""
+
+ACCOUNTS_JUDGED_MAX = 256
+"""Of more accounts than this, those are not remembered of which too few clauses were judged lately."""
 
 LISTENERS_A_ROW = {"clause": 4.0, "codec_frame": 1.5}
 """One listener in so many has a job that waits in a given bucket when the device is full."""
@@ -125,15 +128,15 @@ class Group:
     engine: EngineState
     stage: StageState
     bucket: int
-    interactive: DeadlineQueue = field(default_factory=DeadlineQueue)
-    bulk: DeadlineQueue = field(default_factory=DeadlineQueue)
+    interactive: AccountQueues = field(default_factory=AccountQueues)
+    bulk: AccountQueues = field(default_factory=AccountQueues)
 
     @property
     def open(self) -> bool:
         """Whether its engine may start another step now."""
         return self.stage.name == PREPARE or self.engine.stepping < self.engine.concurrency
 
-    def queue(self, bulk: bool) -> DeadlineQueue:
+    def queue(self, bulk: bool) -> AccountQueues:
         """The queue of one class."""
         return self.bulk if bulk else self.interactive
 
@@ -147,13 +150,19 @@ USE_HALF_LIFE_SECONDS = 5.0
 
 @dataclass(slots=True, eq=False)
 class LaneState:
-    """Where steps run: so many workers, so many of them busy."""
+    """Where steps run: so many workers, so many of them busy.
+
+    `queued` counts each account's works that wait for a step here, listeners' and bulk; `account_use` has what the
+    accounts used of its workers, for the one and the other.
+    """
 
     name: str
     workers: int
     running: dict[int, Batch] = field(default_factory=dict)
     groups: dict[tuple[str, str, int], Group] = field(default_factory=dict)
     since_bulk: int = 0
+    queued: tuple[dict[str, int], dict[str, int]] = field(default_factory=lambda: ({}, {}))
+    account_use: tuple[AccountUse, AccountUse] = field(default_factory=lambda: (AccountUse(), AccountUse()))
     _uses: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
@@ -181,8 +190,20 @@ class LaneState:
         if group is None:
             if len(self.groups) > 64:
                 self.groups = {k: g for k, g in self.groups.items() if len(g)}
-            group = self.groups[key] = Group(engine, engine.stages[stage], bucket)
+            queues = (AccountQueues(counts) for counts in self.queued)
+            group = self.groups[key] = Group(engine, engine.stages[stage], bucket, *queues)
         return group
+
+    def charge(self, batch: Batch, seconds: float, now: float) -> None:
+        """Count so many seconds of a worker as used by the accounts that share a batch, each by its works' sizes."""
+        works, units = batch.works, sum(work.units for work in batch.works)
+        shares: dict[tuple[bool, str], float] = {}
+        for work in works:
+            share = work.units / units if units > 0.0 else 1.0 / len(works)
+            key = work.bulk, work.account
+            shares[key] = shares.get(key, 0.0) + share
+        for (bulk, account), share in shares.items():
+            self.account_use[bulk].add(account, share * seconds, now)
 
 
 class EngineState:
@@ -191,8 +212,8 @@ class EngineState:
     `listeners` have each the seconds of audio they are still owed to build up their lead; `owed_seconds` is their sum.
     `expected` were let in and have not joined yet; `promises` were refused; for those in `kept` a place is kept.
     `stepping` counts its steps under way,
-    `holders` its works past `prepare` (each has a slot). `blocked`: it said that no slot is free, and none of its works
-    has ended since.
+    `holders` its works past `prepare` (each has a slot), `held` the same by account. `blocked`: it said that no slot is
+    free, and none of its works has ended since. `problem`: why it takes no works at all; empty while it does.
     """
 
     def __init__(self, info: EngineInfo, cpu: LaneState, own: LaneState) -> None:
@@ -201,15 +222,18 @@ class EngineState:
         self.concurrency = max(1, info.concurrency)
         self.stepping = 0
         self.holders = 0
+        self.held: dict[str, int] = {}
         self.blocked = False
-        self.waiting = DeadlineQueue()
-        self.waiting_bulk = DeadlineQueue()
+        self.problem = ""
+        self.waiting = AccountQueues()
+        self.waiting_bulk = AccountQueues()
         self.stages = {PREPARE: StageState(PREPARE, cpu, 1, PREPARE_SECONDS_A_CHAR)}
         a_char = info.realtime_factor / info.chars_per_second / max(1, len(info.stages))
         for stage in info.stages:
             self.stages[stage.name] = StageState(stage.name, own, stage.batch_size_max, a_char, stage.joins_buckets)
         self.realtime = RealtimeCost(info.realtime_factor, {name: stage.use for name, stage in self.stages.items()})
         self.listeners: dict[Hashable, float] = {}
+        self.account_listeners: dict[str, int] = {}
         self.owed_seconds = 0.0
         self.stays = Stays()
         self.expected = Expected()
@@ -217,19 +241,38 @@ class EngineState:
         self.kept = Kept()
         self.audio_seconds = 0.0
         self.lateness = Lateness()
+        self.account_lateness: dict[str, Lateness] = {}
 
-    def join(self, owner: Hashable, owed_seconds: float, now: float) -> None:
+    def join(self, owner: Hashable, owed_seconds: float, now: float, account: str = "") -> None:
         """Count a listener that was not counted before."""
         self.stays.pass_time(len(self.listeners), now)
-        self.expected.came()
+        self.expected.came(account)
+        self.account_listeners[account] = self.account_listeners.get(account, 0) + 1
         self.listeners[owner] = owed_seconds
         self.owed_seconds += owed_seconds
 
-    def leave(self, owner: Hashable, now: float) -> None:
+    def leave(self, owner: Hashable, now: float, account: str = "") -> None:
         """Stop counting a listener."""
         self.stays.pass_time(len(self.listeners), now)
         self.stays.leave()
+        self.account_listeners[account] -= 1
+        if not self.account_listeners[account]:
+            del self.account_listeners[account]
         self.owed_seconds -= self.listeners.pop(owner, 0.0)
+
+    def judge(self, account: str, late: bool, now: float) -> None:
+        """Count a clause that came in time or late, in all and for its account."""
+        self.lateness.judge(late, now)
+        own = self.account_lateness.get(account)
+        if own is None:
+            if len(self.account_lateness) > ACCOUNTS_JUDGED_MAX:
+                self.account_lateness = {a: e for a, e in self.account_lateness.items() if e.share(now) > 0.0}
+            own = self.account_lateness[account] = Lateness()
+        own.judge(late, now)
+
+    def demand(self, account: str, now: float) -> int:
+        """How many of an account listen or are about to."""
+        return self.account_listeners.get(account, 0) + self.expected.count_of(account, now)
 
     def feed(self, owner: Hashable, audio_seconds: float) -> None:
         """A listener got audio; whoever is none is passed over."""
@@ -239,7 +282,21 @@ class EngineState:
             self.listeners[owner] = owed - paid
             self.owed_seconds -= paid
 
-    def waiting_queue(self, bulk: bool) -> DeadlineQueue:
+    def hold(self, account: str) -> None:
+        """A work of an account enters: it holds a slot from now on."""
+        self.holders += 1
+        self.held[account] = self.held.get(account, 0) + 1
+
+    def release(self, account: str) -> None:
+        """A work of an account gives its slot back."""
+        self.holders -= 1
+        count = self.held[account] - 1
+        if count:
+            self.held[account] = count
+        else:
+            del self.held[account]
+
+    def waiting_queue(self, bulk: bool) -> AccountQueues:
         """The prepared works of one class that have no slot yet."""
         return self.waiting_bulk if bulk else self.waiting
 
@@ -265,8 +322,8 @@ class EngineState:
         """Whether the steps of both run on one lane."""
         return self.lane is other.lane
 
-    def next_entrant(self) -> DeadlineQueue | None:
-        """The queue whose head enters next, or None: no slot, or nobody waits.
+    def next_entrant(self) -> Work | None:
+        """Who enters next, or None: no slot, or nobody waits.
 
         A quarter of the slots is kept from bulk work, which holds a slot as long as a listener's does.
         """
@@ -274,10 +331,22 @@ class EngineState:
         if self.blocked or (slots and self.holders >= slots):
             return None
         if self.waiting:
-            return self.waiting
+            return self._first_entrant(self.waiting)
         if self.waiting_bulk and (not slots or self.holders < slots - slots // 4):
-            return self.waiting_bulk
+            return self._first_entrant(self.waiting_bulk)
         return None
+
+    def _first_entrant(self, queue: AccountQueues) -> Work | None:
+        """The most urgent work; where several accounts wait, of those that hold less than their share of the slots."""
+        head = queue.head()
+        slots = self.info.slots
+        if head is None or not slots or len(queue.accounts) < 2:
+            return head
+        share = slots / len(queue.accounts | self.held.keys())
+        if self.held.get(head.account, 0) < share:
+            return head
+        below = [each for each in queue.heads_until(inf, len(queue.accounts)) if self.held.get(each[1], 0) < share]
+        return queue.head(min(below)[1]) if below else head
 
     def lane_factor(self, lane: LaneState, listeners: int) -> float:
         """Seconds of one worker of `lane` that a second of audio takes, with so many listening."""

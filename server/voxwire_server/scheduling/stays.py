@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Iterable
 
 STAY_SECONDS = 3.0
 """First guess: an answer of one sentence. Who comes back too early asks once more, who comes back too late leaves a
@@ -53,82 +54,170 @@ class Stays:
         self._listened *= keep
 
 
-class Promises:
-    """When those who were refused were asked to come back."""
+@dataclass(slots=True)
+class Entry:
+    """Something that holds until a moment, of an account or of a caller; or no more, and is dropped when met."""
 
-    __slots__ = ("_due",)
+    until: float
+    whose: Hashable
+    holds: bool = True
+
+
+class Promises:
+    """When those who were refused were asked to come back, by account.
+
+    A caller that asks again and again before its time is remembered `CALLER_MAX` times, an account `ACCOUNT_MAX` times.
+    """
+
+    CALLER_MAX = 32
+    ACCOUNT_MAX = 1024
+
+    __slots__ = ("_accounts", "_callers", "_due", "_order")
 
     def __init__(self) -> None:
-        self._due: list[float] = []
+        self._due: list[tuple[float, int, str, Hashable]] = []
+        self._accounts: dict[str, int] = {}
+        self._callers: dict[Hashable, int] = {}
+        self._order = 0
 
     def ahead(self, now: float) -> int:
         """How many are still to come back: they stand in front of whoever is refused now."""
-        while self._due and self._due[0] <= now:
-            heappop(self._due)
+        while self._due and self._due[0][0] <= now:
+            _, _, account, caller = heappop(self._due)
+            _count_down(self._accounts, account)
+            if caller is not None:
+                _count_down(self._callers, caller)
         return len(self._due)
+
+    def ahead_of(self, account: str, now: float) -> int:
+        """How many stand in front of an account's next where accounts come back in turn: its own, and of each other
+        account at most as many and one."""
+        self.ahead(now)
+        own = self._accounts.get(account, 0)
+        return own + sum(min(count, own + 1) for other, count in self._accounts.items() if other != account)
 
     def soon(self, now: float, seconds: float) -> int:
         """How many are to come back within so many seconds."""
-        return sum(due <= now + seconds for due in self._due[: self.ahead(now)])
+        return sum(entry[0] <= now + seconds for entry in self._due[: self.ahead(now)])
 
-    def add(self, due: float) -> None:
-        """One more was asked to come back at `due`."""
-        if len(self._due) < PROMISES_MAX:
-            heappush(self._due, due)
+    def accounts_soon(self, now: float, seconds: float) -> int:
+        """How many accounts have anybody to come back within so many seconds."""
+        return len({entry[2] for entry in self._due[: self.ahead(now)] if entry[0] <= now + seconds})
+
+    def add(self, due: float, account: str = "", caller: Hashable = None, *, shared: bool = False) -> None:
+        """One more was asked to come back at `due`. `shared`: several accounts may come."""
+        count, asked = self._accounts.get(account, 0), self._callers.get(caller, 0)
+        if len(self._due) >= PROMISES_MAX or asked >= self.CALLER_MAX or (shared and count >= self.ACCOUNT_MAX):
+            return
+        self._order += 1
+        heappush(self._due, (due, self._order, account, caller))
+        self._accounts[account] = count + 1
+        if caller is not None:
+            self._callers[caller] = asked + 1
 
 
 class Kept:
-    """Places of listeners who broke in, each kept for one caller for a while."""
+    """Places of listeners who broke in, each kept for one caller for a while; `CALLER_MAX` at most for each."""
 
-    __slots__ = ("_places",)
+    CALLER_MAX = 32
+
+    __slots__ = ("_by_caller", "_count", "_places")
 
     def __init__(self) -> None:
-        self._places: list[tuple[float, Hashable]] = []
+        self._places: deque[Entry] = deque()
+        self._by_caller: dict[Hashable, deque[Entry]] = {}
+        self._count = 0
 
     def count(self, now: float) -> int:
         """How many are kept."""
-        if self._places and self._places[0][0] <= now:
-            self._places = [place for place in self._places if place[0] > now]
-        return len(self._places)
+        while self._places and (self._places[0].until <= now or not self._places[0].holds):
+            entry = self._places.popleft()
+            if entry.holds:
+                self._give_up(entry.whose)
+        return self._count
 
     def add(self, caller: Hashable, until: float) -> None:
         """Keep one more for a caller until then, no sooner than those before it."""
-        self._places.append((until, caller))
+        own = self._by_caller.setdefault(caller, deque())
+        if len(own) < self.CALLER_MAX:
+            entry = Entry(until, caller)
+            own.append(entry)
+            self._places.append(entry)
+            self._count += 1
 
     def take(self, caller: Hashable, now: float) -> bool:
         """Give a caller its place back, if one is kept for it."""
-        if self.count(now):
-            for index, (_, owner) in enumerate(self._places):
-                if owner == caller:
-                    del self._places[index]
-                    return True
-        return False
+        self.count(now)
+        if caller not in self._by_caller:
+            return False
+        self._give_up(caller)
+        return True
 
     def forget(self, caller: Hashable) -> None:
         """Keep none for a caller any more."""
-        if self._places:
-            self._places = [place for place in self._places if place[1] != caller]
+        while caller in self._by_caller:
+            self._give_up(caller)
+
+    def _give_up(self, caller: Hashable) -> None:
+        """Keep the oldest place of a caller no more."""
+        own = self._by_caller[caller]
+        own.popleft().holds = False
+        self._count -= 1
+        if not own:
+            del self._by_caller[caller]
 
 
 class Expected:
     """Who was let in and has not begun to listen: each counts as a listener for a while."""
 
-    __slots__ = ("_until",)
+    __slots__ = ("_by_account", "_count", "_until")
 
     def __init__(self) -> None:
-        self._until: deque[float] = deque()
+        self._until: deque[Entry] = deque()
+        self._by_account: dict[Hashable, deque[Entry]] = {}
+        self._count = 0
 
     def count(self, now: float) -> int:
         """How many are expected."""
-        while self._until and self._until[0] <= now:
-            self._until.popleft()
-        return len(self._until)
+        while self._until and (self._until[0].until <= now or not self._until[0].holds):
+            entry = self._until.popleft()
+            if entry.holds:
+                self._give_up(entry.whose)
+        return self._count
 
-    def add(self, until: float) -> None:
+    def count_of(self, account: str, now: float) -> int:
+        """How many of an account are expected."""
+        self.count(now)
+        return len(self._by_account.get(account, ()))
+
+    @property
+    def accounts(self) -> Iterable[Hashable]:
+        """Who expects any."""
+        return self._by_account.keys()
+
+    def add(self, until: float, account: str = "") -> None:
         """One more was let in; given up at `until`, no sooner than those before it."""
-        self._until.append(until)
+        entry = Entry(until, account)
+        self._until.append(entry)
+        self._by_account.setdefault(account, deque()).append(entry)
+        self._count += 1
 
-    def came(self) -> None:
-        """One of them began to listen."""
-        if self._until:
-            self._until.popleft()
+    def came(self, account: str = "") -> None:
+        """One began to listen: of an account, or where that expects none, of any."""
+        if self._by_account:
+            self._give_up(account if account in self._by_account else next(iter(self._by_account)))
+
+    def _give_up(self, account: Hashable) -> None:
+        """Expect the oldest of an account no more."""
+        own = self._by_account[account]
+        own.popleft().holds = False
+        self._count -= 1
+        if not own:
+            del self._by_account[account]
+
+
+def _count_down(counts: dict[Any, int], key: Hashable) -> None:
+    if counts[key] > 1:
+        counts[key] -= 1
+    else:
+        del counts[key]

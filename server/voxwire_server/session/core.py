@@ -65,8 +65,9 @@ class Directory(Protocol):
             VoxwireError: client.unknown_voice (details list what there is) or client.unsupported_language.
         """
 
-    def admit(self, engine: str, *, bulk: bool, now: float, session: str) -> None:
-        """Let one more listener in; `session` asks, which may have a place from a listener that it just interrupted.
+    def admit(self, engine: str, *, bulk: bool, now: float, session: str, account: str) -> None:
+        """Let one more listener of an account in; `session` asks, which may have a place from a listener that it just
+        interrupted.
 
         Raises:
             VoxwireError: system.engine_overloaded with retry_after_ms.
@@ -457,7 +458,8 @@ class SessionCore:
         """Let a context in. One that is not keeps its name, so that text already on its way opens no other."""
         self._turned_away.pop(name, None)
         try:
-            self._directory.admit(engine, bulk=bulk, now=now, session=self.session_id)
+            account = self.caller.account
+            self._directory.admit(engine, bulk=bulk, now=now, session=self.session_id, account=account)
         except VoxwireError as error:
             self._turned_away[name] = error.retry_after_ms
             if len(self._turned_away) > NUMBERS_KEPT:

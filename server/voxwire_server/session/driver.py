@@ -6,12 +6,14 @@ has synthesised goes to the shared `Studio`. `Sessions` knows all drivers and br
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, assert_never
 
-from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
 from voxwire_protocol.messages import ErrorMessage, Ready, Resumed, ResumeFailed
 from voxwire_server.audio.encode import OpusStream
 from voxwire_server.audio.lane import EncodeLane, EncodeTask
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from voxwire_server.session.replay import ReplayLog
     from voxwire_server.session.ticker import Ticker
     from voxwire_server.speech import AudioChunk
+
+
+logger = logging.getLogger(__name__)
 
 
 class Outlet(Protocol):
@@ -67,8 +72,8 @@ class Synthesis(Protocol):
     def reprioritise(self, owner: Hashable, deadline: float) -> None:
         """Move an owner's deadline."""
 
-    def listener_joined(self, owner: Hashable, engine: str) -> None:
-        """Count a listener."""
+    def listener_joined(self, owner: Hashable, engine: str, account: str = "") -> None:
+        """Count a listener of an account."""
 
     def listener_left(self, owner: Hashable, caller: Hashable = None) -> None:
         """Stop counting a listener; keep its place for a while if `caller` is expected to ask for it again."""
@@ -109,6 +114,9 @@ class Observer(Protocol):
 
     def contexts_changed(self, change: int) -> None:
         """Contexts were opened or closed."""
+
+    def session_failed(self) -> None:
+        """A session was ended by an error of the server's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +221,11 @@ class Driver:
         self._apply(self.core.writable(writable, self._now()))
 
     def tick(self, now: float) -> None:
-        """It is `due`."""
-        self._apply(self.core.tick(now))
+        """It is `due`. Never raises: see `outcome`."""
+        try:
+            self._apply(self.core.tick(now))
+        except Exception as error:
+            self._crash(error)
 
     def disconnected(self) -> None:
         """The connection is gone, for good."""
@@ -265,7 +276,16 @@ class Driver:
         self._apply(self.core.attached(self._now()))
 
     def outcome(self, serial: int, outcome: Outcome) -> None:
-        """A step of one of this session's clauses is over."""
+        """A step of one of this session's clauses is over.
+
+        Never raises: an error in here ends this session with `server.internal`, and no other.
+        """
+        try:
+            self._take_outcome(serial, outcome)
+        except Exception as error:
+            self._crash(error)
+
+    def _take_outcome(self, serial: int, outcome: Outcome) -> None:
         if outcome.finished:
             self._studio.observer.clause_spoken(outcome.work.engine, outcome.queue_seconds, outcome.synth_seconds)
         if outcome.error is not None:
@@ -284,11 +304,50 @@ class Driver:
         )
 
     def _encoded(self, serial: int, block: FrameBlock | None, error: Exception | None) -> None:
-        if block is not None:
-            self._apply(self.core.encoded(serial, block, self._now()))
-        elif error is not None:
-            problem = VoxwireError(ErrorCode.INTERNAL, f"audio could not be encoded: {error}")
-            self._apply(self.core.failed(serial, problem, self._now()))
+        try:
+            if block is not None:
+                self._apply(self.core.encoded(serial, block, self._now()))
+            elif error is not None:
+                problem = VoxwireError(ErrorCode.INTERNAL, f"audio could not be encoded: {error}")
+                self._apply(self.core.failed(serial, problem, self._now()))
+        except Exception as problem:
+            self._crash(problem)
+
+    def _crash(self, error: Exception) -> None:
+        """End the session after an error of the server's own: tell the client, close, give back all that it holds."""
+        logger.error("session %s failed: %s", self.core.session_id, _place_of(error))
+        self._studio.observer.session_failed()
+        self._queue.clear()
+        # What failed may fail again; each effect is tried on its own, so that the rest is given back all the same.
+        for effect in self._farewell():
+            self._attempt(partial(self._carry_out, effect))
+        self._attempt(self._outlet.flush)
+        self.core.closed = True
+        self._studio.ticker.forget(self)
+        for serial in list(self._paths):
+            for effect in (fx.Abandon(serial), fx.ListenerLeft(serial), fx.ClosePath(serial)):
+                self._attempt(partial(self._carry_out, effect))
+        self._queue.clear()
+        on_over = self.on_over
+        if on_over is not None:
+            self._let_go()
+            on_over()
+
+    def _farewell(self) -> Sequence[fx.Effect]:
+        """What ends the session with `server.internal`; where the core can't say, the least."""
+        problem = VoxwireError(ErrorCode.INTERNAL, "the session failed")
+        try:
+            return self.core.fail(problem)
+        except Exception as error:
+            logger.error("a failed session could not be ended in full: %s", _place_of(error))
+            return fx.Send(problem.to_message()), fx.Close(CloseCode.INTERNAL, problem.code.value)
+
+    @staticmethod
+    def _attempt(action: Callable[[], object]) -> None:
+        try:
+            action()
+        except Exception as error:
+            logger.error("a failed session could not be ended in full: %s", _place_of(error))
 
     # -- effects ----------------------------------------------------------------------------------------------------
 
@@ -342,7 +401,7 @@ class Driver:
             case fx.Reprioritise(serial, deadline):
                 studio.synthesis.reprioritise(owner(serial), deadline)
             case fx.ListenerJoined(serial, engine):
-                studio.synthesis.listener_joined(owner(serial), engine)
+                studio.synthesis.listener_joined(owner(serial), engine, self.core.caller.account)
             case fx.ListenerLeft(serial, interrupted):
                 studio.synthesis.listener_left(owner(serial), self.core.session_id if interrupted else None)
             case fx.FirstAudio(engine, ttfa_seconds):
@@ -414,13 +473,23 @@ class Driver:
         def done(block: FrameBlock | None, error: Exception | None) -> None:
             self._encoded(serial, block, error)
 
-        task = EncodeTask(path.opus, effect.block, effect.start, effect.stop, done)
+        account = self.core.caller.account
+        task = EncodeTask(path.opus, effect.block, effect.start, effect.stop, done, account)
         self._studio.encoder.submit(task, effect.deadline)
 
     def _set_bitrate(self, serial: int, bitrate: int) -> None:
         path = self._paths.get(serial)
         if path is not None and path.opus is not None:
             path.opus.set_bitrate(bitrate)
+
+
+def _place_of(error: Exception) -> str:
+    """The kind of an error and where it was raised. Its own text may quote what a user wrote."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = "" if trace is None else f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+    return f"{type(error).__name__}{where}"
 
 
 class Shaper:
@@ -517,7 +586,7 @@ class Sessions:
             self._empty.set()
 
     def deliver(self, outcomes: Sequence[Outcome]) -> None:
-        """Bring outcomes home; those of sessions that are gone are dropped."""
+        """Bring outcomes home; those of sessions that are gone are dropped. One session's error is its own."""
         for outcome in outcomes:
             owner: Any = outcome.work.owner
             driver = self._drivers.get(owner[0])

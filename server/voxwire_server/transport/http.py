@@ -99,6 +99,9 @@ class ServerState(Protocol):
     def unavailable_engines(self) -> Mapping[str, EngineUnavailable]:
         """The engines that were asked for and can't be loaded, by name."""
 
+    def engine_problems(self) -> Mapping[str, str]:
+        """What ails engines that are loaded, by name: a step hangs, or nothing was well since one did."""
+
 
 @contextlib.contextmanager
 def counting_refusals(state: ServerState) -> Iterator[None]:
@@ -189,7 +192,9 @@ async def engines(state: ServerState, request: Request) -> Response:
         {"name": name, "message": str(problem), "hint": problem.hint}
         for name, problem in state.unavailable_engines().items()
     ]
-    return JSONResponse({"engines": [engine_fields(engine) for engine in state.engines()], "unavailable": missing})
+    problems = state.engine_problems()
+    found = [engine_fields(engine) | {"problem": problems.get(engine.name)} for engine in state.engines()]
+    return JSONResponse({"engines": found, "unavailable": missing})
 
 
 async def mint_token(state: ServerState, request: Request) -> Response:

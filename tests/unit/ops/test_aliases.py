@@ -16,7 +16,7 @@ from voxwire_server.speech import Voice
 
 
 class NoLimit:
-    def admission(self, engine: str, *, bulk: bool, caller: object = None) -> None:
+    def admission(self, engine: str, *, bulk: bool, caller: object = None, account: str = "") -> None:
         return None
 
 

@@ -104,8 +104,8 @@ def test_bulk_is_refused_while_listeners_are_still_let_in():
     told: dict[str, list[float]] = {"bulk": [], "interactive": []}
     admission = world.runner.admission
 
-    def watched(engine, *, bulk=False, speaking=0, caller=None):
-        refusal = admission(engine, bulk=bulk, speaking=speaking, caller=caller)
+    def watched(engine, *, bulk=False, speaking=0, caller=None, account=""):
+        refusal = admission(engine, bulk=bulk, speaking=speaking, caller=caller, account=account)
         if refusal is not None:
             told["bulk" if bulk else "interactive"].append(world.now)
         return refusal
@@ -130,7 +130,7 @@ class Porter:
     def resolve(self, voice, language):
         return self.inner.resolve(voice, language)
 
-    def admit(self, engine, *, bulk, now, session):
+    def admit(self, engine, *, bulk, now, session, account):
         self.asked += 1
         if self.asked > self.room:
             raise VoxwireError(ErrorCode.ENGINE_OVERLOADED, "no room", retry_after_ms=700)

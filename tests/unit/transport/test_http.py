@@ -38,6 +38,7 @@ class State:
     overloaded_ms: int | None = None
     metrics: Metrics = field(default_factory=Metrics)
     unavailable: dict[str, EngineUnavailable] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.auth = Authenticator(self.config)
@@ -47,6 +48,9 @@ class State:
 
     def unavailable_engines(self) -> dict[str, EngineUnavailable]:
         return self.unavailable
+
+    def engine_problems(self) -> dict[str, str]:
+        return self.problems
 
 
 def configured(*, keys: bool = True, public: bool = False, origins: tuple[str, ...] = (), voice: str = "") -> Config:

@@ -1,0 +1,196 @@
+"""Keeps works by account and in order of urgency, and what each account used lately: whose turn it is when many wait.
+
+A work's key says how urgent it is. Works that may wait are taken in the order of their keys, whosever they are. Among
+those that are due, accounts take turns: the one that used least lately goes first. What an account may lack behind
+another is bounded, so that one that was alone for an hour shares with a newcomer from then on, and no worse.
+"""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING
+
+from voxwire_server.scheduling.deadlines import DeadlineQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, KeysView, Mapping
+
+    from voxwire_server.engines.work import Work
+    from voxwire_server.scheduling.deadlines import Entry
+
+Rank = tuple[float, int]
+"""Key and submission order: what comes first has the least."""
+
+HEADS_MAX = 8
+"""So many accounts' most urgent works are looked at in one queue: where more accounts than that are due at once, the
+earliest of them take turns. It bounds what a choice costs (bench/scheduler_calls.py)."""
+
+USE_HALF_LIFE_SECONDS = 5.0
+"""After so long, what an account used counts half: several of the longest steps."""
+
+LACK_SECONDS_MAX = 0.5
+"""An account counts as lacking at most so much of a worker's time behind another: as long as a listener in danger has
+something left to hear. An account that comes anew has the lane to itself for no longer than this."""
+
+FORGOTTEN_SECONDS = 0.001
+"""An account that used less than this is not remembered."""
+
+
+class AccountQueues:
+    """Works by key, smallest first, equal keys by submission, in all and of each account.
+
+    `push`, `pop` and `remove` take O(log n) on average; `head` O(1). `counts` has how many works an account has in all
+    queues that share it; an account that has none is not in it.
+    """
+
+    __slots__ = ("_counts", "_heads", "_live", "_queues")
+
+    def __init__(self, counts: dict[str, int] | None = None) -> None:
+        self._counts = {} if counts is None else counts
+        self._queues: dict[str, DeadlineQueue] = {}
+        self._heads: list[Entry] = []
+        """At least the first entry of each account's queue; dead entries are dropped when met."""
+        self._live = 0
+
+    def __len__(self) -> int:
+        return self._live
+
+    @property
+    def accounts(self) -> KeysView[str]:
+        """Whose works are in it."""
+        return self._queues.keys()
+
+    def push(self, work: Work, key: float) -> None:
+        """Put a work in; it must not be in any queue."""
+        account = work.account
+        queue = self._queues.get(account)
+        if queue is None:
+            queue = self._queues[account] = DeadlineQueue()
+        queue.push(work, key)
+        work.queue = self
+        self._live += 1
+        self._counts[account] = self._counts.get(account, 0) + 1
+        if queue.head() is work:
+            self._note_head(queue)
+
+    def head(self, account: str | None = None) -> Work | None:
+        """The most urgent work, of one account or of all, left in its place."""
+        first = self._first(account)
+        return None if first is None else first[3]
+
+    def head_key(self, account: str | None = None) -> float:
+        """The key of the most urgent work. There must be one."""
+        first = self._first(account)
+        assert first is not None, "the queue is empty"
+        return first[0]
+
+    def pop(self, account: str | None = None) -> Work:
+        """Take the most urgent work out. There must be one."""
+        work = self.head(account)
+        assert work is not None, "the queue is empty"
+        self.remove(work)
+        return work
+
+    def remove(self, work: Work) -> None:
+        """Take a work out, wherever it stands."""
+        assert work.queue is self, "the work stands in another queue"
+        account = work.account
+        queue = self._queues[account]
+        was_head = queue.head() is work
+        work.queue = queue
+        queue.remove(work)
+        self._live -= 1
+        count = self._counts[account] - 1
+        if count:
+            self._counts[account] = count
+        else:
+            del self._counts[account]
+        if not queue:
+            del self._queues[account]
+        elif was_head:
+            self._note_head(queue)
+
+    def heads_until(self, key: float, most: int = HEADS_MAX) -> list[tuple[Rank, str]]:
+        """Rank and account of each account's most urgent work where its key is at most `key`; the first `most`."""
+        found: dict[str, Rank] = {}
+        heap = self._heads
+        open_heads = [(heap[0], 0)] if heap else []
+        while open_heads and len(found) < most:
+            entry, index = heappop(open_heads)
+            if entry[0] > key:
+                break
+            if entry[3].version == entry[2]:
+                found.setdefault(entry[3].account, entry[:2])
+            for below in (2 * index + 1, 2 * index + 2):
+                if below < len(heap):
+                    heappush(open_heads, (heap[below], below))
+        return [(rank, account) for account, rank in found.items()]
+
+    def until(self, key: float) -> Iterator[Work]:
+        """Works whose key is at most `key`, in no order; takes time for those and for the accounts."""
+        for queue in self._queues.values():
+            yield from queue.until(key)
+
+    def by_account(self) -> Iterator[tuple[str, DeadlineQueue]]:
+        """Each account's own queue, to be looked at only."""
+        return iter(self._queues.items())
+
+    def _first(self, account: str | None) -> Entry | None:
+        if account is not None:
+            queue = self._queues.get(account)
+            return None if queue is None else queue.first()
+        heads = self._heads
+        while heads:
+            entry = heads[0]
+            if entry[3].version == entry[2]:
+                return entry
+            heappop(heads)
+        return None
+
+    def _note_head(self, queue: DeadlineQueue) -> None:
+        first = queue.first()
+        assert first is not None, "it has works"
+        heappush(self._heads, first)
+        if len(self._heads) > 2 * len(self._queues) + 32:
+            firsts = (each.first() for each in self._queues.values())
+            self._heads = [entry for entry in firsts if entry is not None]
+            heapify(self._heads)
+
+
+class AccountUse:
+    """The seconds of workers that each account used lately. Accounts that have used next to nothing are forgotten."""
+
+    __slots__ = ("_forget_at", "_used")
+
+    def __init__(self) -> None:
+        self._used: dict[str, tuple[float, float]] = {}
+        self._forget_at = 64
+
+    def __len__(self) -> int:
+        return len(self._used)
+
+    def seconds(self, account: str, now: float) -> float:
+        """What an account used lately."""
+        seconds, at = self._used.get(account, (0.0, now))
+        keep: float = 0.5 ** (max(0.0, now - at) / USE_HALF_LIFE_SECONDS)
+        return seconds * keep
+
+    def add(self, account: str, seconds: float, now: float) -> None:
+        """Count a use, or take back what was counted too much."""
+        self._used[account] = max(0.0, self.seconds(account, now) + seconds), now
+        if len(self._used) > self._forget_at:
+            self._used = {a: u for a, u in self._used.items() if self.seconds(a, now) >= FORGOTTEN_SECONDS}
+            self._forget_at = max(64, 2 * len(self._used))
+
+    def turn(self, ranks: Mapping[str, Rank], now: float) -> tuple[str, float]:
+        """Whose turn it is of those accounts, given the rank of the most urgent work of each, and what it counts as
+        having used at the least, for `lift`."""
+        used = {account: self.seconds(account, now) for account in ranks}
+        least = max(used.values()) - LACK_SECONDS_MAX
+        account = min(ranks, key=lambda each: (max(used[each], least), ranks[each]))
+        return account, least
+
+    def lift(self, account: str, least: float, now: float) -> None:
+        """Let an account count as having used at least so much."""
+        if least > self.seconds(account, now):
+            self._used[account] = least, now
