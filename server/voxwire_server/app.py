@@ -42,7 +42,8 @@ from voxwire_server.session.driver import Driver, Resumable, Sessions, Studio
 from voxwire_server.session.passes import Passes
 from voxwire_server.session.replay import ReplayLog
 from voxwire_server.session.ticker import Ticker
-from voxwire_server.transport import http, websocket
+from voxwire_server.transport import door, http, websocket
+from voxwire_server.transport.requests import RequestProtocol
 from voxwire_server.transport.wire import WireProtocol
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ class Application:
         if voice and voice not in voices:
             raise EngineUnavailable(f"engines.default_voice is {voice!r}, which is not there", f"It has: {voices}.")
         self.metrics = Metrics(version("voxwire"))
-        self.auth = Authenticator(config)
+        self.door = open_door(config)
+        self.auth = Authenticator(config, admitted=door.recognise)
         self.sessions = Sessions()
         self.studio: Studio
         self._infos = {name: engine.info for name, engine in self._engines.items()}
@@ -148,6 +150,8 @@ class Application:
         self.metrics.read("voxwire_sessions", "Sessions that are open.", lambda: len(self.sessions))
         self.metrics.read("voxwire_sessions_away", "Sessions whose client is away.", lambda: self.sessions.away)
         self.metrics.read("voxwire_overloaded", "Whether /ready says so.", lambda: self.overloaded_ms is not None)
+        self.door.bounds = connection_bounds(self.config)
+        door.watch_counts(self.door, self.metrics.read_table)
         self._turn_away = lambda: runner.locked(scheduler.turn_away)
         watch_scheduler(self.metrics, lambda: runner.locked(scheduler.stats))
         watch_devices(self.metrics, self._engines.values())
@@ -158,6 +162,7 @@ class Application:
         self._tasks = [
             asyncio.create_task(self._warm_up(), name="voxwire-warm-up"),
             asyncio.create_task(watch_loop(self.metrics), name="voxwire-lag"),
+            asyncio.create_task(door.watch(self.door), name="voxwire-door"),
             asyncio.create_task(
                 watch_readiness(self._readiness, lambda: runner.locked(scheduler.full), time.monotonic),
                 name="voxwire-readiness",
@@ -234,6 +239,11 @@ class Application:
     def unavailable_engines(self) -> Mapping[str, EngineUnavailable]:
         """The engines that were asked for and can't be loaded."""
         return self._unavailable
+
+    @property
+    def contexts_max(self) -> int:
+        """See `StreamHost`."""
+        return self.config.limits.contexts_max
 
     @property
     def slow_reader_seconds(self) -> float:
@@ -363,6 +373,22 @@ def session_settings(config: Config) -> SessionSettings:
     )
 
 
+def open_door(config: Config) -> door.Door:
+    """The door for all connections; its bounds are measured anew when everything else is there."""
+    return door.Door(connection_bounds(config), door.sharing(config.server.proxies))
+
+
+def connection_bounds(config: Config) -> door.Bounds:
+    """How many connections are held, by the configuration and what the system allows."""
+    server = config.server
+    return door.bounds_for(
+        door.descriptors_max(),
+        door.descriptors_in_use(),
+        unknown=server.unauthenticated_max,
+        unknown_by_address=server.unauthenticated_by_address_max,
+    )
+
+
 class Server(uvicorn.Server):
     """uvicorn, drained before it stops: SIGTERM lets speech under way finish, a second signal does not."""
 
@@ -415,7 +441,7 @@ def make_server(config: Config, application: Application) -> Server:
             host=config.server.host,
             port=config.server.port,
             loop="uvloop" if sys.platform != "win32" else "asyncio",
-            http="httptools",
+            http=partial(RequestProtocol, door=application.door, limits=config.limits),  # type: ignore[arg-type]
             ws=WireProtocol,
             ws_max_size=config.limits.message_bytes_max,
             ws_per_message_deflate=False,

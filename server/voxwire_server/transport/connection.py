@@ -76,6 +76,7 @@ class Connection:
         """Serve the connection; returns when it is over. `first` are messages that were read already."""
         speaker = self._speaker
         self._wire.on_writable = self._writable
+        self._wire.on_flood = speaker.fail
         reader = asyncio.create_task(self._read(), name="voxwire-read")
         closed = asyncio.create_task(speaker.closed.wait(), name="voxwire-closed")
         try:
@@ -90,7 +91,7 @@ class Connection:
                 speaker.fail(VoxwireError(ErrorCode.INTERNAL, "the session failed"))
                 await self._close(*speaker.close_reason)
         finally:
-            self._wire.on_writable = None
+            self._wire.on_writable = self._wire.on_flood = None
             if self._slow is not None:
                 self._slow.cancel()
             closed.cancel()
@@ -117,9 +118,8 @@ class Connection:
                 return
             raw: str | bytes | None = event.get("text")
             speaker.take(event["bytes"] if raw is None else raw)
-            delay = speaker.read_delay()
-            if delay > 0:
-                await asyncio.sleep(delay)
+            # Also without a delay: a queue that is not empty gives way to nobody.
+            await asyncio.sleep(max(0.0, speaker.read_delay()))
 
     def _writable(self, writable: bool) -> None:
         self._speaker.writable(writable)
