@@ -464,6 +464,7 @@ def serve(config: Config) -> int:
     logging.basicConfig(level=config.server.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # uvicorn logs request paths, and a path may carry a token.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    door.raise_descriptors_max()
     application = Application(config)
     server = make_server(config, application)
     server.run()

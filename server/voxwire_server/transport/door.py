@@ -40,6 +40,8 @@ DESCRIPTORS_KEPT_MIN = 32
 DESCRIPTORS_KEPT_SHARE = 8
 """One descriptor of so many is kept back for files, engines and connections that close; at least the minimum."""
 
+DESCRIPTORS_WANTED = 65_536
+
 RELIEVED_AT_ONCE = 16
 
 CONNECTIONS_MAX = 100_000
@@ -70,7 +72,7 @@ class Held(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """A connection's place. `due` is when to look after it, by the loop's clock; `known`: what it is once it is let in."""
+    """A connection's place. `due`: when to look after it, by the loop's clock; `known`: what it is once it is let in."""
 
     door: Door
     held: Held
@@ -281,6 +283,17 @@ def descriptors_max() -> int | None:
         return None
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return None if soft == resource.RLIM_INFINITY else soft
+
+
+def raise_descriptors_max() -> None:
+    """Take as many descriptors as the system lets this process have: what it starts with is often 1024."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = DESCRIPTORS_WANTED if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_WANTED)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def descriptors_in_use() -> int:
