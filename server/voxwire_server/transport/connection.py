@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
@@ -116,9 +117,12 @@ class Connection:
             event: Any = await socket.receive()
             if event["type"] == "websocket.disconnect":
                 return
+            # `receive` does not suspend where messages wait already.
+            await self._wire.turns.wait()
             raw: str | bytes | None = event.get("text")
+            began = perf_counter()
             speaker.take(event["bytes"] if raw is None else raw)
-            # Also without a delay: a queue that is not empty gives way to nobody.
+            self._wire.turns.spend(perf_counter() - began)
             await asyncio.sleep(max(0.0, speaker.read_delay()))
 
     def _writable(self, writable: bool) -> None:

@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
+from voxwire_server.transport.turns import Turns
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -72,7 +74,7 @@ class Held(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """A connection's place. `due`: when to look after it, by the loop's clock; `known`: what it is once it is let in."""
+    """A connection's place. `due`: when to look after it, by the loop's clock; `known`: what it is once let in."""
 
     door: Door
     held: Held
@@ -112,6 +114,8 @@ class Door:
 
     bounds: Bounds
     shared: Callable[[str], bool] = lambda _: False
+    turns: Turns = field(default_factory=Turns)
+    """Whose bytes are parsed next."""
     closed: Counter[str] = field(default_factory=Counter)
     """Connections that are over, by reason."""
     _places: dict[State, OrderedDict[Place, None]] = field(

@@ -22,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.errors import http_body, http_headers
 from voxwire_server.transport.door import EXTENSION, Crumbs, State
+from voxwire_server.transport.turns import SHARE_SECONDS
 
 if TYPE_CHECKING:
     from voxwire_server.config import LimitsConfig
@@ -53,8 +54,6 @@ LEAVING_SECONDS = 2.0
 """How long what still comes is thrown away after a refusal, so that no reset takes it from the client."""
 
 CHECK_SECONDS = 1.0
-TURN_SECONDS = 0.002
-"""How long one connection's bytes are parsed before others have their turn."""
 
 HEADER_SLICE_BYTES = 1024
 BODY_SLICE_BYTES = 4096
@@ -72,7 +71,7 @@ class RequestProtocol(HttpToolsProtocol):
         self._limits = limits
         self._place: Place | None = None
         self._inbox = bytearray()
-        self._feeding: asyncio.Handle | None = None
+        self._waiting = False
         self._reading = True
         self._refusal: tuple[int, VoxwireError] | None = None
         self._last_words: bytes | None = None
@@ -109,8 +108,10 @@ class RequestProtocol(HttpToolsProtocol):
         if self._deaf or self.transport.is_closing():
             return
         self._inbox += data
-        if self._feeding is None:
+        if not self._waiting and (self._door.turns.free or len(data) <= HEADER_SLICE_BYTES):
             self._feed()
+        else:
+            self.steer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the place back."""
@@ -169,16 +170,15 @@ class RequestProtocol(HttpToolsProtocol):
         return self.flow.read_paused or bool(self.pipeline)
 
     def _feed(self) -> None:
-        self._feeding = None
+        self._waiting = False
         began = perf_counter()
         while self._inbox and not self.transport.is_closing() and not self._held_back:
             size = BODY_SLICE_BYTES if self._in_body else HEADER_SLICE_BYTES
             piece = bytes(self._inbox[:size])
             del self._inbox[:size]
-            if not self._parse(piece):
-                return
-            if perf_counter() - began > TURN_SECONDS:
+            if not self._parse(piece) or perf_counter() - began > SHARE_SECONDS:
                 break
+        self._door.turns.spend(perf_counter() - began)
         self.steer()
 
     def steer(self) -> None:
@@ -193,8 +193,9 @@ class RequestProtocol(HttpToolsProtocol):
                 self.transport.resume_reading()
             else:
                 self.transport.pause_reading()
-        if ready and self._inbox and self._feeding is None:
-            self._feeding = self.loop.call_soon(self._feed)
+        if ready and self._inbox and not self._waiting:
+            self._waiting = True
+            self._door.turns.ask(self._feed)
 
     def _parse(self, piece: bytes) -> bool:
         """Parse a piece; False when the connection is somebody else's, or over."""
@@ -233,7 +234,7 @@ class RequestProtocol(HttpToolsProtocol):
             self._refuse(400, error)
             return False
         rest += bytes(self._inbox)
-        self._inbox.clear()
+        self._turn_deaf()
         self.connections.discard(self)
         head = [self.scope["method"].encode(), b" ", self.url, b" HTTP/1.1\r\n"]
         for name, value in self.scope["headers"]:
@@ -241,6 +242,7 @@ class RequestProtocol(HttpToolsProtocol):
         make: Any = self.ws_protocol_class
         protocol = make(config=self.config, server_state=self.server_state, app_state=self.app_state)
         protocol.take_place(self._place)
+        protocol.turns = self._door.turns
         protocol.crumbs = Crumbs(self._limits.messages_per_second, self._limits.messages_burst)
         protocol.connection_made(self.transport)
         self.transport.set_protocol(protocol)
@@ -293,7 +295,9 @@ class RequestProtocol(HttpToolsProtocol):
                 self._place.become(State.REQUEST)
         before = self.cycle
         super().on_headers_complete()
-        self._unanswered += self.cycle is not before
+        if self.cycle is not before:
+            self._unanswered += 1
+            self.cycle.transport = _GentleTransport(self)  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         """Some of the body."""
@@ -312,7 +316,7 @@ class RequestProtocol(HttpToolsProtocol):
         """The next request has its turn. uvicorn's own would set a timer for each connection."""
         self.server_state.total_requests += 1
         self._unanswered -= 1
-        if self.transport.is_closing():
+        if self._leaving or self.transport.is_closing():
             return
         self.flow.read_paused = False
         if self.pipeline:
@@ -369,6 +373,14 @@ class RequestProtocol(HttpToolsProtocol):
             return
         self._say(words)
 
+    def close_gently(self) -> None:
+        """Close, but read the rest of a request first: what nobody reads turns the end into a reset."""
+        if not self._in_body or self.transport.is_closing():
+            self.transport.close()
+            return
+        self._turn_deaf()
+        self._say(b"")
+
     def _say(self, words: bytes) -> None:
         """Send the last that is said, and leave: whatever comes after it is thrown away."""
         self._leaving = True
@@ -392,13 +404,29 @@ class RequestProtocol(HttpToolsProtocol):
         """Nothing more is listened to."""
         self._deaf = True
         self._inbox.clear()
-        if self._feeding is not None:
-            self._feeding.cancel()
-            self._feeding = None
 
     def _set_due(self, seconds: float) -> None:
         if self._place is not None:
             self._place.due = self.loop.time() + seconds
+
+
+class _GentleTransport:
+    """The transport as a response has it."""
+
+    def __init__(self, protocol: RequestProtocol) -> None:
+        self._protocol = protocol
+
+    def write(self, data: bytes) -> None:
+        """Send, unless everything is said."""
+        self._protocol.transport.write(data)
+
+    def is_closing(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._protocol.transport.is_closing()
+
+    def close(self) -> None:
+        """The response is the last one."""
+        self._protocol.close_gently()
 
 
 class _Flow(FlowControl):

@@ -25,9 +25,10 @@ from websockets.protocol import State
 from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
 from voxwire_server.transport import door
 from voxwire_server.transport.requests import response
+from voxwire_server.transport.turns import SHARE_SECONDS, Turns
 
 if TYPE_CHECKING:
-    from asyncio import BaseTransport, Handle
+    from asyncio import BaseTransport
     from collections.abc import Callable
 
     from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent
@@ -46,10 +47,10 @@ LINGER_SECONDS = 10.0
 RECOGNITION_SECONDS = 15.0
 """How long a connection may stay without a key, where the first message brings it."""
 
-TURN_SECONDS = 0.002
-"""How long one connection's bytes are parsed before others have their turn."""
+SMALL_BYTES = 512
+"""So few bytes are parsed at once, though others wait."""
 
-FRAMES_BETWEEN_LOOKS = 16
+FRAMES_BETWEEN_LOOKS = 8
 """A frame costs some 10 us; so many are parsed before the clock is looked at."""
 
 MESSAGES_WAITING_MAX = 32
@@ -109,7 +110,8 @@ class WireProtocol(WebSocketsSansIOProtocol):
         self._waiting_bytes = 0
         self._sizes: deque[int] = deque()
         self._frame_left = 0
-        self._feeding: Handle | None = None
+        self._waiting = False
+        self.turns = Turns()
         self._reading = True
         self._deaf = False
 
@@ -168,8 +170,10 @@ class WireProtocol(WebSocketsSansIOProtocol):
             self._shake_hands(data)
             return
         self._inbox += data
-        if self._feeding is None:
+        if not self._waiting and (self.turns.free or len(data) <= SMALL_BYTES):
             self._feed()
+        else:
+            self._steer()
 
     def _shake_hands(self, request: bytes) -> None:
         super().data_received(request)
@@ -191,7 +195,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
         return not self.handshake_complete or not self.writable.is_set() or (self._full and not self.close_sent)
 
     def _feed(self) -> None:
-        self._feeding = None
+        self._waiting = False
         began = perf_counter()
         frames = 0
         while self._inbox and not self._held_back and not self.transport.is_closing():
@@ -202,8 +206,9 @@ class WireProtocol(WebSocketsSansIOProtocol):
             del self._inbox[:size]
             super().data_received(piece)
             frames += 1
-            if frames % FRAMES_BETWEEN_LOOKS == 0 and perf_counter() - began > TURN_SECONDS:
+            if frames % FRAMES_BETWEEN_LOOKS == 0 and perf_counter() - began > SHARE_SECONDS:
                 break
+        self.turns.spend(perf_counter() - began)
         self._steer()
 
     def _take_frame(self) -> int:
@@ -212,7 +217,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
             size = frame_bytes(self._inbox)
             if size is None:
                 return 0
-            if is_crumb(self._inbox[0], size) and not self.crumbs.take(self.loop.time()):
+            if (self.close_sent or is_crumb(self._inbox[0], size)) and not self.crumbs.take(self.loop.time()):
                 self._flooded()
                 return 0
             self._frame_left = size
@@ -224,6 +229,9 @@ class WireProtocol(WebSocketsSansIOProtocol):
         """The session ends, and nothing more is listened to."""
         self._turn_deaf()
         self._reason = "flood"
+        if self.close_sent:
+            self._leave()
+            return
         error = VoxwireError(ErrorCode.ABUSE, "too many control frames and fragments")
         if self.on_flood is not None:
             self.on_flood(error)
@@ -234,9 +242,6 @@ class WireProtocol(WebSocketsSansIOProtocol):
     def _turn_deaf(self) -> None:
         self._deaf = True
         self._inbox.clear()
-        if self._feeding is not None:
-            self._feeding.cancel()
-            self._feeding = None
 
     def _steer(self) -> None:
         """Read on, or parse on, or wait."""
@@ -251,8 +256,9 @@ class WireProtocol(WebSocketsSansIOProtocol):
                 self.transport.resume_reading()
             else:
                 self.transport.pause_reading()
-        if whole and not held_back and self._feeding is None:
-            self._feeding = self.loop.call_soon(self._feed)
+        if whole and not held_back and not self._waiting:
+            self._waiting = True
+            self.turns.ask(self._feed)
 
     def send_receive_event_to_app(self) -> None:
         """A message is whole. uvicorn's own stops reading here, and logs a traceback where one is no UTF-8."""
