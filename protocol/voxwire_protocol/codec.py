@@ -9,6 +9,7 @@ import msgpack
 import orjson
 
 from voxwire_protocol import messages as m
+from voxwire_protocol.bounds import VALUES_MAX, check_json, check_msgpack
 from voxwire_protocol.errors import ErrorCode, ProtocolError
 from voxwire_protocol.schema import Field, build, record_map, shown
 
@@ -107,11 +108,11 @@ class Codec(Protocol):
                 beyond 64 bits).
         """
 
-    def decode_client(self, raw: str | bytes) -> ClientMessage:
+    def decode_client(self, raw: str | bytes, values_max: int = VALUES_MAX) -> ClientMessage:
         """What a client sent.
 
         Raises:
-            ProtocolError: it is no valid message.
+            ProtocolError: it is no valid message, or has more than `values_max` values.
         """
 
     def decode_server(self, raw: str | bytes) -> ServerMessage:
@@ -135,8 +136,10 @@ class JsonCodec:
         except (TypeError, ValueError) as error:
             raise _unwritable(message, error) from None
 
-    def decode_client(self, raw: str | bytes) -> ClientMessage:
+    def decode_client(self, raw: str | bytes, values_max: int = VALUES_MAX) -> ClientMessage:
         """See `Codec`."""
+        if isinstance(raw, str):
+            check_json(raw, values_max)
         return client_message(self._map(raw))
 
     def decode_server(self, raw: str | bytes) -> ServerMessage:
@@ -166,8 +169,10 @@ class MsgpackCodec:
             raise _unwritable(message, error) from None
         return packed
 
-    def decode_client(self, raw: str | bytes) -> ClientMessage:
+    def decode_client(self, raw: str | bytes, values_max: int = VALUES_MAX) -> ClientMessage:
         """See `Codec`."""
+        if not isinstance(raw, str):
+            check_msgpack(raw, values_max)
         return client_message(self._map(raw))
 
     def decode_server(self, raw: str | bytes) -> ServerMessage:

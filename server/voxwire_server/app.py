@@ -45,7 +45,8 @@ from voxwire_server.session.driver import Driver, Resumable, Sessions, Studio
 from voxwire_server.session.passes import Passes
 from voxwire_server.session.replay import ReplayLog
 from voxwire_server.session.ticker import Ticker
-from voxwire_server.transport import http, websocket
+from voxwire_server.transport import door, http, websocket
+from voxwire_server.transport.requests import RequestProtocol
 from voxwire_server.transport.wire import WireProtocol
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ class Application:
         if voice and voice not in voices:
             raise EngineUnavailable(f"engines.default_voice is {voice!r}, which is not there", f"It has: {voices}.")
         self.metrics = Metrics(version("voxwire"))
-        self.auth = Authenticator(config)
+        self.door = open_door(config)
+        self.auth = Authenticator(config, admitted=door.recognise)
         self.sessions = Sessions()
         self.studio: Studio
         self._infos = {name: engine.info for name, engine in self._engines.items()}
@@ -158,6 +160,8 @@ class Application:
         self.metrics.read("voxwire_sessions", "Sessions that are open.", lambda: len(self.sessions))
         self.metrics.read("voxwire_sessions_away", "Sessions whose client is away.", lambda: self.sessions.away)
         self.metrics.read("voxwire_overloaded", "Whether /ready says so.", lambda: self.overloaded_ms is not None)
+        self.door.bounds = connection_bounds(self.config)
+        door.watch_counts(self.door, self.metrics.read_table)
         self._turn_away = lambda account: runner.locked(partial(scheduler.turn_away, account=account))
         watch_scheduler(self.metrics, lambda: runner.locked(scheduler.stats))
         watch_executors(self.metrics, runner.executor_stats, encoder)
@@ -169,6 +173,7 @@ class Application:
         self._watchdog.start(loop)
         self._tasks = [
             asyncio.create_task(self._warm_up(), name="voxwire-warm-up"),
+            asyncio.create_task(door.watch(self.door), name="voxwire-door"),
             asyncio.create_task(
                 watch_readiness(
                     self._readiness,
@@ -275,6 +280,11 @@ class Application:
     def unavailable_engines(self) -> Mapping[str, EngineUnavailable]:
         """The engines that were asked for and can't be loaded."""
         return self._unavailable
+
+    @property
+    def contexts_max(self) -> int:
+        """See `StreamHost`."""
+        return self.config.limits.contexts_max
 
     @property
     def slow_reader_seconds(self) -> float:
@@ -404,6 +414,22 @@ def session_settings(config: Config) -> SessionSettings:
     )
 
 
+def open_door(config: Config) -> door.Door:
+    """The door for all connections; its bounds are measured anew when everything else is there."""
+    return door.Door(connection_bounds(config), door.sharing(config.server.proxies))
+
+
+def connection_bounds(config: Config) -> door.Bounds:
+    """How many connections are held, by the configuration and what the system allows."""
+    server = config.server
+    return door.bounds_for(
+        door.descriptors_max(),
+        door.descriptors_in_use(),
+        unknown=server.unauthenticated_max,
+        unknown_by_address=server.unauthenticated_by_address_max,
+    )
+
+
 class Server(uvicorn.Server):
     """uvicorn, drained before it stops: SIGTERM lets speech under way finish, a second signal does not."""
 
@@ -502,7 +528,7 @@ def make_server(config: Config, application: Application) -> Server:
             host=config.server.host,
             port=config.server.port,
             loop="uvloop" if sys.platform != "win32" else "asyncio",
-            http="httptools",
+            http=partial(RequestProtocol, door=application.door, limits=config.limits),  # type: ignore[arg-type]
             ws=WireProtocol,
             ws_max_size=config.limits.message_bytes_max,
             ws_per_message_deflate=False,
@@ -525,6 +551,7 @@ def serve(config: Config, load: Callable[[], Config] | None = None, hangups: Han
     logging.basicConfig(level=config.server.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # uvicorn logs request paths, and a path may carry a token.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    door.raise_descriptors_max()
     application = Application(config)
     server = make_server(config, application)
     if load is not None and hangups is not None:

@@ -90,6 +90,17 @@ class ServerConfig:
     sessions_max: Annotated[
         int, Setting("Sessions at once; one more is refused with `server.too_many_sessions`.", 1)
     ] = 1000
+    unauthenticated_max: Annotated[
+        int,
+        Setting(
+            "Connections that have shown no key yet; one more closes the oldest of them. At most half of the "
+            "descriptors that the system allows.",
+            1,
+        ),
+    ] = 1024
+    unauthenticated_by_address_max: Annotated[
+        int, Setting("How many of them one address may have, unless it is a proxy's.", 1)
+    ] = 256
     drain_seconds: Annotated[float, Setting("How long speech under way may take to finish after SIGTERM.", 0, 3600)] = (
         30.0
     )

@@ -26,7 +26,8 @@ class Plain:
     """Messages as they are."""
 
     @staticmethod
-    def decode_client(raw: Any) -> Any:
+    def decode_client(raw: Any, values_max: int) -> Any:
+        del values_max
         return raw
 
 
@@ -38,6 +39,7 @@ class Site:
     replay_bytes_max: int = 4 << 20
     replay_seconds: float = 600.0
     identity: str = "phone"
+    contexts_max: int = 32
     _names: Any = field(default_factory=itertools.count)
 
     @property

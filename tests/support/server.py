@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -60,13 +61,22 @@ class Host:
 
 
 @contextlib.contextmanager
-def serving(*settings: str, env: dict[str, str] | None = None) -> Iterator[Host]:
-    """Run `voxwire serve` with settings `key=value`."""
+def serving(
+    *settings: str,
+    env: dict[str, str] | None = None,
+    descriptors_max: int | None = None,
+    log: Path | None = None,
+) -> Iterator[Host]:
+    """Run `voxwire serve` with settings `key=value`, as with `ulimit -n DESCRIPTORS_MAX`, its log in a file."""
     port = free_port()
     command = [sys.executable, "-m", "voxwire_server.cli", "serve", "--port", str(port), "--log-level", "warning"]
     for setting in settings:
         command += ["--set", setting]
-    server = subprocess.Popen(command, env=dict(os.environ, **(env or {})))
+    if descriptors_max is not None:
+        command = ["sh", "-c", f'ulimit -n {descriptors_max}; exec "$@"', "sh", *command]
+    with contextlib.ExitStack() as stack:
+        stderr = None if log is None else stack.enter_context(log.open("wb"))
+        server = subprocess.Popen(command, env=dict(os.environ, **(env or {})), stderr=stderr)
     try:
         until = time.monotonic() + 60
         while True:

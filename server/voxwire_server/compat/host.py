@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from voxwire_server.session.core import SessionCore
     from voxwire_server.session.driver import Sessions, Studio
     from voxwire_server.speech import Voice
+    from voxwire_server.transport.door import Door
 
 
 class CompatHost(Protocol):
@@ -23,6 +24,7 @@ class CompatHost(Protocol):
 
     studio: Studio
     sessions: Sessions
+    door: Door
 
     @property
     def config(self) -> Config:

@@ -11,16 +11,17 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import orjson
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import UploadFile
-from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_protocol.schema import shown
+from voxwire_server.compat.forms import MULTIPART, read_body, read_form
+from voxwire_server.compat.json_objects import json_value
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("voxwire.compat")
 
 
-UPLOAD_BYTES_MAX = 32 << 20
-"""How much a form may bring beside its largest field: a minute of reference audio in studio quality is 17 MB."""
+PROBLEMS_MAX = 20
+"""How many mistakes of a body are told."""
 
 
 class NoFields(BaseModel):
@@ -43,7 +44,7 @@ class BodyKind(Enum):
 
     NONE = "none"
     JSON = "application/json"
-    FORM = "multipart/form-data"
+    FORM = MULTIPART
     """Also takes application/x-www-form-urlencoded; an uploaded file arrives as the field's `UploadFile`."""
 
 
@@ -104,6 +105,9 @@ class Operation(Generic[BodyT, QueryT]):
         except VoxwireError as error:
             host.studio.observer.error_sent(error.raw_code)
             return self.error(error)
+        except ClientDisconnect:
+            # What is returned goes nowhere.
+            return self.error(VoxwireError(ErrorCode.IDLE, "the client has gone"))
         except Exception:
             log.exception("%s %s failed", request.method, request.url.path)
             return self.error(VoxwireError(ErrorCode.INTERNAL, "the request failed"))
@@ -125,61 +129,7 @@ class Operation(Generic[BodyT, QueryT]):
         raw = await read_body(request, limit)
         if self.text_field and request.headers.get("content-type", "").lower().startswith("text/plain"):
             return checked(self.body, {self.text_field: raw.decode("utf-8", "replace")}, "body")
-        try:
-            fields = orjson.loads(raw)
-        except orjson.JSONDecodeError as error:
-            raise VoxwireError(
-                ErrorCode.MALFORMED_MESSAGE, f"the body is no JSON: {error}", hint="Send a JSON object."
-            ) from error
-        return checked(self.body, fields, "body")
-
-
-async def read_body(request: Request, limit: int) -> bytes:
-    """The whole body.
-
-    Raises:
-        VoxwireError: client.message_too_big; it has more than `limit` bytes.
-    """
-    return b"".join([part async for part in _bounded(request.stream(), limit)])
-
-
-async def read_form(request: Request, limit: int) -> dict[str, Any]:
-    """The fields of a form, the last where one comes twice; uploaded files as `UploadFile`.
-
-    Raises:
-        VoxwireError: it is no form, a field has more than `limit` bytes, or all of it too many.
-    """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    try:
-        if kind == BodyKind.FORM.value:
-            body = _bounded(request.stream(), limit + UPLOAD_BYTES_MAX)
-            form = await MultiPartParser(request.headers, body, max_files=8, max_fields=64, max_part_size=limit).parse()
-        elif kind == "application/x-www-form-urlencoded":
-            form = await FormParser(request.headers, _bounded(request.stream(), limit)).parse()
-        else:
-            return {}
-    except (MultiPartException, KeyError, ValueError) as error:
-        raise VoxwireError(ErrorCode.MALFORMED_MESSAGE, f"the body is no form: {error}") from error
-    return {name: value if isinstance(value, UploadFile) else _encodable(value) for name, value in form.multi_items()}
-
-
-def _encodable(text: str) -> str:
-    """A text without lone surrogates, which some charsets bring along and no answer could repeat."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-async def _bounded(stream: AsyncGenerator[bytes, None], limit: int) -> AsyncGenerator[bytes, None]:
-    size = 0
-    async for part in stream:
-        size += len(part)
-        if size > limit:
-            raise VoxwireError(
-                ErrorCode.MESSAGE_TOO_BIG,
-                f"the body has more than {limit} bytes",
-                details={"message_bytes_max": limit},
-                hint=f"Send at most {limit} bytes.",
-            )
-        yield part
+        return checked(self.body, json_value(raw, "body"), "body")
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -195,8 +145,8 @@ def checked(model: type[ModelT], fields: Any, where: str) -> ModelT:
         return model.model_validate(fields)
     except ValidationError as invalid:
         problems = [
-            {"loc": [where, *problem["loc"]], "msg": problem["msg"], "type": problem["type"]}
-            for problem in invalid.errors(include_url=False, include_context=False, include_input=False)
+            {"loc": [where, *map(_shown, problem["loc"])], "msg": problem["msg"][:200], "type": problem["type"]}
+            for problem in invalid.errors(include_url=False, include_context=False, include_input=False)[:PROBLEMS_MAX]
         ]
         first = problems[0]
         name = ".".join(str(part) for part in first["loc"][1:]) or where
@@ -206,3 +156,7 @@ def checked(model: type[ModelT], fields: Any, where: str) -> ModelT:
             f"{name}: {first['msg']}",
             details={"field": name, "errors": problems},
         ) from invalid
+
+
+def _shown(part: int | str) -> int | str:
+    return part if isinstance(part, int) else shown(part)

@@ -36,6 +36,9 @@ KEY_BYTES = 32
 SUBPROTOCOL_TOKEN_PREFIX = "voxwire.token."  # noqa: S105 - the name of a subprotocol, not a secret
 QUERY_TOKEN = "token"  # noqa: S105 - the name of a parameter
 CREDENTIAL_CHARS_MAX = 512
+SITES_WITHOUT_ORIGIN = ("", "none", "same-origin")
+"""Values of Sec-Fetch-Site with which a request needs no Origin; "" stands for no such header."""
+
 PEERS_MAX = 1024
 """Addresses whose failures are remembered; beyond that the oldest is forgotten."""
 
@@ -117,6 +120,7 @@ class Gate:
         """
         self._check_host(presented.headers)
         self._check_origin(presented.headers)
+        self._check_site(presented.headers)
         identity = self._identify(presented, now)
         if identity.via is Via.TOKEN and not tokens:
             raise VoxwireError(
@@ -231,14 +235,32 @@ class Gate:
                 details={"origin": origin[:200]},
             )
 
+    def _check_site(self, headers: Mapping[str, str]) -> None:
+        """Without keys, other sites' pages could have this machine speak by a mere `<audio src>`, which sends no Origin
+        (Fetch Metadata, section 2.4). What is no browser, the address bar and the server's own page pass."""
+        site = headers.get("sec-fetch-site", "").strip().lower()
+        if self._keys or "origin" in headers or site in SITES_WITHOUT_ORIGIN or "*" in self._origins:
+            return
+        raise VoxwireError(
+            ErrorCode.NOT_ALLOWED,
+            "without API keys, pages of other sites may not ask for this",
+            hint="List the page's origin in server.origins, and have it sent: by fetch(), or with `crossorigin`.",
+        )
+
 
 class Authenticator:
     """The gate as requests and WebSocket handshakes meet it. Not thread-safe."""
 
-    def __init__(self, config: Config, clock: Callable[[], float] = time.time) -> None:
-        """`clock` gives seconds since the epoch."""
+    def __init__(
+        self,
+        config: Config,
+        clock: Callable[[], float] = time.time,
+        admitted: Callable[[HTTPConnection], None] = lambda _: None,
+    ) -> None:
+        """`clock` gives seconds since the epoch; `admitted` is told of each that was let in."""
         self._gate = Gate(config.auth, config.server)
         self._clock = clock
+        self._admitted = admitted
 
     def reload(self, config: Config) -> None:
         """Go by another configuration from now on."""
@@ -250,7 +272,9 @@ class Authenticator:
         Raises:
             VoxwireError: client.not_allowed, client.not_authenticated or client.rate_limited.
         """
-        return self._gate.admit(presented(connection, key), self._clock(), tokens=tokens)
+        identity = self._gate.admit(presented(connection, key), self._clock(), tokens=tokens)
+        self._admitted(connection)
+        return identity
 
     def mint(self, connection: HTTPConnection) -> Token:
         """A browser token in the name of who asks.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
@@ -76,6 +77,7 @@ class Connection:
         """Serve the connection; returns when it is over. `first` are messages that were read already."""
         speaker = self._speaker
         self._wire.on_writable = self._writable
+        self._wire.on_flood = speaker.fail
         reader = asyncio.create_task(self._read(), name="voxwire-read")
         closed = asyncio.create_task(speaker.closed.wait(), name="voxwire-closed")
         try:
@@ -90,7 +92,7 @@ class Connection:
                 speaker.fail(VoxwireError(ErrorCode.INTERNAL, "the session failed"))
                 await self._close(*speaker.close_reason)
         finally:
-            self._wire.on_writable = None
+            self._wire.on_writable = self._wire.on_flood = None
             if self._slow is not None:
                 self._slow.cancel()
             closed.cancel()
@@ -115,11 +117,13 @@ class Connection:
             event: Any = await socket.receive()
             if event["type"] == "websocket.disconnect":
                 return
+            # `receive` does not suspend where messages wait already.
+            await self._wire.turns.wait()
             raw: str | bytes | None = event.get("text")
+            began = perf_counter()
             speaker.take(event["bytes"] if raw is None else raw)
-            delay = speaker.read_delay()
-            if delay > 0:
-                await asyncio.sleep(delay)
+            self._wire.turns.spend(perf_counter() - began)
+            await asyncio.sleep(max(0.0, speaker.read_delay()))
 
     def _writable(self, writable: bool) -> None:
         self._speaker.writable(writable)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from starlette.routing import WebSocketRoute
 
+from voxwire_protocol.bounds import VALUES_MAX
 from voxwire_protocol.codec import JSON, MSGPACK, codec_for
 from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
 from voxwire_protocol.messages import Resume, ResumeFailed
@@ -57,6 +58,10 @@ class StreamHost(Protocol):
 
     def new_driver(self, caller: Caller, outlet: WebSocketOutlet) -> Driver:
         """A session with the configured limits, which the account of `caller` may resume."""
+
+    @property
+    def contexts_max(self) -> int:
+        """How many contexts a session may have open."""
 
     @property
     def slow_reader_seconds(self) -> float:
@@ -188,6 +193,8 @@ class Conversation:
         self._codec = codec
         self._sessions = host.sessions
         self._host = host
+        # A client that resumes names each context and how many texts it sent there.
+        self._values_max = max(VALUES_MAX, 4 * host.contexts_max)
         self._first = True
         self._superseded = False
         self.closed = outlet.closed
@@ -217,7 +224,7 @@ class Conversation:
             return
         first, self._first = self._first, False
         try:
-            message = self._codec.decode_client(raw)
+            message = self._codec.decode_client(raw, self._values_max)
         except VoxwireError as error:
             self._driver.reject(error)
             return

@@ -4,22 +4,34 @@ A session sends some fifty audio frames a second. Each as an ASGI event costs a 
 write; several in one write cost about as much as one. So audio blocks are built with their WebSocket frame headers in
 place (a server's frames are unmasked: RFC 6455, section 5.2) and written to the transport as they are. Handshake,
 control frames, fragments, close and every incoming byte stay with `websockets`.
+
+What comes in is parsed a frame at a time, a few milliseconds at a turn, and no further than the session has read.
+Frames that bring next to nothing, pings and crumbs of messages, have a bound to their rate: beyond it a client is told,
+and closed.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
+from collections import deque
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from starlette.websockets import WebSocketDisconnect
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import State
 
-from voxwire_protocol.errors import CloseCode
+from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
+from voxwire_server.transport import door
+from voxwire_server.transport.requests import response
+from voxwire_server.transport.turns import SHARE_SECONDS, Turns
 
 if TYPE_CHECKING:
     from asyncio import BaseTransport
     from collections.abc import Callable
 
-    from uvicorn._types import ASGISendEvent
+    from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent
     from websockets.frames import Frame
     from websockets.http11 import Request
 
@@ -32,8 +44,35 @@ BUFFER_HIGH_BYTES = 256 * 1024
 LINGER_SECONDS = 10.0
 """How long a connection that is over may take to hand over its last bytes."""
 
+RECOGNITION_SECONDS = 15.0
+"""How long a connection may stay without a key, where the first message brings it."""
+
+SMALL_BYTES = 512
+"""So few bytes are parsed at once, though others wait."""
+
+FRAMES_BETWEEN_LOOKS = 8
+"""A frame costs some 10 us; so many are parsed before the clock is looked at."""
+
+MESSAGES_WAITING_MAX = 32
+WAITING_BYTES_MAX = 256 * 1024
+"""Messages parsed and not yet read by the session, and their bytes, from which on no more are parsed."""
+
+CRUMB_BYTES = 64
+"""A fragment of fewer bytes costs more than it brings."""
+
+CRUMBS_PER_SECOND = 400.0
+CRUMBS_BURST = 2000
+"""Control frames and crumbs that are taken, where the server says nothing else."""
+
+LEAVING_SECONDS = 2.0
+"""How long what a closed client still sends is thrown away, so that no reset takes the close frame from it."""
+
 FIN_TEXT = 0x81
 FIN_BINARY = 0x82
+OPCODE_CONTINUATION = 0x0
+OPCODE_CLOSE = 0x8
+
+BAD_REQUEST = response(400, VoxwireError(ErrorCode.MALFORMED_MESSAGE, "this is no WebSocket handshake"))
 
 
 def message_prefix(opcode_byte: int, length: int) -> bytes:
@@ -55,33 +94,224 @@ class WireProtocol(WebSocketsSansIOProtocol):
 
     on_writable: Callable[[bool], None] | None = None
 
+    on_flood: Callable[[VoxwireError], None] | None = None
+    """Told once when the client is to be closed for sending too many frames of nothing."""
+
     pongs_wanted = True
     """Whether a peer that answers no ping is let go. Some libraries (aiohttp) answer only while somebody reads."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.app = ending_quietly(self.app)
+        self.crumbs = door.Crumbs(CRUMBS_PER_SECOND, CRUMBS_BURST)
+        self._place: door.Place | None = None
+        self._reason = "gone"
+        self._inbox = bytearray()
+        self._waiting_bytes = 0
+        self._sizes: deque[int] = deque()
+        self._frame_left = 0
+        self._waiting = False
+        self.turns = Turns()
+        self._reading = True
+        self._deaf = False
+
+    # -- the door -----------------------------------------------------------------------------------------------------
+
+    def take_place(self, place: door.Place | None) -> None:
+        """The connection's place at the door; before `connection_made`."""
+        self._place = place
+        if place is not None:
+            place.held = self
+            place.known = door.State.WEBSOCKET
+            place.due = self.loop.time() + RECOGNITION_SECONDS
+
+    def overdue(self, now: float) -> None:  # noqa: ARG002
+        """See `door.Held`: whoever is let in has all the time there is."""
+        assert self._place is not None, "only who has a place is looked after"
+        self._place.due = math.inf
+        if self._place.state is door.State.UNKNOWN:
+            self._reason = "silent"
+            self.transport.abort()
+
+    def make_way(self) -> None:
+        """See `door.Held`."""
+        self.transport.abort()
+
+    # -- what comes in ------------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: BaseTransport) -> None:
         """Bound what may wait in the transport's buffer."""
         super().connection_made(transport)
         self.transport.set_write_buffer_limits(high=BUFFER_HIGH_BYTES)
+        # The HTTP protocol before this one may have stopped reading.
+        self.transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give the place back."""
+        super().connection_lost(exc)
+        self._turn_deaf()
+        if self._place is not None:
+            self._place.leave(self._reason)
 
     def handle_connect(self, event: Request) -> None:
-        """Let the endpoint find this object."""
+        """Let the endpoint find this object, and whoever recognises the client its place."""
         super().handle_connect(event)
         if hasattr(self, "scope"):
             extensions: dict[str, Any] = self.scope["extensions"]
             extensions[EXTENSION] = self
+            if self._place is not None:
+                extensions[door.EXTENSION] = self._place
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what came, and parse as much as may be parsed now. The first is the handshake, whole."""
+        if self._deaf:
+            return
+        if not self.handshake_initiated:
+            self._shake_hands(data)
+            return
+        self._inbox += data
+        if not self._waiting and (self.turns.free or len(data) <= SMALL_BYTES):
+            self._feed()
+        else:
+            self._steer()
+
+    def _shake_hands(self, request: bytes) -> None:
+        super().data_received(request)
+        if not self.handshake_initiated:
+            # websockets could not read it. It says so, if at all, in what is to be sent, which uvicorn leaves there.
+            said = b"".join(self.conn.data_to_send())
+            self.transport.write(said or BAD_REQUEST)
+            self._turn_deaf()
+            self.handshake_complete = self.close_sent = True
+            self.transport.close()
+
+    @property
+    def _full(self) -> bool:
+        return self.queue.qsize() >= MESSAGES_WAITING_MAX or self._waiting_bytes > WAITING_BYTES_MAX
+
+    @property
+    def _held_back(self) -> bool:
+        """Whether the client, or what it sent, has to be attended to before more is parsed."""
+        return not self.handshake_complete or not self.writable.is_set() or (self._full and not self.close_sent)
+
+    def _feed(self) -> None:
+        self._waiting = False
+        began = perf_counter()
+        frames = 0
+        while self._inbox and not self._held_back and not self.transport.is_closing():
+            size = self._take_frame()
+            if not size:
+                break
+            piece = bytes(self._inbox[:size])
+            del self._inbox[:size]
+            super().data_received(piece)
+            frames += 1
+            if frames % FRAMES_BETWEEN_LOOKS == 0 and perf_counter() - began > SHARE_SECONDS:
+                break
+        self.turns.spend(perf_counter() - began)
+        self._steer()
+
+    def _take_frame(self) -> int:
+        """Bytes of the first frame, or of the rest of it, that are there; 0 while its header is incomplete."""
+        if not self._frame_left:
+            size = frame_bytes(self._inbox)
+            if size is None:
+                return 0
+            if (self.close_sent or is_crumb(self._inbox[0], size)) and not self.crumbs.take(self.loop.time()):
+                self._flooded()
+                return 0
+            self._frame_left = size
+        size = min(self._frame_left, len(self._inbox))
+        self._frame_left -= size
+        return size
+
+    def _flooded(self) -> None:
+        """The session ends, and nothing more is listened to."""
+        self._turn_deaf()
+        self._reason = "flood"
+        if self.close_sent:
+            self._leave()
+            return
+        error = VoxwireError(ErrorCode.ABUSE, "too many control frames and fragments")
+        if self.on_flood is not None:
+            self.on_flood(error)
+        elif self.is_open:
+            self.conn.fail(CloseCode.POLICY, ErrorCode.ABUSE.value)
+            self.handle_parser_exception()
+
+    def _turn_deaf(self) -> None:
+        self._deaf = True
+        self._inbox.clear()
+
+    def _steer(self) -> None:
+        """Read on, or parse on, or wait."""
+        if self.disconnected or self.transport.is_closing():
+            return
+        held_back = self._held_back and not self._deaf
+        whole = bool(self._inbox) and (self._frame_left > 0 or frame_bytes(self._inbox) is not None)
+        reading = not held_back and not whole
+        if reading is not self._reading:
+            self._reading = reading
+            if reading:
+                self.transport.resume_reading()
+            else:
+                self.transport.pause_reading()
+        if whole and not held_back and not self._waiting:
+            self._waiting = True
+            self.turns.ask(self._feed)
+
+    def send_receive_event_to_app(self) -> None:
+        """A message is whole. uvicorn's own stops reading here, and logs a traceback where one is no UTF-8."""
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        self.frames = []
+        if self.close_sent:
+            return
+        self._sizes.append(len(data))
+        self._waiting_bytes += len(data)
+        if self.curr_msg_data_type == "bytes":
+            self.queue.put_nowait({"type": "websocket.receive", "bytes": bytes(data)})
+            return
+        try:
+            self.queue.put_nowait({"type": "websocket.receive", "text": data.decode()})
+        except UnicodeDecodeError as error:
+            self.conn.fail(CloseCode.INVALID_DATA, f"{error.reason} at position {error.start}")
+            self.handle_parser_exception()
+
+    def handle_parser_exception(self) -> None:
+        """The connection has failed: say how, and let the peer read it."""
+        assert self.conn.close_sent is not None, "whoever fails it says with which code"
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": self.conn.close_sent.code})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self._leave()
+
+    def _leave(self) -> None:
+        """Everything is said; what still comes is thrown away for a while."""
+        self._turn_deaf()
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        self.close_timer = self.loop.call_later(LEAVING_SECONDS, self._cut)
+        self.transport.write_eof()
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """The next event; what comes after it may be parsed."""
+        event = await self.queue.get()
+        if event["type"] == "websocket.receive":
+            self._waiting_bytes -= self._sizes.popleft()
+        self._steer()
+        return event
 
     def pause_writing(self) -> None:
         """The buffer is over its high mark: nothing is read that would have to be answered, pings included."""
         super().pause_writing()
-        self.transport.pause_reading()
+        self._steer()
         if self.on_writable is not None:
             self.on_writable(False)
 
     def resume_writing(self) -> None:
         """The buffer is below its low mark."""
         super().resume_writing()
-        if not self.read_paused:
-            self.transport.resume_reading()
+        self._steer()
         if self.on_writable is not None:
             self.on_writable(True)
 
@@ -106,6 +336,9 @@ class WireProtocol(WebSocketsSansIOProtocol):
         await super().send(message)
         if self.initial_response is not None and self.close_sent:
             self.handshake_complete = True
+        if self._deaf and self.close_sent and not self.transport.is_closing() and not self.conn.eof_sent:
+            self._leave()
+        self._steer()
 
     def let_go(self) -> None:
         """See that the connection ends soon, whether or not the peer takes what is buffered."""
@@ -147,3 +380,34 @@ class WireProtocol(WebSocketsSansIOProtocol):
     def abort(self) -> None:
         """Drop the connection and what is buffered, at once."""
         self.transport.abort()
+
+
+def frame_bytes(data: bytearray) -> int | None:
+    """Length of the frame that `data` begins with, its header included (RFC 6455, section 5.2); None: not known yet."""
+    if len(data) < 2:
+        return None
+    length = data[1] & 0x7F
+    header = 2 + (4 if data[1] & 0x80 else 0)
+    if length >= 126:
+        length_bytes = 2 if length == 126 else 8
+        if len(data) < 2 + length_bytes:
+            return None
+        header += length_bytes
+        length = int.from_bytes(data[2 : 2 + length_bytes], "big")
+    return header + length
+
+
+def is_crumb(head: int, size: int) -> bool:
+    """Whether a frame of `size` bytes, whose first is `head`, brings no whole message, and no large part of one."""
+    opcode, fin = head & 0x0F, head & 0x80
+    return opcode >= OPCODE_CLOSE or (size < CRUMB_BYTES and (opcode == OPCODE_CONTINUATION or not fin))
+
+
+def ending_quietly(app: ASGI3Application) -> ASGI3Application:
+    """The application, for which a client that leaves while it is told something is no error."""
+
+    async def quiet(scope: Any, receive: Any, send: Any) -> None:
+        with contextlib.suppress(WebSocketDisconnect):
+            await app(scope, receive, send)
+
+    return quiet

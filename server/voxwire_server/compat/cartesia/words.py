@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"(?:<[^<>\s][^<>]{0,400}>|\S)+")
 """A tag (`<break time="1s"/>`) is never cut at the spaces in it."""
 
+TAG_CHARS_MAX = 404
+"""One more than the longest tag has."""
+
 _UNSPACED = re.compile(f"[{CJK}]")
 _TO_NEXT_WORD = re.compile(r"\W*")
 
@@ -73,20 +76,22 @@ class Wording:
         return told
 
     def _unheard_before(self, end: int) -> Iterator[TimedWord]:
-        """The words that end before an index of the text."""
-        while (match := _WORD.search(self._text, self._at)) is not None and match.end() <= end:
+        """The words that end before an index of the text. A tag that begins before it is looked at whole."""
+        until = max(end, 0) + TAG_CHARS_MAX
+        while (match := _WORD.search(self._text, self._at, until)) is not None and match.end() <= end:
             self._at = match.end()
             yield TimedWord(match[0], self._clock, self._clock)
 
     def _word_at(self, start: int, stop: int, pts: int) -> Iterator[TimedWord]:
         """The word in which [start, stop) of the text lies; where words have no spaces, that alone."""
-        match = _WORD.search(self._text, self._at)
+        until = len(self._text)
+        if _UNSPACED.match(self._text, start):
+            punctuation = _TO_NEXT_WORD.match(self._text, stop)
+            until = stop if punctuation is None else punctuation.end()
+        match = _WORD.search(self._text, self._at, until)
         if match is None or match.start() > start:
             return
         first, end = match.span()
-        if _UNSPACED.match(self._text, start):
-            punctuation = _TO_NEXT_WORD.match(self._text, stop)
-            end = min(end, punctuation.end() if punctuation is not None else stop)
         self._at = end
         yield TimedWord(self._text[first:end], pts, pts)
 

@@ -30,6 +30,8 @@ from voxwire_server.compat.wyoming_server.voices import info, sample_rate_of
 from voxwire_server.session.caller import Caller
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wyoming.event import Eventable
 
     from voxwire_server.compat.host import CompatHost
@@ -91,8 +93,16 @@ class Utterance:
 class Conversation:
     """One connection. `run` serves it to its end."""
 
-    def __init__(self, host: CompatHost, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self,
+        host: CompatHost,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        recognised: Callable[[], None],
+    ) -> None:
+        """`recognised` is called with each event that came."""
         self._host = host
+        self._recognised = recognised
         self._limits = host.config.limits
         self._reader = reader
         self._writer = writer
@@ -136,7 +146,9 @@ class Conversation:
                 return
             if not first:
                 return
-            await self._take(await read_event(self._reader, first, self._limits.message_bytes_max))
+            event = await read_event(self._reader, first, self._limits.message_bytes_max)
+            self._recognised()
+            await self._take(event)
 
     async def _take(self, event: Received) -> None:
         chars_max = self._limits.unspoken_chars_max

@@ -6,11 +6,11 @@ An event is a line of JSON, then `data_length` bytes of more JSON, then `payload
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.compat.json_objects import json_object
 
 if TYPE_CHECKING:
     from voxwire_server.compat.host import CompatHost
@@ -38,10 +38,12 @@ async def read_event(reader: asyncio.StreamReader, first: bytes, bytes_max: int)
     """
     try:
         async with asyncio.timeout(EVENT_SECONDS_MAX):
-            fields = _object(first + await reader.readuntil(b"\n"))
+            # What is buffered is read without waiting; others have their turn between two events all the same.
+            await asyncio.sleep(0)
+            fields = json_object(first + await reader.readuntil(b"\n"))
             data = fields.get("data")
             data_bytes, payload_bytes = (_length(fields, name, bytes_max) for name in ("data_length", "payload_length"))
-            more = _object(await reader.readexactly(data_bytes)) if data_bytes else {}
+            more = json_object(await reader.readexactly(data_bytes)) if data_bytes else {}
             await reader.readexactly(payload_bytes)
     except asyncio.LimitOverrunError as error:
         raise VoxwireError(ErrorCode.MESSAGE_TOO_BIG, f"a line has more than {LINE_BYTES_MAX} bytes") from error
@@ -97,16 +99,6 @@ def _speaker_of(host: CompatHost, language: str) -> Voice:
         if any(tag.lower().split("-")[0] == wanted for tag in voice.languages):
             return voice
     raise VoxwireError(ErrorCode.UNSUPPORTED_LANGUAGE, f"no voice here speaks {language[:40]!r}")
-
-
-def _object(raw: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise VoxwireError(ErrorCode.MALFORMED_MESSAGE, "that is no JSON") from error
-    if not isinstance(value, dict):
-        raise VoxwireError(ErrorCode.MALFORMED_MESSAGE, "that is no JSON object")
-    return value
 
 
 def _length(fields: dict[str, Any], name: str, bytes_max: int) -> int:
