@@ -145,7 +145,7 @@ class SessionCore:
         self._away_since: float | None = None
         self.received = 0
         """How many messages came from the client, whatever they were."""
-        self._opened_at = now
+        self._opened_at = self._spoke_at = now
         self.closed = False
 
     # -- facts ----------------------------------------------------------------------------------------------------
@@ -323,7 +323,7 @@ class SessionCore:
             return Use.AWAY, self._away_since
         if not self.received:
             return Use.SILENT, self._opened_at
-        return (Use.LIVE if self._contexts else Use.IDLE), self._active_at
+        return (Use.LIVE if self._contexts else Use.IDLE), max(self._active_at, self._spoke_at)
 
     @property
     def contexts_open(self) -> int:
@@ -616,6 +616,7 @@ class SessionCore:
 
     def _advance(self, context: Context, now: float) -> None:
         context.advance(now)
+        self._spoke_at = now
         self._forget_if_closed(context)
         self._measure(context)
 

@@ -3,9 +3,9 @@
 A *party* is whom places are shared between: an account where several API keys are configured, else an address.
 
 While others may still come, a party gets one more place only if it holds fewer than ALPHA times those that are free: the
-dynamic threshold by which switches share a buffer between queues (Choudhury and Hahne, "Dynamic queue length thresholds for
-shared-memory packet switches", IEEE/ACM Transactions on Networking 6(2), 1998). Alone a party gets the share ALPHA / (1 + ALPHA) of
-all, two get 44 % each where ALPHA is 4, and whatever they do something is left for the next.
+dynamic threshold by which switches share a buffer between queues (Choudhury and Hahne, "Dynamic queue length thresholds
+for shared-memory packet switches", IEEE/ACM Transactions on Networking 6(2), 1998). Alone a party gets the share
+ALPHA / (1 + ALPHA) of all, two get 44 % each where ALPHA is 4, and whatever they do something is left for the next.
 
 A newcomer that gets no free place may get that of a session that does without one more easily:
 
@@ -20,6 +20,8 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from voxwire_server.session.bucket import TokenBucket
@@ -41,6 +43,19 @@ AWAY_SHARE = 0.5
 
 PARTIES_MAX = 4096
 """Parties whose arrivals are remembered; beyond that the one that came longest ago is forgotten."""
+
+
+@lru_cache(maxsize=PARTIES_MAX)
+def network_of(address: str) -> str:
+    """An address as a party: an IPv6 one is its /64, of which one subscriber has all (RFC 6177)."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if found.version == 4 or found.is_loopback:
+        return str(found)
+    assert isinstance(found, IPv6Address)
+    return str(found.ipv4_mapped or ip_network((found, 64), strict=False))
 
 
 class Use(IntEnum):
@@ -88,8 +103,8 @@ class Places:
     ) -> Granted | Refused:
         """Whether one more session of `party` gets a place.
 
-        `share` is what the party may have at most of all while alone, in (0, 1]. `taken` is how many places are taken at the most;
-        `seats` tells each, and is asked only where that matters.
+        `share` is what the party may have at most of all while alone, in (0, 1]. `taken` is how many places are taken at
+        the most; `seats` tells each, and is asked only where that matters.
         """
         if _fits(taken, share, self._max - taken):
             return Granted()

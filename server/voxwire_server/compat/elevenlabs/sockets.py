@@ -55,7 +55,7 @@ async def serve_contexts(host: CompatHost, socket: WebSocket) -> None:
     try:
         options = stream_options(host, socket)
         if not _key_comes_later(host, socket):
-            host.admit_session(host.authenticate(socket, header_key(socket)))
+            host.check_session(host.authenticate(socket, header_key(socket)))
             if host.find_voice(options.voice) is None:
                 raise unknown_voice(host, options.voice)
     except VoxwireError as error:
