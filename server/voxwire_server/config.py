@@ -166,8 +166,8 @@ class LimitsConfig:
     session_bytes_max: Annotated[
         int,
         Setting(
-            "Memory that one session may hold (text, audio to be sent, what may have to be sent again) before text is refused "
-            "with `client.text_buffer_full` and audio is made only as it is sent.",
+            "Memory that one session may hold (text, audio to be sent, what may have to be sent again) before text is "
+            "refused with `client.text_buffer_full` and audio is made only as it is sent.",
             1 << 20,
         ),
     ] = 16 << 20

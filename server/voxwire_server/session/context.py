@@ -272,7 +272,7 @@ class Context:
 
     @property
     def held_bytes(self) -> int:
-        """What the context holds in memory, about: its text, the audio that is ready, and what is to be said with it."""
+        """What the context holds in memory, about: its text, the audio that is ready, what is to be said with it."""
         if self.phase is Phase.CLOSED:
             return 0
         playout = self.playout

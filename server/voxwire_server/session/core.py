@@ -308,7 +308,7 @@ class SessionCore:
 
     @property
     def held_bytes(self) -> int:
-        """What the session holds in memory: text, audio and announcements to be sent, what may have to be sent again."""
+        """What the session holds in memory: text, what is to be sent, what may have to be sent again."""
         return self._context_bytes + self.kept_bytes
 
     @property

@@ -468,7 +468,7 @@ class Claimed:
 
 
 RETURNING_MAX = 2
-"""Connections at once that may say that they will resume one session: the second may come before the first is known dead."""
+"""Connections at once that may say that they will resume one session: one more before the first is known to be dead."""
 
 
 class Sessions:

@@ -1,9 +1,9 @@
 """The tokens with which one session can be resumed: each opens it once, and once more if the answer was lost. Pure.
 
-`resumed`, which brings the next token, may be lost with the connection that it was sent on, and then the client has only the
-token that it used. It is taken once more in any case. After that only while the server has not seen that a `resumed` arrived, by a
-message or by the answer to a ping sent right behind it (WebSocket delivers in order): who loses one after the other in a tunnel
-sees none of them, and answers no ping. USES_MAX bounds even that.
+`resumed`, which brings the next token, may be lost with the connection that it was sent on, and then the client has
+only the token that it used. It is taken once more in any case. After that only while the server has not seen that a
+`resumed` arrived, by a message or by the answer to a ping sent right behind it (WebSocket delivers in order): a client
+that loses one after the other in a tunnel answers no ping. USES_MAX bounds even that.
 """
 
 from __future__ import annotations

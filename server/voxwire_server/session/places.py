@@ -2,10 +2,10 @@
 
 A *party* is whom places are shared between: an account where several API keys are configured, else an address.
 
-While others may still come, a party gets one more place only if it holds fewer than ALPHA times those that are free: the
-dynamic threshold by which switches share a buffer between queues (Choudhury and Hahne, "Dynamic queue length thresholds
-for shared-memory packet switches", IEEE/ACM Transactions on Networking 6(2), 1998). Alone a party gets the share
-ALPHA / (1 + ALPHA) of all, two get 44 % each where ALPHA is 4, and whatever they do something is left for the next.
+While others may still come, a party gets one more place only if it holds fewer than ALPHA times those that are free:
+the dynamic threshold by which switches share a buffer between queues (Choudhury and Hahne, "Dynamic queue length
+thresholds for shared-memory packet switches", IEEE/ACM Transactions on Networking 6(2), 1998). Alone a party gets the
+share ALPHA / (1 + ALPHA) of all, two get 44 % each where ALPHA is 4, and whatever they do something is left.
 
 A newcomer that gets no free place may get that of a session that does without one more easily:
 
@@ -103,8 +103,8 @@ class Places:
     ) -> Granted | Refused:
         """Whether one more session of `party` gets a place.
 
-        `share` is what the party may have at most of all while alone, in (0, 1]. `taken` is how many places are taken at
-        the most; `seats` tells each, and is asked only where that matters.
+        `share` is what the party may have at most of all while alone, in (0, 1]. `taken` is how many places are taken
+        at the most; `seats` tells each, and is asked only where that matters.
         """
         if _fits(taken, share, self._max - taken):
             return Granted()

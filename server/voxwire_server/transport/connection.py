@@ -125,7 +125,7 @@ class Connection:
                 await asyncio.sleep(wait)
             began = time.thread_time()
             speaker.take(event["bytes"] if raw is None else raw)
-            self._turn.spent(time.thread_time() - began, time.monotonic())
+            self._turn.spent(time.thread_time() - began)
             delay = speaker.read_delay()
             if delay > 0:
                 await asyncio.sleep(delay)

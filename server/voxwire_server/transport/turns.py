@@ -1,9 +1,9 @@
 """Shares the event loop's time between those whose messages are worked on. Pure: whoever calls says what time it is.
 
 Each connection has its own bound of messages a second; a key with hundreds of connections would fill the loop all the
-same. So the time that messages take is measured, and a party (see `voxwire_server.session.places`) that takes more than
-its part waits before each message: virtual scheduling, as in ATM's generic cell rate algorithm (ITU-T I.371). Nothing is
-refused or lost, and what is left of the loop sends audio.
+same. So the time that messages take is measured, and a party (see `voxwire_server.session.places`) that takes more
+than its part waits before each message: virtual scheduling, as in ATM's generic cell rate algorithm (ITU-T I.371).
+Nothing is lost, and what is left of the loop sends audio.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ PARTY_SHARE = 0.5
 BURST_SECONDS = 0.02
 """What a party may take at once: less than a listener's lead, whatever else happens."""
 
+LEVEL_MIN = 0.01
+"""What each gets, however many want some."""
+
 PRESENT_SECONDS = 60.0
 """A party that has said nothing for so long is not there."""
 
-BUSY_SECONDS = 1.0
-"""A party that had to wait so recently wants more than it gets."""
-
-COUNT_SECONDS = 0.1
-"""How long a count of those is good: there may be thousands of parties."""
+WINDOW_SECONDS = 0.25
+"""How often the parts are worked out anew, from what each took since."""
 
 FIRST_COST_SECONDS = 1e-4
 
@@ -36,13 +36,15 @@ FIRST_COST_SECONDS = 1e-4
 class _Account:
     """`until` is the moment up to which the party's part is used up; `cost` is the mean of its messages, in seconds.
 
-    `seen_at` and `waited_at`: when it last had a message, and one that had to wait.
+    `seen_at`: when it last had a message. `used`: seconds taken in this window; `waited`: a message had
+    to wait in it.
     """
 
     until: float
     seen_at: float
-    waited_at: float = float("-inf")
     cost: float = FIRST_COST_SECONDS
+    used: float = 0.0
+    waited: bool = False
 
 
 class Turns:
@@ -50,40 +52,50 @@ class Turns:
 
     def __init__(self) -> None:
         self._parties: OrderedDict[str, _Account] = OrderedDict()
-        self._busy = 0
-        self._counted_at = float("-inf")
+        self._level = PARTY_SHARE
+        self._shared_at = float("-inf")
 
     def wait(self, party: str, now: float) -> float:
         """Reserve a message's time; returns for how many seconds it has to wait. `spent` corrects the reserve."""
+        if now >= self._shared_at + WINDOW_SECONDS:
+            self._share_out(now)
         account = self._parties.get(party)
         if account is None:
             account = self._parties[party] = _Account(now, now)
         account.seen_at = now
         self._parties.move_to_end(party)
         wait = max(0.0, account.until - BURST_SECONDS - now)
-        if wait > 0:
-            account.waited_at = now
-        account.until = max(account.until, now) + account.cost / self._rate(now)
+        account.waited = account.waited or wait > 0
+        account.until = max(account.until, now) + account.cost / self._level
         return wait
 
-    def spent(self, party: str, seconds: float, now: float) -> None:
+    def spent(self, party: str, seconds: float) -> None:
         """A message for which `wait` was asked took so long."""
         account = self._parties.get(party)
         if account is not None:
-            account.until += (seconds - account.cost) / self._rate(now)
+            account.used += seconds
+            account.until += (seconds - account.cost) / self._level
             account.cost += 0.1 * (seconds - account.cost)
 
-    def _rate(self, now: float) -> float:
-        """Seconds of the loop a second that each party gets."""
+    def _share_out(self, now: float) -> None:
+        """Work out the part of those who want more than there is: what the others leave, in equal parts (max-min)."""
         parties = self._parties
         while parties and next(iter(parties.values())).seen_at < now - PRESENT_SECONDS:
             parties.popitem(last=False)
-        if len(parties) <= 1:
-            return ALL_SHARE
-        if now >= self._counted_at + COUNT_SECONDS:
-            self._counted_at = now
-            self._busy = sum(account.waited_at > now - BUSY_SECONDS for account in parties.values())
-        return min(PARTY_SHARE, ALL_SHARE / max(1, self._busy))
+        seconds = max(WINDOW_SECONDS, min(now - self._shared_at, PRESENT_SECONDS))
+        self._shared_at = now
+        content = [account.used / seconds for account in parties.values() if not account.waited]
+        wanting = len(parties) - len(content)
+        while True:
+            level = (ALL_SHARE - sum(content)) / max(1, wanting)
+            left = [used for used in content if used <= level]
+            if len(left) == len(content):
+                break
+            wanting += len(content) - len(left)
+            content = left
+        for account in parties.values():
+            account.used, account.waited = 0.0, False
+        self._level = max(LEVEL_MIN, min(level, PARTY_SHARE if len(parties) > 1 else ALL_SHARE))
 
 
 class Turn:
@@ -97,6 +109,6 @@ class Turn:
         """See `Turns.wait`."""
         return self._turns.wait(self._party, now)
 
-    def spent(self, seconds: float, now: float) -> None:
+    def spent(self, seconds: float) -> None:
         """See `Turns.spent`."""
-        self._turns.spent(self._party, seconds, now)
+        self._turns.spent(self._party, seconds)
