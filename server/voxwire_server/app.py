@@ -29,6 +29,7 @@ from voxwire_server.ops.aliases import BUILT_IN_MODELS, BUILT_IN_VOICES, Aliases
 from voxwire_server.ops.auth import Authenticator
 from voxwire_server.ops.cors import middleware
 from voxwire_server.ops.machine import cores
+from voxwire_server.ops.memory import watch_memory
 from voxwire_server.ops.metrics import Metrics, watch_loop
 from voxwire_server.ops.readiness import Readiness, watch_readiness
 from voxwire_server.ops.voices import VoiceDirectory
@@ -171,6 +172,7 @@ class Application:
         self._tasks = [
             asyncio.create_task(self._warm_up(), name="voxwire-warm-up"),
             asyncio.create_task(watch_loop(self.metrics), name="voxwire-lag"),
+            asyncio.create_task(watch_memory(lambda: self._ledger.bytes, time.monotonic), name="voxwire-memory"),
             asyncio.create_task(
                 watch_readiness(self._readiness, lambda: runner.locked(scheduler.full), time.monotonic),
                 name="voxwire-readiness",
