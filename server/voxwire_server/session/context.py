@@ -368,6 +368,9 @@ class Context:
         self._cut(now)
         self._encode(now)
         self._send(now)
+        if not self._ready_frames and (self.frugal or not self.playout.paced):
+            # What was left to send kept the next clause from being asked for, and nothing else wakes the context.
+            self._cut(now)
         self._settle(now)
 
     def next_due(self, now: float) -> float | None:
@@ -406,6 +409,8 @@ class Context:
         )
 
     def _clauses_ahead(self) -> int:
+        if self.frugal or self.playout.held_at is not None:
+            return 1
         return 1 if self.playout.paced and not self.spec.bulk else 2
 
     def _engine_seconds(self) -> float:
