@@ -11,7 +11,14 @@ from voxwire_protocol.codec import JSON, MSGPACK, codec_for
 from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
 from voxwire_protocol.messages import Resume, ResumeFailed
 from voxwire_server.transport.connection import Connection
-from voxwire_server.transport.wire import EXTENSION, FIN_BINARY, FIN_TEXT, binary_prefix, message_prefix
+from voxwire_server.transport.wire import (
+    BUFFER_HIGH_BYTES,
+    EXTENSION,
+    FIN_BINARY,
+    FIN_TEXT,
+    binary_prefix,
+    message_prefix,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,6 +131,9 @@ class WebSocketOutlet:
                 self.on_written()
         if self._closing is not None:
             self.closed.set()
+            if self._closing[0] == CloseCode.RESUMED_ELSEWHERE and self._wire.buffered_bytes > BUFFER_HIGH_BYTES:
+                # The other connection is sent all of it again; one resume after the other would leave it here each time.
+                self._wire.abort()
 
     def on_arrival(self, arrived: Callable[[], None] | None) -> None:
         """Call `arrived` once the peer has shown that everything written so far has reached it; None: not any more."""
