@@ -47,7 +47,7 @@ from voxwire_server.session.places import Arrivals, Granted, Places, Refused, ne
 from voxwire_server.session.replay import ReplayLog
 from voxwire_server.session.ticker import Ticker
 from voxwire_server.transport import http, websocket
-from voxwire_server.transport.turns import Turn, Turns
+from voxwire_server.transport.loop_share import LoopShare, LoopShares
 from voxwire_server.transport.wire import WireProtocol
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Application:
         self.metrics = Metrics(version("voxwire"))
         self.auth = Authenticator(config)
         self.sessions = Sessions()
-        self._turns = Turns()
+        self._loop_shares = LoopShares()
         self._places = Places(config.server.sessions_max)
         self._arrivals = Arrivals(config.limits.sessions_per_second, config.limits.sessions_burst)
         self._ledger = Ledger(config.limits.account_bytes_max)
@@ -322,9 +322,9 @@ class Application:
             raise
         return True
 
-    def turn_of(self, caller: Caller) -> Turn:
+    def loop_share_of(self, caller: Caller) -> LoopShare:
         """See `StreamHost`."""
-        return Turn(self._turns, self._party_of(caller))
+        return LoopShare(self._loop_shares, self._party_of(caller))
 
     def check_session(self, caller: Caller) -> None:
         """See `CompatHost`."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from voxwire_server.session.core import SessionCore
     from voxwire_server.session.driver import Sessions, Studio
     from voxwire_server.speech import Voice
-    from voxwire_server.transport.turns import Turn
+    from voxwire_server.transport.loop_share import LoopShare
 
 
 class CompatHost(Protocol):
@@ -48,7 +48,7 @@ class CompatHost(Protocol):
                 client.rate_limited.
         """
 
-    def turn_of(self, caller: Caller) -> Turn:
+    def loop_share_of(self, caller: Caller) -> LoopShare:
         """The part of the loop's time that a connection of `caller` has."""
 
     def check_session(self, caller: Caller) -> None:

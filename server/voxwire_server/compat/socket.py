@@ -212,7 +212,7 @@ async def serve_socket(
         conversation,
         slow_reader_seconds=limits.slow_reader_seconds,
         outbox_bytes_max=limits.outbox_bytes_max,
-        turn=host.turn_of(caller),
+        share=host.loop_share_of(caller),
     )
     await connection.run(first)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from starlette.websockets import WebSocket
 
-    from voxwire_server.transport.turns import Turn
+    from voxwire_server.transport.loop_share import LoopShare
     from voxwire_server.transport.wire import WireProtocol
 
 log = logging.getLogger("voxwire.stream")
@@ -64,16 +64,16 @@ class Connection:
         *,
         slow_reader_seconds: float,
         outbox_bytes_max: int,
-        turn: Turn,
+        share: LoopShare,
     ) -> None:
         """`slow_reader_seconds`: how long a client may leave its socket full. `outbox_bytes_max`: how many bytes may
-        wait for it. `turn`: its part of the loop's time."""
+        wait for it. `share`: its part of the loop's time."""
         self._socket = socket
         self._wire = wire
         self._speaker = speaker
         self._slow_reader_seconds = slow_reader_seconds
         self._outbox_bytes_max = outbox_bytes_max
-        self._turn = turn
+        self._share = share
         self._slow: asyncio.TimerHandle | None = None
 
     async def run(self, first: Sequence[str | bytes] = ()) -> None:
@@ -120,12 +120,12 @@ class Connection:
             if event["type"] == "websocket.disconnect":
                 return
             raw: str | bytes | None = event.get("text")
-            wait = self._turn.wait(time.monotonic())
+            wait = self._share.wait(time.monotonic())
             if wait > 0:
                 await asyncio.sleep(wait)
             began = time.thread_time()
             speaker.take(event["bytes"] if raw is None else raw)
-            self._turn.spent(time.thread_time() - began)
+            self._share.spent(time.thread_time() - began)
             delay = speaker.read_delay()
             if delay > 0:
                 await asyncio.sleep(delay)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from voxwire_server.audio.framing import FrameBlock
     from voxwire_server.session.caller import Caller
     from voxwire_server.session.driver import Driver, Observer, Sessions, Studio
-    from voxwire_server.transport.turns import Turn
+    from voxwire_server.transport.loop_share import LoopShare
     from voxwire_server.transport.wire import WireProtocol
 
 FAREWELLS = (CloseCode.NORMAL, CloseCode.NO_STATUS)
@@ -73,7 +73,7 @@ class StreamHost(Protocol):
     def new_driver(self, caller: Caller, outlet: WebSocketOutlet) -> Driver:
         """A session with the configured limits, which the account of `caller` may resume."""
 
-    def turn_of(self, caller: Caller) -> Turn:
+    def loop_share_of(self, caller: Caller) -> LoopShare:
         """The part of the loop's time that a connection of `caller` has."""
 
     @property
@@ -192,7 +192,7 @@ class StreamEndpoint:
             Conversation(outlet, driver, codec, self._host, returns_to),
             slow_reader_seconds=self._host.slow_reader_seconds,
             outbox_bytes_max=self._host.outbox_bytes_max,
-            turn=self._host.turn_of(caller),
+            share=self._host.loop_share_of(caller),
         )
         outlet.on_written = connection.written
         await connection.run()

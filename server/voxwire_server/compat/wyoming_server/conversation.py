@@ -106,7 +106,7 @@ class Conversation:
         self._messages = TokenBucket(limits.messages_per_second, burst, burst, now)
         peer = writer.get_extra_info("peername")
         self._caller = Caller(address=peer[0] if peer else "")
-        self._turn = host.turn_of(self._caller)
+        self._share = host.loop_share_of(self._caller)
 
     async def run(self) -> None:
         """Serve until the client goes, asks for what can't be had, or does not read."""
@@ -142,7 +142,7 @@ class Conversation:
             if not first:
                 return
             event = await read_event(self._reader, first, self._limits.message_bytes_max)
-            wait = self._turn.wait(self._host.studio.clock())
+            wait = self._share.wait(self._host.studio.clock())
             if wait > 0:
                 await asyncio.sleep(wait)
             await self._take(event)

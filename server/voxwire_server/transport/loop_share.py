@@ -47,7 +47,7 @@ class _Account:
     waited: bool = False
 
 
-class Turns:
+class LoopShares:
     """Who waits how long before a message is worked on."""
 
     def __init__(self) -> None:
@@ -98,17 +98,17 @@ class Turns:
         self._level = max(LEVEL_MIN, min(level, PARTY_SHARE if len(parties) > 1 else ALL_SHARE))
 
 
-class Turn:
+class LoopShare:
     """One connection's part in it."""
 
-    def __init__(self, turns: Turns, party: str) -> None:
-        self._turns = turns
+    def __init__(self, shares: LoopShares, party: str) -> None:
+        self._shares = shares
         self._party = party
 
     def wait(self, now: float) -> float:
-        """See `Turns.wait`."""
-        return self._turns.wait(self._party, now)
+        """See `LoopShares.wait`."""
+        return self._shares.wait(self._party, now)
 
     def spent(self, seconds: float) -> None:
-        """See `Turns.spent`."""
-        self._turns.spent(self._party, seconds)
+        """See `LoopShares.spent`."""
+        self._shares.spent(self._party, seconds)

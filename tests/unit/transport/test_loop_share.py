@@ -7,14 +7,14 @@ import itertools
 
 import pytest
 
-from voxwire_server.transport.turns import ALL_SHARE, BURST_SECONDS, PARTY_SHARE, Turns
+from voxwire_server.transport.loop_share import ALL_SHARE, BURST_SECONDS, PARTY_SHARE, LoopShares
 
 
 class Loop:
     """One thread that works on messages when their turn comes; each connection sends the next at once."""
 
     def __init__(self) -> None:
-        self.turns, self.now, self.order = Turns(), 100.0, itertools.count()
+        self.shares, self.now, self.order = LoopShares(), 100.0, itertools.count()
         self.queue: list = []
         self.spent: dict[str, float] = {}
         self.waits: dict[str, list[float]] = {}
@@ -23,7 +23,7 @@ class Loop:
         self._next(party, cost, every, self.now)
 
     def _next(self, party, cost, every, at):
-        wait = self.turns.wait(party, at)
+        wait = self.shares.wait(party, at)
         self.waits.setdefault(party, []).append(wait)
         heapq.heappush(self.queue, (at + wait, next(self.order), party, cost, every))
 
@@ -32,7 +32,7 @@ class Loop:
         while self.queue and self.queue[0][0] <= end:
             at, _, party, cost, every = heapq.heappop(self.queue)
             self.now = max(self.now, at) + cost
-            self.turns.spent(party, cost)
+            self.shares.spent(party, cost)
             self.spent[party] = self.spent.get(party, 0.0) + cost
             self._next(party, cost, every, self.now + every)
 
