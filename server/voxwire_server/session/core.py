@@ -255,8 +255,6 @@ class SessionCore:
             self._drop_contexts()
             return self._take()
         for context in list(self._contexts.values()):
-            if context.held_seconds(now) >= self._settings.hold_seconds:
-                self._end_hold(context, now)
             self._advance(context, now)
         if self._away_since is None:
             self._beat(now)
@@ -615,6 +613,8 @@ class SessionCore:
     # -- housekeeping ---------------------------------------------------------------------------------------------
 
     def _advance(self, context: Context, now: float) -> None:
+        if context.held_seconds(now) >= self._settings.hold_seconds:
+            self._end_hold(context, now)
         context.advance(now)
         self._spoke_at = now
         self._forget_if_closed(context)

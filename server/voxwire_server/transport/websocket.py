@@ -132,7 +132,7 @@ class WebSocketOutlet:
         if self._closing is not None:
             self.closed.set()
             if self._closing[0] == CloseCode.RESUMED_ELSEWHERE and self._wire.buffered_bytes > BUFFER_HIGH_BYTES:
-                # The other connection is sent all of it again; one resume after the other would leave it here each time.
+                # The other connection is sent all of it again; each resume would leave that much behind.
                 self._wire.abort()
 
     def on_arrival(self, arrived: Callable[[], None] | None) -> None:
