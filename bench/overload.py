@@ -28,7 +28,12 @@ from pathlib import Path
 from host import Host, machine, serving
 from listener import TEXTS, Listener, Plan, Turn, percentile
 
-SETTINGS = ("scheduling.cpu_workers=1", "server.sessions_max=5000", "limits.messages_per_second=100000")
+SETTINGS = (
+    "scheduling.cpu_workers=1",
+    "server.sessions_max=5000",
+    "limits.messages_per_second=100000",
+    "limits.sessions_per_second=100000",
+)
 STALL_SECONDS = 0.01
 JITTER = 0.25
 BULK_AHEAD_SECONDS = 8.0

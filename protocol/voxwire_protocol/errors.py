@@ -52,6 +52,7 @@ class ErrorCode(Enum):
     UNKNOWN_CONTEXT = "client.unknown_context"
     CONTEXT_EXISTS = "client.context_exists"
     CONTEXT_ENDED = "client.context_ended"
+    HOLD_EXPIRED = "client.hold_expired"
     TOO_MANY_CONTEXTS = "client.too_many_contexts"
     TEXT_TOO_LONG = "client.text_too_long"
     TEXT_BUFFER_FULL = "client.text_buffer_full"
@@ -106,6 +107,7 @@ ERRORS: Mapping[ErrorCode, ErrorFacts] = {
     ErrorCode.UNKNOWN_CONTEXT: ErrorFacts(False, "Open the context with `start` or `text` first."),
     ErrorCode.CONTEXT_EXISTS: ErrorFacts(False, "Wait for `done`, cancel it, or choose another name."),
     ErrorCode.CONTEXT_ENDED: ErrorFacts(False, "Wait for `done`, or choose another name."),
+    ErrorCode.HOLD_EXPIRED: ErrorFacts(True, "Speak what was not heard in a new context."),
     ErrorCode.TOO_MANY_CONTEXTS: ErrorFacts(True, "End or cancel a context first."),
     ErrorCode.TEXT_TOO_LONG: ErrorFacts(False, "Send the text in smaller pieces, or in another context."),
     ErrorCode.TEXT_BUFFER_FULL: ErrorFacts(True, "Wait until some of the text has been spoken."),

@@ -21,7 +21,7 @@ from voxwire_server.audio.containers import warm_formats
 from voxwire_server.audio.lane import EncodeLane
 from voxwire_server.compat.vendors import routes as vendor_routes
 from voxwire_server.compat.wyoming_server import configured_server
-from voxwire_server.config import ConfigError
+from voxwire_server.config import ConfigError, is_loopback
 from voxwire_server.engines.base import EngineUnavailable
 from voxwire_server.engines.registry import load_engines
 from voxwire_server.engines.runner import Runner
@@ -29,6 +29,7 @@ from voxwire_server.ops.aliases import BUILT_IN_MODELS, BUILT_IN_VOICES, Aliases
 from voxwire_server.ops.auth import Authenticator
 from voxwire_server.ops.cors import middleware
 from voxwire_server.ops.machine import cores
+from voxwire_server.ops.memory import watch_memory
 from voxwire_server.ops.metrics import Metrics
 from voxwire_server.ops.readiness import Readiness, watch_readiness
 from voxwire_server.ops.reload import reloaded
@@ -42,10 +43,13 @@ from voxwire_server.session.caller import Caller
 from voxwire_server.session.context import PlayoutPolicy
 from voxwire_server.session.core import SessionCore, SessionSettings
 from voxwire_server.session.driver import Driver, Resumable, Sessions, Studio
+from voxwire_server.session.ledger import Ledger
 from voxwire_server.session.passes import Passes
+from voxwire_server.session.places import Arrivals, Granted, Places, Refused, network_of
 from voxwire_server.session.replay import ReplayLog
 from voxwire_server.session.ticker import Ticker
 from voxwire_server.transport import door, http, websocket
+from voxwire_server.transport.loop_share import LoopShare, LoopShares
 from voxwire_server.transport.requests import RequestProtocol
 from voxwire_server.transport.wire import WireProtocol
 
@@ -59,6 +63,7 @@ if TYPE_CHECKING:
     from voxwire_server.engines.base import Engine, EngineInfo
     from voxwire_server.engines.work import Refusal
     from voxwire_server.ops.reload import Hangups, Reloaded
+    from voxwire_server.session.places import Seat
     from voxwire_server.speech import Voice
     from voxwire_server.transport.websocket import WebSocketOutlet
 
@@ -67,6 +72,9 @@ log = logging.getLogger("voxwire")
 SWITCH_INTERVAL_SECONDS = 0.0005
 """How long a thread may keep the interpreter while another wants it. G2P is Python: with CPython's default of 5 ms the
 event loop is late by up to 11 ms beside it, with this by 2 ms (bench/README.md)."""
+
+FULL_RETRY_MS = 5000
+"""When to come back where all places for sessions are taken."""
 
 
 class Application:
@@ -98,6 +106,10 @@ class Application:
         self.door = open_door(config)
         self.auth = Authenticator(config, admitted=door.recognise)
         self.sessions = Sessions()
+        self._loop_shares = LoopShares()
+        self._places = Places(config.server.sessions_max)
+        self._arrivals = Arrivals(config.limits.sessions_per_second, config.limits.sessions_burst)
+        self._ledger = Ledger(config.limits.account_bytes_max)
         self.studio: Studio
         self._infos = {name: engine.info for name, engine in self._engines.items()}
         self._runner: Runner | None = None
@@ -159,6 +171,7 @@ class Application:
         self._voices = VoiceDirectory(self._infos, engines.default, engines.default_voice, runner, self._voice_aliases)
         self.metrics.read("voxwire_sessions", "Sessions that are open.", lambda: len(self.sessions))
         self.metrics.read("voxwire_sessions_away", "Sessions whose client is away.", lambda: self.sessions.away)
+        self.metrics.read("voxwire_session_bytes", "Memory that sessions hold.", lambda: self._ledger.bytes)
         self.metrics.read("voxwire_overloaded", "Whether /ready says so.", lambda: self.overloaded_ms is not None)
         self.door.bounds = connection_bounds(self.config)
         door.watch_counts(self.door, self.metrics.read_table)
@@ -174,6 +187,7 @@ class Application:
         self._tasks = [
             asyncio.create_task(self._warm_up(), name="voxwire-warm-up"),
             asyncio.create_task(door.watch(self.door), name="voxwire-door"),
+            asyncio.create_task(watch_memory(lambda: self._ledger.bytes, time.monotonic), name="voxwire-memory"),
             asyncio.create_task(
                 watch_readiness(
                     self._readiness,
@@ -337,16 +351,88 @@ class Application:
 
     def admit_session(self, caller: Caller) -> None:
         """See `StreamHost`."""
+        self._check_state()
+        self._check_arrival(caller)
+        granted = self._place_for(caller)
+        self._check_engines(caller)
+        seat = granted.displaced
+        driver = None if seat is None else self.sessions.find(seat.session)
+        if seat is not None and driver is not None:
+            self.metrics.session_displaced(seat.use.name.lower())
+            driver.give_way()
+
+    def admit_returning(self, caller: Caller, session_id: str) -> bool:
+        """See `StreamHost`."""
+        if not self.sessions.expect(session_id, caller.account):
+            return False
+        try:
+            self._check_arrival(caller)
+        except VoxwireError:
+            self.sessions.expect_no_more(session_id)
+            raise
+        return True
+
+    def loop_share_of(self, caller: Caller) -> LoopShare:
+        """See `StreamHost`."""
+        return LoopShare(self._loop_shares, self._party_of(caller))
+
+    def check_session(self, caller: Caller) -> None:
+        """See `CompatHost`."""
+        self._check_state()
+        self._place_for(caller)
+        self._check_engines(caller)
+
+    @property
+    def full_ms(self) -> int | None:
+        """See `ServerState`."""
+        judged = self._places.judge("", 1.0, len(self.sessions), self._seats, time.monotonic())
+        return FULL_RETRY_MS if isinstance(judged, Refused) else None
+
+    def _check_state(self) -> None:
         if self.sessions.draining:
             raise VoxwireError(ErrorCode.DRAINING, "the server takes no new sessions, it is going away")
         if not self._ready:
             raise VoxwireError(ErrorCode.NOT_READY, "the server is starting", retry_after_ms=1000)
-        if len(self.sessions) >= self.config.server.sessions_max:
+
+    def _check_arrival(self, caller: Caller) -> None:
+        wait = self._arrivals.wait(self._party_of(caller), time.monotonic())
+        if wait > 0:
+            self.metrics.session_refused("rate")
             raise VoxwireError(
-                ErrorCode.TOO_MANY_SESSIONS,
-                f"{self.config.server.sessions_max} sessions are open",
-                retry_after_ms=5000,
+                ErrorCode.RATE_LIMITED, "sessions are opened too fast", retry_after_ms=int(wait * 1000) + 1
             )
+
+    def _place_for(self, caller: Caller) -> Granted:
+        party, now = self._party_of(caller), time.monotonic()
+        judged = self._places.judge(party, self._share_of(party), len(self.sessions), self._seats, now)
+        if isinstance(judged, Granted):
+            return judged
+        self.metrics.session_refused(judged.reason)
+        places = self.config.server.sessions_max
+        raise VoxwireError(
+            ErrorCode.TOO_MANY_SESSIONS,
+            f"{places} sessions are open"
+            if judged.reason == "sessions"
+            else f"{judged.held} of {places} sessions are yours; what is left is for others",
+            retry_after_ms=FULL_RETRY_MS,
+            details={"reason": judged.reason},
+        )
+
+    def _seats(self) -> list[Seat]:
+        return self.sessions.seats(self._party_of)
+
+    def _party_of(self, caller: Caller) -> str:
+        """Whom places are shared between: the accounts, where there are several; else addresses."""
+        return caller.account if len(self.config.auth.keys) > 1 else network_of(caller.address)
+
+    def _share_of(self, party: str) -> float:
+        limits, keys = self.config.limits, len(self.config.auth.keys)
+        if keys > 1:
+            return limits.account_share
+        # Without keys, this machine is what the server is for; with one, its own backend.
+        return 1.0 if keys or not party or is_loopback(party) else limits.address_share
+
+    def _check_engines(self, caller: Caller) -> None:
         refusal = self._turn_away(caller.account)
         if refusal is not None:
             raise VoxwireError(
@@ -359,7 +445,9 @@ class Application:
         """See `StreamHost`."""
         assert self._voices is not None, "started"
         seeds = partial(self._seeds.getrandbits, 63)
-        return SessionCore(session_id, token, self._settings, self._voices, seeds, time.monotonic(), caller)
+        return SessionCore(
+            session_id, token, self._settings, self._voices, seeds, time.monotonic(), caller, self._ledger
+        )
 
     # -- serving ----------------------------------------------------------------------------------------------------
 
@@ -401,6 +489,8 @@ def session_settings(config: Config) -> SessionSettings:
         text_chars_max=limits.text_chars_max,
         unspoken_chars_max=limits.unspoken_chars_max,
         context_chars_max=limits.context_chars_max,
+        session_bytes_max=limits.session_bytes_max,
+        hold_seconds=limits.hold_seconds,
         messages_per_second=limits.messages_per_second,
         messages_burst=limits.messages_burst,
         bad_messages_max=limits.bad_messages_max,

@@ -178,6 +178,37 @@ class LimitsConfig:
     ] = 100
     bad_messages_seconds: Annotated[float, Setting("The time over which they are counted.", 0.1)] = 10.0
     heartbeat_ms: Annotated[int, Setting("Longest silence of the server while a context is open.", 100, 60_000)] = 5000
+    session_bytes_max: Annotated[
+        int,
+        Setting(
+            "Memory that one session may hold (text, audio to be sent, what may have to be sent again) before text is "
+            "refused with `client.text_buffer_full` and audio is made only as it is sent.",
+            1 << 20,
+        ),
+    ] = 16 << 20
+    account_bytes_max: Annotated[
+        int, Setting("The same for all sessions of one API key; those that hold least are spared.", 1 << 20)
+    ] = 1 << 30
+    hold_seconds: Annotated[
+        float, Setting("How long a context may be held before it ends with `client.hold_expired`.", 1)
+    ] = 300.0
+    account_share: Annotated[
+        float,
+        Setting(
+            "Share of `server.sessions_max` that one of several API keys can have while others have none.", 0.01, 1
+        ),
+    ] = 0.8
+    address_share: Annotated[
+        float,
+        Setting("The same for one address where no keys are configured; this machine's own may have all.", 0.01, 1),
+    ] = 0.8
+    sessions_per_second: Annotated[
+        float,
+        Setting("Sessions that one key (or address, without several keys) may open each second, sustained.", 0.1),
+    ] = 100.0
+    sessions_burst: Annotated[
+        int, Setting("Sessions that it may open at once above that rate; more get `client.rate_limited`.", 1)
+    ] = 1000
     idle_seconds: Annotated[float, Setting("A session with nothing open and no message for so long is closed.", 1)] = (
         600.0
     )

@@ -22,6 +22,7 @@ _STATUS: Mapping[ErrorCode, int] = {
     ErrorCode.SLOW_READER: 408,
     ErrorCode.CONTEXT_EXISTS: 409,
     ErrorCode.CONTEXT_ENDED: 409,
+    ErrorCode.HOLD_EXPIRED: 409,
     ErrorCode.TEXT_GAP: 409,
     ErrorCode.MESSAGE_TOO_BIG: 413,
     ErrorCode.TEXT_TOO_LONG: 413,

@@ -12,7 +12,9 @@ from voxwire_server.audio.framing import FrameBlock
 from voxwire_server.audio.path import AudioPath
 from voxwire_server.engines.base import EngineInfo, StageInfo
 from voxwire_server.session import effects as fx
+from voxwire_server.session.caller import Caller
 from voxwire_server.session.core import ResolvedVoice, SessionCore, SessionSettings
+from voxwire_server.session.ledger import Ledger
 from voxwire_server.session.mouth import mouth_for
 from voxwire_server.speech import Alignment, Voice, WordMark
 
@@ -74,6 +76,9 @@ class Desk:
     settings: SessionSettings = field(default_factory=SessionSettings)
     directory: FakeDirectory = field(default_factory=FakeDirectory)
     now: float = 1000.0
+    name: str = "s"
+    caller: Caller | None = None
+    ledger: Ledger | None = None
 
     def __post_init__(self):
         self.sent: list[m.ServerMessage | Frame] = []
@@ -82,7 +87,9 @@ class Desk:
         self.pending: list[fx.Speak] = []
         self.spoken: list[str] = []
         self.closed: tuple[int, str] | None = None
-        self.core = SessionCore("s", "t", self.settings, self.directory, lambda: 7, self.now)
+        self.core = SessionCore(
+            self.name, "t", self.settings, self.directory, lambda: 7, self.now, self.caller, self.ledger
+        )
         self.apply(self.core.open(self.now))
 
     # -- what happens -------------------------------------------------------------------------------------------

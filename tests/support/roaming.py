@@ -50,6 +50,9 @@ class Site:
     def studio(self):
         return self.world.studio
 
+    def admit_session(self, caller) -> None:
+        """Everybody gets a place."""
+
     def new_driver(self, outlet) -> Driver:
         tokens = (f"token-{next(self._names)}" for _ in itertools.count())
         passes = Passes(lambda: next(tokens))
@@ -104,6 +107,11 @@ class Wire:
 
     # -- the outlet -------------------------------------------------------------------------------------------------
 
+    def on_arrival(self, arrived) -> None:
+        if arrived is not None:
+            there_at = max(self._down_at, self._world.now + self._delay)
+            self._world.at(there_at, lambda: self._up(arrived) if self.alive else None)
+
     def message(self, message: m.ServerMessage) -> None:
         self._down(message)
 
@@ -140,6 +148,7 @@ class Phone:
         self.count = 0
         self.said: list[m.ClientMessage] = []
         self.session: str | None = None
+        self.fresh: m.Ready | None = None
         self.token = ""
         self.live = False
         self.resumes: list[m.Resumed | m.ResumeFailed] = []
@@ -172,6 +181,7 @@ class Phone:
                 for message in self.said:
                     wire.send(message)
             case m.Ready():
+                self.fresh = thing
                 contexts = {name: self.newest[number] for name, number in self.names.items() if number in self.newest}
                 wire.send(
                     m.Resume(
@@ -185,6 +195,11 @@ class Phone:
                 self.resumes.append(thing)
                 self.token, self.live = thing.token, True
                 for message in self.said[thing.received :]:
+                    wire.send(message)
+            case m.ResumeFailed() if not self.count and self.fresh is not None:
+                # Nothing of what was said had arrived when the connection dropped, so no session was kept.
+                self.session, self.token, self.live = self.fresh.session, self.fresh.token, True
+                for message in self.said:
                     wire.send(message)
             case m.ResumeFailed():
                 self.resumes.append(thing)

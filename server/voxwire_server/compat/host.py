@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from voxwire_server.session.driver import Sessions, Studio
     from voxwire_server.speech import Voice
     from voxwire_server.transport.door import Door
+    from voxwire_server.transport.loop_share import LoopShare
 
 
 class CompatHost(Protocol):
@@ -46,7 +47,18 @@ class CompatHost(Protocol):
         """Let one more session of `caller` in.
 
         Raises:
-            VoxwireError: server.not_ready, server.draining or server.too_many_sessions.
+            VoxwireError: server.not_ready, server.draining, server.too_many_sessions, server.overloaded or
+                client.rate_limited.
+        """
+
+    def loop_share_of(self, caller: Caller) -> LoopShare:
+        """The part of the loop's time that a connection of `caller` has."""
+
+    def check_session(self, caller: Caller) -> None:
+        """Say whether a session of `caller` would be let in; none is.
+
+        Raises:
+            VoxwireError: as `admit_session`.
         """
 
     def new_core(self, session_id: str, token: str, caller: Caller) -> SessionCore:

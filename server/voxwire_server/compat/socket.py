@@ -63,6 +63,8 @@ class Conversation:
         """See `Speaker`."""
         if self._closing is not None:
             return
+        core = self._line.driver.core
+        counted = core.received
         try:
             actions = list(self._translator.received(raw, self._now()))
         except VoxwireError as error:
@@ -70,6 +72,9 @@ class Conversation:
             self._line.reject(error)
             actions = list(self._translator.refused(error, self._now()))
         self._carry_out(actions)
+        if core.received == counted:
+            # The session was told nothing of it: it takes its turn all the same.
+            core.unheeded(self._now())
 
     def read_delay(self) -> float:
         """See `Speaker`."""
@@ -146,7 +151,7 @@ class Conversation:
         try:
             self._line.start(action.start, action.format, paced=True)
         except VoxwireError as error:
-            self._host.studio.observer.error_sent(error.raw_code)
+            self._line.reject(error)
             self._carry_out(self._translator.refused(error, self._now()))
 
     def _gather(self, payload: bytes | str | dict[str, object]) -> None:
@@ -195,7 +200,8 @@ async def serve_socket(
     if not wire.handshake_complete:
         await socket.accept(subprotocol)
     try:
-        line = Line(host, host.authenticate(socket, key, tokens=tokens))
+        caller = host.authenticate(socket, key, tokens=tokens)
+        line = Line(host, caller)
     except VoxwireError as error:
         host.studio.observer.refused(error.raw_code)
         await refuse_socket(host, socket, translator, error)
@@ -208,6 +214,7 @@ async def serve_socket(
         conversation,
         slow_reader_seconds=limits.slow_reader_seconds,
         outbox_bytes_max=limits.outbox_bytes_max,
+        share=host.loop_share_of(caller),
     )
     await connection.run(first)
 

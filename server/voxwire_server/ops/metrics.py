@@ -106,6 +106,15 @@ class Metrics:
         self._refusals = Counter(
             "voxwire_refusals", "Requests and connections turned away.", ["code"], registry=self.registry
         )
+        self._sessions_refused = Counter(
+            "voxwire_session_refusals",
+            "Sessions for which there was no place, by why.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self._sessions_displaced = Counter(
+            "voxwire_sessions_displaced", "Sessions that gave their place to others.", ["use"], registry=self.registry
+        )
         self._first_audio = self._histogram(
             "voxwire_ttfa_seconds", "First speakable text to first audio frame.", FIRST_AUDIO_SECONDS, "engine"
         )
@@ -154,6 +163,14 @@ class Metrics:
     def refused(self, code: str) -> None:
         """A request or a connection was turned away; `code` is one of the error tree's."""
         self._refusals.labels(code).inc()
+
+    def session_refused(self, reason: str) -> None:
+        """No place was there for a session: "sessions" are all open, the party's "share", or its "rate"."""
+        self._sessions_refused.labels(reason).inc()
+
+    def session_displaced(self, use: str) -> None:
+        """A session gave its place to another: it was "silent", "away" or "idle"."""
+        self._sessions_displaced.labels(use).inc()
 
     def resumed(self, result: str) -> None:
         """A client came back: "resumed", or the reason why it could not."""

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, assert_never
 from voxwire_protocol import messages as m
 from voxwire_server.session import effects as fx
 from voxwire_server.session.heard import ClauseSpan, HeardLog
+from voxwire_server.session.ledger import text_bytes
 from voxwire_server.session.playout import Playout
+from voxwire_server.session.replay import message_bytes
 from voxwire_server.session.timings import ClauseClock, timing, word_spans
 from voxwire_server.speech import Clause
 from voxwire_server.text.intake import Boundary, ClauseText, TextIntake, Urgency
@@ -36,6 +38,16 @@ if TYPE_CHECKING:
     from voxwire_server.speech import Voice
 
 HELD_DEADLINE_SECONDS = 3600.0
+
+MESSAGE_BYTES = 64
+"""What CPython takes for a text of the client's beside its characters (56 on average, and a place in a list)."""
+
+FLUSH_BYTES = 256
+"""What a flush that is still to be answered takes: its id, its terminator, and where it stands in the text."""
+
+FRAME_BYTES = 32
+"""What an audio frame that is ready takes beside its samples: the headers, and its part of the block."""
+
 UNDERRUN_SECONDS_MIN = 0.01
 """Shorter gaps are within a sound card's own buffer."""
 
@@ -201,10 +213,18 @@ class Context:
     _ready_since: float = 0.0
     _dry_since: float | None = None
     _dry_pts: int = -1
+    frugal: bool = False
+    """Make no audio while any is left to send: the session holds too much."""
+    counted_bytes: int = 0
+    """What the session has counted of this context's `held_bytes`."""
+    _text_bytes: int = 0
+    _told_bytes: int = 0
+    _sample_bytes: int = 2
 
     def __post_init__(self) -> None:
         spec = self.spec
         self._ahead = self.policy.ahead_of(spec.engine)
+        self._sample_bytes = 1 if spec.format.codec in ("mulaw", "alaw") else 2
         self.playout = Playout(
             sample_rate=spec.format.sample_rate,
             frame_samples=spec.format.frame_samples,
@@ -222,6 +242,7 @@ class Context:
             self._waiting_since = now
         self._has_text = self._has_text or not text.isspace()
         self.last_text_at = self._told_at = now
+        self._text_bytes += fed_bytes(text)
         self.intake.feed(text)
 
     def flush(self, flush_id: str | None, now: float) -> None:
@@ -282,6 +303,21 @@ class Context:
             )
         )
         self._close(m.DoneReason.CANCELLED)
+
+    @property
+    def held_bytes(self) -> int:
+        """What the context holds in memory, about: its text, the audio that is ready, what is to be said with it."""
+        if self.phase is Phase.CLOSED:
+            return 0
+        playout = self.playout
+        samples = playout.ready_pts - playout.sent_pts
+        audio = samples * self._sample_bytes + samples // playout.frame_samples * FRAME_BYTES
+        flushes = (len(self._terminators) + len(self._endings)) * FLUSH_BYTES
+        return self._text_bytes + audio + self._told_bytes + flushes
+
+    def held_seconds(self, now: float) -> float:
+        """For how long the client has held the context; 0 while it does not."""
+        return 0.0 if self.playout.held_at is None else now - self.playout.held_at
 
     @property
     def frames_sent(self) -> int:
@@ -368,6 +404,9 @@ class Context:
         self._cut(now)
         self._encode(now)
         self._send(now)
+        if not self._ready_frames and (self.frugal or not self.playout.paced):
+            # What was left to send kept the next clause from being asked for, and nothing else wakes the context.
+            self._cut(now)
         self._blocked = self._is_blocked
         self._settle(now)
 
@@ -413,6 +452,8 @@ class Context:
         )
 
     def _clauses_ahead(self) -> int:
+        if self.frugal or self.playout.held_at is not None:
+            return 1
         return 1 if self.playout.paced and not self.spec.bulk else 2
 
     def _engine_seconds(self) -> float:
@@ -425,7 +466,9 @@ class Context:
         if self._terminators and not self.intake.has_speakable:
             # An end or a flush after which nothing is left to speak costs nothing: its answer follows the last frame.
             return True
-        flowing = self.writable and not self.playout.starved
+        if self.frugal and self.playout.unsent_seconds() > 0:
+            return False
+        flowing = self.writable and not self.playout.starved and self.playout.held_at is None
         if self.playout.unsent_seconds() >= (self.policy.unsent_max if flowing else self.policy.ahead):
             return False
         return not self.playout.paced or self.playout.remaining(now) < self._ahead
@@ -559,7 +602,7 @@ class Context:
         job.clock = ClauseClock(piece.clause_pts, spec.engine.sample_rate, spec.format.sample_rate)
         self.heard_log.began(job.span)
         message = m.ClauseStarted(context=spec.name, chars=text.chars, pts=piece.clause_pts)
-        self._announcements.append(Announcement(piece.clause_pts, message, job.text_at if job.first else None))
+        self._announce_later(Announcement(piece.clause_pts, message, job.text_at if job.first else None))
 
     def _time_words(self, job: InFlight, piece: Shaped) -> tuple[WordSpan, ...]:
         """Note the words that came with a piece."""
@@ -578,7 +621,11 @@ class Context:
         if message is not None:
             # A piece without samples ends an utterance, whose last sample has not been sent yet.
             pts = piece.end_pts - (piece.samples or 1)
-            self._announcements.append(Announcement(pts, message, None))
+            self._announce_later(Announcement(pts, message, None))
+
+    def _announce_later(self, announcement: Announcement) -> None:
+        self._announcements.append(announcement)
+        self._told_bytes += message_bytes(announcement.message)
 
     # -- underruns ----------------------------------------------------------------------------------------------
 
@@ -717,6 +764,7 @@ class Context:
     def _announce(self, end_pts: int, now: float) -> None:
         while self._announcements and self._announcements[0].pts < end_pts:
             announcement = self._announcements.popleft()
+            self._told_bytes -= message_bytes(announcement.message)
             if announcement.ttfa_from is not None:
                 ttfa = now - announcement.ttfa_from
                 if self.times.ttfa is None:
@@ -778,9 +826,15 @@ class Context:
         self._raw.clear()
         self._early.clear()
         self._inflight.clear()
+        self._announcements.clear()
 
     def _warn(self, code: str, message: str) -> None:
         self.emit(fx.Send(m.WarningMessage(code=code, message=message, context=self.spec.name)))
+
+
+def fed_bytes(text: str) -> int:
+    """What a text of the client's takes for as long as its context is open."""
+    return text_bytes(text) + MESSAGE_BYTES
 
 
 def _ms(seconds: float | None) -> float | None:

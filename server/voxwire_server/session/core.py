@@ -10,6 +10,7 @@ and carries out the effects that each returns, in order. `next_due` says when `t
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol, assert_never
 
@@ -17,8 +18,11 @@ from voxwire_protocol import messages as m
 from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
 from voxwire_server.audio.framing import lookahead_samples
 from voxwire_server.session import effects as fx
+from voxwire_server.session.bucket import TokenBucket
 from voxwire_server.session.caller import Caller
-from voxwire_server.session.context import Context, ContextSpec, Phase, PlayoutPolicy
+from voxwire_server.session.context import FLUSH_BYTES, Context, ContextSpec, Phase, PlayoutPolicy, fed_bytes
+from voxwire_server.session.ledger import Ledger
+from voxwire_server.session.places import Use
 from voxwire_server.session.replay import Frames
 from voxwire_server.text.intake import Allowance, ClauseLimits, TextIntake
 
@@ -83,6 +87,8 @@ class SessionSettings:
     text_chars_max: int = 20_000
     unspoken_chars_max: int = 50_000
     context_chars_max: int = 200_000
+    session_bytes_max: int = 16 << 20
+    hold_seconds: float = 300.0
     messages_per_second: float = 400.0
     messages_burst: float = 2000.0
     bad_messages_max: int = 100
@@ -93,26 +99,6 @@ class SessionSettings:
     lead_ms: int = 500
     opus_bitrate: int = 24_000
     policy: PlayoutPolicy = field(default_factory=PlayoutPolicy)
-
-
-@dataclass(slots=True)
-class TokenBucket:
-    """Allows `rate` a second with bursts of `size`. Pure."""
-
-    rate: float
-    size: float
-    level: float
-    at: float
-
-    def take(self, now: float) -> bool:
-        """Use one token; False when the bucket was empty (the level goes below zero all the same)."""
-        self.level = min(self.size, self.level + (now - self.at) * self.rate) - 1
-        self.at = now
-        return self.level >= 0
-
-    def delay(self) -> float:
-        """Seconds until the level is back at zero."""
-        return max(0.0, -self.level / self.rate)
 
 
 class SessionCore:
@@ -127,9 +113,16 @@ class SessionCore:
         seeds: Callable[[], int],
         now: float,
         caller: Caller | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
+        """`ledger` bounds what all sessions of the account hold; left out, nothing does."""
         self.session_id = session_id
         self.caller = caller or Caller()
+        self._ledger = ledger or Ledger(sys.maxsize)
+        self.kept_bytes = 0
+        """What the driver keeps of this session beside the contexts: what was sent and not acknowledged."""
+        self._context_bytes = 0
+        self._frugal = False
         self._token = token
         self._settings = settings
         self._directory = directory
@@ -161,6 +154,7 @@ class SessionCore:
         self._away_since: float | None = None
         self.received = 0
         """How many messages came from the client, whatever they were."""
+        self._opened_at = self._spoke_at = now
         self.closed = False
 
     # -- facts ----------------------------------------------------------------------------------------------------
@@ -201,10 +195,15 @@ class SessionCore:
             self._mistake(error, getattr(message, "context", None), now)
         else:
             if context is not None:
-                context.advance(now)
-                self._forget_if_closed(context)
+                self._advance(context, now)
         self._close_if_drained(now)
         return self._take()
+
+    def unheeded(self, now: float) -> None:
+        """A vendor's client sent something that the session is told nothing of: it counts as a message all the same."""
+        self.received += 1
+        self._active_at = now
+        self._messages.take(now)
 
     def reject(self, error: VoxwireError, now: float) -> list[fx.Effect]:
         """Something came that is no message; `error` says what is wrong with it."""
@@ -319,6 +318,25 @@ class SessionCore:
     # -- questions ------------------------------------------------------------------------------------------------
 
     @property
+    def held_bytes(self) -> int:
+        """What the session holds in memory: text, what is to be sent, what may have to be sent again."""
+        return self._context_bytes + self.kept_bytes
+
+    @property
+    def worth_resuming(self) -> bool:
+        """Whether a client that comes back finds anything here: a context was opened."""
+        return self._serial > 0
+
+    @property
+    def use(self) -> tuple[Use, float]:
+        """What its place is used for, and since when."""
+        if self._away_since is not None:
+            return Use.AWAY, self._away_since
+        if not self.received:
+            return Use.SILENT, self._opened_at
+        return (Use.LIVE if self._contexts else Use.IDLE), max(self._active_at, self._spoke_at)
+
+    @property
     def contexts_open(self) -> int:
         """How many contexts are open."""
         return len(self._contexts)
@@ -347,6 +365,8 @@ class SessionCore:
             at = context.next_due(now)
             if at is not None and at < due:
                 due = at
+            if context.playout.held_at is not None:
+                due = min(due, context.playout.held_at + self._settings.hold_seconds)
         if self._drain_by is not None:
             due = min(due, self._drain_by, now + DRAIN_GRACE_SECONDS / 2)
         return due
@@ -373,6 +393,7 @@ class SessionCore:
                 return self._text(message, now)
             case m.Flush():
                 context = self._open(message.context)
+                self._check_bytes(FLUSH_BYTES)
                 context.flush(message.id, now)
                 return context
             case m.End():
@@ -442,7 +463,7 @@ class SessionCore:
         )
         intake = TextIntake(resolved.language, clause_limits(resolved.engine), self._reading)
         context = Context(spec, s.policy, intake, self._effects.append, now)
-        context.writable = self._writable
+        context.writable, context.frugal = self._writable, self._frugal
         self._contexts[name] = context
         self._by_serial[spec.serial] = context
         self.numbers.pop(name, None)
@@ -493,6 +514,7 @@ class SessionCore:
         if message.seq is not None and not self._is_next(context, message.seq):
             return context
         self._check_room(context, len(message.text))
+        self._check_bytes(fed_bytes(message.text))
         if message.text:
             context.feed(message.text, now)
         if message.seq is not None:
@@ -517,6 +539,19 @@ class SessionCore:
                 "context_chars_max",
                 s.context_chars_max,
             )
+
+    def _check_bytes(self, count: int) -> None:
+        """Whether so many bytes more may be held."""
+        over = self._ledger.over(self.caller.account, self.session_id)
+        if not over and self.held_bytes + count <= self._settings.session_bytes_max:
+            return
+        bound = "the sessions of one account" if over else "one session"
+        raise VoxwireError(
+            ErrorCode.TEXT_BUFFER_FULL,
+            f"{bound} would hold too much in memory; send this again once some of it has been heard",
+            retry_after_ms=1000,
+            details={"session_bytes_max": self._settings.session_bytes_max, "session_bytes": self.held_bytes},
+        )
 
     def _is_next(self, context: Context, seq: int) -> bool:
         """Whether a text is new. One that was accepted before is acknowledged again and not spoken again."""
@@ -600,8 +635,36 @@ class SessionCore:
         return contexts[self._first :] + contexts[: self._first]
 
     def _advance(self, context: Context, now: float) -> None:
+        if context.held_seconds(now) >= self._settings.hold_seconds:
+            self._end_hold(context, now)
         context.advance(now)
+        self._spoke_at = now
         self._forget_if_closed(context)
+        self._measure(context)
+
+    def _measure(self, context: Context) -> None:
+        """Take in how much a context holds now, and be frugal while it is all too much."""
+        held = context.held_bytes
+        self._context_bytes += held - context.counted_bytes
+        context.counted_bytes = held
+        account = self.caller.account
+        self._ledger.hold(account, self.session_id, self.held_bytes)
+        frugal = self.held_bytes > self._settings.session_bytes_max or self._ledger.over(account, self.session_id)
+        if frugal != self._frugal:
+            self._frugal = frugal
+            for each in self._contexts.values():
+                each.frugal = frugal
+
+    def _end_hold(self, context: Context, now: float) -> None:
+        """A client that holds a context and does not come back to it is told what was heard, and its memory is free."""
+        name = context.spec.name
+        error = VoxwireError(
+            ErrorCode.HOLD_EXPIRED,
+            f"context {name!r} was held for {self._settings.hold_seconds:g} s",
+            details={"hold_seconds": self._settings.hold_seconds},
+        )
+        self._send(error.to_message(context=name))
+        context.cancel(None, now)
 
     def _forget_if_closed(self, context: Context) -> None:
         if context.phase is Phase.CLOSED:
@@ -629,6 +692,8 @@ class SessionCore:
             context.discard()
         self._contexts.clear()
         self._by_serial.clear()
+        self._context_bytes = self.kept_bytes = 0
+        self._ledger.release(self.caller.account, self.session_id)
 
     def _close_if_drained(self, now: float) -> None:
         if self._drain_by is None or self.closed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, assert_never
@@ -21,6 +21,7 @@ from voxwire_server.audio.path import AudioPath
 from voxwire_server.engines.work import Work
 from voxwire_server.session import effects as fx
 from voxwire_server.session.mouth import mouth_for
+from voxwire_server.session.places import Seat
 from voxwire_server.session.replay import Frames
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from voxwire_server.audio.framing import FrameBlock
     from voxwire_server.audio.path import Shaped
     from voxwire_server.engines.work import Outcome
+    from voxwire_server.session.caller import Caller
     from voxwire_server.session.core import SessionCore
     from voxwire_server.session.passes import Passes
     from voxwire_server.session.replay import ReplayLog
@@ -241,6 +243,21 @@ class Driver:
         if self.resumable is not None:
             self.resumable.log.clear()
 
+    @property
+    def worth_keeping(self) -> bool:
+        """Whether its client may come back to it once its connection is gone."""
+        return self.resumable is not None and not self.core.closed and self.core.worth_resuming
+
+    def give_way(self) -> None:
+        """End the session, whose place another one gets."""
+        if self.away:
+            on_over = self.on_over
+            self.abandon()
+            if on_over is not None:
+                on_over()
+        else:
+            self.fail(VoxwireError(ErrorCode.IDLE, "the server is full, and nothing was open here"))
+
     def detach(self, on_over: Callable[[], None]) -> None:
         """The connection dropped, but the client may come back; `on_over` is called if it does not."""
         self._outlet = Nowhere()
@@ -366,6 +383,8 @@ class Driver:
         finally:
             self._applying = False
         self._outlet.flush()
+        if self.resumable is not None:
+            self.core.kept_bytes = self.resumable.log.bytes
         if not self.core.closed:
             self._studio.ticker.schedule(self, self.core.next_due(self._now()))
         elif self.on_over is not None:
@@ -522,11 +541,16 @@ class Claimed:
     resumed: Resumed
 
 
+RETURNING_MAX = 2
+"""Connections at once that may say that they will resume one session: one more before the first is known to be dead."""
+
+
 class Sessions:
     """All drivers of this process: brings outcomes to their drivers, and drains them."""
 
     def __init__(self) -> None:
         self._drivers: dict[str, Driver] = {}
+        self._returning: Counter[str] = Counter()
         self._drain_ms: int | None = None
         self._empty: asyncio.Event | None = None
 
@@ -554,6 +578,33 @@ class Sessions:
     def of_accounts(self, accounts: Collection[str]) -> list[Driver]:
         """The drivers of sessions that belong to one of some accounts, their clients there or away."""
         return [driver for driver in self._drivers.values() if driver.core.caller.account in accounts]
+    def seats(self, party_of: Callable[[Caller], str]) -> list[Seat]:
+        """What each session's place is used for; those that are over have none."""
+        found = []
+        for session_id, driver in self._drivers.items():
+            core = driver.core
+            if not core.closed:
+                found.append(Seat(session_id, party_of(core.caller), *core.use))
+        return found
+
+    def expect(self, session_id: str, account: str) -> bool:
+        """Whether a client that will resume a session, it says, may come in for a moment without a place of its own.
+
+        Then it is expected until `expect_no_more`. One of another account learns nothing of the session by this.
+        """
+        driver = self.find(session_id)
+        if driver is None or driver.resumable is None or driver.core.closed or driver.resumable.identity != account:
+            return False
+        if self._returning[session_id] >= RETURNING_MAX:
+            return False
+        self._returning[session_id] += 1
+        return True
+
+    def expect_no_more(self, session_id: str) -> None:
+        """The client that was expected has resumed it, or has not."""
+        self._returning[session_id] -= 1
+        if self._returning[session_id] <= 0:
+            del self._returning[session_id]
 
     @property
     def away(self) -> int:

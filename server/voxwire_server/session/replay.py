@@ -23,6 +23,13 @@ TIMING_BYTES = 256
 """What a kept message counts for in the bound, and each word or phoneme of a `timing` besides: what CPython takes."""
 
 
+def message_bytes(message: ServerMessage) -> int:
+    """What a message of the server's takes in memory, about."""
+    if isinstance(message, Timing):
+        return MESSAGE_BYTES + TIMING_BYTES * (len(message.words) + len(message.phonemes) + len(message.visemes))
+    return MESSAGE_BYTES
+
+
 @dataclass(frozen=True, slots=True)
 class Frames:
     """The audio frames [start, stop) of a block."""
@@ -58,10 +65,7 @@ class ReplayLog:
 
     def message(self, message: ServerMessage, now: float) -> None:
         """A message was sent."""
-        size = MESSAGE_BYTES
-        if isinstance(message, Timing):
-            size += TIMING_BYTES * (len(message.words) + len(message.phonemes) + len(message.visemes))
-        self._keep(_Kept(self.position, now, size, message))
+        self._keep(_Kept(self.position, now, message_bytes(message), message))
 
     def frames(self, block: FrameBlock, start: int, stop: int, now: float) -> None:
         """Audio frames were sent."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from time import perf_counter
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from starlette.websockets import WebSocket
 
+    from voxwire_server.transport.loop_share import LoopShare
     from voxwire_server.transport.wire import WireProtocol
 
 log = logging.getLogger("voxwire.stream")
@@ -63,14 +64,16 @@ class Connection:
         *,
         slow_reader_seconds: float,
         outbox_bytes_max: int,
+        share: LoopShare,
     ) -> None:
         """`slow_reader_seconds`: how long a client may leave its socket full. `outbox_bytes_max`: how many bytes may
-        wait for it."""
+        wait for it. `share`: its part of the loop's time."""
         self._socket = socket
         self._wire = wire
         self._speaker = speaker
         self._slow_reader_seconds = slow_reader_seconds
         self._outbox_bytes_max = outbox_bytes_max
+        self._share = share
         self._slow: asyncio.TimerHandle | None = None
 
     async def run(self, first: Sequence[str | bytes] = ()) -> None:
@@ -117,12 +120,16 @@ class Connection:
             event: Any = await socket.receive()
             if event["type"] == "websocket.disconnect":
                 return
+            wait = self._share.wait(time.monotonic())
+            if wait > 0:
+                await asyncio.sleep(wait)
             # `receive` does not suspend where messages wait already.
             await self._wire.turns.wait()
             raw: str | bytes | None = event.get("text")
-            began = perf_counter()
+            began, cpu_began = time.perf_counter(), time.thread_time()
             speaker.take(event["bytes"] if raw is None else raw)
-            self._wire.turns.spend(perf_counter() - began)
+            self._share.spent(time.thread_time() - cpu_began)
+            self._wire.turns.spend(time.perf_counter() - began)
             await asyncio.sleep(max(0.0, speaker.read_delay()))
 
     def _writable(self, writable: bool) -> None:

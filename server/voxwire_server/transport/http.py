@@ -93,6 +93,10 @@ class ServerState(Protocol):
     def overloaded_ms(self) -> int | None:
         """When to ask again while the server has been full for seconds; None while it has not."""
 
+    @property
+    def full_ms(self) -> int | None:
+        """When to ask again while a newcomer would get no place for a session; None while one would."""
+
     def engines(self) -> Sequence[EngineInfo]:
         """The engines that are loaded, the default first."""
 
@@ -163,6 +167,8 @@ async def ready(state: ServerState, request: Request) -> Response:
         raise VoxwireError(
             ErrorCode.OVERLOADED, "no engine has room for one more listener", retry_after_ms=state.overloaded_ms
         )
+    if state.full_ms is not None:
+        raise VoxwireError(ErrorCode.TOO_MANY_SESSIONS, "all sessions are taken", retry_after_ms=state.full_ms)
     body: dict[str, Any] = {"status": "ready"}
     with contextlib.suppress(VoxwireError):
         state.auth.authenticate(request, tokens=True)

@@ -12,7 +12,14 @@ from voxwire_protocol.codec import JSON, MSGPACK, codec_for
 from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
 from voxwire_protocol.messages import Resume, ResumeFailed
 from voxwire_server.transport.connection import Connection
-from voxwire_server.transport.wire import EXTENSION, FIN_BINARY, FIN_TEXT, binary_prefix, message_prefix
+from voxwire_server.transport.wire import (
+    BUFFER_HIGH_BYTES,
+    EXTENSION,
+    FIN_BINARY,
+    FIN_TEXT,
+    binary_prefix,
+    message_prefix,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,13 +32,14 @@ if TYPE_CHECKING:
     from voxwire_server.audio.framing import FrameBlock
     from voxwire_server.session.caller import Caller
     from voxwire_server.session.driver import Driver, Observer, Sessions, Studio
+    from voxwire_server.transport.loop_share import LoopShare
     from voxwire_server.transport.wire import WireProtocol
 
 FAREWELLS = (CloseCode.NORMAL, CloseCode.NO_STATUS)
 """How a client closes a session that it does not want to resume."""
 
 FIRST_MESSAGE_SECONDS = 2.0
-"""How long a draining server waits for `resume`."""
+"""How long a client that came to resume, and has no place of its own, may take to say `resume`."""
 
 TOKEN_PREFIX = "voxwire.token."  # noqa: S105 - the name of a subprotocol, not a secret
 
@@ -53,11 +61,21 @@ class StreamHost(Protocol):
         """Let one more session of `caller` in.
 
         Raises:
-            VoxwireError: server.not_ready, server.draining, server.too_many_sessions or server.overloaded.
+            VoxwireError: server.not_ready, server.draining, server.too_many_sessions, server.overloaded or
+                client.rate_limited.
+        """
+
+    def admit_returning(self, caller: Caller, session_id: str) -> bool:
+        """Let a client in for a moment that says that it will resume a session; False: it is admitted like any other.
+
+        `sessions.expect_no_more` is called once it has, or has not.
         """
 
     def new_driver(self, caller: Caller, outlet: WebSocketOutlet) -> Driver:
         """A session with the configured limits, which the account of `caller` may resume."""
+
+    def loop_share_of(self, caller: Caller) -> LoopShare:
+        """The part of the loop's time that a connection of `caller` has."""
 
     @property
     def contexts_max(self) -> int:
@@ -118,6 +136,13 @@ class WebSocketOutlet:
                 self.on_written()
         if self._closing is not None:
             self.closed.set()
+            if self._closing[0] == CloseCode.RESUMED_ELSEWHERE and self._wire.buffered_bytes > BUFFER_HIGH_BYTES:
+                # The other connection is sent all of it again; each resume would leave that much behind.
+                self._wire.abort()
+
+    def on_arrival(self, arrived: Callable[[], None] | None) -> None:
+        """Call `arrived` once the peer has shown that everything written so far has reached it; None: not any more."""
+        self._wire.on_arrival(arrived)
 
     @property
     def close_reason(self) -> tuple[int, str]:
@@ -157,7 +182,9 @@ class StreamEndpoint:
                     f"this server speaks {JSON.subprotocol} and {MSGPACK.subprotocol}",
                 )
             caller = self._host.authenticate(socket, tokens=True)
-            if self._host.sessions.find(socket.query_params.get("resume", "")) is None:
+            returns_to: str | None = socket.query_params.get("resume", "")
+            if not self._host.admit_returning(caller, returns_to or ""):
+                returns_to = None
                 self._host.admit_session(caller)
         except VoxwireError as error:
             await self._refuse(socket, codec, error)
@@ -167,9 +194,10 @@ class StreamEndpoint:
         connection = Connection(
             socket,
             wire,
-            Conversation(outlet, driver, codec, self._host),
+            Conversation(outlet, driver, codec, self._host, returns_to),
             slow_reader_seconds=self._host.slow_reader_seconds,
             outbox_bytes_max=self._host.outbox_bytes_max,
+            share=self._host.loop_share_of(caller),
         )
         outlet.on_written = connection.written
         await connection.run()
@@ -185,9 +213,22 @@ class StreamEndpoint:
 
 
 class Conversation:
-    """A native session as its connection sees it; which session that is changes when the client resumes another."""
+    """A native session as its connection sees it; which session that is changes when the client resumes another.
 
-    def __init__(self, outlet: WebSocketOutlet, driver: Driver, codec: Codec, host: StreamHost) -> None:
+    A client that came to resume the session `returns_to` has no place of its own before its first message. If that
+    resumes nothing, or does not come in time, the fresh session needs one like any other, or is refused.
+    """
+
+    def __init__(
+        self,
+        outlet: WebSocketOutlet,
+        driver: Driver,
+        codec: Codec,
+        host: StreamHost,
+        returns_to: str | None = None,
+    ) -> None:
+        self._returns_to = returns_to
+        self._patience: asyncio.TimerHandle | None = None
         self._outlet = outlet
         self._driver = driver
         self._codec = codec
@@ -211,12 +252,12 @@ class Conversation:
 
     def open(self) -> None:
         """See `Speaker`."""
-        self._sessions.add(self._driver)
+        if self._returns_to is None:
+            self._sessions.add(self._driver)
+        else:
+            self._patience = asyncio.get_running_loop().call_later(FIRST_MESSAGE_SECONDS, self._take_a_place)
         self._driver.on_superseded = self._supersede
         self._driver.open()
-        if self._sessions.draining:
-            # Whoever gets in now wants to resume, and would be turned away before it could say so.
-            asyncio.get_running_loop().call_later(FIRST_MESSAGE_SECONDS, self._drain_fresh)
 
     def take(self, raw: str | bytes) -> None:
         """See `Speaker`."""
@@ -226,18 +267,36 @@ class Conversation:
         try:
             message = self._codec.decode_client(raw, self._values_max)
         except VoxwireError as error:
-            self._driver.reject(error)
+            if self._take_a_place():
+                self._driver.reject(error)
             return
         if first and isinstance(message, Resume) and self._driver.resumable is not None:
             self._resume(message)
-        else:
+        elif self._take_a_place():
             self._driver.receive(message)
-        if first and self._sessions.draining and not self._superseded:
-            self._driver.drain(self._sessions.drain_ms)
 
-    def _drain_fresh(self) -> None:
-        if self._first and not self.over:
-            self._driver.drain(self._sessions.drain_ms)
+    def _take_a_place(self) -> bool:
+        """Give the fresh session a place, if it has none yet; False: it is refused."""
+        if not self._expected_no_more():
+            return True
+        try:
+            self._host.admit_session(self._driver.core.caller)
+        except VoxwireError as error:
+            self._host.studio.observer.refused(error.raw_code)
+            self._driver.fail(error)
+            return False
+        self._sessions.add(self._driver)
+        return True
+
+    def _expected_no_more(self) -> bool:
+        """Note that the client has resumed, or has not, or is gone; True if that was open."""
+        if self._returns_to is None:
+            return False
+        self._sessions.expect_no_more(self._returns_to)
+        self._returns_to = None
+        if self._patience is not None:
+            self._patience.cancel()
+        return True
 
     def _resume(self, message: Resume) -> None:
         """Let the old session go on here, in place of the fresh one."""
@@ -246,19 +305,24 @@ class Conversation:
         found = self._sessions.claim(message, fresh.resumable.identity)
         if isinstance(found, ResumeFailed):
             self._host.studio.observer.resumed(found.reason)
-            self._outlet.message(found)
-            self._outlet.flush()
+            if self._take_a_place():
+                self._outlet.message(found)
+                self._outlet.flush()
             return
+        self._expected_no_more()
         self._host.studio.observer.resumed("resumed")
         fresh.on_superseded = None
         fresh.disconnected()
         self._sessions.remove(fresh)
         self._driver = found.driver
         self._driver.attach(self._outlet, found.position, found.resumed, self._supersede)
+        assert found.driver.resumable is not None
+        self._outlet.on_arrival(found.driver.resumable.passes.arrived)
 
     def _supersede(self) -> None:
         """The session goes on at another connection; nothing more is read from this one."""
         self._superseded = True
+        self._outlet.on_arrival(None)
         self._outlet.close(CloseCode.RESUMED_ELSEWHERE, "resumed on another connection")
         self._outlet.flush()
 
@@ -282,10 +346,12 @@ class Conversation:
     def disconnected(self, code: int) -> None:
         """See `Speaker`."""
         self._outlet.on_written = None
+        self._outlet.on_arrival(None)
+        self._expected_no_more()
         if self._superseded:
             return
         driver, sessions = self._driver, self._sessions
-        if driver.resumable is None or driver.core.closed or code in FAREWELLS:
+        if not driver.worth_keeping or code in FAREWELLS:
             driver.disconnected()
             sessions.remove(driver)
         else:

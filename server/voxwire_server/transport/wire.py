@@ -66,6 +66,8 @@ CRUMBS_BURST = 2000
 
 LEAVING_SECONDS = 2.0
 """How long what a closed client still sends is thrown away, so that no reset takes the close frame from it."""
+ARRIVAL = b"arrived?"
+"""Told from uvicorn's own pings, whose payloads have four bytes."""
 
 FIN_TEXT = 0x81
 FIN_BINARY = 0x82
@@ -93,6 +95,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
     """uvicorn's sans-I/O WebSocket protocol, reachable by the endpoint for writes that go around ASGI."""
 
     on_writable: Callable[[bool], None] | None = None
+    _arrived: Callable[[], None] | None = None
 
     on_flood: Callable[[VoxwireError], None] | None = None
     """Told once when the client is to be closed for sending too many frames of nothing."""
@@ -319,6 +322,23 @@ class WireProtocol(WebSocketsSansIOProtocol):
         """Gather a fragment; one without data takes no room, however many come."""
         if event.data or event.fin:
             super().handle_cont(event)
+
+    def on_arrival(self, arrived: Callable[[], None] | None) -> None:
+        """Call `arrived` once the peer has got everything written so far: it answers a ping that is sent behind it.
+
+        None: do not call any more.
+        """
+        self._arrived = arrived
+        if arrived is not None and self.is_open:
+            self.conn.send_ping(ARRIVAL)
+            self.transport.write(b"".join(self.conn.data_to_send()))
+
+    def handle_pong(self, event: Frame) -> None:
+        """A ping is answered."""
+        if self._arrived is not None and bytes(event.data) == ARRIVAL:
+            arrived, self._arrived = self._arrived, None
+            arrived()
+        super().handle_pong(event)
 
     def keepalive_timeout(self) -> None:
         """Nobody answers pings: what is buffered will never leave, so the connection is not left to wait for it."""

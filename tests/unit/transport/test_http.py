@@ -36,6 +36,7 @@ class State:
     draining: bool = False
     reason: str = ""
     overloaded_ms: int | None = None
+    full_ms: int | None = None
     metrics: Metrics = field(default_factory=Metrics)
     unavailable: dict[str, EngineUnavailable] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
@@ -103,6 +104,9 @@ def test_not_ready_is_503_with_the_reason_and_when_to_ask_again() -> None:
 
 
 def test_a_server_that_has_been_full_for_seconds_is_not_ready_and_says_when_to_ask_again() -> None:
+    answer = call(State(configured(), full_ms=5000), "/ready")
+    assert (answer.status, code(answer)) == (503, "server.too_many_sessions")
+    assert answer.headers["retry-after"] == "5"
     answer = call(State(configured(), overloaded_ms=7200), "/ready")
     assert (answer.status, code(answer)) == (503, "server.overloaded")
     assert answer.headers["retry-after"] == "8"

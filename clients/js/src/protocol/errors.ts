@@ -43,6 +43,7 @@ export const ERRORS = {
   "client.unknown_context": facts(false, null, "Open the context with `start` or `text` first."),
   "client.context_exists": facts(false, null, "Wait for `done`, cancel it, or choose another name."),
   "client.context_ended": facts(false, null, "Wait for `done`, or choose another name."),
+  "client.hold_expired": facts(true, null, "Speak what was not heard in a new context."),
   "client.too_many_contexts": facts(true, null, "End or cancel a context first."),
   "client.text_too_long": facts(false, null, "Send the text in smaller pieces, or in another context."),
   "client.text_buffer_full": facts(true, null, "Wait until some of the text has been spoken."),

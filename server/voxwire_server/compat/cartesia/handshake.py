@@ -36,7 +36,7 @@ async def serve_contexts(host: CompatHost, socket: WebSocket) -> None:
     """Serve `/tts/websocket`."""
     key = found_key(socket)
     try:
-        host.admit_session(host.authenticate(socket, key, tokens=True))
+        host.check_session(host.authenticate(socket, key, tokens=True))
     except VoxwireError as error:
         host.studio.observer.refused(error.raw_code)
         await socket.send_denial_response(http_error(error))

@@ -58,7 +58,7 @@ async def _serve(
     try:
         caller = host.authenticate(socket, key, tokens=True)
         wish = stream_wish(host, checked(StreamQuery, dict(socket.query_params), "query"), speeds)
-        host.admit_session(caller)
+        host.check_session(caller)
     except VoxwireError as error:
         host.studio.observer.refused(error.raw_code)
         await socket.send_denial_response(http_error(error))

@@ -61,7 +61,7 @@ async def serve_contexts(host: CompatHost, socket: WebSocket) -> None:
     try:
         found = await _let_in(host, socket)
         options = stream_options(host, socket)
-        host.admit_session(found.caller)
+        host.check_session(found.caller)
         if host.find_voice(options.voice) is None:
             raise unknown_voice(host, options.voice)
     except VoxwireError as error:

@@ -27,6 +27,7 @@ from voxwire_server.compat.formats import OutputFormat
 from voxwire_server.compat.line import AudioPiece, Closed, Line
 from voxwire_server.compat.wyoming_server.events import read_event, text_of, voice_of
 from voxwire_server.compat.wyoming_server.voices import info, sample_rate_of
+from voxwire_server.session.bucket import TokenBucket
 from voxwire_server.session.caller import Caller
 
 if TYPE_CHECKING:
@@ -110,8 +111,12 @@ class Conversation:
         self._utterances: asyncio.Queue[Utterance] = asyncio.Queue(UTTERANCES_MAX)
         self._open: Utterance | None = None
         self._speaking = False
+        limits, now = self._limits, host.studio.clock()
+        burst = limits.messages_burst
+        self._messages = TokenBucket(limits.messages_per_second, burst, burst, now)
         peer = writer.get_extra_info("peername")
         self._caller = Caller(address=peer[0] if peer else "")
+        self._share = host.loop_share_of(self._caller)
 
     async def run(self) -> None:
         """Serve until the client goes, asks for what can't be had, or does not read."""
@@ -148,7 +153,13 @@ class Conversation:
                 return
             event = await read_event(self._reader, first, self._limits.message_bytes_max)
             self._recognised()
+            wait = self._share.wait(self._host.studio.clock())
+            if wait > 0:
+                await asyncio.sleep(wait)
             await self._take(event)
+            self._messages.take(self._host.studio.clock())
+            if self._messages.delay() > 0:
+                await asyncio.sleep(self._messages.delay())
 
     async def _take(self, event: Received) -> None:
         chars_max = self._limits.unspoken_chars_max

@@ -1,0 +1,81 @@
+"""The loop's time is shared between parties by what their messages take, on virtual time."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+
+import pytest
+
+from voxwire_server.transport.loop_share import ALL_SHARE, BURST_SECONDS, PARTY_SHARE, LoopShares
+
+
+class Loop:
+    """One thread that works on messages when their turn comes; each connection sends the next at once."""
+
+    def __init__(self) -> None:
+        self.shares, self.now, self.order = LoopShares(), 100.0, itertools.count()
+        self.queue: list = []
+        self.spent: dict[str, float] = {}
+        self.waits: dict[str, list[float]] = {}
+
+    def connect(self, party: str, cost: float, every: float = 0.0) -> None:
+        self._next(party, cost, every, self.now)
+
+    def _next(self, party, cost, every, at):
+        wait = self.shares.wait(party, at)
+        self.waits.setdefault(party, []).append(wait)
+        heapq.heappush(self.queue, (at + wait, next(self.order), party, cost, every))
+
+    def run(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self.queue and self.queue[0][0] <= end:
+            at, _, party, cost, every = heapq.heappop(self.queue)
+            self.now = max(self.now, at) + cost
+            self.shares.spent(party, cost)
+            self.spent[party] = self.spent.get(party, 0.0) + cost
+            self._next(party, cost, every, self.now + every)
+
+
+def test_a_party_of_many_connections_leaves_half_of_the_loop():
+    loop = Loop()
+    loop.connect("listener", 1e-4, every=0.2)
+    for _ in range(800):
+        loop.connect("flood", 2e-4)
+    loop.run(5)
+    assert loop.spent["flood"] <= 5 * PARTY_SHARE * 1.1
+    assert max(loop.waits["listener"]) == 0.0
+
+
+def test_one_alone_leaves_time_to_send():
+    loop = Loop()
+    for _ in range(100):
+        loop.connect("only", 2e-4)
+    loop.run(5)
+    assert loop.spent["only"] == pytest.approx(5 * ALL_SHARE, rel=0.05)
+
+
+def test_what_costs_more_is_worked_on_less_often():
+    loop = Loop()
+    loop.connect("dear", 5e-3)
+    loop.connect("cheap", 1e-4)
+    loop.run(10)
+    assert loop.spent["dear"] <= 10 * PARTY_SHARE * 1.1
+    assert loop.spent["cheap"] >= 10 * ALL_SHARE / 2 * 0.9
+
+
+def test_many_floods_together_leave_time_to_send():
+    loop = Loop()
+    for party in range(10):
+        for _ in range(20):
+            loop.connect(f"flood-{party}", 2e-4)
+    loop.run(5)
+    assert sum(loop.spent.values()) <= 5 * (ALL_SHARE + 0.1) + 10 * BURST_SECONDS
+
+
+def test_slow_writers_never_wait():
+    loop = Loop()
+    for party in range(50):
+        loop.connect(f"p{party}", 1e-4, every=0.02)
+    loop.run(5)
+    assert max(max(waits) for waits in loop.waits.values()) == 0.0
