@@ -29,7 +29,7 @@ WORK = 1500.0
 PROSE = (
     "Sure! Here's what I found about the U.S. rail network, as of 2024. It carries about 1.5 million people a day, "
     "e.g. on the Northeast Corridor, where trains reach 150 mph; elsewhere they are slower. Dr. Smith wrote that "
-    "\"nothing else comes close\" (see https://example.com/rail?x=1 for more).\n\n"
+    '"nothing else comes close" (see https://example.com/rail?x=1 for more).\n\n'
     "## What to know\n\n- **Tickets** cost $49.50, or more\n- *Seats* can be reserved\n- Bring your own food!\n\n"
     "1. Go to the station.\n2. Show `ticket.pdf` to the staff.\n\nIs there anything else you'd like to know? 😀 "
     "If not, I'd say the trip takes two or three hours, and the view—mostly of the sea—is worth it... Enjoy it, "

@@ -248,10 +248,15 @@ class Application:
         self.config = config = found.config
         self.auth.reload(config)
         self._settings = session_settings(config)
+        self._places = Places(config.server.sessions_max)
+        self._arrivals.change(config.limits.sessions_per_second, config.limits.sessions_burst)
+        self._ledger.account_bytes_max = config.limits.account_bytes_max
+        self.door.bounds = connection_bounds(config)
         self._voice_aliases = Aliases(config.aliases.voices, BUILT_IN_VOICES)
         self._model_aliases = Aliases(config.aliases.models, BUILT_IN_MODELS)
-        if self._voices is not None:
+        if self._voices is not None and self._runner is not None:
             self._voices.aliases = self._voice_aliases
+            self._runner.expect_accounts(len(config.auth.keys))
         for driver in self.sessions.of_accounts(found.revoked):
             driver.fail(VoxwireError(ErrorCode.NOT_AUTHENTICATED, "the API key of this session was revoked"))
             # One at a turn of the loop: there may be hundreds.

@@ -1,7 +1,7 @@
 """A whole server on virtual time, but for the sockets: its routes, sessions, scheduler and ticker on one event loop.
 
 Time passes in two ways: to the next thing that is due, when nothing is left to do, and by the work of every callback of
-the loop, which is counted (`support.work_counter`) and costs `SECONDS_PER_UNIT` each. So what holds the loop makes
+the loop, which is counted (`support.work_counter`) and costs `SECONDS_PER_LINE` a line. So what holds the loop makes
 everything after it late, by the same amount on every machine. Steps of engines cost what `step_seconds` says, as they
 run in threads of their own.
 """
@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import heapq
-import itertools
 import json
 import selectors
 import types
@@ -23,7 +21,7 @@ from typing import Any
 import voxwire_server.app as app_module
 from support.asgi import http_scope
 from support.simulation import VirtualRunner
-from support.work_counter import counted, uncounted
+from support.work_counter import Work, counting_turns, uncounted
 from voxwire_server.app import Application
 from voxwire_server.config import load_config
 from voxwire_server.engines.tone import create as create_tone
@@ -32,10 +30,12 @@ from voxwire_server.ops.voices import VoiceDirectory
 from voxwire_server.scheduling.scheduler import Scheduler
 from voxwire_server.session.driver import Studio
 from voxwire_server.session.ticker import Ticker
+from voxwire_server.transport import connection as connection_module
+from voxwire_server.transport.turns import Turns
 from voxwire_server.transport.wire import EXTENSION
 
-SECONDS_PER_UNIT = 100e-9
-"""A line of Python takes 30 to 50 ns on a machine with AVX-512, three times as long on a slow one."""
+SECONDS_PER_LINE = 100e-9
+"""A line of Python takes 30 to 50 ns on a fast machine, three times as long on a slow one."""
 
 START = 1000.0
 
@@ -48,24 +48,29 @@ class NoWait(selectors.SelectSelector):
     def select(self, timeout: float | None = None) -> list[Any]:
         """Nothing is ever readable; `timeout` None means that nothing will ever happen."""
         assert timeout is not None, "everything waits for something that never comes"
-        self.loop.now += max(0.0, timeout)
+        self.loop.idle += max(0.0, timeout)
         return []
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock is `now`; what it gives to threads is done at once and costs nothing."""
+    """An event loop whose time is that in which it had nothing to do, and what its work so far costs.
+
+    What it gives to threads is done at once and costs nothing.
+    """
 
     def __init__(self) -> None:
         selector = NoWait()
         selector.loop = self
-        self.now = START
+        self.idle = START
+        self.work = Work()
+        self.turns = Turns()
         self.holds: list[tuple[float, str]] = []
         """Seconds that each callback took, and what it was."""
         super().__init__(selector)
 
     def time(self) -> float:
         """Seconds."""
-        return self.now
+        return self.idle + self.work.total * SECONDS_PER_LINE
 
     def run_in_executor(self, executor: object, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         """Call `func` now."""
@@ -87,20 +92,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 @contextlib.contextmanager
 def costing(loop: VirtualLoop) -> Iterator[None]:
-    """Let every callback of the loop cost what its work counts for."""
-    original = asyncio.Handle._run
+    """Let the loop's work be counted."""
 
-    def run(handle: asyncio.Handle) -> None:
-        units = counted(lambda: original(handle))
-        seconds = units * SECONDS_PER_UNIT
-        loop.now += seconds
-        loop.holds.append((seconds, repr(handle)[:300]))
+    def tell(lines: float, handle: asyncio.Handle) -> None:
+        loop.holds.append((lines * SECONDS_PER_LINE, repr(handle)[:300]))
 
-    asyncio.Handle._run = run  # type: ignore[method-assign]
-    try:
+    with counting_turns(tell) as loop.work:
         yield
-    finally:
-        asyncio.Handle._run = original  # type: ignore[method-assign]
 
 
 class LoopRunner(VirtualRunner):
@@ -111,7 +109,7 @@ class LoopRunner(VirtualRunner):
         self._loop = loop
 
     def _start_all(self) -> None:
-        self.now = self._loop.now
+        self.now = self._loop.time()
         before = len(self._running)
         with uncounted():
             super()._start_all()
@@ -119,7 +117,7 @@ class LoopRunner(VirtualRunner):
             self._loop.call_at(self.next_at, self._end_due)
 
     def _end_due(self) -> None:
-        self.advance(self._loop.now)
+        self.advance(self._loop.time())
 
 
 class Wire:
@@ -136,11 +134,18 @@ class Wire:
         self.is_open = False
         self.buffered_bytes = 0
         self.peer_code = 1000
+        self.turns = loop.turns
+        self.on_flood: Callable[[Exception], None] | None = None
         self.written: list[tuple[float, bytes]] = []
 
     def write_wire(self, data: bytes) -> None:
         """Take whole frames."""
-        self.written.append((self._loop.now, data))
+        self.written.append((self._loop.time(), data))
+
+    def on_arrival(self, arrived: Callable[[], None] | None) -> None:
+        """Everything written arrives at once."""
+        if arrived is not None:
+            self._loop.call_soon(arrived)
 
     def let_go(self) -> None:
         """The connection is over."""
@@ -196,11 +201,12 @@ class VirtualServer:
         self.application = app = Application(load_config(flags=settings | flags), engines)
         infos = {name: engine.info for name, engine in engines.items()}
         scheduler = Scheduler(infos, 2)
-        runner = LoopRunner(loop, engines, scheduler, app.sessions.deliver, step_seconds, loop.now)
+        runner = LoopRunner(loop, engines, scheduler, app.sessions.deliver, step_seconds, loop.time())
         ticker = Ticker(loop, loop.time)
         app.studio = Studio(runner, None, ticker, app.metrics, loop.time)  # type: ignore[arg-type]
         app._runner = runner  # type: ignore[assignment]
         app._voices = VoiceDirectory(infos, "tone", "", runner, app._voice_aliases)
+        app._turn_away = lambda account: scheduler.turn_away(loop.time(), account=account)
         app._ready = True
         self._asgi = app.asgi()
 
@@ -257,20 +263,20 @@ class VirtualServer:
 def virtual_loop() -> Iterator[VirtualLoop]:
     """A loop on virtual time, which is the application's clock too."""
     loop = VirtualLoop()
-    time = app_module.time
-    app_module.time = types.SimpleNamespace(monotonic=loop.time)  # type: ignore[assignment]
+    clocks = types.SimpleNamespace(monotonic=loop.time, perf_counter=loop.time, thread_time=loop.time)
+    times = {module: module.time for module in (app_module, connection_module)}
+    for module in times:
+        module.time = clocks  # type: ignore[attr-defined]
     asyncio.set_event_loop(loop)
     try:
         with costing(loop):
             yield loop
     finally:
-        app_module.time = time
+        for module, time in times.items():
+            module.time = time  # type: ignore[attr-defined]
         for task in asyncio.all_tasks(loop):
             task.cancel()
         with contextlib.suppress(Exception):
             loop.run_until_complete(asyncio.sleep(0))
         asyncio.set_event_loop(None)
         loop.close()
-
-
-__all__ = ["SECONDS_PER_UNIT", "Socket", "VirtualLoop", "VirtualServer", "Wire", "heapq", "itertools", "virtual_loop"]

@@ -1,7 +1,11 @@
-"""Counts work without a clock: lines of Python that ran in `voxwire_server.text`, and characters that patterns passed."""
+"""Counts work without a clock: lines of Python that ran in `voxwire_server.text`, and characters that patterns passed.
+
+`counting_turns` counts the lines of the whole server, callback by callback of an event loop.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import sys
@@ -57,9 +61,11 @@ class CountedPattern:
 class Work:
     """What has been counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, counts: Callable[[str], bool] = _FILES.__contains__) -> None:
+        """`counts`: whether the lines of a file count."""
         self.lines = 0
         self.chars = 0
+        self._counts = counts
 
     @property
     def total(self) -> float:
@@ -71,7 +77,7 @@ class Work:
 
     def trace(self, frame: FrameType, event: str, arg: object) -> Callable | None:
         """For `sys.settrace`."""
-        return self._line if frame.f_code.co_filename in _FILES else None
+        return self._line if self._counts(frame.f_code.co_filename) else None
 
     def _line(self, frame: FrameType, event: str, arg: object) -> Callable:
         self.lines += 1
@@ -84,17 +90,59 @@ def patterns_of(module: ModuleType) -> dict[str, re.Pattern[str]]:
 
 
 @contextlib.contextmanager
+def _counted_patterns(work: Work) -> Iterator[None]:
+    real = [(module, name, pattern) for module in MODULES for name, pattern in patterns_of(module).items()]
+    for module, name, pattern in real:
+        setattr(module, name, CountedPattern(pattern, work.note))
+    try:
+        yield
+    finally:
+        for module, name, pattern in real:
+            setattr(module, name, pattern)
+
+
+@contextlib.contextmanager
 def counted() -> Iterator[Work]:
     """Count what happens inside."""
     work = Work()
-    real = [(module, name, pattern) for module in MODULES for name, pattern in patterns_of(module).items()]
     before = sys.gettrace()
-    for module, name, pattern in real:
-        setattr(module, name, CountedPattern(pattern, work.note))
-    sys.settrace(work.trace)
+    with _counted_patterns(work):
+        sys.settrace(work.trace)
+        try:
+            yield work
+        finally:
+            sys.settrace(before)
+
+
+@contextlib.contextmanager
+def counting_turns(tell: Callable[[float, asyncio.Handle], None]) -> Iterator[Work]:
+    """Count the callbacks of any event loop of this thread; `tell` is told after each how many lines it was."""
+    work = Work(lambda file: "/voxwire_" in file)
+    original = asyncio.Handle._run
+
+    def run(handle: asyncio.Handle) -> None:
+        before = work.total
+        sys.settrace(work.trace)
+        try:
+            original(handle)
+        finally:
+            sys.settrace(None)
+        tell(work.total - before, handle)
+
+    with _counted_patterns(work):
+        asyncio.Handle._run = run  # type: ignore[method-assign]
+        try:
+            yield work
+        finally:
+            asyncio.Handle._run = original  # type: ignore[method-assign]
+
+
+@contextlib.contextmanager
+def uncounted() -> Iterator[None]:
+    """Do not count what happens inside."""
+    before = sys.gettrace()
+    sys.settrace(None)
     try:
-        yield work
+        yield
     finally:
         sys.settrace(before)
-        for module, name, pattern in real:
-            setattr(module, name, pattern)

@@ -173,6 +173,11 @@ class Runner:
         with self._lock:
             return self._scheduler.admission(engine, bulk, self._clock(), speaking, caller, account)
 
+    def expect_accounts(self, accounts: int) -> None:
+        """See `Scheduler.expect_accounts`."""
+        with self._lock:
+            self._scheduler.expect_accounts(accounts)
+
     def locked(self, read: Callable[[float], Read]) -> Read:
         """What `read` finds in the scheduler now, while no worker changes it; it gets the time and must be short."""
         with self._lock:

@@ -224,3 +224,6 @@ class Picker(Protocol):
 
     def caller_left(self, caller: Hashable) -> None:
         """Keep no places for a caller."""
+
+    def expect_accounts(self, accounts: int) -> None:
+        """From now on so many accounts may come."""

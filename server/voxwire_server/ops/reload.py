@@ -27,6 +27,8 @@ CHANGEABLE_KEYS = frozenset(
     {
         "server.origins",
         "server.sessions_max",
+        "server.unauthenticated_max",
+        "server.unauthenticated_by_address_max",
         "server.drain_seconds",
         "server.notice_seconds",
         "server.metrics_public",

@@ -13,7 +13,7 @@ class Ledger:
     """Bytes by account and session; an account may hold `account_bytes_max`."""
 
     def __init__(self, account_bytes_max: int) -> None:
-        self._max = account_bytes_max
+        self.account_bytes_max = account_bytes_max
         self._sessions: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._totals: defaultdict[str, int] = defaultdict(int)
 
@@ -46,10 +46,10 @@ class Ledger:
 
         So the sessions that hold little go on beside those that hold much.
         """
-        if self._totals.get(account, 0) <= self._max:
+        if self._totals.get(account, 0) <= self.account_bytes_max:
             return False
         sessions = self._sessions[account]
-        return sessions.get(session, 0) * len(sessions) >= self._max
+        return sessions.get(session, 0) * len(sessions) >= self.account_bytes_max
 
 
 def text_bytes(text: str) -> int:

@@ -155,6 +155,12 @@ class Arrivals:
         self._burst = burst
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
+    def change(self, rate: float, burst: int) -> None:
+        """Go by other bounds from now on."""
+        if (rate, burst) != (self._rate, self._burst):
+            self._rate, self._burst = rate, burst
+            self._buckets.clear()
+
     def wait(self, party: str, now: float) -> float:
         """Count one more; returns for how many seconds the party has to wait first, and then does not count it."""
         bucket = self._buckets.get(party)

@@ -264,7 +264,9 @@ def test_strange_spaces_do_not_upset_the_segmenter() -> None:
     assert intake.pending_chars == 0
 
 
-@pytest.mark.parametrize(("signs", "between"), [("." * 500, " "), (". " * 500, " "), ("-" * 500, ""), ("?!\n\n" * 99, " ")])
+@pytest.mark.parametrize(
+    ("signs", "between"), [("." * 500, " "), (". " * 500, " "), ("-" * 500, ""), ("?!\n\n" * 99, " ")]
+)
 def test_of_a_long_run_of_signs_only_the_beginning_is_kept_and_no_words_are_joined(signs: str, between: str) -> None:
     text = f"Hello there{signs}{between}good friend"
     clauses = []
