@@ -33,8 +33,8 @@ KEYS = f"listener={hash_key(LISTENER)},attacker={hash_key(ATTACKER)}"
 GAP_SECONDS_MAX = 0.05
 """What the listener may be late beyond its lead."""
 
-HOLD_SECONDS_MAX = 0.005
-"""What one callback may take of the event loop."""
+HOLD_SECONDS_MAX = 0.0075
+"""What one callback may take of the event loop: the ticker five milliseconds, and the call that ends them."""
 
 WATCHED_SECONDS = 6.0
 

@@ -578,6 +578,7 @@ class Sessions:
     def of_accounts(self, accounts: Collection[str]) -> list[Driver]:
         """The drivers of sessions that belong to one of some accounts, their clients there or away."""
         return [driver for driver in self._drivers.values() if driver.core.caller.account in accounts]
+
     def seats(self, party_of: Callable[[Caller], str]) -> list[Seat]:
         """What each session's place is used for; those that are over have none."""
         found = []

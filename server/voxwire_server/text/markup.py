@@ -184,7 +184,9 @@ class Markup:
         self._token_left = 0  # characters of the token at hand, part of which has been given out
         self._token_from = 0  # where its output begins
         self._steps_max = 0
-        self._opened: tuple[int, int, int] | None = None  # where `_extent` goes on: for which token, from where, its end
+        self._opened: tuple[int, int, int] | None = (
+            None  # where `_extent` goes on: for which token, from where, its end
+        )
         self._comment_open = start  # no comment ends before this input index
         self._pipe_at = -1  # where the last table cell's comma came from
         self._emoji_said = False

@@ -22,6 +22,9 @@ _WORD = re.compile(r"(?:<[^<>\s][^<>]{0,400}>|\S)+")
 TAG_CHARS_MAX = 404
 """One more than the longest tag has."""
 
+UNHEARD_MAX = 500
+"""So many words that are not heard are told one by one; what is left of them before the next is told as one."""
+
 _UNSPACED = re.compile(f"[{CJK}]")
 _TO_NEXT_WORD = re.compile(r"\W*")
 
@@ -78,9 +81,11 @@ class Wording:
     def _unheard_before(self, end: int) -> Iterator[TimedWord]:
         """The words that end before an index of the text. A tag that begins before it is looked at whole."""
         until = max(end, 0) + TAG_CHARS_MAX
+        count = 0
         while (match := _WORD.search(self._text, self._at, until)) is not None and match.end() <= end:
-            self._at = match.end()
-            yield TimedWord(match[0], self._clock, self._clock)
+            self._at = match.end() if count < UNHEARD_MAX else end
+            count += 1
+            yield TimedWord(self._text[match.start() : self._at].rstrip(), self._clock, self._clock)
 
     def _word_at(self, start: int, stop: int, pts: int) -> Iterator[TimedWord]:
         """The word in which [start, stop) of the text lies; where words have no spaces, that alone."""

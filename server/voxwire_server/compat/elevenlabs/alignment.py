@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import chain
+from operator import sub
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from voxwire_protocol.messages import WordTiming
+
+ALIGNMENT_CHARS_MAX = 2000
+"""Characters of one alignment: `websockets` reads messages of 1 MiB at most, and a character takes up to 40 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +40,8 @@ class Alignment:
         base_ms = 0 if cumulative else self.after_ms
         return {
             "chars": list(self.chars),
-            "charStartTimesMs": [start - base_ms for start in self.starts_ms],
-            "charDurationsMs": [end - start for start, end in zip(self.starts_ms, self._ends_ms(), strict=True)],
+            "charStartTimesMs": list(map((-base_ms).__add__, self.starts_ms)),
+            "charDurationsMs": list(map(sub, self._ends_ms(), self.starts_ms)),
         }
 
     def for_http(self) -> dict[str, Any]:
@@ -45,8 +52,20 @@ class Alignment:
             "character_end_times_seconds": [end / 1000 for end in self._ends_ms()],
         }
 
+    def parts(self) -> Iterator[Alignment]:
+        """The same in alignments of at most ALIGNMENT_CHARS_MAX characters."""
+        after_ms, size = self.after_ms, ALIGNMENT_CHARS_MAX
+        for at in range(0, len(self.chars), size):
+            end_ms = (*self.starts_ms[at + size : at + size + 1], self.end_ms)[0]
+            yield Alignment(self.chars[at : at + size], self.starts_ms[at : at + size], end_ms, after_ms)
+            after_ms = end_ms
+
     def _ends_ms(self) -> tuple[int, ...]:
         return (*self.starts_ms[1:], self.end_ms)
+
+
+Timed = tuple[str, "np.ndarray[Any, np.dtype[np.int64]]"]
+"""Characters in a row, and when each begins, in samples."""
 
 
 class Aligner:
@@ -55,14 +74,18 @@ class Aligner:
     def __init__(self, sample_rate: int) -> None:
         self._sample_rate = sample_rate
         self._untimed: deque[str] = deque()
+        self._untimed_chars = 0
         self._position = 0  # in the text, of the first character without a time
-        self._timed: deque[tuple[str, int]] = deque()  # characters with a time that have not been told, and their pts
+        self._timed: deque[Timed] = deque()  # characters with a time that have not been told
+        self._timed_chars = 0
         self._timed_until = 0
         self._told_ms = 0
 
     def add(self, text: str) -> None:
         """More text of the context, exactly as it is told to the session."""
-        self._untimed.extend(text)
+        if text:
+            self._untimed.append(text)
+            self._untimed_chars += len(text)
 
     def time(self, words: Iterable[WordTiming]) -> None:
         """Words have times; what stands between them fills the gaps."""
@@ -74,39 +97,62 @@ class Aligner:
 
     def told(self, until_pts: int) -> Alignment | None:
         """What begins before `until_pts`, has an end, and has not been told."""
-        chars: list[str] = []
-        starts_ms: list[int] = []
-        while len(self._timed) > 1 and self._timed[0][1] < until_pts:
-            char, pts = self._timed.popleft()
-            chars.append(char)
-            starts_ms.append(self._ms(pts))
-        return self._alignment(chars, starts_ms, self._ms(self._timed[0][1])) if chars else None
+        found: list[Timed] = []
+        left = self._timed_chars - 1  # the last one has no end yet
+        while left > 0:
+            chars, pts = self._timed.popleft()
+            count = min(int(np.searchsorted(pts, until_pts)), left)
+            if count < len(chars):
+                self._timed.appendleft((chars[count:], pts[count:]))
+            if count:
+                found.append((chars[:count], pts[:count]))
+                left -= count
+            if count < len(chars):
+                break
+        self._timed_chars -= sum(len(chars) for chars, _ in found)
+        return self._alignment(found, self._ms(int(self._timed[0][1][0]))) if found else None
 
     def settle(self, position: int, end_pts: int) -> Alignment | None:
         """The text up to `position` has been spoken, its audio ends at `end_pts`: what of it has not been told."""
         if position < self._position:
             return None
         self._spread(position, max(end_pts, self._timed_until))
-        chars = [char for char, _ in self._timed]
-        starts_ms = [self._ms(pts) for _, pts in self._timed]
+        found = list(self._timed)
         self._timed.clear()
-        end_ms = max(self._ms(end_pts), *starts_ms) if starts_ms else 0
+        self._timed_chars = 0
         self._timed_until = max(end_pts, self._timed_until)
-        return self._alignment(chars, starts_ms, end_ms) if chars else None
+        return self._alignment(found, self._ms(end_pts)) if found else None
 
     def _spread(self, position: int, until_pts: int) -> None:
         """Time the characters up to a position evenly, from where the last ones ended."""
-        count = min(position - self._position, len(self._untimed))
+        count = min(position - self._position, self._untimed_chars)
         if count > 0:
             first, span = self._timed_until, max(0, until_pts - self._timed_until)
-            for i in range(count):
-                self._timed.append((self._untimed.popleft(), first + span * i // count))
+            pts = first + span * np.arange(count, dtype=np.int64) // count
+            self._timed.append((self._next_chars(count), pts))
+            self._timed_chars += count
             self._position += count
         self._timed_until = max(self._timed_until, until_pts)
 
-    def _alignment(self, chars: list[str], starts_ms: list[int], end_ms: int) -> Alignment:
+    def _next_chars(self, count: int) -> str:
+        """Take the first characters that have no time."""
+        self._untimed_chars -= count
+        parts: list[str] = []
+        while count:
+            part = self._untimed.popleft()
+            if len(part) > count:
+                self._untimed.appendleft(part[count:])
+                part = part[:count]
+            parts.append(part)
+            count -= len(part)
+        return "".join(parts)
+
+    def _alignment(self, timed: list[Timed], end_ms: int) -> Alignment:
+        """An alignment of some characters at the least; the last ends at `end_ms`, or where it begins."""
+        starts = [(pts * 1000 // self._sample_rate).tolist() for _, pts in timed]
+        end_ms = max(end_ms, starts[-1][-1])
         after_ms, self._told_ms = self._told_ms, end_ms
-        return Alignment(tuple(chars), tuple(starts_ms), end_ms, after_ms)
+        return Alignment(tuple("".join(chars for chars, _ in timed)), tuple(chain(*starts)), end_ms, after_ms)
 
     def _ms(self, pts: int) -> int:
         return pts * 1000 // self._sample_rate

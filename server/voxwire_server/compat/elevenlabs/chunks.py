@@ -67,7 +67,9 @@ class Chunker:
             until_pts = piece.pts + (piece.end_pts - piece.pts) * end // size
             yield Chunk(piece.payload[at:end], self._aligner.told(until_pts))
 
-    def settle(self, position: int | None = None) -> Chunk | None:
+    def settle(self, position: int | None = None) -> Iterator[Chunk]:
         """All text up to a position has been spoken (None: all there is): what has not been told of it, if anything."""
         alignment = self._aligner.settle(self.chars if position is None else position, self._end_pts)
-        return None if alignment is None else Chunk(b"", alignment)
+        if alignment is not None:
+            for part in alignment.parts():
+                yield Chunk(b"", part)

@@ -171,8 +171,7 @@ class Context:
         return {"audio": None, "isFinal": True} | self._named()
 
     def _settled(self, position: int | None) -> Iterator[dict[str, Any]]:
-        chunk = self._chunker.settle(position)
-        if chunk is not None:
+        for chunk in self._chunker.settle(position):
             yield self._payload(chunk)
 
     def _payload(self, chunk: Chunk) -> dict[str, Any]:

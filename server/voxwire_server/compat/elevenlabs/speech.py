@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import orjson
@@ -77,9 +78,8 @@ async def _chunks(speech: Speech, text: str, format: OutputFormat) -> AsyncGener
                     for chunk in chunker.audio(event):
                         yield chunk
                 case m.Done():
-                    last = chunker.settle()
-                    if last is not None:
-                        yield last
+                    for chunk in chunker.settle():
+                        yield chunk
     finally:
         await events.aclose()
 
@@ -113,6 +113,6 @@ async def _as_one(chunks: AsyncGenerator[Chunk, None]) -> AsyncGenerator[bytes, 
 def _joined(alignments: list[Alignment]) -> dict[str, object] | None:
     if not alignments:
         return None
-    chars = tuple(char for each in alignments for char in each.chars)
-    starts_ms = tuple(start for each in alignments for start in each.starts_ms)
+    chars = tuple(chain.from_iterable(each.chars for each in alignments))
+    starts_ms = tuple(chain.from_iterable(each.starts_ms for each in alignments))
     return Alignment(chars, starts_ms, alignments[-1].end_ms, 0).for_http()
