@@ -101,6 +101,17 @@ def test_accounts_that_are_due_get_the_same_time_whatever_their_number_of_clause
     assert all(28 <= made.count(account) <= 32 for account in "abc")
 
 
+def test_however_many_accounts_flood_none_is_forgotten():
+    sched = scheduler(gpu(), works_max=100_000)
+    for account in range(30):
+        flood(sched, f"flood {account}", 20)
+    for account in range(40):
+        sched.submit(work(account, deadline=500.0, account=f"can wait {account}"), 0.0)
+    sched.submit(work("late", deadline=1.0, first=True, account="late"), 1.0)
+    prepare_all(sched, 1.0)
+    assert len(steps_until(sched, DEVICE, "late", 1.0)) <= 60
+
+
 def test_an_account_that_was_alone_for_long_shares_with_a_newcomer_at_once():
     sched = scheduler(gpu())
     now = 0.0
