@@ -182,9 +182,12 @@ def test_one_account_cannot_take_all_works_that_there_may_be(bulk):
     sched = scheduler(gpu(), works_max=100, owner_works_max=1000, accounts=2)
     most = 100 if not bulk else 50
     taken = 0
-    with pytest.raises(VoxwireError):
-        for taken in range(1000):  # noqa: B007
+    while sched._works < most:
+        try:
             sched.submit(work("a", account="a", bulk=bulk), 0.0)
+        except VoxwireError:
+            break
+        taken += 1
     assert taken == 0.9 * most
     for _ in range(most - taken):
         sched.submit(work("b", account="b", bulk=bulk), 0.0)

@@ -51,6 +51,9 @@ NONSENSE = {
 }
 
 
+BROKEN_STEPS = ("too few", "results are none", "interrupts", "no slot for nothing", "cannot finish")
+
+
 class TroubledEngine:
     """Speaks 100 samples a clause; a text that names a trouble gets it. A text that begins with "hang" waits at a gate
     of its own until the test opens it."""
@@ -328,8 +331,7 @@ def test_a_job_that_cannot_be_let_go_of_costs_one_thread(bench):
 @pytest.mark.parametrize("info", [GPU, CPU], ids=["device", "cpu"])
 @pytest.mark.parametrize(
     "text",
-    [*NONSENSE, "too few", "results are none", "interrupts", "no slot for nothing", "cannot finish"]
-    + ["job is none", "job of no stage", "job of a bad bucket", "prepare exits"],
+    [*NONSENSE, *BROKEN_STEPS, "job is none", "job of no stage", "job of a bad bucket", "prepare exits"],
 )
 def test_nonsense_from_an_engine_ends_its_clause_and_no_thread(bench, info, text):
     b = bench(info)
