@@ -112,7 +112,7 @@ class Trouble:
     """An engine that lost a thread, lately or without having shown since that it is well.
 
     `in_prepare`: it was in `prepare` that it hung, so a step proves nothing, and the other way round. `losses` came one
-    after the other. `told_until`: the moment until which it is told of in any case. `shut`: nothing more is given to it.
+    after the other. `told_until`: the moment until which it is told of in any case. `shut`: it is given nothing more.
     """
 
     reason: str
