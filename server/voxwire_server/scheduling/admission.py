@@ -247,8 +247,11 @@ def _refuse_line(engine: EngineState, engines: Collection[EngineState], policy: 
 
 
 def _promised(engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float, account: str) -> bool:
-    """Whether anybody is still to come back to an engine on the same lane, before an account's next."""
-    return any(_ahead(other, policy, account, now) for other in engines if engine.shares_lane(other))
+    """Whether anybody is still to come back to an engine on the same lane; where accounts share, of this account."""
+    sharing = [other.promises for other in engines if engine.shares_lane(other)]
+    if policy.accounts == 1:
+        return any(promises.ahead(now) for promises in sharing)
+    return any(promises.of(account, now) for promises in sharing)
 
 
 def refuse_bulk(
