@@ -33,6 +33,9 @@ HANG_FACTOR = 20.0
 HUNG_MAX = 4
 """Where as many threads a worker hang in one engine, it is given no more, whatever it speaks in between."""
 
+TOLD_SECONDS = 10.0
+"""A hang is told for so long at the least, however soon the engine is well again: load balancers look now and then."""
+
 CHECK_SECONDS = 10.0
 """An engine in trouble that has nothing to do is tried with one word every so often."""
 
@@ -106,16 +109,18 @@ class Lane:
 
 @dataclass(slots=True)
 class Trouble:
-    """An engine that lost a thread and has not shown since that it is well.
+    """An engine that lost a thread, lately or without having shown since that it is well.
 
     `in_prepare`: it was in `prepare` that it hung, so a step proves nothing, and the other way round. `losses` came one
-    after the other. `shut`: nothing more is given to it.
+    after the other. `told_until`: the moment until which it is told of in any case. `shut`: it is given nothing more.
     """
 
     reason: str
     in_prepare: bool
     losses: int = 0
+    told_until: float = 0.0
     check_at: float = 0.0
+    well: bool = False
     shut: bool = False
 
 
@@ -150,7 +155,7 @@ class Troubles:
         )
         trouble = self._by_engine.setdefault(engine, Trouble(reason, in_prepare))
         trouble.losses += loss is Loss.HUNG
-        trouble.check_at = now
+        trouble.check_at, trouble.told_until, trouble.well = now, now + TOLD_SECONDS, False
         if not trouble.shut:
             trouble.shut = trouble.losses > workers or hung >= HUNG_MAX * workers
             return trouble.shut
@@ -160,19 +165,20 @@ class Troubles:
         """An engine prepared or stepped something as it should."""
         trouble = self._by_engine.get(engine)
         if trouble is not None and not trouble.shut and (prepared if trouble.in_prepare else stepped):
-            del self._by_engine[engine]
+            trouble.well, trouble.losses = True, 0
 
     def came_back(self, engine: str, now: float) -> bool:
         """A thread that hung in an engine came back. Whether the engine was shut, and may be tried again."""
         trouble = self._by_engine.get(engine)
         if trouble is None or not trouble.shut:
             return False
-        trouble.shut, trouble.losses, trouble.check_at = False, 0, now
+        trouble.shut, trouble.losses, trouble.check_at, trouble.told_until = False, 0, now, now + TOLD_SECONDS
         return True
 
     def due(self, now: float) -> list[str]:
-        """The engines to be tried now."""
-        due = [name for name, each in self._by_engine.items() if not each.shut and each.check_at <= now]
+        """The engines to be tried now; those that have been well for long enough are in trouble no more."""
+        self._by_engine = {n: each for n, each in self._by_engine.items() if not each.well or now < each.told_until}
+        due = [n for n, each in self._by_engine.items() if not (each.shut or each.well) and each.check_at <= now]
         for name in due:
             self._by_engine[name].check_at = now + CHECK_SECONDS
         return due

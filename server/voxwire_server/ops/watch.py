@@ -88,12 +88,12 @@ def watch_executors(metrics: Metrics, stats: Callable[[], ExecutorStats], encode
     """Show which threads hang and how many were replaced; those that encode are a lane of their own."""
 
     def hung() -> dict[tuple[str, ...], float]:
-        return {(lane,): count for lane, count in stats().hung.items()} | {(ENCODERS,): encoder.hung}
+        found: dict[tuple[str, ...], float] = {(lane,): count for lane, count in stats().hung.items()}
+        return found | {(ENCODERS,): encoder.hung}
 
     def replaced() -> dict[tuple[str, ...], float]:
-        return {(*labels,): count for labels, count in stats().replacements.items()} | {
-            (ENCODERS, "hung"): encoder.replaced
-        }
+        found: dict[tuple[str, ...], float] = {(*labels,): count for labels, count in stats().replacements.items()}
+        return found | {(ENCODERS, "hung"): encoder.replaced}
 
     metrics.read_table(
         "voxwire_executor_hung",

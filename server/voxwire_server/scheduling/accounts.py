@@ -8,6 +8,7 @@ another is bounded, so that one that was alone for an hour shares with a newcome
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from voxwire_server.scheduling.deadlines import DeadlineQueue
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 Rank = tuple[float, int]
 """Key and submission order: what comes first has the least."""
 
-HEADS_MAX = 8
-"""So many accounts' most urgent works are looked at in one queue: where more accounts than that are due at once, the
-earliest of them take turns. It bounds what a choice costs (bench/scheduler_calls.py)."""
+HEADS_MAX = 6
+"""So many accounts' most urgent works are looked at in one queue; it bounds what a choice costs
+(bench/scheduler_calls.py)."""
 
 USE_HALF_LIFE_SECONDS = 5.0
 """After so long, what an account used counts half: several of the longest steps."""
@@ -48,6 +49,7 @@ class AccountQueues:
     def __init__(self, counts: dict[str, int] | None = None) -> None:
         self._counts = {} if counts is None else counts
         self._queues: dict[str, DeadlineQueue] = {}
+        """In the order in which accounts were served, where there are many."""
         self._heads: list[Entry] = []
         """At least the first entry of each account's queue; dead entries are dropped when met."""
         self._live = 0
@@ -107,11 +109,27 @@ class AccountQueues:
             del self._counts[account]
         if not queue:
             del self._queues[account]
-        elif was_head:
+            return
+        if was_head:
             self._note_head(queue)
+        if len(self._queues) > HEADS_MAX:
+            self._queues[account] = self._queues.pop(account)
 
     def heads_until(self, key: float, most: int = HEADS_MAX) -> list[tuple[Rank, str]]:
-        """Rank and account of each account's most urgent work where its key is at most `key`; the first `most`."""
+        """Rank and account of each account's most urgent work where its key is at most `key`.
+
+        Of more accounts than `most`, half as many are the earliest, and half those that were served longest ago.
+        """
+        if len(self._queues) <= most:
+            firsts = [(queue.first(), account) for account, queue in self._queues.items()]
+            return [(first[:2], account) for first, account in firsts if first is not None and first[0] <= key]
+        found = self._earliest(key, most // 2)
+        if found:
+            self._add_longest_served(found, key, most)
+        return [(rank, account) for account, rank in found.items()]
+
+    def _earliest(self, key: float, most: int) -> dict[str, Rank]:
+        """The rank of the first `most` accounts whose most urgent works have keys up to `key`."""
         found: dict[str, Rank] = {}
         heap = self._heads
         open_heads = [(heap[0], 0)] if heap else []
@@ -124,12 +142,16 @@ class AccountQueues:
             for below in (2 * index + 1, 2 * index + 2):
                 if below < len(heap):
                     heappush(open_heads, (heap[below], below))
-        return [(rank, account) for account, rank in found.items()]
+        return found
 
-    def until(self, key: float) -> Iterator[Work]:
-        """Works whose key is at most `key`, in no order; takes time for those and for the accounts."""
-        for queue in self._queues.values():
-            yield from queue.until(key)
+    def _add_longest_served(self, found: dict[str, Rank], key: float, most: int) -> None:
+        """Add accounts from the front of the line, until there are `most`. Who could wait stands at its end then."""
+        for account in list(islice(self._queues, 2 * most)):
+            first = self._queues[account].first()
+            if first is None or first[0] > key:
+                self._queues[account] = self._queues.pop(account)
+            elif len(found) < most:
+                found.setdefault(account, first[:2])
 
     def by_account(self) -> Iterator[tuple[str, DeadlineQueue]]:
         """Each account's own queue, to be looked at only."""

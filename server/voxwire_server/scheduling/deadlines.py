@@ -73,6 +73,13 @@ class DeadlineQueue:
             self._heap = [entry for entry in self._heap if entry[3].version == entry[2]]
             heapify(self._heap)
 
+    def sample(self, key: float, most: int | None) -> tuple[list[Work], float]:
+        """Some works whose key is at most `key`, and for how many of the queue each of them stands. `most`: how many
+        of the queue are looked at; None: all."""
+        heap = self._heap
+        step = 1 if most is None else max(1, -(-len(heap) // most))
+        return [entry[3] for entry in heap[::step] if entry[0] <= key and entry[3].version == entry[2]], float(step)
+
     def until(self, key: float) -> Iterator[Work]:
         """Works whose key is at most `key`, in no order; takes time for those only, not for the whole queue."""
         heap, open_indexes = self._heap, [0]

@@ -153,7 +153,8 @@ class LaneState:
     """Where steps run: so many workers, so many of them busy.
 
     `queued` counts each account's works that wait for a step here, listeners' and bulk; `account_use` has what the
-    accounts used of its workers, for the one and the other.
+    accounts used of its workers, for the one and the other. `due` is what admission made out last of what is due, by
+    account, and until when that holds.
     """
 
     name: str
@@ -163,6 +164,7 @@ class LaneState:
     since_bulk: int = 0
     queued: tuple[dict[str, int], dict[str, int]] = field(default_factory=lambda: ({}, {}))
     account_use: tuple[AccountUse, AccountUse] = field(default_factory=lambda: (AccountUse(), AccountUse()))
+    due: tuple[float, dict[str, float]] = field(default_factory=lambda: (-inf, {}))
     _uses: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property

@@ -89,6 +89,11 @@ class Promises:
                 _count_down(self._callers, caller)
         return len(self._due)
 
+    def of(self, account: str, now: float) -> int:
+        """How many of an account are still to come back."""
+        self.ahead(now)
+        return self._accounts.get(account, 0)
+
     def ahead_of(self, account: str, now: float) -> int:
         """How many stand in front of an account's next where accounts come back in turn: its own, and of each other
         account at most as many and one."""

@@ -215,12 +215,18 @@ class Driver:
         self._apply(self.core.fail(error))
 
     def drain(self, deadline_ms: int) -> None:
-        """The server goes away."""
-        self._apply(self.core.drain(deadline_ms, self._now()))
+        """The server goes away. Never raises: see `outcome`."""
+        try:
+            self._apply(self.core.drain(deadline_ms, self._now()))
+        except Exception as error:
+            self._crash(error)
 
     def writable(self, writable: bool) -> None:
-        """The socket takes more, or does not."""
-        self._apply(self.core.writable(writable, self._now()))
+        """The socket takes more, or does not. Never raises: see `outcome`."""
+        try:
+            self._apply(self.core.writable(writable, self._now()))
+        except Exception as error:
+            self._crash(error)
 
     def tick(self, now: float) -> None:
         """It is `due`. Never raises: see `outcome`."""
@@ -230,8 +236,11 @@ class Driver:
             self._crash(error)
 
     def disconnected(self) -> None:
-        """The connection is gone, for good."""
-        self._apply(self.core.disconnected())
+        """The connection is gone, for good. Never raises: see `outcome`."""
+        try:
+            self._apply(self.core.disconnected())
+        except Exception as error:
+            self._crash(error)
         self._studio.ticker.forget(self)
         self._let_go()
 

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from support.simulation import model_info
 from support.works import work
 from voxwire_server.engines.base import Job, StageInfo
+from voxwire_server.engines.stepping import failed_rows
 from voxwire_server.engines.work import PREPARE, Row, Verdict, WorkState
 from voxwire_server.scheduling.policy import Policy
 from voxwire_server.scheduling.scheduler import Scheduler
@@ -44,9 +45,11 @@ class SchedulerMachine(RuleBasedStateMachine):
         bulk=st.booleans(),
         first=st.booleans(),
         chars=st.integers(1, 200),
+        account=st.sampled_from("aabc"),
     )
-    def submit(self, owner, engine, ahead, bulk, first, chars):
-        owned = work(owner, engine=engine, deadline=self.now + ahead, bulk=bulk, first=first, text="x" * chars)
+    def submit(self, owner, engine, ahead, bulk, first, chars, account):
+        flags = {"bulk": bulk, "first": first, "account": account}
+        owned = work(owner, engine=engine, deadline=self.now + ahead, text="x" * chars, **flags)
         if len(self.scheduler._owners.get(owner, ())) < self.scheduler.policy.owner_works_max:
             self.scheduler.submit(owned, self.now)
             self.works.append(owned)
@@ -105,6 +108,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     def check(batch, waiting):
         assert set(batch.works) <= set(waiting)
         assert all(owned.state is WorkState.RUNNING and not owned.cancelled for owned in batch.works)
+        assert len(batch.works) == 1 or not any(owned.retries for owned in batch.works)
         kinds = {(owned.engine, owned.stage, owned.bucket) for owned in batch.works}
         assert kinds == {(batch.engine, batch.stage, batch.bucket)}
         stages = {stage.name: stage.batch_size_max for stage in ENGINES[batch.engine].stages} | {PREPARE: 1}
@@ -127,6 +131,25 @@ class SchedulerMachine(RuleBasedStateMachine):
         over = [r.work for r in rows if not r.work.cancelled and r.verdict in (Verdict.FINISHED, Verdict.FAILED)]
         self.ended.update([*cancelled, *starved, *over])
 
+    @precondition(lambda self: self.running)
+    @rule(data=st.data(), retry=st.booleans())
+    def lose(self, data, retry):
+        """A step never comes back."""
+        batch = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
+        rows = failed_rows(batch, "hangs", retry=retry)
+        cancelled = [row.work for row in rows if row.work.cancelled]
+        self.scheduler.lose(batch, rows, self.now)
+        failed = [row.work for row in rows if not row.work.cancelled and row.verdict is Verdict.FAILED]
+        self.ended.update([*cancelled, *failed])
+        again = [row.work for row in rows if row.verdict is Verdict.RETRY]
+        assert all(owned.job is None and owned.state is WorkState.QUEUED for owned in again)
+
+    @rule(engine=st.sampled_from(list(ENGINES)))
+    def shut(self, engine):
+        """An engine does not answer, for a moment."""
+        self.ended.update(self.scheduler.shut(engine, "it hangs"))
+        self.scheduler.reopen(engine)
+
     @staticmethod
     def row(batch, owned, verdict, bucket, audio):
         if batch.stage == PREPARE:
@@ -146,6 +169,17 @@ class SchedulerMachine(RuleBasedStateMachine):
                 for owned in self.works
             )
             assert not engine.slots or engine.holders <= engine.slots
+
+    @invariant()
+    def accounts_are_counted(self):
+        waiting = [owned for owned in self.works if owned.state is WorkState.QUEUED]
+        for name, lane in self.scheduler._lanes.items():
+            for bulk in (False, True):
+                here = [w.account for w in waiting if self.lane_of(w) == name and w.bulk == bulk]
+                assert lane.queued[bulk] == dict(Counter(here))
+        for engine in self.scheduler._engines.values():
+            assert sum(engine.held.values()) == engine.holders
+            assert all(count > 0 for count in engine.held.values())
 
     @invariant()
     def every_work_ends_once(self):
@@ -176,6 +210,8 @@ class SchedulerMachine(RuleBasedStateMachine):
             self.scheduler.complete(batch, rows, 0.01, self.now)
         assert self.scheduler.stats(self.now).works == 0
         assert self.scheduler._owners == {}
+        assert self.scheduler._account_works == ({}, {})
+        assert all(engine.held == {} for engine in self.scheduler._engines.values())
 
 
 SchedulerMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)

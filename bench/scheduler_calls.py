@@ -1,0 +1,95 @@
+"""What each call of the scheduler takes, with thousands of works of one account or of hundreds waiting for a device.
+
+    python bench/scheduler_calls.py [--works 3200] [--accounts 1 2 20 300]
+
+Works are first clauses that are all due, in as many buckets as Kokoro has: the worst that a choice can meet. Times are
+the median and the 99th percentile, in microseconds; every call is made under the lock that all workers share.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from support.simulation import model_info
+from support.works import work
+from voxwire_server.engines.base import Job, StageInfo
+from voxwire_server.engines.work import Row, Verdict
+from voxwire_server.scheduling.policy import Policy
+from voxwire_server.scheduling.scheduler import Scheduler
+
+BUCKETS = 30
+DEVICE = "device:model"
+ROWS = 16
+
+Result = TypeVar("Result")
+
+
+class Times:
+    """Microseconds by call."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, list[float]] = {}
+
+    def call(self, name: str, action: Callable[[], Result]) -> Result:
+        """Make a call, and note what it takes."""
+        began = time.perf_counter()
+        result = action()
+        self.seen.setdefault(name, []).append(1e6 * (time.perf_counter() - began))
+        return result
+
+    def line(self, name: str) -> str:
+        """Median and 99th percentile."""
+        ordered = sorted(self.seen[name])
+        return f"{statistics.median(ordered):8.1f} {ordered[int(0.99 * len(ordered))]:8.1f}"
+
+
+def run(works: int, accounts: int) -> Times:
+    """Have `works` prepared, then stepped to the end."""
+    info = model_info("model", StageInfo("speak", ROWS), lane="device", realtime_factor=0.001)
+    more = {"accounts": accounts} if "accounts" in Policy.__dataclass_fields__ else {}
+    sched = Scheduler({"model": info}, 2, Policy(owner_works_max=works, **more))
+    times = Times()
+    for number in range(works):
+        owned = work(number, deadline=0.0, first=True, account=f"account {number % accounts}")
+        times.call("submit", lambda owned=owned: sched.submit(owned, 0.0))
+    for number in range(works):
+        batch = times.call("pick text", lambda: sched.pick("cpu", 0.0))
+        assert batch is not None
+        (owned,) = batch.works
+        row = Row(owned, Verdict.NEXT, Job(owned.clause, "speak", number * 7 % BUCKETS))
+        times.call("complete text", lambda batch=batch, row=row: sched.complete(batch, [row], 0.0002, 0.0))
+    for _ in range(20):
+        times.call("admission", lambda: sched.admission("model", False, 0.0))
+        times.call("full", lambda: sched.full(0.0))
+    now = 0.0
+    while (batch := times.call("pick step", lambda now=now: sched.pick(DEVICE, now))) is not None:
+        rows = [Row(owned, Verdict.FINISHED, owned.job, audio_seconds=1.0) for owned in batch.works]
+        now += 0.01
+        times.call("complete step", lambda batch=batch, rows=rows, now=now: sched.complete(batch, rows, 0.01, now))
+        times.call("ready", lambda now=now: sched.ready(DEVICE, now))
+    return times
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--works", type=int, default=3200)
+    parser.add_argument("--accounts", type=int, nargs="+", default=(1, 2, 20, 300))
+    args = parser.parse_args()
+    names = ("submit", "pick text", "complete text", "pick step", "complete step", "ready", "admission", "full")
+    print(f"{args.works} works; median and p99, microseconds")
+    print("accounts  " + "  ".join(f"{name:>17}" for name in names))
+    for accounts in args.accounts:
+        times = run(args.works, accounts)
+        print(f"{accounts:8}  " + "  ".join(times.line(name) for name in names), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""One account fills the server with first clauses that are all due: what a listener of another account hears."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.callers import Caller, busy_world
+from support.world import Client, World
+from voxwire_protocol import messages as m
+from voxwire_server.engines.work import PREPARE
+from voxwire_server.scheduling.policy import Policy
+from voxwire_server.session.caller import Caller as Whose
+
+SENTENCE = "Glue the sheet to the dark blue background, and then wait a while. "
+STEP_SECONDS = 0.02
+
+
+def of(account, client):
+    """A client as one of an account."""
+    client.driver.core.caller = Whose(account)
+    return client
+
+
+def flood(world, account, sessions, contexts=32):
+    """Contexts with text, all at once."""
+    for number in range(sessions):
+        client = of(account, Client(world, f"{account}{number}"))
+        for context in range(contexts):
+            client.send(m.Start(context=f"c{context}"))
+            client.send(m.Text(context=f"c{context}", text=SENTENCE))
+            client.send(m.End(context=f"c{context}"))
+
+
+def listen(world, account):
+    """One listener to a long text."""
+    client = of(account, Client(world, f"listener of {account}"))
+    client.send(m.Start(context="c", pacing=m.PacingRequest(mode="realtime")))
+    client.send(m.Text(context="c", text=SENTENCE * 6))
+    client.send(m.End(context="c"))
+    return client
+
+
+def heard(world, client, seconds=40.0):
+    """How long the first frame took, and the longest that the strictest player waited after it."""
+    began = world.now
+    world.run(seconds)
+    frames = client.frames_of(0)
+    dry_at, worst = frames[0].at, 0.0
+    for frame in frames:
+        worst = max(worst, frame.at - dry_at)
+        dry_at = max(dry_at, frame.at) + 0.02
+    assert client.of(m.Done)[0].reason is m.DoneReason.COMPLETED
+    return frames[0].at - began, worst
+
+
+def seconds(batch):
+    return 0.0002 if batch.stage == PREPARE else STEP_SECONDS
+
+
+@pytest.mark.parametrize("sessions", [1, 10, 100])
+def test_a_listener_of_another_account_hears_as_if_the_flood_were_one_clause(sessions):
+    world = World(seconds, workers=1)
+    flood(world, "a", sessions)
+    listener = listen(world, "b")
+    first, gap = heard(world, listener)
+    assert first < 12 * STEP_SECONDS
+    assert gap < 0.02
+
+
+def test_a_listener_of_the_same_account_waits_behind_it():
+    world = World(seconds, workers=1)
+    flood(world, "a", 10)
+    first, _ = heard(world, listen(world, "a"))
+    assert first > 100 * STEP_SECONDS
+
+
+def test_a_listener_who_hears_already_misses_nothing_when_a_flood_comes():
+    world = World(seconds, workers=1)
+    listener = listen(world, "b")
+    world.at(world.now + 1.0, lambda: flood(world, "a", 100))
+    _, gap = heard(world, listener)
+    assert gap < 0.02
+
+
+def test_while_one_account_takes_all_it_can_get_listeners_of_another_are_let_in_and_fed():
+    """Thirty callers of one account for eighteen places; three of another come later."""
+    world = busy_world(0.1)
+    world.runner.scheduler.policy = Policy(accounts=2)
+    until = world.now + 90
+    crowd = [of("a", Caller(world, f"a{n}", begin=world.now + n / 10, until=until, chars=(60, 300))) for n in range(54)]
+    few = [of("b", Caller(world, f"b{n}", begin=world.now + 30 + n, until=until, chars=(60, 300))) for n in range(3)]
+    world.run(300)
+    waits = [wish.started_at - wish.asked_at for caller in few for wish in caller.wishes if wish.started_at]
+    others = [wish.started_at - wish.asked_at for caller in crowd for wish in caller.wishes if wish.started_at]
+    assert all(wish.over for caller in (*few, *crowd) for wish in caller.wishes)
+    assert sum(waits) / len(waits) < 0.2 * sum(others) / len(others)
+    assert [caller.stalls for caller in (*few, *crowd) if caller.stalls] == []
