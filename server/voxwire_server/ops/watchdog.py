@@ -6,8 +6,8 @@ function, never values. One long call into C that keeps the interpreter's lock (
 well: its end is the first moment at which the waiting thread gets that lock, and the stack still stands at the call.
 
 A process that was stopped (SIGSTOP, a machine that was suspended) or got no CPU is no held loop: the thread itself was
-late then too, and what the loop's thread did not compute meanwhile does not count. Nor is a loop held that runs nothing:
-it waits for the CPU or for the interpreter, and only its lag tells.
+late then too, and what the loop's thread did not compute meanwhile does not count. Nor is a loop held that runs
+nothing: it waits for the CPU or for the interpreter, and only its lag tells.
 """
 
 from __future__ import annotations
@@ -222,25 +222,25 @@ class Watchdog:
         self._counted = not runs_nothing(frame)
         if not self._counted:
             return
-        self._counts.loop_held()
         now = self._clock()
         self._telling = now - self._told_at >= LOG_SECONDS
         if self._telling:
             self._told_at = now
-            stack = stack_of(frame)
-            log.warning("the event loop is held, for %.2f s so far:\n%s", change.seconds, "\n".join(stack))
+            stack = "\n".join(stack_of(frame))
+            log.warning("the event loop is held, for %.2f s so far:\n%s", change.seconds, stack)
+        self._counts.loop_held()
 
     def _freed(self, change: Freed) -> None:
         if change.seen and not self._counted:
             return
-        if not change.seen:
-            self._counts.loop_held()
-        self._counts.loop_freed(change.seconds)
         now = self._clock()
         if self._telling or (not change.seen and now - self._told_at >= LOG_SECONDS):
             self._told_at = now
             log.warning("the event loop was held for %.2f s", change.seconds)
         self._telling = False
+        if not change.seen:
+            self._counts.loop_held()
+        self._counts.loop_freed(change.seconds)
 
 
 def runs_nothing(frame: FrameType | None) -> bool:
