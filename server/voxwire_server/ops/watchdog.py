@@ -5,9 +5,9 @@ than `held_seconds`, something holds the loop, and the thread logs the stack of 
 function, never values. One long call into C that keeps the interpreter's lock (a regular expression, JSON) is seen as
 well: its end is the first moment at which the waiting thread gets that lock, and the stack still stands at the call.
 
-A process that was stopped (SIGSTOP, a machine that was suspended) or got no CPU is no held loop: the thread itself was
-late then too, and what the loop's thread did not compute meanwhile does not count. Nor is a loop held that runs nothing:
-it waits for the CPU or for the interpreter, and only its lag tells.
+A process that was stopped (SIGSTOP, a machine that was suspended) is no held loop: the thread itself was late then too,
+and the loop's thread hardly computed meanwhile; that time does not count. Nor is a loop held that runs
+nothing: it waits for the CPU or for the interpreter, and only its lag tells.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ LOG_SECONDS = 10.0
 """At most one stack is logged in so long."""
 
 FRAMES_MAX = 40
+
+STOPPED_SHARE = 0.7
+"""A process that was stopped computed nothing; one that has to share the CPU with others computes some of the time."""
 
 IDLE_FILES = (
     "asyncio/runners.py",
@@ -147,8 +150,9 @@ class HoldDetector:
 
     def look(self, beats: Beats, now: float, loop_cpu: float) -> Held | Freed | None:
         """`loop_cpu`: CPU seconds that the loop's thread has used so far."""
-        still = now - self._looked_at - self._every - (loop_cpu - self._loop_cpu)
-        if still > self._held_seconds / 2:
+        elapsed = now - self._looked_at
+        still = elapsed - self._every - (loop_cpu - self._loop_cpu)
+        if still > max(self._held_seconds / 2, STOPPED_SHARE * elapsed):
             self._stop = Stop(self._looked_at, now, still)
         self._looked_at, self._loop_cpu = now, loop_cpu
         if self._holding is not None:
@@ -222,25 +226,25 @@ class Watchdog:
         self._counted = not runs_nothing(frame)
         if not self._counted:
             return
-        self._counts.loop_held()
         now = self._clock()
         self._telling = now - self._told_at >= LOG_SECONDS
         if self._telling:
             self._told_at = now
-            stack = stack_of(frame)
-            log.warning("the event loop is held, for %.2f s so far:\n%s", change.seconds, "\n".join(stack))
+            stack = "\n".join(stack_of(frame))
+            log.warning("the event loop is held, for %.2f s so far:\n%s", change.seconds, stack)
+        self._counts.loop_held()
 
     def _freed(self, change: Freed) -> None:
         if change.seen and not self._counted:
             return
-        if not change.seen:
-            self._counts.loop_held()
-        self._counts.loop_freed(change.seconds)
         now = self._clock()
         if self._telling or (not change.seen and now - self._told_at >= LOG_SECONDS):
             self._told_at = now
             log.warning("the event loop was held for %.2f s", change.seconds)
         self._telling = False
+        if not change.seen:
+            self._counts.loop_held()
+        self._counts.loop_freed(change.seconds)
 
 
 def runs_nothing(frame: FrameType | None) -> bool:

@@ -96,6 +96,12 @@ def test_one_long_call_that_keeps_the_interpreter_s_lock_is_a_hold() -> None:
     assert detector.look(beats(0.05), 2.1, 2.0) == Held(pytest.approx(2.025, abs=0.06))
 
 
+def test_a_hold_on_a_machine_that_has_little_time_is_as_long_as_it_is_felt() -> None:
+    detector = HoldDetector(0.25, 0.0)
+    assert detector.look(beats(0.05), 0.0625, 0.01) is None
+    assert detector.look(beats(0.05), 10.05, 5.5) == Held(pytest.approx(9.975))
+
+
 # -- real loops, held by real work ----------------------------------------------------------------------------------
 
 
