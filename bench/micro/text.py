@@ -29,7 +29,7 @@ WORK = 1500.0
 PROSE = (
     "Sure! Here's what I found about the U.S. rail network, as of 2024. It carries about 1.5 million people a day, "
     "e.g. on the Northeast Corridor, where trains reach 150 mph; elsewhere they are slower. Dr. Smith wrote that "
-    "\"nothing else comes close\" (see https://example.com/rail?x=1 for more).\n\n"
+    '"nothing else comes close" (see https://example.com/rail?x=1 for more).\n\n'
     "## What to know\n\n- **Tickets** cost $49.50, or more\n- *Seats* can be reserved\n- Bring your own food!\n\n"
     "1. Go to the station.\n2. Show `ticket.pdf` to the staff.\n\nIs there anything else you'd like to know? 😀 "
     "If not, I'd say the trip takes two or three hours, and the view—mostly of the sea—is worth it... Enjoy it, "
@@ -37,10 +37,10 @@ PROSE = (
 )
 UNITS = (
     ".", "!", "…", ">", ", , , , , ", ". . . . . ", "[ [ [ [ [ ", "~~ ~~ ~~ ", "<!-- <!-- ", "a-", "``", "(", "[](",
-    "&amp", "http://", "a@", "<a <a", "# ", "- ", "|", "\n", "0 : 0 ", "1.", ". ", "我", "。", "😀", "\u200d", "a\u0301",
-    "\u0301", "【†", "【", "<", "< ", "> ", "[", "*", "_", "`", "` ", "\\", "a. A. ", "U.S. ", "a, ", "1 ", "the ",
-    "a.", "<a b=", "[a](", "![", "~", "www.", "=", "---\n", "| |\n", "```\n", "- [ ", "a*", "a_", "&#1;", "é", "क्", "' ",
-    "\t", "\u00a0", "\u2028", "``` ", "a`", "www.a.", "a/", "e\u0301\u0301\u0301", "<a b=\"c\" ", "<|a", "a<!--",
+    "&amp", "http://", "a@", "<a <a", "# ", "- ", "|", "\n", "0 : 0 ", "1.", ". ", "我", "。", "😀", "\u200d",
+    "a\u0301", "\u0301", "【†", "【", "<", "< ", "> ", "[", "*", "_", "`", "` ", "\\", "a. A. ", "U.S. ", "a, ", "1 ",
+    "the ",    "a.", "<a b=", "[a](", "![", "~", "www.", "=", "---\n", "| |\n", "```\n", "- [ ", "a*", "a_", "&#1;", "é", "क्",
+    "' ", "\t", "\u00a0", "\u2028", "``` ", "a`", "www.a.", "a/", "e\u0301\u0301\u0301", "<a b=\"c\" ", "<|a", "a<!--",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Counts work without a clock: lines of Python that ran in `voxwire_server.text`, and characters that patterns passed."""
+"""Counts work without a clock: lines that ran in `voxwire_server.text`, and characters that patterns passed."""
 
 from __future__ import annotations
 

@@ -6,9 +6,9 @@ is there, the clauses are a function of the text and of where it was flushed, wh
 
     feed, flush -> queue -> Markup (speakable text) -> MarkFinder (places to cut) -> take
 
-The queue is read in slices, and no further than the next clause needs, so that the work of each call is bounded and the
-whole takes time in proportion to the text. What even one clause needs may be much (a block of code is skipped first):
-an `Allowance`, which contexts share, bounds how much is read at once; `behind` says that reading goes on when it is renewed.
+The queue is read in slices, and no further than the next clause needs, so that the whole takes time in proportion to
+the text. What one clause needs may be much (a block of code is skipped before it): an `Allowance`, which the contexts of a
+session share, bounds how much is read at once; `behind` says that reading goes on when it is renewed.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class IntakeWarning:
 
 @dataclass(slots=True)
 class Allowance:
-    """How much text may be read, in units of work of about a microsecond: `rate` of them a second, `size` at once. Pure.
+    """How much text may be read, in units of about a microsecond of work: `rate` a second, `size` at once. Pure.
 
     The last slice may be dearer than what is left; that much is wanting the next time.
     """

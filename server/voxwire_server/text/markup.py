@@ -4,8 +4,8 @@
 change it. Knows nothing of clauses.
 
 In the output a line end is `HARD_BREAK` (a sentence ends there: heading, list item, paragraph) or `SOFT_BREAK` (a line
-of verse), and `GLUE` stands for a space at which nothing may be cut ("example dot com"). Of a long run of what cannot be
-spoken the output has the beginning only (`SILENT_CHARS_MAX`).
+of verse), and `GLUE` stands for a space at which nothing may be cut ("example dot com"). Of a long run of what cannot
+be spoken the output has the beginning only (`SILENT_CHARS_MAX`).
 
 Each character of input is looked at a bounded number of times, whatever it is: what was looked for in vain (the end of
 a comment, of a link) is not looked for in the same place again.
@@ -184,7 +184,9 @@ class Markup:
         self._token_left = 0  # characters of the token at hand, part of which has been given out
         self._token_from = 0  # where its output begins
         self._steps_max = 0
-        self._opened: tuple[int, int, int] | None = None  # where `_extent` goes on: for which token, from where, its end
+        self._opened: tuple[int, int, int] | None = (
+            None  # where `_extent` goes on: for which token, from where, its end
+        )
         self._comment_open = start  # no comment ends before this input index
         self._pipe_at = -1  # where the last table cell's comma came from
         self._emoji_said = False
