@@ -1,4 +1,4 @@
-"""Counts the steps that a backtracking matcher takes for a pattern, for tests of complexity. An upper bound of `re`'s own.
+"""Counts the steps that a backtracking matcher takes for a pattern, for tests of complexity: an upper bound.
 
 The tree comes from `re`'s parser; what it matches is not asked for, only how often a character or a place is looked at.
 """

@@ -113,8 +113,8 @@ class MarkFinder:
     """The marks of one utterance's text, found as it grows.
 
     `marks` are those not yet passed, in order. All marks with `end <= known` are in it. `open` is the candidate at
-    which the search had to stop, as (start, end), until more text decides it. `steps` counts candidates and judgements: a
-    measure of work.
+    which the search had to stop, as (start, end), until more text decides it. `steps` counts candidates and judgements:
+    a measure of work.
     """
 
     def __init__(self, language: str) -> None:

@@ -6,9 +6,9 @@ is there, the clauses are a function of the text and of where it was flushed, wh
 
     feed, flush -> queue -> Markup (speakable text) -> MarkFinder (places to cut) -> take
 
-The queue is read in slices, and no further than the next clause needs, so that the work of each call is bounded and the
-whole takes time in proportion to the text. What even one clause needs may be much (a block of code is skipped first):
-an `Allowance`, which contexts share, bounds how much is read at once; `behind` says that reading goes on when it is renewed.
+The queue is read in slices, and no further than the next clause needs, so that the whole takes time in proportion to
+the text. What one clause needs may be much (a block of code is skipped before it): an `Allowance`, which the contexts of a
+session share, bounds how much is read at once; `behind` says that reading goes on when it is renewed.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class IntakeWarning:
 
 @dataclass(slots=True)
 class Allowance:
-    """How much text may be read, in units of work of about a microsecond: `rate` of them a second, `size` at once. Pure.
+    """How much text may be read, in units of about a microsecond of work: `rate` a second, `size` at once. Pure.
 
     The last slice may be dearer than what is left; that much is wanting the next time.
     """
@@ -118,7 +118,7 @@ class Allowance:
 
 
 CHAR_WORK = 0.75
-STEP_WORK = 2.5
+STEP_WORK = 4.0
 PLAN_WORK = 30.0
 """What an input character, a decision of the markup and a search for a cut cost, in an allowance's units."""
 
@@ -158,6 +158,7 @@ class TextIntake:
     def _begin_utterance(self, at: int) -> None:
         self._utterance_at = at
         self._states: list[Markup] = []  # as it was after each slice: for a retract
+        self._kept_to = at  # what the last of them had read
         self._spoken = 0  # characters the utterance has said
         self._read_from(Markup(self._language, at))
 
@@ -308,6 +309,7 @@ class TextIntake:
         """Go back to what was read when it was no more than `kept`, and read on to there."""
         while self._states and self._states[-1].read_to > kept:
             self._states.pop()
+        self._kept_to = self._states[-1].read_to if self._states else self._utterance_at
         markup = self._states[-1].copy() if self._states else Markup(self._language, self._utterance_at)
         again = self.original(markup.read_to, kept)
         self._read_from(markup)
@@ -372,7 +374,7 @@ class TextIntake:
         if self._allowance.left <= 0:
             self._behind = True
             return None
-        cut = self._best_cut()
+        cut = None if self._waits is not None else self._best_cut()  # it was asked for at a lower urgency already
         if cut is None and not self._behind:
             cut = self._hasty_cut(urgency)
             if cut is None:
@@ -571,8 +573,9 @@ class TextIntake:
     def _keep_state(self) -> None:
         """Keep what has been read so far, once every slice, so that a retract need not read the utterance again."""
         states, read_to = self._states, self._markup.read_to
-        if read_to - (states[-1].read_to if states else self._utterance_at) < SLICE_CHARS:
+        if read_to - self._kept_to < SLICE_CHARS:
             return
+        self._kept_to = read_to
         states.append(self._markup.copy())
         if len(states) > _STATES_MAX:
             del states[1:-1:2]

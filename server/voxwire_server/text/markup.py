@@ -4,8 +4,8 @@
 change it. Knows nothing of clauses.
 
 In the output a line end is `HARD_BREAK` (a sentence ends there: heading, list item, paragraph) or `SOFT_BREAK` (a line
-of verse), and `GLUE` stands for a space at which nothing may be cut ("example dot com"). Of a long run of what cannot be
-spoken the output has the beginning only (`SILENT_CHARS_MAX`).
+of verse), and `GLUE` stands for a space at which nothing may be cut ("example dot com"). Of a long run of what cannot
+be spoken the output has the beginning only (`SILENT_CHARS_MAX`).
 
 Each character of input is looked at a bounded number of times, whatever it is: what was looked for in vain (the end of
 a comment, of a link) is not looked for in the same place again.
@@ -26,7 +26,7 @@ GLUE = "\u00a0"
 
 TOKEN_CHARS_MAX = 2048
 SILENT_CHARS_MAX = 32  # so many characters without letter or digit are kept of a run
-STEPS_MAX = 200  # what one call decides at most
+STEPS_MAX = 120  # what one call decides at most
 PART_STEPS = 64  # places in one token at which markup is looked for at once
 LABEL_CHARS_MAX = 300
 TAG_CHARS_MAX = 400
@@ -752,7 +752,7 @@ class Markup:
 
     def _emit(self, text: str, origins: range | list[int] | tuple[int, ...]) -> None:
         """Give out `text`, but for what makes a run of silent characters too long."""
-        if self._pause is None and not self._is_silent(text):
+        if self._pause is None and (len(text) + self._silent <= SILENT_CHARS_MAX or not self._is_silent(text)):
             self._append(text, origins)
             return
         at = 0
@@ -771,8 +771,6 @@ class Markup:
 
     def _is_silent(self, text: str) -> bool:
         """Whether there is a run of silent characters in `text` that is too long, with those before it."""
-        if len(text) + self._silent <= SILENT_CHARS_MAX:
-            return False
         leading = _SILENCE.match(text)
         if leading and leading.end() + self._silent > SILENT_CHARS_MAX:
             return True
@@ -785,6 +783,9 @@ class Markup:
         self._pause = None
         self.text += text
         self.origins.extend(origins)
+        if text[-1:].isalnum():
+            self._silent = 0
+            return
         silent = 0
         for char in reversed(text):
             if char.isalnum():

@@ -24,13 +24,13 @@ GROWTH_MAX = 2.3
 """What doubling the text may multiply the work by."""
 
 LINES_A_CHAR = 8
-"""So much work a character is little, however little a shorter text took: words that no special sign is in cost less."""
+"""So much work a character is little, however little a shorter text took: words without any sign cost less."""
 
 UNITS = (
     ".", "!", "…", ">", ", , , , , ", ". . . . . ", "[ [ [ [ [ ", "~~ ~~ ~~ ", "<!-- <!-- ", "a-", "``", "(", "[](",
     "&amp", "http://", "a@", "<a <a", "# ", "- ", "|", "\n", "0 : 0 ", "1.", "我", "。", "😀", "\u200d", "a\u0301",
-    "\u0301", "【†", "<", "< ", "> ", "*", "\\", "a. A. ", "U.S. ", "a, ", "1 ", "the ", "[a](", "<a b=", "| |\n", "```\n",
-    "``` ", "a_", "www.a.", "<|a", "-", "a", "the", "' ",
+    "\u0301", "【†", "<", "< ", "> ", "*", "\\", "a. A. ", "U.S. ", "a, ", "1 ", "the ", "[a](", "<a b=", "| |\n",
+    "```\n", "``` ", "a_", "www.a.", "<|a", "-", "a", "the", "' ",
 )  # fmt: skip
 WORST = (
     ".",

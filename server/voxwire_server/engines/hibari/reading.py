@@ -26,7 +26,7 @@ _PAD = 0
 _BRACKETS = "\"'“”‘’«»()[]{}<>*_"
 _CUT_AFTER = frozenset(",;:—")
 PARTS_MAX = 12
-"""hibari tries every run of a word's parts ("state-of-the-art" has seven), in time that grows with their third power."""
+"""hibari tries every run of a word's parts ("state-of-the-art" has seven): time grows with their third power."""
 
 
 class BoundedG2P(G2P):  # type: ignore[misc]
