@@ -45,8 +45,10 @@ def test_coroutines_that_waited_are_woken_in_order_and_no_more_than_a_turn_has_r
             await turns.wait()
             done.append(i)
 
-        turns.spend(TURN_SECONDS)
-        tasks = [asyncio.create_task(work(i)) for i in range(20)]
+        async def busy() -> None:
+            turns.spend(TURN_SECONDS)
+
+        tasks = [asyncio.create_task(busy()), *(asyncio.create_task(work(i)) for i in range(20))]
         most = 0
         while len(done) < 20:
             before = len(done)
@@ -62,7 +64,7 @@ def test_coroutines_that_waited_are_woken_in_order_and_no_more_than_a_turn_has_r
 def test_who_was_cancelled_takes_no_turn() -> None:
     async def main() -> None:
         turns = Turns()
-        turns.spend(TURN_SECONDS)
+        turns.ask(lambda: None)
         task = asyncio.create_task(turns.wait())
         await asyncio.sleep(0)
         task.cancel()
