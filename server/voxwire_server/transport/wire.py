@@ -111,6 +111,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
         self._waiting_bytes = 0
         self._sizes: deque[int] = deque()
         self._frame_left = 0
+        self._heard_at = 0.0
         self._waiting = False
         self.turns = Turns()
         self._reading = True
@@ -170,6 +171,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
         if not self.handshake_initiated:
             self._shake_hands(data)
             return
+        self._heard_at = self.loop.time()
         self._inbox += data
         if not self._waiting and (self.turns.free or len(data) <= SMALL_BYTES):
             self._feed()
@@ -321,9 +323,15 @@ class WireProtocol(WebSocketsSansIOProtocol):
         if event.data or event.fin:
             super().handle_cont(event)
 
+    @property
+    def _heard(self) -> bool:
+        """Whether the peer lives: something came since it was asked, or waits in front of its answer."""
+        waits = self.writable.is_set() and (bool(self._inbox) or not self.queue.empty())
+        return waits or self._heard_at > self.ping_sent_at
+
     def keepalive_timeout(self) -> None:
         """Nobody answers pings: what is buffered will never leave, so the connection is not left to wait for it."""
-        if self.pongs_wanted:
+        if self.pongs_wanted and not self._heard:
             super().keepalive_timeout()
             self.let_go()
             return
