@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import secrets
 import sys
@@ -75,6 +76,10 @@ event loop is late by up to 11 ms beside it, with this by 2 ms (bench/README.md)
 
 FULL_RETRY_MS = 5000
 """When to come back where all places for sessions are taken."""
+
+GARBAGE_THRESHOLDS = (2000, 10, 100)
+"""When CPython looks for cycles (`gc.set_threshold`), of which sessions make few. With its defaults it looks through
+all that lives every few seconds of a flood of contexts, 0.3 us for each object, on the event loop."""
 
 
 class Application:
@@ -212,6 +217,10 @@ class Application:
         else:
             self._problem = ""
             self._ready = True
+            # What is there by now stays. Looking it through for garbage would hold the loop for a tenth of a second.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(*GARBAGE_THRESHOLDS)
 
     async def stop(self) -> None:
         """Stop the threads; sessions are over by now."""

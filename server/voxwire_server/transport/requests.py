@@ -76,7 +76,7 @@ class RequestProtocol(HttpToolsProtocol):
         self._refusal: tuple[int, VoxwireError] | None = None
         self._last_words: bytes | None = None
         self._deaf = False
-        self._leaving = False
+        self.leaving = False
         self._reason = "gone"
         self._requests = self._unanswered = 0
         self._since = self.loop.time()
@@ -99,7 +99,7 @@ class RequestProtocol(HttpToolsProtocol):
         self._place = self._door.arrive(self, address, now + HEADER_SECONDS, now)
         if self._place is None:
             error = VoxwireError(ErrorCode.OVERLOADED, "every connection is taken", retry_after_ms=2000)
-            self._deaf = self._leaving = True
+            self._deaf = self.leaving = True
             transport.write(response(503, error))
             transport.close()
 
@@ -125,7 +125,7 @@ class RequestProtocol(HttpToolsProtocol):
     def overdue(self, now: float) -> None:
         """A deadline may have passed."""
         assert self._place is not None, "only who has a place is looked after"
-        if self._leaving or self.transport.is_closing():
+        if self.leaving or self.transport.is_closing():
             self.transport.abort()
         elif self._unanswered:
             self._check_request(now)
@@ -139,10 +139,12 @@ class RequestProtocol(HttpToolsProtocol):
     def make_way(self) -> None:
         """The place is given to another connection."""
         self._turn_deaf()
-        if self._begun and not self._leaving and not self._unanswered:
+        if self.transport.is_closing():
+            return
+        if self._begun and not self.leaving and not self._unanswered:
             error = VoxwireError(ErrorCode.OVERLOADED, "too many connections wait", retry_after_ms=1000)
             self.transport.write(response(503, error))
-        self._leaving = True
+        self.leaving = True
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
@@ -316,7 +318,7 @@ class RequestProtocol(HttpToolsProtocol):
         """The next request has its turn. uvicorn's own would set a timer for each connection."""
         self.server_state.total_requests += 1
         self._unanswered -= 1
-        if self._leaving or self.transport.is_closing():
+        if self.leaving or self.transport.is_closing():
             return
         self.flow.read_paused = False
         if self.pipeline:
@@ -383,7 +385,7 @@ class RequestProtocol(HttpToolsProtocol):
 
     def _say(self, words: bytes) -> None:
         """Send the last that is said, and leave: whatever comes after it is thrown away."""
-        self._leaving = True
+        self.leaving = True
         self._set_due(LEAVING_SECONDS)
         if self.transport.is_closing():
             return
@@ -395,7 +397,7 @@ class RequestProtocol(HttpToolsProtocol):
 
     def _close(self, reason: str) -> None:
         self._turn_deaf()
-        self._leaving = True
+        self.leaving = True
         self._reason = reason
         self._set_due(LEAVING_SECONDS)
         self.transport.close()
@@ -417,8 +419,9 @@ class _GentleTransport:
         self._protocol = protocol
 
     def write(self, data: bytes) -> None:
-        """Send, unless everything is said."""
-        self._protocol.transport.write(data)
+        """Send, unless the connection is over: uvloop's transport raises then, before the protocol hears of it."""
+        if not self._protocol.leaving and not self.is_closing():
+            self._protocol.transport.write(data)
 
     def is_closing(self) -> bool:
         """Whether nothing can be sent any more."""

@@ -19,6 +19,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from starlette.websockets import WebSocketDisconnect
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import State
 
@@ -113,6 +114,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
         self._waiting_bytes = 0
         self._sizes: deque[int] = deque()
         self._frame_left = 0
+        self._heard_at = 0.0
         self._waiting = False
         self.turns = Turns()
         self._reading = True
@@ -172,6 +174,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
         if not self.handshake_initiated:
             self._shake_hands(data)
             return
+        self._heard_at = self.loop.time()
         self._inbox += data
         if not self._waiting and (self.turns.free or len(data) <= SMALL_BYTES):
             self._feed()
@@ -340,9 +343,15 @@ class WireProtocol(WebSocketsSansIOProtocol):
             arrived()
         super().handle_pong(event)
 
+    @property
+    def _heard(self) -> bool:
+        """Whether the peer lives: something came since it was asked, or waits in front of its answer."""
+        waits = self.writable.is_set() and (bool(self._inbox) or not self.queue.empty())
+        return waits or self._heard_at > self.ping_sent_at
+
     def keepalive_timeout(self) -> None:
         """Nobody answers pings: what is buffered will never leave, so the connection is not left to wait for it."""
-        if self.pongs_wanted:
+        if self.pongs_wanted and not self._heard:
             super().keepalive_timeout()
             self.let_go()
             return
@@ -353,6 +362,10 @@ class WireProtocol(WebSocketsSansIOProtocol):
 
     async def send(self, message: ASGISendEvent) -> None:
         """Send what the endpoint wants; a handshake that it answered with a response of its own is complete then."""
+        if self.transport.is_closing():
+            # uvloop's transport would raise another error, before the protocol hears that the connection is over.
+            self.handshake_complete = True
+            raise ClientDisconnected
         await super().send(message)
         if self.initial_response is not None and self.close_sent:
             self.handshake_complete = True

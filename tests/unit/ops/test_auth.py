@@ -304,3 +304,25 @@ def test_a_listed_name_an_insecure_server_and_a_key_make_any_host_good() -> None
     gate(keys=False, origins=("https://voice.example.com",)).admit(named, NOW)
     gate(keys=False, insecure=True).admit(named, NOW)
     gate().admit(Presented({"host": "voice.example.com", "x-api-key": KEY}), NOW)
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "something-new"])
+def test_without_keys_a_page_elsewhere_may_not_have_this_machine_speak(site: str) -> None:
+    presented = Presented({"host": "localhost:8765", "sec-fetch-site": site, "sec-fetch-mode": "no-cors"})
+    assert refusal(gate(keys=False), presented).code is ErrorCode.NOT_ALLOWED
+    assert gate(keys=False, origins=("*",)).admit(presented, NOW)
+
+
+@pytest.mark.parametrize("site", ["none", "same-origin", "Same-Origin", ""])
+def test_the_address_bar_and_the_servers_own_page_may(site: str) -> None:
+    assert gate(keys=False).admit(Presented({"host": "localhost:8765", "sec-fetch-site": site}), NOW)
+
+
+def test_a_listed_page_that_sends_its_origin_may() -> None:
+    sent = {"host": "localhost:8765", "sec-fetch-site": "cross-site", "origin": "https://app.example.com"}
+    assert gate(keys=False, origins=("https://app.example.com",)).admit(Presented(sent), NOW)
+
+
+def test_with_keys_no_site_is_asked_for() -> None:
+    sent = {"host": "voxwire.example", "sec-fetch-site": "cross-site", "authorization": f"Bearer {KEY}"}
+    assert gate().admit(Presented(sent), NOW)

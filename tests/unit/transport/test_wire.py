@@ -6,32 +6,53 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+from functools import partial
 
 import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket
 
-from voxwire_server.transport.wire import EXTENSION, WireProtocol
+from support.raw import CLOSE as CLOSE_OPCODE
+from support.raw import CONT, TEXT, frame
+from support.raw import PING as PING_OPCODE
+from voxwire_server.config import LimitsConfig
+from voxwire_server.transport.door import Bounds, Door
+from voxwire_server.transport.requests import RequestProtocol
+from voxwire_server.transport.wire import EXTENSION, MESSAGES_WAITING_MAX, WireProtocol, frame_bytes, is_crumb
 
 PING, CLOSE = 0x89, 0x88
 
+waiting: list[WireProtocol] = []
+"""Connections of /waits."""
+
 
 async def app(scope, receive, send) -> None:
-    """Accepts at /wants-pongs and /forgives, refuses at /refuses; waits for the end."""
+    """Accepts at /wants-pongs, /forgives and /waits, refuses at /refuses; waits for the end."""
     socket = WebSocket(scope, receive, send)
     if socket.url.path == "/refuses":
         await socket.send_denial_response(PlainTextResponse("no", 401))
         return
     await socket.accept()
     scope["extensions"][EXTENSION].pongs_wanted = socket.url.path == "/wants-pongs"
+    if socket.url.path == "/waits":
+        waiting.append(scope["extensions"][EXTENSION])
+        await asyncio.sleep(0.5)
     await socket.receive()
 
 
 @contextlib.asynccontextmanager
-async def connected(path: str) -> AsyncIterator[asyncio.StreamReader]:
-    """A raw client after its request."""
+async def connected(path: str, more: bytes = b"") -> AsyncIterator[asyncio.StreamReader]:
+    """A raw client after its request, and what it sends along with it."""
+    door = Door(Bounds(total=10, unknown=10, unknown_by_address=10))
     config = uvicorn.Config(
-        app, port=0, ws=WireProtocol, lifespan="off", ws_ping_interval=0.02, ws_ping_timeout=0.02, log_config=None
+        app,
+        port=0,
+        http=partial(RequestProtocol, door=door, limits=LimitsConfig()),
+        ws=WireProtocol,
+        lifespan="off",
+        ws_ping_interval=0.02,
+        ws_ping_timeout=0.02,
+        log_config=None,
     )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
@@ -43,6 +64,7 @@ async def connected(path: str) -> AsyncIterator[asyncio.StreamReader]:
             writer.write(
                 f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                 "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+                + more
             )
             yield reader
             writer.close()
@@ -89,3 +111,39 @@ def test_a_refused_handshake_is_answered_and_no_error_of_the_server(caplog) -> N
     with caplog.at_level(logging.ERROR):
         asyncio.run(main())
     assert not caplog.records
+
+
+def test_the_length_of_a_frame_is_known_as_soon_as_its_header_says() -> None:
+    for size, header in ((0, 6), (125, 6), (126, 8), (65_535, 8), (65_536, 14), (1 << 20, 14)):
+        whole = frame(TEXT, bytes(size))
+        assert frame_bytes(bytearray(whole[:14])) == len(whole) == header + size
+        assert frame_bytes(bytearray(whole[:1])) is None
+        assert frame_bytes(bytearray(whole[: header - 5])) is None
+
+
+def test_crumbs_are_what_brings_no_message() -> None:
+    def crumb(data: bytes) -> bool:
+        return is_crumb(data[0], len(data))
+
+    assert all(map(crumb, (frame(PING_OPCODE, bytes(100)), frame(CLOSE_OPCODE), frame(CONT, b"x", fin=False))))
+    assert all(map(crumb, (frame(TEXT, b"x", fin=False), frame(CONT))))
+    assert not any(map(crumb, (frame(TEXT), frame(TEXT, b"{}"), frame(CONT, bytes(100), fin=False))))
+
+
+def test_what_is_sent_along_with_the_handshake_waits_for_its_answer() -> None:
+    async def main() -> None:
+        async with connected("/forgives", frame(PING_OPCODE, b"early")) as reader:
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+            assert await reader.readexactly(7) == b"\x8a\x05early"
+
+    asyncio.run(main())
+
+
+def test_no_more_messages_are_parsed_than_the_application_reads() -> None:
+    async def main() -> None:
+        async with connected("/waits", frame(TEXT, b"{}") * 10_000) as reader:
+            await reader.readuntil(b"\r\n\r\n")
+            await asyncio.sleep(0.05)
+            assert MESSAGES_WAITING_MAX <= waiting[-1].queue.qsize() <= MESSAGES_WAITING_MAX + 1
+
+    asyncio.run(main())
