@@ -243,6 +243,22 @@ def test_a_vendors_flood_is_read_as_slowly_as_our_own(vendor):
     assert seconds > (count - burst) / rate * 0.95
 
 
+def test_a_flood_that_is_read_slowly_is_not_taken_for_a_dead_client():
+    """Answers to the server's pings stand behind the flood, for longer than a client may leave them out."""
+
+    async def action(host):
+        async with wire(host.url, ping_interval=None) as client:
+            for number in range(700):
+                await client.send(m.Ping(t=number))
+            while client.received[-1] != m.Pong(t=699, server_ms=getattr(client.received[-1], "server_ms", 0)):
+                await client.next()
+            return len(client.of(m.Pong))
+
+    limits = ("limits.messages_per_second=100", "limits.messages_burst=100", "limits.heartbeat_ms=500")
+    with serving(*TONE, *limits) as host:
+        assert play(lambda: action(host)) == 700
+
+
 # -- memory -----------------------------------------------------------------------------------------------------------
 
 

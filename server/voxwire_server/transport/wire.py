@@ -113,7 +113,8 @@ class WireProtocol(WebSocketsSansIOProtocol):
 
     def keepalive_timeout(self) -> None:
         """Nobody answers pings: what is buffered will never leave, so the connection is not left to wait for it."""
-        if self.pongs_wanted:
+        # A client whose messages are read slowly may have answered behind them.
+        if self.pongs_wanted and not self.read_paused:
             super().keepalive_timeout()
             self.let_go()
             return
