@@ -19,7 +19,7 @@ log = logging.getLogger("voxwire.memory")
 
 LOOK_SECONDS = 2.0
 
-TRIM_BYTES_MIN = 8 << 20
+TRIM_BYTES_MIN = 4 << 20
 """Less than this is used again sooner than it is missed."""
 
 TRIM_SECONDS = 15.0

@@ -129,6 +129,8 @@ class SessionCore:
         self._seeds = seeds
         self._contexts: dict[str, Context] = {}
         self._by_serial: dict[int, Context] = {}
+        self._held: dict[int, Context] = {}
+        """By serial too: the contexts that the client holds."""
         self._serial = 0
         self.numbers: dict[str, int] = {}
         """The number of the newest context of each name, of those that are over too."""
@@ -365,8 +367,8 @@ class SessionCore:
             at = context.next_due(now)
             if at is not None and at < due:
                 due = at
-            if context.playout.held_at is not None:
-                due = min(due, context.playout.held_at + self._settings.hold_seconds)
+        for context in self._held.values():
+            due = min(due, now + self._settings.hold_seconds - context.held_seconds(now))
         if self._drain_by is not None:
             due = min(due, self._drain_by, now + DRAIN_GRACE_SECONDS / 2)
         return due
@@ -407,10 +409,12 @@ class SessionCore:
             case m.Hold():
                 context = self._known(message.context)
                 context.hold(now)
+                self._held[context.spec.serial] = context
                 return context
             case m.Release():
                 context = self._known(message.context)
                 context.release(now)
+                self._held.pop(context.spec.serial, None)
                 return context
             case m.Retract():
                 return self._retract(message)
@@ -670,6 +674,7 @@ class SessionCore:
         if context.phase is Phase.CLOSED:
             self._contexts.pop(context.spec.name, None)
             self._by_serial.pop(context.spec.serial, None)
+            self._held.pop(context.spec.serial, None)
 
     def _mistake(self, error: VoxwireError, context: str | None, now: float) -> None:
         if self._mistakes.take(now):
@@ -692,6 +697,7 @@ class SessionCore:
             context.discard()
         self._contexts.clear()
         self._by_serial.clear()
+        self._held.clear()
         self._context_bytes = self.kept_bytes = 0
         self._ledger.release(self.caller.account, self.session_id)
 
