@@ -7,8 +7,8 @@ is there, the clauses are a function of the text and of where it was flushed, wh
     feed, flush -> queue -> Markup (speakable text) -> MarkFinder (places to cut) -> take
 
 The queue is read in slices, and no further than the next clause needs, so that the whole takes time in proportion to
-the text. What one clause needs may be much (a block of code is skipped before it): an `Allowance`, which the contexts of a
-session share, bounds how much is read at once; `behind` says that reading goes on when it is renewed.
+the text. What one clause needs may be much (a block of code is skipped before it): an `Allowance`, which the contexts
+of a session share, bounds how much is read at once; `behind` says that reading goes on when it is renewed.
 """
 
 from __future__ import annotations
