@@ -307,6 +307,18 @@ def test_an_idle_connection_makes_way_for_a_new_one():
             assert peer.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
+def test_a_session_on_a_connection_that_served_a_request_is_not_taken_for_an_idle_one(host):
+    voices = b"GET /v1/voices HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    before = host.metrics()['voxwire_connections{state="websocket"}']
+    with connect(host, voices) as peer:
+        answer = b""
+        while not answer.endswith(b'"default":"tone-low"}'):
+            answer += peer.recv(65536)
+        peer.sendall(HANDSHAKE + b"\r\n")
+        assert peer.recv(65536).startswith(b"HTTP/1.1 101 ")
+        assert host.metrics()['voxwire_connections{state="websocket"}'] == before + 1
+
+
 def test_hundreds_of_clients_at_once_are_all_let_in(host):
     async def visit() -> None:
         heard = await say(host.url, "Hm.", pacing=m.PacingRequest(mode="burst"))

@@ -124,6 +124,8 @@ class WireProtocol(WebSocketsSansIOProtocol):
         self._place = place
         if place is not None:
             place.held = self
+            # Known from a request before: this one has to show a key of its own, or it would pass for idle.
+            place.become(door.State.UNKNOWN)
             place.known = door.State.WEBSOCKET
             place.due = self.loop.time() + RECOGNITION_SECONDS
 
