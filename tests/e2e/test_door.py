@@ -1,4 +1,4 @@
-"""Whoever stands at the door without a key: bounded, answered, and no trouble to those who are in."""
+"""Clients without a key: bounded, answered, and no trouble to those who are in."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def exchange(host: Host, sent: bytes, times: int = 1) -> bytes:
 
 @contextlib.contextmanager
 def speaking(host: Host) -> Iterator[None]:
-    """Somebody is spoken to at playout speed meanwhile, and hears all of it, in order."""
+    """A listener is spoken to at playout speed meanwhile, and hears all of it, in order."""
     heard: list = []
     listener = threading.Thread(target=lambda: heard.append(asyncio.run(say(host.url, SPEECH))))
     listener.start()
@@ -266,7 +266,7 @@ def connect(host: Host, sent: bytes = b"") -> socket.socket:
     return peer
 
 
-def test_four_hundred_silent_connections_lock_nobody_out_of_256_descriptors(tmp_path):
+def test_four_hundred_silent_connections_leave_room_for_others_in_256_descriptors(tmp_path):
     log = tmp_path / "log"
     with serving(*TONES, descriptors_max=256, log=log) as host, contextlib.ExitStack() as stack:
         inside = stack.enter_context(raw(host))

@@ -130,7 +130,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
             place.due = self.loop.time() + RECOGNITION_SECONDS
 
     def overdue(self, now: float) -> None:  # noqa: ARG002
-        """See `door.Held`: whoever is let in has all the time there is."""
+        """See `door.Held`: a client that was let in has all the time there is."""
         assert self._place is not None, "only who has a place is looked after"
         self._place.due = math.inf
         if self._place.state is door.State.UNKNOWN:
@@ -158,7 +158,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
             self._place.leave(self._reason)
 
     def handle_connect(self, event: Request) -> None:
-        """Let the endpoint find this object, and whoever recognises the client its place."""
+        """Let the endpoint find this object, and authentication the client's place."""
         super().handle_connect(event)
         if hasattr(self, "scope"):
             extensions: dict[str, Any] = self.scope["extensions"]
@@ -284,7 +284,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
 
     def handle_parser_exception(self) -> None:
         """The connection has failed: say how, and let the peer read it."""
-        assert self.conn.close_sent is not None, "whoever fails it says with which code"
+        assert self.conn.close_sent is not None, "a failure has its code"
         self.queue.put_nowait({"type": "websocket.disconnect", "code": self.conn.close_sent.code})
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
