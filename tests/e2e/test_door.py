@@ -1,4 +1,4 @@
-"""Whoever stands at the door without a key: bounded, answered, and no trouble to those who are in."""
+"""Clients without a key: bounded, answered, and no trouble to those who are in."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def exchange(host: Host, sent: bytes, times: int = 1) -> bytes:
 
 @contextlib.contextmanager
 def speaking(host: Host) -> Iterator[None]:
-    """Somebody is spoken to at playout speed meanwhile, and hears all of it, in order."""
+    """A listener is spoken to at playout speed meanwhile, and hears all of it, in order."""
     heard: list = []
     listener = threading.Thread(target=lambda: heard.append(asyncio.run(say(host.url, SPEECH))))
     listener.start()
@@ -266,7 +266,7 @@ def connect(host: Host, sent: bytes = b"") -> socket.socket:
     return peer
 
 
-def test_four_hundred_silent_connections_lock_nobody_out_of_256_descriptors(tmp_path):
+def test_four_hundred_silent_connections_leave_room_for_others_in_256_descriptors(tmp_path):
     log = tmp_path / "log"
     with serving(*TONES, descriptors_max=256, log=log) as host, contextlib.ExitStack() as stack:
         inside = stack.enter_context(raw(host))
@@ -305,6 +305,18 @@ def test_an_idle_connection_makes_way_for_a_new_one():
         for _ in range(200):
             peer = stack.enter_context(connect(host, voices))
             assert peer.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_session_on_a_connection_that_served_a_request_is_not_taken_for_an_idle_one(host):
+    voices = b"GET /v1/voices HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    before = host.metrics()['voxwire_connections{state="websocket"}']
+    with connect(host, voices) as peer:
+        answer = b""
+        while not answer.endswith(b'"default":"tone-low"}'):
+            answer += peer.recv(65536)
+        peer.sendall(HANDSHAKE + b"\r\n")
+        assert peer.recv(65536).startswith(b"HTTP/1.1 101 ")
+        assert host.metrics()['voxwire_connections{state="websocket"}'] == before + 1
 
 
 def test_hundreds_of_clients_at_once_are_all_let_in(host):

@@ -85,7 +85,7 @@ class Place:
     left: bool = False
 
     def recognised(self) -> None:
-        """Whoever is there has shown who they are; nothing happens the second time."""
+        """The client has shown who it is; nothing happens the second time."""
         if self.state is State.UNKNOWN:
             self.become(self.known)
 
@@ -178,7 +178,7 @@ class Door:
         return sum(map(len, self._places.values()))
 
     def _make_room(self, now: float) -> bool:
-        """Close who is missed least: the oldest at the door, or else whoever has been idle longest."""
+        """Close what is missed least: the oldest at the door, or else what has been idle longest."""
         if self._places[State.UNKNOWN]:
             self._give_up(self._most_expendable(), "unauthenticated_full", now)
         elif self._places[State.IDLE]:
@@ -234,7 +234,7 @@ class Crumbs:
 
 
 def recognise(connection: HTTPConnection) -> None:
-    """A request or a handshake was let in: whoever sent it is known."""
+    """A request or a handshake was let in: the client is known."""
     place: Place | None = connection.scope.get("extensions", {}).get(EXTENSION)
     if place is not None:
         place.recognised()

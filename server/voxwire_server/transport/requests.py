@@ -200,7 +200,7 @@ class RequestProtocol(HttpToolsProtocol):
             self._door.turns.ask(self._feed)
 
     def _parse(self, piece: bytes) -> bool:
-        """Parse a piece; False when the connection is somebody else's, or over."""
+        """Parse a piece; False when the connection is another protocol's, or over."""
         self._begin()
         self._raw_bytes += len(piece)
         try:
@@ -227,7 +227,7 @@ class RequestProtocol(HttpToolsProtocol):
 
     def _upgrade(self, rest: bytes) -> bool:
         if not self._should_upgrade():
-            # Whoever offers another protocol takes an answer in this one (RFC 9110, section 7.8).
+            # A client that offers another protocol takes an answer in this one (RFC 9110, section 7.8).
             self.cycle.keep_alive = False
             self._turn_deaf()
             return False
@@ -376,7 +376,7 @@ class RequestProtocol(HttpToolsProtocol):
         self._say(words)
 
     def close_gently(self) -> None:
-        """Close, but read the rest of a request first: what nobody reads turns the end into a reset."""
+        """Close, but read the rest of a request first: what is left unread turns the end into a reset."""
         if not self._in_body or self.transport.is_closing():
             self.transport.close()
             return

@@ -127,11 +127,13 @@ class WireProtocol(WebSocketsSansIOProtocol):
         self._place = place
         if place is not None:
             place.held = self
+            # Known from a request before: this one has to show a key of its own, or it would pass for idle.
+            place.become(door.State.UNKNOWN)
             place.known = door.State.WEBSOCKET
             place.due = self.loop.time() + RECOGNITION_SECONDS
 
     def overdue(self, now: float) -> None:  # noqa: ARG002
-        """See `door.Held`: whoever is let in has all the time there is."""
+        """See `door.Held`: a client that was let in has all the time there is."""
         assert self._place is not None, "only who has a place is looked after"
         self._place.due = math.inf
         if self._place.state is door.State.UNKNOWN:
@@ -159,7 +161,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
             self._place.leave(self._reason)
 
     def handle_connect(self, event: Request) -> None:
-        """Let the endpoint find this object, and whoever recognises the client its place."""
+        """Let the endpoint find this object, and authentication the client's place."""
         super().handle_connect(event)
         if hasattr(self, "scope"):
             extensions: dict[str, Any] = self.scope["extensions"]
@@ -285,7 +287,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
 
     def handle_parser_exception(self) -> None:
         """The connection has failed: say how, and let the peer read it."""
-        assert self.conn.close_sent is not None, "whoever fails it says with which code"
+        assert self.conn.close_sent is not None, "a failure has its code"
         self.queue.put_nowait({"type": "websocket.disconnect", "code": self.conn.close_sent.code})
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True

@@ -56,7 +56,7 @@ def test_the_oldest_of_the_address_that_has_most_makes_way() -> None:
     assert ways_made([single, *guests, newcomer]) == [False, True, False, False, False]
 
 
-def test_whoever_was_recognised_never_makes_way_while_they_are_busy() -> None:
+def test_a_client_that_was_recognised_never_makes_way_while_it_is_busy() -> None:
     at = door(total=2)
     for _ in range(2):
         _, place = arrive(at)
@@ -68,7 +68,7 @@ def test_whoever_was_recognised_never_makes_way_while_they_are_busy() -> None:
     assert at.closed["full"] == 1
 
 
-def test_whoever_was_idle_longest_makes_way_when_all_is_taken() -> None:
+def test_what_was_idle_longest_makes_way_when_all_is_taken() -> None:
     at = door(total=2)
     guests = [arrive(at) for _ in range(2)]
     for _, place in reversed(guests):

@@ -24,7 +24,7 @@ def test_a_turn_ends_when_it_is_spent_and_goes_on_with_who_waited_longest() -> N
     asyncio.run(main())
 
 
-def test_nobody_waits_in_a_turn_that_is_free() -> None:
+def test_there_is_no_waiting_in_a_turn_that_is_free() -> None:
     async def main() -> None:
         turns = Turns()
         waiting = turns.wait()

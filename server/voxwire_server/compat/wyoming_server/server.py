@@ -76,7 +76,7 @@ class WyomingServer:
 
 
 class Guest:
-    """A connection as the door has it. Nobody has a key here: who has sent a whole event is let in."""
+    """A connection as the door has it. There are no keys here: a client that has sent a whole event is let in."""
 
     def __init__(self, host: CompatHost, writer: asyncio.StreamWriter) -> None:
         self._transport = writer.transport
