@@ -43,7 +43,7 @@ async def first_words(host: Host, key: str | None, resume: str = "") -> Wire:
     url = host.url + (f"?resume={resume}" if resume else "")
     async with wire(url, headers=headers(key)) as client:
         with contextlib.suppress(websockets.ConnectionClosed):
-            await client.send(m.Start(), m.Text(text=TEXT), m.End())
+            await client.send(m.Start(pacing=m.PacingRequest(mode="burst")), m.Text(text=TEXT), m.End())
             await client.until(m.Done, m.ErrorMessage)
         return client
 
@@ -136,7 +136,7 @@ def test_a_full_server_lets_its_own_come_back():
 
 
 @pytest.mark.parametrize("opened", [False, True])
-def test_hundreds_of_connections_that_are_dropped_keep_no_other_key_out(opened):
+def test_a_thousand_connections_that_are_dropped_keep_no_other_key_out(opened):
     async def drop(host):
         async with wire(host.url, headers=headers(ALICE)) as client:
             if opened and client.of(m.Ready):
@@ -145,16 +145,16 @@ def test_hundreds_of_connections_that_are_dropped_keep_no_other_key_out(opened):
             client.socket.transport.abort()
 
     async def action(host):
-        for _ in range(16):
+        for _ in range(40):
             await asyncio.gather(*(drop(host) for _ in range(25)))
         status = ready_status(host)
         return status, [await first_words(host, BOB) for _ in range(20)], host.metrics()
 
-    with serving(*TONE, KEYS, PUBLIC, "server.sessions_max=80") as host:
+    with serving(*TONE, KEYS, PUBLIC, "server.sessions_max=200") as host:
         status, heard, metrics = play(lambda: action(host))
     assert status == (200, "")
     assert all(client.of(m.Done)[0].reason is m.DoneReason.COMPLETED for client in heard)
-    assert metrics["voxwire_sessions_away"] <= (64 if opened else 0)
+    assert metrics["voxwire_sessions_away"] <= (160 if opened else 0)
 
 
 def test_silent_connections_of_one_key_keep_no_other_key_out():
