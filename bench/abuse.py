@@ -231,15 +231,22 @@ async def repeat_raw(site: Site, message: bytes, seconds: float, *, binary: bool
     return f"{sent} sent, closed {closed}"
 
 
-@attack("16 contexts of a-a-a-")
-async def dashes(site: Site, seconds: float) -> str:
+async def burst(site: Site, seconds: float, text: str) -> str:
+    """Sixteen contexts have a text spoken as fast as it can be."""
     async with native(site) as ws:
         for i in range(16):
             await ws.send(json.dumps({"type": "start", "context": str(i), "pacing": {"mode": "burst"}}))
-            await ws.send(json.dumps({"type": "text", "context": str(i), "text": repeated("a-")}))
+            await ws.send(json.dumps({"type": "text", "context": str(i), "text": text}))
             await ws.send(json.dumps({"type": "end", "context": str(i)}))
         await asyncio.sleep(seconds)
     return ""
+
+
+ATTACKS["16 contexts of prose"] = lambda site, seconds: burst(
+    site, seconds, repeated("Glue the sheet to the dark blue background. ")
+)
+ATTACKS["16 contexts of a-a-a-"] = lambda site, seconds: burst(site, seconds, repeated("a-"))
+ATTACKS["16 contexts of digits"] = lambda site, seconds: burst(site, seconds, repeated("1"))
 
 
 @attack("32 held contexts of 48,000 characters")
@@ -622,6 +629,7 @@ async def measure(name: str, host: Host, site: Site, plan: Plan, seconds: float,
     seconds_by = [took for asked, took in probe.answers if asked >= since]
     dry = ear.dry_seconds(since)
     after = await asyncio.to_thread(host.metrics)
+    ear._turn = None  # it writes no more
     for each in (probe, ear):
         each.transport.abort()
     process.terminate()
