@@ -43,10 +43,11 @@ from voxwire_server.scheduling.scheduler import Scheduler
 from voxwire_server.session.caller import Caller
 from voxwire_server.session.context import PlayoutPolicy
 from voxwire_server.session.core import SessionCore, SessionSettings
-from voxwire_server.session.driver import Driver, Resumable, Sessions, Studio
+from voxwire_server.session.driver import Driver, Resumable, Studio
 from voxwire_server.session.ledger import Ledger
 from voxwire_server.session.passes import Passes
 from voxwire_server.session.places import Arrivals, Granted, Places, Refused, network_of
+from voxwire_server.session.registry import Sessions
 from voxwire_server.session.replay import ReplayLog
 from voxwire_server.session.ticker import Ticker
 from voxwire_server.transport import door, http, websocket
