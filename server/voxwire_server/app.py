@@ -24,10 +24,10 @@ from voxwire_server.audio.containers import warm_formats
 from voxwire_server.audio.lane import EncodeLane
 from voxwire_server.compat.vendors import routes as vendor_routes
 from voxwire_server.compat.wyoming_server import configured_server
-from voxwire_server.config import is_loopback
 from voxwire_server.engines.base import EngineUnavailable
 from voxwire_server.engines.registry import load_engines
 from voxwire_server.engines.runner import Runner
+from voxwire_server.ops.admission import SessionAdmission
 from voxwire_server.ops.aliases import BUILT_IN_MODELS, BUILT_IN_VOICES, Aliases
 from voxwire_server.ops.auth import Authenticator
 from voxwire_server.ops.cors import middleware
@@ -48,7 +48,6 @@ from voxwire_server.session.core import SessionCore, SessionSettings
 from voxwire_server.session.driver import Driver, Resumable, Studio
 from voxwire_server.session.ledger import Ledger
 from voxwire_server.session.passes import Passes
-from voxwire_server.session.places import Arrivals, Granted, Places, Refused, network_of
 from voxwire_server.session.registry import Sessions
 from voxwire_server.session.replay import ReplayLog
 from voxwire_server.session.ticker import Ticker
@@ -62,9 +61,7 @@ if TYPE_CHECKING:
 
     from voxwire_server.config import Config
     from voxwire_server.engines.base import Engine, EngineInfo
-    from voxwire_server.engines.work import Refusal
     from voxwire_server.ops.reload import Reloaded
-    from voxwire_server.session.places import Seat
     from voxwire_server.speech import Voice
     from voxwire_server.transport.websocket import WebSocketOutlet
 
@@ -73,9 +70,6 @@ log = logging.getLogger("voxwire")
 SWITCH_INTERVAL_SECONDS = 0.0005
 """How long a thread may keep the interpreter while another wants it. G2P is Python: with CPython's default of 5 ms the
 event loop is late by up to 11 ms beside it, with this by 2 ms (bench/README.md)."""
-
-FULL_RETRY_MS = 5000
-"""When to come back where all places for sessions are taken."""
 
 GARBAGE_THRESHOLDS = (2000, 10, 100)
 """When CPython looks for cycles (`gc.set_threshold`), of which sessions make few. With its defaults it looks through
@@ -112,8 +106,7 @@ class Application:
         self.auth = Authenticator(config, admitted=door.recognise)
         self.sessions = Sessions()
         self._loop_shares = LoopShares()
-        self._places = Places(config.server.sessions_max)
-        self._arrivals = Arrivals(config.limits.sessions_per_second, config.limits.sessions_burst)
+        self.admission = SessionAdmission(config, self.sessions, self.metrics, time.monotonic)
         self._ledger = Ledger(config.limits.account_bytes_max)
         self.studio: Studio
         self._infos = {name: engine.info for name, engine in self._engines.items()}
@@ -122,7 +115,6 @@ class Application:
         self._ready = False
         self._leaving = False
         self._readiness = Readiness()
-        self._turn_away: Callable[[str], Refusal | None] = lambda _: None
         self._problem = "the engines are warming up"
         self._tasks: list[asyncio.Task[None]] = []
         self._settings = session_settings(config)
@@ -180,7 +172,7 @@ class Application:
         self.metrics.read("voxwire_overloaded", "Whether /ready says so.", lambda: self.overloaded_ms is not None)
         self.door.bounds = connection_bounds(self.config)
         door.watch_counts(self.door, self.metrics.read_table)
-        self._turn_away = lambda account: runner.locked(partial(scheduler.turn_away, account=account))
+        self.admission.turn_away = lambda account: runner.locked(partial(scheduler.turn_away, account=account))
         watch_scheduler(self.metrics, lambda: runner.locked(scheduler.stats))
         watch_executors(self.metrics, runner.executor_stats, encoder)
         watch_devices(self.metrics, self._engines.values())
@@ -257,8 +249,7 @@ class Application:
         self.config = config = found.config
         self.auth.reload(config)
         self._settings = session_settings(config)
-        self._places = Places(config.server.sessions_max)
-        self._arrivals.change(config.limits.sessions_per_second, config.limits.sessions_burst)
+        self.admission.change(config)
         self._ledger.account_bytes_max = config.limits.account_bytes_max
         self.door.bounds = connection_bounds(config)
         self._voice_aliases = Aliases(config.aliases.voices, BUILT_IN_VOICES)
@@ -366,94 +357,31 @@ class Application:
     def admit_session(self, caller: Caller) -> None:
         """See `StreamHost`."""
         self._check_state()
-        self._check_arrival(caller)
-        granted = self._place_for(caller)
-        self._check_engines(caller)
-        seat = granted.displaced
-        driver = None if seat is None else self.sessions.find(seat.session)
-        if seat is not None and driver is not None:
-            self.metrics.session_displaced(seat.use.name.lower())
-            driver.give_way()
+        self.admission.admit(caller)
 
     def admit_returning(self, caller: Caller, session_id: str) -> bool:
         """See `StreamHost`."""
-        if not self.sessions.expect(session_id, caller.account):
-            return False
-        try:
-            self._check_arrival(caller)
-        except VoxwireError:
-            self.sessions.expect_no_more(session_id)
-            raise
-        return True
+        return self.admission.admit_returning(caller, session_id)
 
     def loop_share_of(self, caller: Caller) -> LoopShare:
         """See `StreamHost`."""
-        return LoopShare(self._loop_shares, self._party_of(caller))
+        return LoopShare(self._loop_shares, self.admission.principal_of(caller))
 
     def check_session(self, caller: Caller) -> None:
         """See `CompatHost`."""
         self._check_state()
-        self._place_for(caller)
-        self._check_engines(caller)
+        self.admission.check(caller)
 
     @property
     def full_ms(self) -> int | None:
         """See `ServerState`."""
-        judged = self._places.judge("", 1.0, len(self.sessions), self._seats, time.monotonic())
-        return FULL_RETRY_MS if isinstance(judged, Refused) else None
+        return self.admission.full_ms
 
     def _check_state(self) -> None:
         if self.sessions.draining:
             raise VoxwireError(ErrorCode.DRAINING, "the server takes no new sessions, it is going away")
         if not self._ready:
             raise VoxwireError(ErrorCode.NOT_READY, "the server is starting", retry_after_ms=1000)
-
-    def _check_arrival(self, caller: Caller) -> None:
-        wait = self._arrivals.wait(self._party_of(caller), time.monotonic())
-        if wait > 0:
-            self.metrics.session_refused("rate")
-            raise VoxwireError(
-                ErrorCode.RATE_LIMITED, "sessions are opened too fast", retry_after_ms=int(wait * 1000) + 1
-            )
-
-    def _place_for(self, caller: Caller) -> Granted:
-        party, now = self._party_of(caller), time.monotonic()
-        judged = self._places.judge(party, self._share_of(party), len(self.sessions), self._seats, now)
-        if isinstance(judged, Granted):
-            return judged
-        self.metrics.session_refused(judged.reason)
-        places = self.config.server.sessions_max
-        raise VoxwireError(
-            ErrorCode.TOO_MANY_SESSIONS,
-            f"{places} sessions are open"
-            if judged.reason == "sessions"
-            else f"{judged.held} of {places} sessions are yours; what is left is for others",
-            retry_after_ms=FULL_RETRY_MS,
-            details={"reason": judged.reason},
-        )
-
-    def _seats(self) -> list[Seat]:
-        return self.sessions.seats(self._party_of)
-
-    def _party_of(self, caller: Caller) -> str:
-        """Whom places are shared between: the accounts, where there are several; else addresses."""
-        return caller.account if len(self.config.auth.keys) > 1 else network_of(caller.address)
-
-    def _share_of(self, party: str) -> float:
-        limits, keys = self.config.limits, len(self.config.auth.keys)
-        if keys > 1:
-            return limits.account_share
-        # Without keys, this machine is what the server is for; with one, its own backend.
-        return 1.0 if keys or not party or is_loopback(party) else limits.address_share
-
-    def _check_engines(self, caller: Caller) -> None:
-        refusal = self._turn_away(caller.account)
-        if refusal is not None:
-            raise VoxwireError(
-                ErrorCode.OVERLOADED,
-                f"no engine has room for one more listener: {refusal.reason}",
-                retry_after_ms=refusal.retry_after_ms,
-            )
 
     def new_core(self, session_id: str, token: str, caller: Caller) -> SessionCore:
         """See `StreamHost`."""

@@ -66,13 +66,13 @@ class Sessions:
         """The drivers of sessions that belong to one of some accounts, their clients there or away."""
         return [driver for driver in self._drivers.values() if driver.core.caller.account in accounts]
 
-    def seats(self, party_of: Callable[[Caller], str]) -> list[Seat]:
+    def seats(self, principal_of: Callable[[Caller], str]) -> list[Seat]:
         """What each session's place is used for; those that are over have none."""
         found = []
         for session_id, driver in self._drivers.items():
             core = driver.core
             if not core.closed:
-                found.append(Seat(session_id, party_of(core.caller), *core.use))
+                found.append(Seat(session_id, principal_of(core.caller), *core.use))
         return found
 
     def expect(self, session_id: str, account: str) -> bool:
