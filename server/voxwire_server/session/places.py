@@ -71,7 +71,7 @@ class Use(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """One session's place. `since` is when its `use` became what it is, in seconds of the clock that `now` is read from."""
+    """One session's place. `since` is when its `use` became what it is, on the clock that `now` is read from."""
 
     session: str
     principal: str
