@@ -54,7 +54,7 @@ class SessionAdmission:
         driver = None if seat is None else self._sessions.find(seat.session)
         if seat is not None and driver is not None:
             self._metrics.session_displaced(seat.use.name.lower())
-            driver.give_way()
+            driver.displace()
 
     def admit_returning(self, caller: Caller, session_id: str) -> bool:
         """Let a client in for a moment that says that it will resume a session; False: it is admitted like any other.

@@ -254,7 +254,7 @@ class Driver:
         """Whether its client may come back to it once its connection is gone."""
         return self.resumable is not None and not self.core.closed and self.core.worth_resuming
 
-    def give_way(self) -> None:
+    def displace(self) -> None:
         """End the session, whose place another one gets."""
         if self.away:
             on_over = self.on_over
