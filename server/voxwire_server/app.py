@@ -72,8 +72,8 @@ SWITCH_INTERVAL_SECONDS = 0.0005
 event loop is late by up to 11 ms beside it, with this by 2 ms (bench/README.md)."""
 
 GARBAGE_THRESHOLDS = (2000, 10, 100)
-"""When CPython looks for cycles (`gc.set_threshold`), of which sessions make few. With its defaults it looks through
-all that lives every few seconds of a flood of contexts, 0.3 us for each object, on the event loop."""
+"""When CPython collects cycles (`gc.set_threshold`), of which sessions make few. With its defaults it goes over all
+objects every few seconds during a flood of contexts, on the event loop, 0.3 us for each object."""
 
 
 class Application:
@@ -166,13 +166,9 @@ class Application:
         engines = self.config.engines
         self._runner = runner
         self._voices = VoiceDirectory(self._infos, engines.default, engines.default_voice, runner, self._voice_aliases)
-        self.metrics.read("voxwire_sessions", "Sessions that are open.", lambda: len(self.sessions))
-        self.metrics.read("voxwire_sessions_away", "Sessions whose client is away.", lambda: self.sessions.away)
-        self.metrics.read("voxwire_session_bytes", "Memory that sessions hold.", lambda: self._ledger.bytes)
-        self.metrics.read("voxwire_overloaded", "Whether /ready says so.", lambda: self.overloaded_ms is not None)
         self.door.bounds = connection_bounds(self.config)
-        door.watch_counts(self.door, self.metrics.read_table)
         self.admission.turn_away = lambda account: runner.locked(partial(scheduler.turn_away, account=account))
+        self._watch_counts()
         watch_scheduler(self.metrics, lambda: runner.locked(scheduler.stats))
         watch_executors(self.metrics, runner.executor_stats, encoder)
         watch_devices(self.metrics, self._engines.values())
@@ -196,6 +192,15 @@ class Application:
             ),
         ]
 
+    def _watch_counts(self) -> None:
+        """Have the metrics read what sessions and connections there are."""
+        read = self.metrics.read
+        read("voxwire_sessions", "Sessions that are open.", lambda: len(self.sessions))
+        read("voxwire_sessions_away", "Sessions whose client is away.", lambda: self.sessions.away)
+        read("voxwire_session_bytes", "Memory that sessions hold.", lambda: self._ledger.bytes)
+        read("voxwire_overloaded", "Whether /ready says so.", lambda: self.overloaded_ms is not None)
+        door.watch_counts(self.door, self.metrics.read_table)
+
     async def _warm_up(self) -> None:
         assert self._runner is not None, "the runner is started first"
         try:
@@ -209,7 +214,7 @@ class Application:
         else:
             self._problem = ""
             self._ready = True
-            # What is there by now stays. Looking it through for garbage would hold the loop for a tenth of a second.
+            # Objects made so far stay. Going over them for garbage would hold the loop for a tenth of a second.
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GARBAGE_THRESHOLDS)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A session that may go on elsewhere: from which position on, and what to say first."""
+    """A session that goes on at another connection: from which position of its replay log on, and its `resumed`."""
 
     driver: Driver
     position: int
@@ -29,7 +29,7 @@ class Claimed:
 
 
 RETURNING_MAX = 2
-"""Connections at once that may say that they will resume one session: one more before the first is known to be dead."""
+"""Connections at once that may announce to resume one session: two, because the first may be dead unnoticed."""
 
 
 class Sessions:
@@ -38,7 +38,7 @@ class Sessions:
     def __init__(self) -> None:
         self._drivers: dict[str, Driver] = {}
         self._returning: Counter[str] = Counter()
-        self._drain_ms: int | None = None
+        self._draining = False
         self._empty: asyncio.Event | None = None
 
     def __len__(self) -> int:
@@ -47,12 +47,7 @@ class Sessions:
     @property
     def draining(self) -> bool:
         """Whether the server is going away."""
-        return self._drain_ms is not None
-
-    @property
-    def drain_ms(self) -> int:
-        """How long speech under way may take to finish, once the server is going away."""
-        return self._drain_ms or 0
+        return self._draining
 
     def add(self, driver: Driver) -> None:
         """A session begins."""
@@ -67,7 +62,7 @@ class Sessions:
         return [driver for driver in self._drivers.values() if driver.core.caller.account in accounts]
 
     def seats(self, principal_of: Callable[[Caller], str]) -> list[Seat]:
-        """What each session's place is used for; those that are over have none."""
+        """The place of each session that is not over, and what it is used for."""
         found = []
         for session_id, driver in self._drivers.items():
             core = driver.core
@@ -76,9 +71,9 @@ class Sessions:
         return found
 
     def expect(self, session_id: str, account: str) -> bool:
-        """Whether a client that will resume a session, it says, may come in for a moment without a place of its own.
+        """Whether a client that announces to resume a session may connect for a moment without a place of its own.
 
-        Then it is expected until `expect_no_more`. One of another account learns nothing of the session by this.
+        If so it is counted until `expect_no_more`. For a session of another account the answer is as for none.
         """
         driver = self.find(session_id)
         if driver is None or driver.resumable is None or driver.core.closed or driver.resumable.identity != account:
@@ -89,7 +84,7 @@ class Sessions:
         return True
 
     def expect_no_more(self, session_id: str) -> None:
-        """The client that was expected has resumed it, or has not."""
+        """A client that was counted by `expect` has resumed the session, or gave up."""
         self._returning[session_id] -= 1
         if self._returning[session_id] <= 0:
             del self._returning[session_id]
@@ -134,7 +129,7 @@ class Sessions:
 
     async def drain(self, deadline_ms: int, empty: asyncio.Event) -> None:
         """Ask every session to finish, and return when the last is gone; each ends itself at the deadline."""
-        self._drain_ms = deadline_ms
+        self._draining = True
         self._empty = empty
         for driver in list(self._drivers.values()):
             driver.drain(deadline_ms)
