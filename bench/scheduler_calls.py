@@ -1,4 +1,4 @@
-"""What each call of the scheduler takes, with thousands of works of one account or of hundreds waiting for a device.
+"""What each call of the scheduler takes, when thousands of works, of one account or of hundreds, wait for a device.
 
     python bench/scheduler_calls.py [--works 3200] [--accounts 1 2 20 300]
 
@@ -54,8 +54,7 @@ class Times:
 def run(works: int, accounts: int) -> Times:
     """Have `works` prepared, then stepped to the end."""
     info = model_info("model", StageInfo("speak", ROWS), lane="device", realtime_factor=0.001)
-    more = {"accounts": accounts} if "accounts" in Policy.__dataclass_fields__ else {}
-    sched = Scheduler({"model": info}, 2, Policy(owner_works_max=works, **more))
+    sched = Scheduler({"model": info}, 2, Policy(owner_works_max=works, accounts=accounts))
     times = Times()
     for number in range(works):
         owned = work(number, deadline=0.0, first=True, account=f"account {number % accounts}")
@@ -79,7 +78,7 @@ def run(works: int, accounts: int) -> Times:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--works", type=int, default=3200)
     parser.add_argument("--accounts", type=int, nargs="+", default=(1, 2, 20, 300))
     args = parser.parse_args()

@@ -1,7 +1,8 @@
-"""Counts a message's values before it is decoded, and refuses too many: a decoder holds the interpreter to its end.
+"""Counts a message's values before it is decoded, and refuses too many.
 
-A value is anything that JSON or MessagePack can nest: a map's names and values, a list's items. What a text holds
-counts nothing, however long it is.
+A decoder is one call into C that holds the interpreter until it is done, so its work must be bounded beforehand. A
+value is anything that JSON or MessagePack can nest: a map's names and values, a list's items. A string is one value,
+however long it is.
 """
 
 from __future__ import annotations
@@ -9,20 +10,20 @@ from __future__ import annotations
 from voxwire_protocol.errors import ErrorCode, ProtocolError
 
 VALUES_MAX = 4096
-"""Values of one message. Decoding and checking so many takes a millisecond; what is sent in earnest has some dozens."""
+"""Values of one message. Decoding and checking so many takes a millisecond; real messages have some dozens."""
 
 VALUE_BYTES_MAX = 32
-"""Bytes of a value outside of quotes, spaces included, in the mean of all that are allowed."""
+"""Bytes outside of strings, spaces included, per value that is allowed: the mean of a whole message."""
 
 ESCAPES_MAX = 100_000
-"""Escapes (`\\u1234`) in one message. The longest text that is taken by default has 40,000 at most."""
+"""Escapes (`\\u1234`) in one message. The longest text that is accepted by default has 40,000 at most."""
 
 UNCOUNTED_BYTES = 1024
-"""A message no longer than this may hold what it likes."""
+"""A message of no more bytes is not counted: it can't hold values enough to matter."""
 
 
 def check_json(raw: str | bytes, values_max: int = VALUES_MAX) -> None:
-    """See that a JSON text has at most `values_max` values and ESCAPES_MAX escapes. What is no JSON at all may pass.
+    """Refuse JSON with more than `values_max` values or ESCAPES_MAX escapes. Malformed JSON is left to the decoder.
 
     Raises:
         ProtocolError: client.malformed_message; there are more.
@@ -36,7 +37,7 @@ def check_json(raw: str | bytes, values_max: int = VALUES_MAX) -> None:
         raise _too_many(f"{ESCAPES_MAX} escapes")
     if escapes:
         text = text.replace("\\\\", "").replace('\\"', "")
-    # Even pieces lie outside of strings. A rest that was not cut is one more piece than can be allowed.
+    # Pieces with even numbers lie outside of strings. More pieces than this means more strings than values allowed.
     pieces = text.split('"', 2 * values_max + 2)
     if len(pieces) > 2 * values_max + 2:
         raise _too_many(f"{values_max} values")
@@ -46,7 +47,7 @@ def check_json(raw: str | bytes, values_max: int = VALUES_MAX) -> None:
 
 
 def check_msgpack(raw: bytes, values_max: int = VALUES_MAX) -> None:
-    """See that a MessagePack message has at most `values_max` values. What is no MessagePack at all may pass.
+    """Refuse MessagePack with more than `values_max` values. Malformed input is left to the decoder.
 
     Raises:
         ProtocolError: client.malformed_message; there are more.
@@ -63,7 +64,7 @@ def check_msgpack(raw: bytes, values_max: int = VALUES_MAX) -> None:
 
 
 def _step(raw: bytes, at: int) -> int:
-    """Bytes from one value's beginning to the next one's, the items of a list being the next ones."""
+    """Bytes from the beginning of one value to that of the next; the items of a list follow their list."""
     kind = raw[at]
     if kind < 0xA0 or kind >= 0xE0:
         return 1

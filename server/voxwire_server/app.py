@@ -1,4 +1,7 @@
-"""The composition root: makes every part from the configuration, starts and stops them in order."""
+"""The composition root: makes every part from the configuration, starts and stops them in order.
+
+`serving` puts it on a socket and hears the signals.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,6 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-import uvicorn
 from starlette.applications import Starlette
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
@@ -22,10 +24,10 @@ from voxwire_server.audio.containers import warm_formats
 from voxwire_server.audio.lane import EncodeLane
 from voxwire_server.compat.vendors import routes as vendor_routes
 from voxwire_server.compat.wyoming_server import configured_server
-from voxwire_server.config import ConfigError, is_loopback
 from voxwire_server.engines.base import EngineUnavailable
 from voxwire_server.engines.registry import load_engines
 from voxwire_server.engines.runner import Runner
+from voxwire_server.ops.admission import SessionAdmission
 from voxwire_server.ops.aliases import BUILT_IN_MODELS, BUILT_IN_VOICES, Aliases
 from voxwire_server.ops.auth import Authenticator
 from voxwire_server.ops.cors import middleware
@@ -43,28 +45,23 @@ from voxwire_server.scheduling.scheduler import Scheduler
 from voxwire_server.session.caller import Caller
 from voxwire_server.session.context import PlayoutPolicy
 from voxwire_server.session.core import SessionCore, SessionSettings
-from voxwire_server.session.driver import Driver, Resumable, Sessions, Studio
+from voxwire_server.session.driver import Driver, Resumable, Studio
 from voxwire_server.session.ledger import Ledger
 from voxwire_server.session.passes import Passes
-from voxwire_server.session.places import Arrivals, Granted, Places, Refused, network_of
+from voxwire_server.session.registry import Sessions
 from voxwire_server.session.replay import ReplayLog
 from voxwire_server.session.ticker import Ticker
 from voxwire_server.transport import door, http, websocket
 from voxwire_server.transport.loop_share import LoopShare, LoopShares
-from voxwire_server.transport.requests import RequestProtocol
-from voxwire_server.transport.wire import WireProtocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-    from types import FrameType
 
     from starlette.requests import HTTPConnection
 
     from voxwire_server.config import Config
     from voxwire_server.engines.base import Engine, EngineInfo
-    from voxwire_server.engines.work import Refusal
-    from voxwire_server.ops.reload import Hangups, Reloaded
-    from voxwire_server.session.places import Seat
+    from voxwire_server.ops.reload import Reloaded
     from voxwire_server.speech import Voice
     from voxwire_server.transport.websocket import WebSocketOutlet
 
@@ -74,12 +71,9 @@ SWITCH_INTERVAL_SECONDS = 0.0005
 """How long a thread may keep the interpreter while another wants it. G2P is Python: with CPython's default of 5 ms the
 event loop is late by up to 11 ms beside it, with this by 2 ms (bench/README.md)."""
 
-FULL_RETRY_MS = 5000
-"""When to come back where all places for sessions are taken."""
-
 GARBAGE_THRESHOLDS = (2000, 10, 100)
-"""When CPython looks for cycles (`gc.set_threshold`), of which sessions make few. With its defaults it looks through
-all that lives every few seconds of a flood of contexts, 0.3 us for each object, on the event loop."""
+"""When CPython collects cycles (`gc.set_threshold`), of which sessions make few. With its defaults it goes over all
+objects every few seconds during a flood of contexts, on the event loop, 0.3 us for each object."""
 
 
 class Application:
@@ -112,8 +106,7 @@ class Application:
         self.auth = Authenticator(config, admitted=door.recognise)
         self.sessions = Sessions()
         self._loop_shares = LoopShares()
-        self._places = Places(config.server.sessions_max)
-        self._arrivals = Arrivals(config.limits.sessions_per_second, config.limits.sessions_burst)
+        self.admission = SessionAdmission(config, self.sessions, self.metrics, time.monotonic)
         self._ledger = Ledger(config.limits.account_bytes_max)
         self.studio: Studio
         self._infos = {name: engine.info for name, engine in self._engines.items()}
@@ -122,7 +115,6 @@ class Application:
         self._ready = False
         self._leaving = False
         self._readiness = Readiness()
-        self._turn_away: Callable[[str], Refusal | None] = lambda _: None
         self._problem = "the engines are warming up"
         self._tasks: list[asyncio.Task[None]] = []
         self._settings = session_settings(config)
@@ -174,13 +166,9 @@ class Application:
         engines = self.config.engines
         self._runner = runner
         self._voices = VoiceDirectory(self._infos, engines.default, engines.default_voice, runner, self._voice_aliases)
-        self.metrics.read("voxwire_sessions", "Sessions that are open.", lambda: len(self.sessions))
-        self.metrics.read("voxwire_sessions_away", "Sessions whose client is away.", lambda: self.sessions.away)
-        self.metrics.read("voxwire_session_bytes", "Memory that sessions hold.", lambda: self._ledger.bytes)
-        self.metrics.read("voxwire_overloaded", "Whether /ready says so.", lambda: self.overloaded_ms is not None)
         self.door.bounds = connection_bounds(self.config)
-        door.watch_counts(self.door, self.metrics.read_table)
-        self._turn_away = lambda account: runner.locked(partial(scheduler.turn_away, account=account))
+        self.admission.turn_away = lambda account: runner.locked(partial(scheduler.turn_away, account=account))
+        self._watch_counts()
         watch_scheduler(self.metrics, lambda: runner.locked(scheduler.stats))
         watch_executors(self.metrics, runner.executor_stats, encoder)
         watch_devices(self.metrics, self._engines.values())
@@ -204,6 +192,15 @@ class Application:
             ),
         ]
 
+    def _watch_counts(self) -> None:
+        """Have the metrics read what sessions and connections there are."""
+        read = self.metrics.read
+        read("voxwire_sessions", "Sessions that are open.", lambda: len(self.sessions))
+        read("voxwire_sessions_away", "Sessions whose client is away.", lambda: self.sessions.away)
+        read("voxwire_session_bytes", "Memory that sessions hold.", lambda: self._ledger.bytes)
+        read("voxwire_overloaded", "Whether /ready says so.", lambda: self.overloaded_ms is not None)
+        door.watch_counts(self.door, self.metrics.read_table)
+
     async def _warm_up(self) -> None:
         assert self._runner is not None, "the runner is started first"
         try:
@@ -217,7 +214,7 @@ class Application:
         else:
             self._problem = ""
             self._ready = True
-            # What is there by now stays. Looking it through for garbage would hold the loop for a tenth of a second.
+            # Objects made so far stay. Going over them for garbage would hold the loop for a tenth of a second.
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GARBAGE_THRESHOLDS)
@@ -257,8 +254,7 @@ class Application:
         self.config = config = found.config
         self.auth.reload(config)
         self._settings = session_settings(config)
-        self._places = Places(config.server.sessions_max)
-        self._arrivals.change(config.limits.sessions_per_second, config.limits.sessions_burst)
+        self.admission.change(config)
         self._ledger.account_bytes_max = config.limits.account_bytes_max
         self.door.bounds = connection_bounds(config)
         self._voice_aliases = Aliases(config.aliases.voices, BUILT_IN_VOICES)
@@ -366,94 +362,31 @@ class Application:
     def admit_session(self, caller: Caller) -> None:
         """See `StreamHost`."""
         self._check_state()
-        self._check_arrival(caller)
-        granted = self._place_for(caller)
-        self._check_engines(caller)
-        seat = granted.displaced
-        driver = None if seat is None else self.sessions.find(seat.session)
-        if seat is not None and driver is not None:
-            self.metrics.session_displaced(seat.use.name.lower())
-            driver.give_way()
+        self.admission.admit(caller)
 
     def admit_returning(self, caller: Caller, session_id: str) -> bool:
         """See `StreamHost`."""
-        if not self.sessions.expect(session_id, caller.account):
-            return False
-        try:
-            self._check_arrival(caller)
-        except VoxwireError:
-            self.sessions.expect_no_more(session_id)
-            raise
-        return True
+        return self.admission.admit_returning(caller, session_id)
 
     def loop_share_of(self, caller: Caller) -> LoopShare:
         """See `StreamHost`."""
-        return LoopShare(self._loop_shares, self._party_of(caller))
+        return LoopShare(self._loop_shares, self.admission.principal_of(caller))
 
     def check_session(self, caller: Caller) -> None:
         """See `CompatHost`."""
         self._check_state()
-        self._place_for(caller)
-        self._check_engines(caller)
+        self.admission.check(caller)
 
     @property
     def full_ms(self) -> int | None:
         """See `ServerState`."""
-        judged = self._places.judge("", 1.0, len(self.sessions), self._seats, time.monotonic())
-        return FULL_RETRY_MS if isinstance(judged, Refused) else None
+        return self.admission.full_ms
 
     def _check_state(self) -> None:
         if self.sessions.draining:
             raise VoxwireError(ErrorCode.DRAINING, "the server takes no new sessions, it is going away")
         if not self._ready:
             raise VoxwireError(ErrorCode.NOT_READY, "the server is starting", retry_after_ms=1000)
-
-    def _check_arrival(self, caller: Caller) -> None:
-        wait = self._arrivals.wait(self._party_of(caller), time.monotonic())
-        if wait > 0:
-            self.metrics.session_refused("rate")
-            raise VoxwireError(
-                ErrorCode.RATE_LIMITED, "sessions are opened too fast", retry_after_ms=int(wait * 1000) + 1
-            )
-
-    def _place_for(self, caller: Caller) -> Granted:
-        party, now = self._party_of(caller), time.monotonic()
-        judged = self._places.judge(party, self._share_of(party), len(self.sessions), self._seats, now)
-        if isinstance(judged, Granted):
-            return judged
-        self.metrics.session_refused(judged.reason)
-        places = self.config.server.sessions_max
-        raise VoxwireError(
-            ErrorCode.TOO_MANY_SESSIONS,
-            f"{places} sessions are open"
-            if judged.reason == "sessions"
-            else f"{judged.held} of {places} sessions are yours; what is left is for others",
-            retry_after_ms=FULL_RETRY_MS,
-            details={"reason": judged.reason},
-        )
-
-    def _seats(self) -> list[Seat]:
-        return self.sessions.seats(self._party_of)
-
-    def _party_of(self, caller: Caller) -> str:
-        """Whom places are shared between: the accounts, where there are several; else addresses."""
-        return caller.account if len(self.config.auth.keys) > 1 else network_of(caller.address)
-
-    def _share_of(self, party: str) -> float:
-        limits, keys = self.config.limits, len(self.config.auth.keys)
-        if keys > 1:
-            return limits.account_share
-        # Without keys, this machine is what the server is for; with one, its own backend.
-        return 1.0 if keys or not party or is_loopback(party) else limits.address_share
-
-    def _check_engines(self, caller: Caller) -> None:
-        refusal = self._turn_away(caller.account)
-        if refusal is not None:
-            raise VoxwireError(
-                ErrorCode.OVERLOADED,
-                f"no engine has room for one more listener: {refusal.reason}",
-                retry_after_ms=refusal.retry_after_ms,
-            )
 
     def new_core(self, session_id: str, token: str, caller: Caller) -> SessionCore:
         """See `StreamHost`."""
@@ -532,133 +465,3 @@ def connection_bounds(config: Config) -> door.Bounds:
         unknown=server.unauthenticated_max,
         unknown_by_address=server.unauthenticated_by_address_max,
     )
-
-
-class Server(uvicorn.Server):
-    """uvicorn, drained before it stops: SIGTERM lets speech under way finish, a second signal does not."""
-
-    def __init__(self, config: uvicorn.Config, application: Application) -> None:
-        super().__init__(config)
-        self._application = application
-        self._draining: asyncio.Task[None] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._load: Callable[[], Config] | None = None
-        self._hangups: Hangups | None = None
-        self._reload_wanted = False
-        self._reloading: asyncio.Task[None] | None = None
-
-    async def serve(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        """Serve until stopped."""
-        self._loop = asyncio.get_running_loop()
-        if self._hangups is not None:
-            self._hangups.tell(self._hung_up)
-        await super().serve(sockets)  # type: ignore[arg-type]
-
-    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        """Listen, and say where."""
-        await super().startup(sockets)  # type: ignore[arg-type]
-        if self.started:
-            host, port = self.servers[0].sockets[0].getsockname()[:2]
-            shown = f"[{host}]" if ":" in host else host
-            shown_path = "/ is a page to try it" if self._application.config.server.page else "/v1/voices lists voices"
-            log.info("listening: ws://%s:%d/v1/stream (http://%s:%d%s)", shown, port, shown, port, shown_path)
-
-    def reload_on(self, hangups: Hangups, load: Callable[[], Config]) -> None:
-        """Take over what `load` gives whenever SIGHUP comes; `load` is called in a thread and may raise ConfigError."""
-        self._load = load
-        self._hangups = hangups
-
-    def _hung_up(self) -> None:
-        """SIGHUP came."""
-        with contextlib.suppress(RuntimeError):
-            # The loop may be over.
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._want_reload)
-
-    def _want_reload(self) -> None:
-        self._reload_wanted = True
-        if self._reloading is None:
-            self._reloading = asyncio.create_task(self._reload_while_wanted(), name="voxwire-reload")
-
-    async def _reload_while_wanted(self) -> None:
-        assert self._load is not None, "hangups are listened to with something to load"
-        while self._reload_wanted:
-            self._reload_wanted = False
-            try:
-                self._taken_over(await self._application.reload(await asyncio.to_thread(self._load)))
-            except ConfigError as error:
-                log.error("the configuration was read again and is not taken over: %s", error)
-            except Exception:
-                log.exception("the configuration could not be read again")
-        self._reloading = None
-
-    def _taken_over(self, found: Reloaded) -> None:
-        """What uvicorn and logging have of a configuration."""
-        server, limits = found.config.server, found.config.limits
-        if "server.log_level" in found.changed:
-            logging.getLogger().setLevel(server.log_level.upper())
-        self.config.ws_max_size = limits.message_bytes_max
-        self.config.ws_ping_interval = self.config.ws_ping_timeout = limits.heartbeat_ms / 1000
-        log.info("the configuration was read again; %s", found)
-        if found.restart:
-            log.warning("needs a restart to take effect: %s", ", ".join(found.restart))
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal came."""
-        if self._draining is not None or not self.started or self._loop is None:
-            super().handle_exit(sig, frame)
-            return
-        self._loop.call_soon_threadsafe(self._drain, sig)
-
-    def _drain(self, sig: int) -> None:
-        if self._draining is None:
-            self._draining = asyncio.create_task(self._drain_then_exit(sig), name="voxwire-drain")
-
-    async def _drain_then_exit(self, sig: int) -> None:
-        with contextlib.suppress(asyncio.TimeoutError):
-            server = self._application.config.server
-            async with asyncio.timeout(server.notice_seconds + server.drain_seconds + 5):
-                await self._application.drain()
-        # Not uvicorn's own way out: it raises the signal again, and a drained server has ended well.
-        log.info("drained after signal %d", sig)
-        self.should_exit = True
-
-
-def make_server(config: Config, application: Application) -> Server:
-    """A uvicorn server for `application`, without compression, with our WebSocket protocol."""
-    return Server(
-        uvicorn.Config(
-            application.asgi(),
-            host=config.server.host,
-            port=config.server.port,
-            loop="uvloop" if sys.platform != "win32" else "asyncio",
-            http=partial(RequestProtocol, door=application.door, limits=config.limits),  # type: ignore[arg-type]
-            ws=WireProtocol,
-            ws_max_size=config.limits.message_bytes_max,
-            ws_per_message_deflate=False,
-            # A peer that is gone is noticed within two heartbeats.
-            ws_ping_interval=config.limits.heartbeat_ms / 1000,
-            ws_ping_timeout=config.limits.heartbeat_ms / 1000,
-            lifespan="on",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            forwarded_allow_ips=list(config.server.proxies),
-            timeout_graceful_shutdown=5,
-        ),
-        application,
-    )
-
-
-def serve(config: Config, load: Callable[[], Config] | None = None, hangups: Hangups | None = None) -> int:
-    """Run a server until it is stopped; returns the exit status. `load` reads the configuration again, on SIGHUP."""
-    logging.basicConfig(level=config.server.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # uvicorn logs request paths, and a path may carry a token.
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    door.raise_descriptors_max()
-    application = Application(config)
-    server = make_server(config, application)
-    if load is not None and hangups is not None:
-        server.reload_on(hangups, load)
-    server.run()
-    return 0 if server.started else 1

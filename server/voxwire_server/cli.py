@@ -83,7 +83,7 @@ def _serve(args: argparse.Namespace) -> int:
     if config is None:
         return EXIT_USAGE
     try:
-        from voxwire_server import app
+        from voxwire_server import serving
         from voxwire_server.config import ConfigError
         from voxwire_server.engines.base import EngineUnavailable
     except ModuleNotFoundError as error:
@@ -91,7 +91,7 @@ def _serve(args: argparse.Namespace) -> int:
         print("To run a server: pip install 'voxwire[server,hibari]'", file=sys.stderr)
         return 1
     try:
-        return app.serve(config, partial(config_from_arguments, args, os.environ, directory), hangups)
+        return serving.serve(config, partial(config_from_arguments, args, os.environ, directory), hangups)
     except EngineUnavailable as error:
         print(f"voxwire: {error}. {error.hint}", file=sys.stderr)
         return 1

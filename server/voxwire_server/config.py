@@ -93,13 +93,16 @@ class ServerConfig:
     unauthenticated_max: Annotated[
         int,
         Setting(
-            "Connections that have shown no key yet; one more closes the oldest of them. At most half of the "
-            "descriptors that the system allows.",
+            "Connections that have shown no key yet; one more closes the oldest of them. Never more than half of the "
+            "connections for which there are file descriptors.",
             1,
         ),
     ] = 1024
     unauthenticated_by_address_max: Annotated[
-        int, Setting("How many of them one address may have, unless it is a proxy's.", 1)
+        int,
+        Setting(
+            "How many of them one address (of IPv6: one /64) may have; those of `server.proxies` have no such bound.", 1
+        ),
     ] = 256
     drain_seconds: Annotated[float, Setting("How long speech under way may take to finish after SIGTERM.", 0, 3600)] = (
         30.0
@@ -128,7 +131,11 @@ class ServerConfig:
     ] = "info"
     watchdog_ms: Annotated[
         int,
-        Setting("How long the event loop may be held before the log says by what, in a stack; 0: never.", 0, 60_000),
+        Setting(
+            "Milliseconds for which one piece of work may hold the event loop before its stack is logged; 0: never.",
+            0,
+            60_000,
+        ),
     ] = 250
 
 
@@ -156,7 +163,7 @@ class AuthConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitsConfig:
-    """Bounds of one session. Characters are Unicode code points."""
+    """Bounds of one session, and of all that one key or address has open. Characters are Unicode code points."""
 
     message_bytes_max: Annotated[int, Setting("Longest message.", 1024, 16 << 20)] = 1 << 20
     contexts_max: Annotated[int, Setting("Open contexts.", 1, 65_535)] = 32
@@ -181,22 +188,24 @@ class LimitsConfig:
     session_bytes_max: Annotated[
         int,
         Setting(
-            "Memory that one session may hold (text, audio to be sent, what may have to be sent again) before text is "
-            "refused with `client.text_buffer_full` and audio is made only as it is sent.",
+            "Bytes of memory that one session may hold (text, audio to be sent, what may have to be sent again) before "
+            "text is refused with `client.text_buffer_full` and audio is made only as it is sent.",
             1 << 20,
         ),
     ] = 16 << 20
     account_bytes_max: Annotated[
-        int, Setting("The same for all sessions of one API key; those that hold least are spared.", 1 << 20)
+        int,
+        Setting(
+            "The same for all sessions of one API key; only sessions with more than an equal part of it are refused.",
+            1 << 20,
+        ),
     ] = 1 << 30
     hold_seconds: Annotated[
         float, Setting("How long a context may be held before it ends with `client.hold_expired`.", 1)
     ] = 300.0
     account_share: Annotated[
         float,
-        Setting(
-            "Share of `server.sessions_max` that one of several API keys can have while others have none.", 0.01, 1
-        ),
+        Setting("Part of `server.sessions_max` that one of several API keys can have while others have none.", 0.01, 1),
     ] = 0.8
     address_share: Annotated[
         float,
@@ -207,7 +216,10 @@ class LimitsConfig:
         Setting("Sessions that one key (or address, without several keys) may open each second, sustained.", 0.1),
     ] = 100.0
     sessions_burst: Annotated[
-        int, Setting("Sessions that it may open at once above that rate; more get `client.rate_limited`.", 1)
+        int,
+        Setting(
+            "Sessions that it may open at once above that rate; one more is refused with `client.rate_limited`.", 1
+        ),
     ] = 1000
     idle_seconds: Annotated[float, Setting("A session with nothing open and no message for so long is closed.", 1)] = (
         600.0
@@ -257,7 +269,8 @@ class SchedulingConfig:
     hang_seconds: Annotated[
         float,
         Setting(
-            "A step that takes longer than this, and 20 times as long as predicted, hangs: its thread is replaced.",
+            "Seconds after which an engine's step counts as hung and its thread is replaced; never before 20 times the "
+            "time predicted for it.",
             0.1,
             3600,
         ),
@@ -728,7 +741,7 @@ def _check_range(key: Key, value: object) -> None:
         raise ValueError(f"must be one of {', '.join(setting.choices)}")
     if isinstance(value, int | float) and not isinstance(value, bool):
         if setting.minimum is not None and value < setting.minimum:
-            raise ValueError(f"must be at least {setting.minimum:g}")
+            raise ValueError(f"must be at least {setting.minimum:.10g}")
         if setting.maximum is not None and value > setting.maximum:
             raise ValueError(f"must be at most {setting.maximum:.10g}")
 

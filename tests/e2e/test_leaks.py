@@ -17,11 +17,12 @@ from support.calm import MIB
 from support.net import free_port
 from support.server import Host, serving
 from support.visits import Visits
-from voxwire_server.app import Application, make_server
+from voxwire_server.app import Application
 from voxwire_server.audio.encode import OpusStream
 from voxwire_server.audio.path import AudioPath
 from voxwire_server.config import load_config
 from voxwire_server.engines.work import Work
+from voxwire_server.serving import make_server
 from voxwire_server.session.context import Context
 from voxwire_server.session.core import SessionCore
 from voxwire_server.session.driver import Driver

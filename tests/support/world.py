@@ -22,7 +22,8 @@ from voxwire_server.engines.tone import create as create_tone
 from voxwire_server.engines.work import Batch
 from voxwire_server.scheduling.scheduler import Scheduler
 from voxwire_server.session.core import ResolvedVoice, SessionCore, SessionSettings
-from voxwire_server.session.driver import Driver, Sessions, Studio
+from voxwire_server.session.driver import Driver, Studio
+from voxwire_server.session.registry import Sessions
 
 
 @dataclass(frozen=True)

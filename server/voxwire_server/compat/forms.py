@@ -1,4 +1,4 @@
-"""Reads bodies and forms off requests: within bounds, and a slice at a turn, so that none holds the event loop."""
+"""Reads the bodies and forms of requests, within bounds of size, and one slice at a turn of the event loop."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ MULTIPART = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"
 
 UPLOAD_BYTES_MAX = 32 << 20
-"""How much a form may bring beside its largest field: a minute of reference audio in studio quality is 17 MB."""
+"""Bytes that a form may have beside its largest field: a minute of reference audio in studio quality is 17 MB."""
 
 FILES_MAX = 8
 FIELDS_MAX = 64
 SLICE_BYTES = 4096
-"""What is parsed at a turn. The parsers take up to a microsecond for a byte."""
+"""Bytes parsed at one turn of the event loop; the parsers take up to a microsecond for each."""
 
-# It warns of every body that is no form, which clients could fill the log with.
+# It logs a warning for every body that is no form, so clients could fill the log.
 logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from voxwire_server.engines.base import EngineInfo
     from voxwire_server.session.caller import Caller
     from voxwire_server.session.core import SessionCore
-    from voxwire_server.session.driver import Sessions, Studio
+    from voxwire_server.session.driver import Studio
+    from voxwire_server.session.registry import Sessions
     from voxwire_server.speech import Voice
     from voxwire_server.transport.door import Door
     from voxwire_server.transport.loop_share import LoopShare

@@ -74,7 +74,7 @@ class Conversation:
         self._carry_out(actions)
         if core.received == counted:
             # The session was told nothing of it: it takes its turn all the same.
-            core.unheeded(self._now())
+            core.count_message(self._now())
 
     def read_delay(self) -> float:
         """See `Speaker`."""

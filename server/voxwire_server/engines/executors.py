@@ -1,10 +1,10 @@
-"""Keeps the books about worker threads: what each is doing and since when, which hang, which engines are in trouble.
+"""Keeps what each worker thread does and since when, which threads hang, and which engines are in trouble.
 
-    ACTIVE --past its limit--> HUNG --comes back--> ended     HUNG: retired, a new thread has its place; what it makes
-       |                                                      is dropped
-       +--thread ended--> replaced
+    ACTIVE --call past its limit--> HUNG --call returns--> thread ends
+       |                            a new thread has its place; results of the hung call are dropped
+       +--thread ended by itself--> DIED: a new thread has its place
 
-Pure but for the threads it holds: the runner tells it the time, and calls it under its own lock.
+Pure but for the threads it holds: the runner passes the time in seconds, and calls it under its own lock.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from voxwire_server.engines.work import Batch
 
 HANG_SECONDS = 30.0
-"""A step may take at least so long before its thread counts as hung."""
+"""A call counts as hung only after this many seconds (`scheduling.hang_seconds`),"""
 
 HANG_FACTOR = 20.0
-"""And at least so many times as long as was predicted: slow machines with long clauses are no hung ones."""
+"""and only after this many times its predicted time, because slow machines take long for long clauses."""
 
 HUNG_MAX = 4
-"""Where as many threads a worker hang in one engine, it is given no more, whatever it speaks in between."""
+"""Hung threads of one engine, per worker of its lane, from which on it is shut, though other steps of it succeed."""
 
 TOLD_SECONDS = 10.0
-"""A hang is told for so long at the least, however soon the engine is well again: load balancers look now and then."""
+"""A problem is reported for at least so long, even if the engine recovers sooner: load balancers ask now and then."""
 
 CHECK_SECONDS = 10.0
-"""An engine in trouble that has nothing to do is tried with one word every so often."""
+"""How often an engine in trouble that has nothing to do is tried with one word."""
 
 
 class Loss(StrEnum):
@@ -49,9 +49,10 @@ class Loss(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class Executor:
-    """One worker thread and the call that it is in: of `engine`, for `batch` (None: letting go of jobs, or a check).
+    """One worker thread and the call into `engine` that it is in, for `batch` (None: releasing jobs, or a check).
 
-    `claimed`: the engine has given its results, which are being shaped. `retired`: its place was given to another.
+    `since` and `limit`: when the call began and how many seconds it may take. `claimed`: the engine has returned its
+    results, which are being shaped. `retired`: another thread has its place.
     """
 
     lane: str
@@ -64,17 +65,17 @@ class Executor:
     retired: bool = False
 
     def begin(self, engine: str, batch: Batch | None, now: float, least: float) -> None:
-        """It enters a call; `least`: how long any call may take, in seconds."""
+        """The thread enters a call; `least`: how many seconds any call may take."""
         predicted = 0.0 if batch is None else batch.predicted_seconds
         self.engine, self.batch, self.since, self.claimed = engine, batch, now, False
         self.limit = max(least, HANG_FACTOR * predicted)
 
     def end(self) -> None:
-        """It is in no call that is watched."""
+        """The thread has left its call."""
         self.engine, self.batch, self.since = "", None, math.inf
 
     def loss(self, now: float) -> Loss | None:
-        """Whether it has to be replaced, and why."""
+        """Why the thread has to be replaced; None if it has not."""
         thread = self.thread
         if thread is not None and thread.ident is not None and not thread.is_alive():
             return Loss.DIED
@@ -109,10 +110,11 @@ class Lane:
 
 @dataclass(slots=True)
 class Trouble:
-    """An engine that lost a thread, lately or without having shown since that it is well.
+    """The trouble of an engine that lost a thread, lately or without having worked since.
 
-    `in_prepare`: it was in `prepare` that it hung, so a step proves nothing, and the other way round. `losses` came one
-    after the other. `told_until`: the moment until which it is told of in any case. `shut`: it is given nothing more.
+    `in_prepare`: the call was one of `prepare`, so only another `prepare` shows that the engine works; otherwise only a
+    step does. `losses`: threads that hung since it last worked. `told_until`: until when it is reported in any case.
+    `check_at`: when it is tried next. `well`: it has worked since. `shut`: it gets no more work.
     """
 
     reason: str
@@ -126,7 +128,7 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class ExecutorStats:
-    """Hung threads by lane; threads replaced by lane and cause; what ails which engine."""
+    """Hung threads by lane; threads replaced by lane and cause; the problem of each engine in trouble."""
 
     hung: Mapping[str, int]
     replacements: Mapping[tuple[str, str], int]
@@ -141,7 +143,7 @@ class Troubles:
         self._by_engine: dict[str, Trouble] = {}
 
     def lost(self, executor: Executor, loss: Loss, workers: int, hung: int, now: float) -> bool:
-        """A thread had to be replaced. Whether its engine is to be given nothing more.
+        """A thread had to be replaced. Returns whether its engine is shut now, and was not before.
 
         `hung`: how many threads hang in this engine now, this one included.
         """
@@ -162,13 +164,13 @@ class Troubles:
         return False
 
     def well(self, engine: str, *, prepared: bool, stepped: bool) -> None:
-        """An engine prepared or stepped something as it should."""
+        """An engine has prepared a clause, or made a step, without a fault."""
         trouble = self._by_engine.get(engine)
         if trouble is not None and not trouble.shut and (prepared if trouble.in_prepare else stepped):
             trouble.well, trouble.losses = True, 0
 
     def came_back(self, engine: str, now: float) -> bool:
-        """A thread that hung in an engine came back. Whether the engine was shut, and may be tried again."""
+        """A hung call returned. Returns whether its engine was shut, and is to be tried again."""
         trouble = self._by_engine.get(engine)
         if trouble is None or not trouble.shut:
             return False
@@ -176,7 +178,7 @@ class Troubles:
         return True
 
     def due(self, now: float) -> list[str]:
-        """The engines to be tried now; those that have been well for long enough are in trouble no more."""
+        """The engines to be tried now. An engine that has worked, and was reported for long enough, is forgotten."""
         self._by_engine = {n: each for n, each in self._by_engine.items() if not each.well or now < each.told_until}
         due = [n for n, each in self._by_engine.items() if not (each.shut or each.well) and each.check_at <= now]
         for name in due:
@@ -185,10 +187,10 @@ class Troubles:
 
     @property
     def shut(self) -> list[str]:
-        """The engines that are given nothing more."""
+        """The engines that get no more work."""
         return [name for name, each in self._by_engine.items() if each.shut]
 
     @property
     def problems(self) -> dict[str, str]:
-        """What ails which engine."""
+        """The problem of each engine in trouble, for `/ready`."""
         return {name: each.reason for name, each in self._by_engine.items()}

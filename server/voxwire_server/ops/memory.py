@@ -1,8 +1,8 @@
-"""Owns giving memory back: glibc keeps what was freed between what is still in use, until it is told to trim.
+"""Returns freed memory to the system: glibc keeps free pages between used ones until it is told to trim.
 
-What the sessions of a flood held is freed when they end, and stays with the process: by itself glibc returns only the
-top of its heap. `malloc_trim(3)` returns every page that is free. It holds each arena's lock while it goes over it, so
-it is called only after much has been freed, and seldom.
+When the sessions of a flood end, their memory is freed but stays with the process: by itself glibc returns only the top
+of its heap. `malloc_trim(3)` returns every free page. It holds each arena's lock meanwhile, so it is called only after
+much has been freed, and at most every TRIM_SECONDS.
 """
 
 from __future__ import annotations
@@ -18,23 +18,24 @@ if TYPE_CHECKING:
 log = logging.getLogger("voxwire.memory")
 
 LOOK_SECONDS = 2.0
+"""Between two looks at how much sessions hold."""
 
 TRIM_BYTES_MIN = 4 << 20
-"""Less than this is used again sooner than it is missed."""
+"""How much sessions must have freed since their peak; less is soon used again."""
 
 TRIM_SECONDS = 15.0
-"""Between two trims at the least."""
+"""The least time between two trims."""
 
 
 class Trimming:
-    """Decides when to trim. Pure: whoever holds it says how much sessions hold, and when."""
+    """Decides when to trim. Pure: the caller passes the bytes that sessions hold and the time in seconds."""
 
     def __init__(self) -> None:
         self._peak = 0
         self._at = float("-inf")
 
     def wanted(self, held_bytes: int, now: float) -> bool:
-        """Whether so much less is held than once was that it is time to trim."""
+        """Whether to trim now: sessions hold TRIM_BYTES_MIN less than at their peak since the last trim."""
         self._peak = max(self._peak, held_bytes)
         if self._peak - held_bytes < TRIM_BYTES_MIN or now < self._at + TRIM_SECONDS:
             return False
@@ -43,7 +44,7 @@ class Trimming:
 
 
 def trimmer() -> Callable[[], None] | None:
-    """What gives memory back to the system; None where there is no such thing (musl, macOS, Windows)."""
+    """A function that returns free memory to the system; None where there is none (musl, macOS, Windows)."""
     try:
         trim = ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError, TypeError):
@@ -60,4 +61,4 @@ async def watch_memory(held_bytes: Callable[[], int], clock: Callable[[], float]
         if trimming.wanted(held_bytes(), clock()):
             began = clock()
             await asyncio.to_thread(trim)
-            log.debug("memory that was free was given back within %.0f ms", (clock() - began) * 1000)
+            log.debug("free memory was returned to the system within %.0f ms", (clock() - began) * 1000)

@@ -165,7 +165,7 @@ class Metrics:
         self._refusals.labels(code).inc()
 
     def session_refused(self, reason: str) -> None:
-        """No place was there for a session: "sessions" are all open, the party's "share", or its "rate"."""
+        """No place was there for a session: "sessions" are all open, the principal's "share", or its "rate"."""
         self._sessions_refused.labels(reason).inc()
 
     def session_displaced(self, use: str) -> None:

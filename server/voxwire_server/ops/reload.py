@@ -1,7 +1,8 @@
-"""Owns what of a configuration can change while the server runs, and how SIGHUP asks for it. Standard library alone.
+"""Decides which settings can change while the server runs, and catches SIGHUP, which asks for it.
 
-A configuration that is read again is taken over key by key: what can't change keeps its value and is told. The whole is
-checked as it will be in force, so keys that are gone never leave a server open to other machines.
+A configuration that was read again is taken over key by key. A key that can't change keeps its value and is reported.
+The result is checked as a whole before it is in force, so removing keys never opens a server to other machines. Only
+the standard library is imported, because SIGHUP is caught before anything heavy is loaded.
 """
 
 from __future__ import annotations
@@ -48,9 +49,9 @@ class Reloaded:
 
     config: Config
     changed: tuple[str, ...]
-    """What is in force now."""
+    """Configuration keys that are in force with another value now."""
     restart: tuple[str, ...]
-    """What has changed and needs a restart."""
+    """Configuration keys that have another value and need a restart."""
     added: tuple[str, ...]
     """API keys that are new, or have another hash."""
     revoked: tuple[str, ...]
@@ -73,7 +74,7 @@ def reloaded(old: Config, given: Config) -> Reloaded:
     """`old` with everything of `given` that can change.
 
     Raises:
-        ConfigError: together they contradict each other, or would let in everybody where keys were asked for.
+        ConfigError: the result contradicts itself, or all API keys of a server that has some would be gone.
     """
     if old.auth.keys and not given.auth.keys:
         raise ConfigError(
@@ -105,19 +106,19 @@ def _value(config: Config, name: str) -> object:
 
 
 class Hangups:
-    """SIGHUP. From `catch` on it ends the process no more; one that comes before `tell` is told then."""
+    """Catches SIGHUP, which does not end the process from `catch` on. One that comes before `tell` is kept for it."""
 
     def __init__(self) -> None:
         self._told: Callable[[], None] | None = None
         self._pending = False
 
     def catch(self) -> None:
-        """Begin; in the main thread, and as early as can be. Nothing happens where there is no such signal."""
+        """Begin, in the main thread, as early as possible. Does nothing on systems without this signal."""
         if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGHUP, self._came)
 
     def tell(self, told: Callable[[], None]) -> None:
-        """Call `told`, from a signal handler, each time."""
+        """Call `told`, from the signal handler, at each SIGHUP."""
         self._told = told
         if self._pending:
             self._pending = False

@@ -1,13 +1,12 @@
-"""Owns how it is noticed that the event loop is held: a probe on the loop, and a thread that looks at the probe.
+"""Notices when one piece of work holds the event loop: a probe runs on the loop, and a thread watches the probe.
 
-The probe runs every 25 ms and notes when. The thread looks every so often; where the probe has been silent for longer
-than `held_seconds`, something holds the loop, and the thread logs the stack of the loop's thread: file, line and
-function, never values. One long call into C that keeps the interpreter's lock (a regular expression, JSON) is seen as
-well: its end is the first moment at which the waiting thread gets that lock, and the stack still stands at the call.
+The probe notes the time every 25 ms. If it has not run for longer than `held_seconds`, the thread logs the stack of the
+loop's thread: file, line and function, never values. One long call into C that keeps the interpreter's lock (a regular
+expression, JSON) is seen too: the thread gets the lock at the end of the call, while the stack is still at the call.
 
-A process that was stopped (SIGSTOP, a machine that was suspended) is no held loop: the thread itself was late then too,
-and the loop's thread hardly computed meanwhile; that time does not count. Nor is a loop held that runs
-nothing: it waits for the CPU or for the interpreter, and only its lag tells.
+Two things look like a hold and are not counted. A process that was stopped (SIGSTOP, a suspended machine): the thread
+was late itself, and the loop's thread used hardly any CPU. A loop between two callbacks, which waits for the CPU or for
+the interpreter's lock: that shows in `voxwire_loop_lag_seconds` only.
 """
 
 from __future__ import annotations
@@ -30,18 +29,19 @@ if TYPE_CHECKING:
 log = logging.getLogger("voxwire.watchdog")
 
 PROBE_SECONDS = 0.025
-"""Between two probes; a loop that is held for longer shows by at least the rest."""
+"""Between two runs of the probe. A hold is measured less this time, which may have passed before it began."""
 
 LOOKS_PER_HOLD = 4
-"""How often the thread looks while a loop is held for just long enough."""
+"""How often the thread looks within `held_seconds`."""
 
 LOG_SECONDS = 10.0
 """At most one stack is logged in so long."""
 
 FRAMES_MAX = 40
+"""Calls of a stack that are logged, the innermost ones."""
 
 STOPPED_SHARE = 0.7
-"""A process that was stopped computed nothing; one that has to share the CPU with others computes some of the time."""
+"""The part of a look's time without CPU use from which on the process counts as stopped, not as short of CPU."""
 
 IDLE_FILES = (
     "asyncio/runners.py",
@@ -50,24 +50,24 @@ IDLE_FILES = (
     "uvicorn/_compat.py",
     "selectors.py",
 )
-"""Where the thread of a loop is that runs nothing."""
+"""Files of the innermost call of a loop's thread while it runs no callback."""
 
 
 class HoldCounts(Protocol):
     """Where holds and lateness are counted."""
 
     def loop_late(self, seconds: float) -> None:
-        """The event loop ran a timer so much too late. Called on the loop."""
+        """The event loop ran a timer `seconds` too late. Called on the loop."""
 
     def loop_held(self) -> None:
         """Something holds the event loop. Called on the watchdog's thread."""
 
     def loop_freed(self, seconds: float) -> None:
-        """The event loop goes on, after so long. Called on the watchdog's thread."""
+        """The event loop runs again after a hold of `seconds`. Called on the watchdog's thread."""
 
 
 class Beats(NamedTuple):
-    """What the probe noted: its newest run, and the two runs that were furthest apart since it was last asked."""
+    """When the probe ran last, and between which two runs since the last look most time passed."""
 
     newest: float
     worst: tuple[float, float]
@@ -137,7 +137,7 @@ class Stop(NamedTuple):
 
 
 class HoldDetector:
-    """Says of each look whether a hold began or ended. Pure: it is told what the probe noted and what time it is."""
+    """Says at each look whether a hold began or ended. Pure: the caller passes what the probe noted and the time."""
 
     def __init__(self, held_seconds: float, now: float) -> None:
         self._held_seconds = held_seconds
@@ -169,7 +169,7 @@ class HoldDetector:
         return Freed(over, seen=False) if over > self._held_seconds else None
 
     def _length(self, since: float, until: float) -> float:
-        """How long the loop was held between two runs of the probe, without what the process stood still."""
+        """How long the loop was held between two runs of the probe, less the time for which the process was stopped."""
         stop = self._stop
         stood = stop.seconds if since < stop.until and until > stop.since else 0.0
         return until - since - stood - PROBE_SECONDS
@@ -263,7 +263,7 @@ def stack_of(frame: FrameType | None) -> list[str]:
 
 
 def shown_path(filename: str) -> str:
-    """A file as its package names it; where the package lies is not of interest."""
+    """The last three parts of a path: enough to find the file in its package."""
     return "/".join(Path(filename).parts[-3:])
 
 

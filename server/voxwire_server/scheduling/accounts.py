@@ -1,8 +1,9 @@
-"""Keeps works by account and in order of urgency, and what each account used lately: whose turn it is when many wait.
+"""Queues works by account and urgency, and keeps what each account used lately: which account is next when many wait.
 
-A work's key says how urgent it is. Works that may wait are taken in the order of their keys, whosever they are. Among
-those that are due, accounts take turns: the one that used least lately goes first. What an account may lack behind
-another is bounded, so that one that was alone for an hour shares with a newcomer from then on, and no worse.
+A work's key says how urgent it is. Works that are not due are taken in the order of their keys, whatever their account.
+Among works that are due, accounts take turns: the one that used the fewest worker seconds lately goes first. How far an
+account may count as behind another is bounded by LACK_SECONDS_MAX, so that an account that was alone for an hour shares
+equally with a new one, and is not kept waiting for what it used before.
 """
 
 from __future__ import annotations
@@ -20,21 +21,21 @@ if TYPE_CHECKING:
     from voxwire_server.scheduling.deadlines import Entry
 
 Rank = tuple[float, int]
-"""Key and submission order: what comes first has the least."""
+"""Key and submission order of a work; the smallest is taken first."""
 
 HEADS_MAX = 6
-"""So many accounts' most urgent works are looked at in one queue; it bounds what a choice costs
+"""Accounts whose most urgent works are compared at one choice in one queue. It bounds what a choice costs
 (bench/scheduler_calls.py)."""
 
 USE_HALF_LIFE_SECONDS = 5.0
-"""After so long, what an account used counts half: several of the longest steps."""
+"""After this time what an account used counts half. It is longer than several of the longest steps."""
 
 LACK_SECONDS_MAX = 0.5
-"""An account counts as lacking at most so much of a worker's time behind another: as long as a listener in danger has
-something left to hear. An account that comes anew has the lane to itself for no longer than this."""
+"""An account counts as at most so many worker seconds behind the one that used most. A new account has the lane to
+itself for no longer than this, and the listeners of others still have audio left so long."""
 
 FORGOTTEN_SECONDS = 0.001
-"""An account that used less than this is not remembered."""
+"""An account that used less lately is forgotten."""
 
 
 class AccountQueues:
@@ -59,7 +60,7 @@ class AccountQueues:
 
     @property
     def accounts(self) -> KeysView[str]:
-        """Whose works are in it."""
+        """The accounts that have works in the queue."""
         return self._queues.keys()
 
     def push(self, work: Work, key: float) -> None:
@@ -145,7 +146,7 @@ class AccountQueues:
         return found
 
     def _add_longest_served(self, found: dict[str, Rank], key: float, most: int) -> None:
-        """Add accounts from the front of the line, until there are `most`. Who could wait stands at its end then."""
+        """Add accounts that were served longest ago, until there are `most`. Those not due move to the line's end."""
         for account in list(islice(self._queues, 2 * most)):
             first = self._queues[account].first()
             if first is None or first[0] > key:
@@ -180,7 +181,7 @@ class AccountQueues:
 
 
 class AccountUse:
-    """The seconds of workers that each account used lately. Accounts that have used next to nothing are forgotten."""
+    """The worker seconds that each account used lately. An account that used next to none is forgotten."""
 
     __slots__ = ("_forget_at", "_used")
 
@@ -192,27 +193,29 @@ class AccountUse:
         return len(self._used)
 
     def seconds(self, account: str, now: float) -> float:
-        """What an account used lately."""
+        """Worker seconds that an account used lately, older use counting less."""
         seconds, at = self._used.get(account, (0.0, now))
         keep: float = 0.5 ** (max(0.0, now - at) / USE_HALF_LIFE_SECONDS)
         return seconds * keep
 
     def add(self, account: str, seconds: float, now: float) -> None:
-        """Count a use, or take back what was counted too much."""
+        """Count `seconds` of use; negative ones take back what was counted too much."""
         self._used[account] = max(0.0, self.seconds(account, now) + seconds), now
         if len(self._used) > self._forget_at:
             self._used = {a: u for a, u in self._used.items() if self.seconds(a, now) >= FORGOTTEN_SECONDS}
             self._forget_at = max(64, 2 * len(self._used))
 
     def turn(self, ranks: Mapping[str, Rank], now: float) -> tuple[str, float]:
-        """Whose turn it is of those accounts, given the rank of the most urgent work of each, and what it counts as
-        having used at the least, for `lift`."""
+        """The account whose turn it is, and the worker seconds that it counts as having used at least, for `lift`.
+
+        `ranks` has the rank of the most urgent work of each account that may be next.
+        """
         used = {account: self.seconds(account, now) for account in ranks}
         least = max(used.values()) - LACK_SECONDS_MAX
         account = min(ranks, key=lambda each: (max(used[each], least), ranks[each]))
         return account, least
 
     def lift(self, account: str, least: float, now: float) -> None:
-        """Let an account count as having used at least so much."""
+        """Let an account count as having used at least `least` worker seconds."""
         if least > self.seconds(account, now):
             self._used[account] = least, now

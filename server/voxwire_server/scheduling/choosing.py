@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The group to step next, whether for its bulk work, and for which account (None: for whoever is first in it).
+    """The group to step next, whether for its bulk work, and for which account (None: for the one that is first in it).
 
-    `least`: what that account counts as having used of the lane, at the least.
+    `least`: the worker seconds that this account counts as having used of the lane at least.
     """
 
     group: Group
@@ -76,14 +76,9 @@ def danger_until(now: float, step_seconds: float, policy: Policy) -> float:
 
 def _first(lane: LaneState, policy: Policy, now: float) -> Choice | None:
     """The interactive work that comes first of those that may start a step."""
-    firsts, account, least = _by_engine(lane, policy, bulk=False), None, 0.0
+    firsts, account, least = _firsts_in_turn(lane, policy, now, bulk=False)
     if not firsts:
         return None
-    if policy.order is Order.DEADLINE and len(lane.queued[False]) > 1:
-        turn = _turn(lane, firsts, policy, now, bulk=False)
-        if turn is not None:
-            account, least = turn
-            firsts = _by_engine(lane, policy, bulk=False, account=account)
     if len(firsts) > 1 and policy.order is Order.DEADLINE:
         group = _fairest(lane, list(firsts.values()), account, now)
     else:
@@ -92,15 +87,21 @@ def _first(lane: LaneState, policy: Policy, now: float) -> Choice | None:
 
 
 def _first_bulk(lane: LaneState, policy: Policy, now: float) -> Choice | None:
-    firsts, account, least = _by_engine(lane, policy, bulk=True), None, 0.0
+    firsts, account, least = _firsts_in_turn(lane, policy, now, bulk=True)
     if not firsts:
         return None
-    if policy.order is Order.DEADLINE and len(lane.queued[True]) > 1:
-        turn = _turn(lane, firsts, policy, now, bulk=True)
+    return Choice(min(firsts.values(), key=lambda found: found[0])[1], True, account, least)
+
+
+def _firsts_in_turn(lane: LaneState, policy: Policy, now: float, *, bulk: bool) -> tuple[Firsts, str | None, float]:
+    """The first group of each engine, of the account whose turn it is where accounts take turns; see `Choice`."""
+    firsts = _by_engine(lane, policy, bulk=bulk)
+    if firsts and policy.order is Order.DEADLINE and len(lane.queued[bulk]) > 1:
+        turn = _turn(lane, firsts, policy, now, bulk=bulk)
         if turn is not None:
             account, least = turn
-            firsts = _by_engine(lane, policy, bulk=True, account=account)
-    return Choice(min(firsts.values(), key=lambda found: found[0])[1], True, account, least)
+            return _by_engine(lane, policy, bulk=bulk, account=account), account, least
+    return firsts, None, 0.0
 
 
 def _turn(lane: LaneState, firsts: Firsts, policy: Policy, now: float, *, bulk: bool) -> tuple[str, float] | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class TokenBucket:
-    """Allows `rate` a second with bursts of `size`."""
+    """Allows `rate` tokens per second and `size` at once; `level` tokens were left at the time `at`, in seconds."""
 
     rate: float
     size: float
@@ -15,7 +15,7 @@ class TokenBucket:
     at: float
 
     def take(self, now: float) -> bool:
-        """Use one token; False when the bucket was empty (the level goes below zero all the same)."""
+        """Use one token; False when there was none. The level then goes below zero, and later tokens pay it back."""
         self.level = min(self.size, self.level + (now - self.at) * self.rate) - 1
         self.at = now
         return self.level >= 0

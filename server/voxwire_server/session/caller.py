@@ -1,4 +1,4 @@
-"""Who is behind a session: what shares between callers are counted by. Values only."""
+"""Names the account and the address behind a session, by which its shares are counted. Values only."""
 
 from __future__ import annotations
 

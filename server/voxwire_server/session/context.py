@@ -11,7 +11,6 @@ is cut at a sentence, at a phrase mark or at a word depends on how soon the list
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
@@ -24,6 +23,7 @@ from voxwire_server.session.ledger import text_bytes
 from voxwire_server.session.playout import Playout
 from voxwire_server.session.replay import message_bytes
 from voxwire_server.session.timings import ClauseClock, timing, word_spans
+from voxwire_server.session.underrun import SEND_SLACK_SECONDS, UnderrunWatch
 from voxwire_server.speech import Clause
 from voxwire_server.text.intake import Boundary, ClauseText, TextIntake, Urgency
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from voxwire_server.audio.path import Shaped
     from voxwire_server.engines.base import EngineInfo
     from voxwire_server.session.heard import WordSpan
+    from voxwire_server.session.underrun import Owed
     from voxwire_server.speech import Voice
 
 HELD_DEADLINE_SECONDS = 3600.0
@@ -47,15 +48,6 @@ FLUSH_BYTES = 256
 
 FRAME_BYTES = 32
 """What an audio frame that is ready takes beside its samples: the headers, and its part of the block."""
-
-UNDERRUN_SECONDS_MIN = 0.01
-"""Shorter gaps are within a sound card's own buffer."""
-
-SEND_SLACK_SECONDS = 0.03
-"""Frames that are due leave at the ticker's next step, and a busy loop is a little late with it."""
-
-GOOD_TIME_SECONDS = 0.05
-"""What is asked for so long before the listener runs dry is the server's to bring in time."""
 
 
 class Phase(Enum):
@@ -123,15 +115,6 @@ class InFlight:
     text_at: float
     span: ClauseSpan | None = None
     clock: ClauseClock | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Owed:
-    """A listener waits for the server from `since` on, the end of all that it was sent; it counts as an underrun from
-    `counts_at` on."""
-
-    since: float
-    counts_at: float
 
 
 @dataclass(slots=True)
@@ -208,11 +191,7 @@ class Context:
     _listening: bool = False
     _complete: bool = False
     _ahead: float = 0.0
-    _blocked: bool = False
-    _free_at: float = -math.inf
-    _ready_since: float = 0.0
-    _dry_since: float | None = None
-    _dry_pts: int = -1
+    _underruns: UnderrunWatch = field(init=False)
     frugal: bool = False
     """Make no audio while any is left to send: the session holds too much."""
     counted_bytes: int = 0
@@ -231,6 +210,7 @@ class Context:
             pacing=spec.pacing,
             burst_frames=self.policy.burst_frames,
         )
+        self._underruns = UnderrunWatch(self.playout, self.emit)
         self.last_text_at = self._told_at = self._waiting_since = self.opened_at
         self.emit(fx.OpenPath(spec.serial, spec.number, spec.engine, spec.format, "viseme" in spec.timings))
 
@@ -274,7 +254,7 @@ class Context:
         self._watch_listener(now)
         self.writable = writable
         if not writable:
-            self._blocked = True
+            self._underruns.blocked = True
             self._end_underrun(now)
 
     def configure(self, *, bitrate: int | None, pacing: m.Pacing | None) -> None:
@@ -407,7 +387,7 @@ class Context:
         if not self._ready_frames and (self.frugal or not self.playout.paced):
             # What was left to send kept the next clause from being asked for, and nothing else wakes the context.
             self._cut(now)
-        self._blocked = self._is_blocked
+        self._underruns.blocked = self._is_blocked
         self._settle(now)
 
     def next_due(self, now: float) -> float | None:
@@ -422,7 +402,7 @@ class Context:
         if self.intake.behind and self.phase is not Phase.FAILING:
             moments.append(max(now, self.intake.ready_at))
         if self._inflight or self._raw or self._encoding:
-            owed = self._owed() if self._dry_since is None else None
+            owed = self._owed() if self._underruns.dry_since is None else None
             if owed is not None:
                 moments.append(max(owed.counts_at, now))
         if self.intake.pending_chars and self.phase is not Phase.FAILING:
@@ -585,7 +565,7 @@ class Context:
             assert self.phase is Phase.FAILING, "blocks join on"
             return
         if self.playout.ready_pts == self.playout.sent_pts:
-            self._ready_since = now
+            self._underruns.ready_since = now
         self.playout.ready_pts += block.count * self.playout.frame_samples
         if self.spec.format.codec == "opus":
             self._raw.append(Ready(block))
@@ -634,12 +614,13 @@ class Context:
 
         Called before anything changes at `now`: after a frozen loop too, what was ready or asked for in time shows.
         """
-        if self._blocked:
-            self._free_at = now
-        if self._dry_since is None:
+        watch = self._underruns
+        if watch.blocked:
+            watch.free_at = now
+        if watch.dry_since is None:
             owed = self._owed()
             if owed is not None and now >= owed.counts_at:
-                self._begin_underrun(owed.since)
+                watch.begin(owed.since)
         elif self._is_blocked or self.phase is Phase.FAILING or not self._has_to_come:
             self._end_underrun(now)
 
@@ -654,21 +635,12 @@ class Context:
         return self.playout.ready_pts > self.playout.sent_pts or any(f.text.text for f in self._inflight.values())
 
     def _owed(self) -> Owed | None:
-        """From when on a dry listener waits for the server; None while it waits for its client, or is heard out."""
-        playout = self.playout
-        dry_at = playout.heard_out_at
-        if dry_at is None or self.spec.bulk or self.phase is Phase.FAILING or self._is_blocked:
+        """What the server owes a listener that has run dry; None while its client blocks, and for bulk work."""
+        if self.spec.bulk or self.phase is Phase.FAILING or self._is_blocked:
             return None
-        since = max(dry_at, self._free_at)
-        if playout.ready_pts > playout.sent_pts:
-            if self._ready_since > dry_at:
-                return None
-            # A lead of less than a burst lets the listener run dry by itself.
-            since = max(since, playout.next_send_at(self._ready_frames or 1) or since)
-            return Owed(since, since + SEND_SLACK_SECONDS)
-        if any(f.text.text and f.wanted_at + GOOD_TIME_SECONDS < dry_at for f in self._inflight.values()):
-            return Owed(since, since + UNDERRUN_SECONDS_MIN)
-        return None
+        return self._underruns.owed(
+            self._ready_frames, (clause.wanted_at for clause in self._inflight.values() if clause.text.text)
+        )
 
     def _wanted_at(self, now: float) -> float:
         """When a clause that is cut at `now` was due: earlier where the loop was late and its text had long been there.
@@ -676,21 +648,14 @@ class Context:
         Before a paced listener runs dry whatever can be spoken is cut (`_urgency`).
         """
         dry_at = self.playout.heard_out_at
-        if dry_at is None or not self.playout.paced or self._has_to_come or self._free_at > dry_at:
+        if dry_at is None or not self.playout.paced or self._has_to_come or self._underruns.free_at > dry_at:
             return now
         return self._told_at if now > dry_at + SEND_SLACK_SECONDS else now
 
-    def _begin_underrun(self, since: float) -> None:
-        self._dry_since = since
-        if self._dry_pts != self.playout.sent_pts:
-            self._dry_pts = self.playout.sent_pts
-            self.emit(fx.UnderrunBegan())
-
     def _end_underrun(self, now: float) -> None:
-        if self._dry_since is not None:
-            since, self._dry_since, self._free_at = self._dry_since, None, now
-            self.emit(fx.UnderrunEnded(since))
-            self._warn("underrun", f"the listener ran dry for {(now - since) * 1000:.0f} ms")
+        seconds = self._underruns.end(now)
+        if seconds is not None:
+            self._warn("underrun", f"the listener ran dry for {seconds * 1000:.0f} ms")
 
     # -- sending ------------------------------------------------------------------------------------------------
 
@@ -814,9 +779,9 @@ class Context:
 
     def discard(self, *, interrupted: bool = False) -> None:
         """Let go of everything, silently: the context is over or its session is."""
-        if self._dry_since is not None:
-            self.emit(fx.UnderrunEnded(self._dry_since))
-            self._dry_since = None
+        if self._underruns.dry_since is not None:
+            self.emit(fx.UnderrunEnded(self._underruns.dry_since))
+            self._underruns.dry_since = None
         if self._listening:
             self.emit(fx.ListenerLeft(self.spec.serial, interrupted))
             self._listening = False

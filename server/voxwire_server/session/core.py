@@ -201,7 +201,7 @@ class SessionCore:
         self._close_if_drained(now)
         return self._take()
 
-    def unheeded(self, now: float) -> None:
+    def count_message(self, now: float) -> None:
         """A vendor's client sent something that the session is told nothing of: it counts as a message all the same."""
         self.received += 1
         self._active_at = now

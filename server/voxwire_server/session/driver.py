@@ -1,38 +1,35 @@
 """Carries out what a session core asks for: the only place of a session that does I/O and reads a clock.
 
 A driver belongs to one connection. What it sends goes to an `Outlet` (the native protocol's, or a vendor's), what it
-has synthesised goes to the shared `Studio`. `Sessions` knows all drivers and brings each its results.
+has synthesised goes to the shared `Studio`. `session/registry` knows all drivers and brings each its results.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, assert_never
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
-from voxwire_protocol.messages import ErrorMessage, Ready, Resumed, ResumeFailed
+from voxwire_protocol.messages import ErrorMessage, Ready
 from voxwire_server.audio.encode import OpusStream
 from voxwire_server.audio.lane import EncodeLane, EncodeTask
 from voxwire_server.audio.path import AudioPath
 from voxwire_server.engines.work import Work
 from voxwire_server.session import effects as fx
 from voxwire_server.session.mouth import mouth_for
-from voxwire_server.session.places import Seat
 from voxwire_server.session.replay import Frames
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable, Collection, Hashable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
-    from voxwire_protocol.messages import ClientMessage, Resume, ServerMessage
+    from voxwire_protocol.messages import ClientMessage, ServerMessage
     from voxwire_server.audio.framing import FrameBlock
     from voxwire_server.audio.path import Shaped
     from voxwire_server.engines.work import Outcome
-    from voxwire_server.session.caller import Caller
     from voxwire_server.session.core import SessionCore
     from voxwire_server.session.passes import Passes
     from voxwire_server.session.replay import ReplayLog
@@ -257,7 +254,7 @@ class Driver:
         """Whether its client may come back to it once its connection is gone."""
         return self.resumable is not None and not self.core.closed and self.core.worth_resuming
 
-    def give_way(self) -> None:
+    def displace(self) -> None:
         """End the session, whose place another one gets."""
         if self.away:
             on_over = self.on_over
@@ -539,126 +536,3 @@ class Shaper:
             ends_utterance=work.ends_utterance,
             alignment=chunk.alignment,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A session that may go on elsewhere: from which position on, and what to say first."""
-
-    driver: Driver
-    position: int
-    resumed: Resumed
-
-
-RETURNING_MAX = 2
-"""Connections at once that may say that they will resume one session: one more before the first is known to be dead."""
-
-
-class Sessions:
-    """All drivers of this process: brings outcomes to their drivers, and drains them."""
-
-    def __init__(self) -> None:
-        self._drivers: dict[str, Driver] = {}
-        self._returning: Counter[str] = Counter()
-        self._drain_ms: int | None = None
-        self._empty: asyncio.Event | None = None
-
-    def __len__(self) -> int:
-        return len(self._drivers)
-
-    @property
-    def draining(self) -> bool:
-        """Whether the server is going away."""
-        return self._drain_ms is not None
-
-    @property
-    def drain_ms(self) -> int:
-        """How long speech under way may take to finish, once the server is going away."""
-        return self._drain_ms or 0
-
-    def add(self, driver: Driver) -> None:
-        """A session begins."""
-        self._drivers[driver.core.session_id] = driver
-
-    def find(self, session_id: str) -> Driver | None:
-        """The driver of a session that is open, its client there or away."""
-        return self._drivers.get(session_id)
-
-    def of_accounts(self, accounts: Collection[str]) -> list[Driver]:
-        """The drivers of sessions that belong to one of some accounts, their clients there or away."""
-        return [driver for driver in self._drivers.values() if driver.core.caller.account in accounts]
-
-    def seats(self, party_of: Callable[[Caller], str]) -> list[Seat]:
-        """What each session's place is used for; those that are over have none."""
-        found = []
-        for session_id, driver in self._drivers.items():
-            core = driver.core
-            if not core.closed:
-                found.append(Seat(session_id, party_of(core.caller), *core.use))
-        return found
-
-    def expect(self, session_id: str, account: str) -> bool:
-        """Whether a client that will resume a session, it says, may come in for a moment without a place of its own.
-
-        Then it is expected until `expect_no_more`. One of another account learns nothing of the session by this.
-        """
-        driver = self.find(session_id)
-        if driver is None or driver.resumable is None or driver.core.closed or driver.resumable.identity != account:
-            return False
-        if self._returning[session_id] >= RETURNING_MAX:
-            return False
-        self._returning[session_id] += 1
-        return True
-
-    def expect_no_more(self, session_id: str) -> None:
-        """The client that was expected has resumed it, or has not."""
-        self._returning[session_id] -= 1
-        if self._returning[session_id] <= 0:
-            del self._returning[session_id]
-
-    @property
-    def away(self) -> int:
-        """How many sessions wait for their client to come back."""
-        return sum(driver.away for driver in self._drivers.values())
-
-    def claim(self, message: Resume, identity: str) -> Claimed | ResumeFailed:
-        """Use a token to take a session up again; says why not otherwise."""
-        driver = self.find(message.session)
-        if driver is None or driver.resumable is None or driver.core.closed:
-            return ResumeFailed(reason="unknown")
-        able = driver.resumable
-        if able.identity != identity or not able.passes.redeem(message.token):
-            return ResumeFailed(reason="refused")
-        numbers = driver.core.numbers
-        frames = {numbers[name]: seq for name, seq in message.contexts.items() if name in numbers}
-        position = able.log.position_of(message.received, frames)
-        if position is None:
-            driver.abandon()
-            self.remove(driver)
-            return ResumeFailed(reason="expired")
-        contexts = driver.core.resumed_contexts(able.log.since(position))
-        resumed = Resumed(token=able.passes.current, received=driver.core.received, contexts=contexts)
-        return Claimed(driver, position, resumed)
-
-    def remove(self, driver: Driver) -> None:
-        """A session is over."""
-        self._drivers.pop(driver.core.session_id, None)
-        if not self._drivers and self._empty is not None:
-            self._empty.set()
-
-    def deliver(self, outcomes: Sequence[Outcome]) -> None:
-        """Bring outcomes home; those of sessions that are gone are dropped. One session's error is its own."""
-        for outcome in outcomes:
-            owner: Any = outcome.work.owner
-            driver = self._drivers.get(owner[0])
-            if driver is not None:
-                driver.outcome(owner[1], outcome)
-
-    async def drain(self, deadline_ms: int, empty: asyncio.Event) -> None:
-        """Ask every session to finish, and return when the last is gone; each ends itself at the deadline."""
-        self._drain_ms = deadline_ms
-        self._empty = empty
-        for driver in list(self._drivers.values()):
-            driver.drain(deadline_ms)
-        if self._drivers:
-            await empty.wait()

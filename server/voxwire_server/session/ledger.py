@@ -6,11 +6,11 @@ import sys
 from collections import defaultdict
 
 _TWO, _FOUR = sys.getsizeof("\u0101") - 2, sys.getsizeof("\U00010000") - 4
-"""What CPython takes for a str of two and of four bytes a character, beside them."""
+"""Bytes that CPython takes for a str of two, and of four, bytes per character, beside the characters."""
 
 
 class Ledger:
-    """Bytes by account and session; an account may hold `account_bytes_max`."""
+    """Bytes by account and session; an account may hold `account_bytes_max` bytes in all its sessions together."""
 
     def __init__(self, account_bytes_max: int) -> None:
         self.account_bytes_max = account_bytes_max
@@ -19,21 +19,21 @@ class Ledger:
 
     @property
     def bytes(self) -> int:
-        """What all hold."""
+        """Bytes that all sessions hold."""
         return sum(self._totals.values())
 
     def of(self, account: str) -> int:
-        """What the sessions of an account hold."""
+        """Bytes that the sessions of an account hold."""
         return self._totals.get(account, 0)
 
     def hold(self, account: str, session: str, count: int) -> None:
-        """Session `session` holds so many bytes now."""
+        """Note that a session holds `count` bytes now, whatever it held before."""
         sessions = self._sessions[account]
         self._totals[account] += count - sessions.get(session, 0)
         sessions[session] = count
 
     def release(self, account: str, session: str) -> None:
-        """A session is over."""
+        """A session is over and holds nothing any more."""
         sessions = self._sessions.get(account)
         if sessions is None or session not in sessions:
             return
@@ -42,9 +42,9 @@ class Ledger:
             del self._sessions[account], self._totals[account]
 
     def over(self, account: str, session: str) -> bool:
-        """Whether an account holds too much, and this session at least its part of what the account may have.
+        """Whether the account holds more than it may, and this session at least an equal part of what the account may.
 
-        So the sessions that hold little go on beside those that hold much.
+        So sessions that hold little go on beside those of the same account that hold much.
         """
         if self._totals.get(account, 0) <= self.account_bytes_max:
             return False
@@ -53,7 +53,7 @@ class Ledger:
 
 
 def text_bytes(text: str) -> int:
-    """What the characters of a text take in memory: one, two or four bytes each, by the widest among them."""
+    """Bytes that the characters of a text take in memory: one, two or four each, by the widest among them."""
     if text.isascii():
         return len(text)
     size, length = sys.getsizeof(text), len(text)

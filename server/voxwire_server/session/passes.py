@@ -1,9 +1,9 @@
-"""The tokens with which one session can be resumed: each opens it once, and once more if the answer was lost. Pure.
+"""The tokens that resume one session: each does so once, and again if the answer to it was lost. Pure.
 
-`resumed`, which brings the next token, may be lost with the connection that it was sent on, and then the client has
-only the token that it used. It is taken once more in any case. After that only while the server has not seen that a
-`resumed` arrived, by a message or by the answer to a ping sent right behind it (WebSocket delivers in order): a client
-that loses one after the other in a tunnel answers no ping. USES_MAX bounds even that.
+The answer, `resumed`, brings the next token. If it is lost with its connection, the client has only the token that it
+used. So a used token is accepted once more in any case, and after that only while the server has no sign that a
+`resumed` arrived: a message of the client's, or the pong to a ping that was sent right behind `resumed` (WebSocket
+delivers in order). USES_MAX bounds how often.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 USES_MAX = 16
-"""How often one token is taken at the most: so many answers in a row are hardly ever lost within the window."""
+"""How often one token is accepted at most: so many answers in a row are hardly ever lost within the resume window."""
 
 
 class Passes:
-    """`current` is the token that the client has, or will have once it has got `resumed`."""
+    """`current` is the token that the client has, or will have once it has received `resumed`."""
 
     def __init__(self, make: Callable[[], str]) -> None:
         """`make` gives a new secret each time."""
@@ -31,7 +31,7 @@ class Passes:
         self._arrived = False
 
     def redeem(self, token: str) -> bool:
-        """Use a token; True if it was good, and then `current` is a new one."""
+        """Use a token. True if it was accepted; `current` is then a new one."""
         if _same(self.current, token):
             self._used, self._uses = self.current, 0
         elif self._used is None or not _same(self._used, token) or not self._once_more():
@@ -45,11 +45,11 @@ class Passes:
         return self._uses == 1 or (not self._arrived and self._uses < USES_MAX)
 
     def arrived(self) -> None:
-        """The newest `resumed` has reached the client's end of its connection."""
+        """The client answered the ping behind the newest `resumed`: that `resumed` has reached it."""
         self._arrived = True
 
     def confirm(self) -> None:
-        """The client has the current token: the one before is worth nothing now."""
+        """The client has sent a message after `resumed`, so it has the current token; the one before is refused now."""
         self._used = None
 
 

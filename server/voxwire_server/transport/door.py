@@ -1,11 +1,12 @@
-"""Owns the bounds of connections: who is at the door, who is in, who makes way. One sweeper looks after all of them.
+"""Bounds connections: how many, for how long, and which one is closed for a new one. One sweeper serves all of them.
 
     accepted -> UNKNOWN -> (key, token, or no key is wanted) -> REQUEST <-> IDLE
                                                              -> WEBSOCKET
 
-Who is unknown has shown nothing yet. When there are too many of them, the oldest of the address that has most makes way
-for the new one: an honest client is recognised within a round trip, and hardly ever the oldest. Descriptors are kept
-back, for files and for those who are in. Pure but for the calls to the connections it holds.
+An UNKNOWN connection has shown no key yet. When there are too many, the oldest one of the address with most of them is
+closed for the new one: an honest client is recognised within a round trip, so it is hardly ever the oldest. Some file
+descriptors are kept back from them, for files and for clients that were let in. Pure, but for `watch` and the calls to
+the connections.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
+from voxwire_server.session.places import network_of
 from voxwire_server.transport.turns import Turns
 
 if TYPE_CHECKING:
@@ -40,17 +42,16 @@ LOG_SECONDS = 10.0
 
 DESCRIPTORS_KEPT_MIN = 32
 DESCRIPTORS_KEPT_SHARE = 8
-"""One descriptor of so many is kept back for files, engines and connections that close; at least the minimum."""
+"""One in so many descriptors is kept back for files, engines and connections that are closing; at least the minimum."""
 
 DESCRIPTORS_WANTED = 65_536
+"""What the soft limit is raised to at the start, where the hard limit allows."""
 
 RELIEVED_AT_ONCE = 16
+"""Connections closed at a sweep that finds no descriptor left."""
 
 CONNECTIONS_MAX = 100_000
-"""Where the system sets no limit to descriptors."""
-
-IPV6_NETWORK_BITS = 64
-"""What one subscriber has (RFC 6177): addresses within it count as one."""
+"""Connections in all, where the system sets no limit to descriptors."""
 
 
 class State(Enum):
@@ -62,22 +63,22 @@ class State(Enum):
     WEBSOCKET = "websocket"
 
 
-class Held(Protocol):
-    """A connection, as the door calls it."""
+class Connection(Protocol):
+    """What the door calls of a connection."""
 
     def overdue(self, now: float) -> None:
-        """`Place.due` has come: close, or set another."""
+        """`Place.due` has passed: close, or set a later one."""
 
-    def make_way(self) -> None:
-        """Close now: another connection needs the place, which is no longer this one's."""
+    def evict(self) -> None:
+        """Close now: the place was given to another connection."""
 
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """A connection's place. `due`: when to look after it, by the loop's clock; `known`: what it is once let in."""
+    """A connection's place. `due`: its deadline, on the loop's clock. `known`: its state once it is recognised."""
 
     door: Door
-    held: Held
+    connection: Connection
     address: str
     due: float
     state: State = State.UNKNOWN
@@ -85,7 +86,7 @@ class Place:
     left: bool = False
 
     def recognised(self) -> None:
-        """The client has shown who it is; nothing happens the second time."""
+        """The client was authenticated (or needs no key); later calls do nothing."""
         if self.state is State.UNKNOWN:
             self.become(self.known)
 
@@ -101,7 +102,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """How many connections: `total` of all kinds, `unknown` at the door, `unknown_by_address` of those from one."""
+    """How many connections there may be: in `total`, without a key, and without a key from one address."""
 
     total: int
     unknown: int
@@ -110,7 +111,7 @@ class Bounds:
 
 @dataclass(slots=True)
 class Door:
-    """Every connection. `shared` tells of an address whether it speaks for many: a proxy's. Not thread-safe."""
+    """Holds every connection's place. `shared(address)`: whether many clients have it (a proxy). Not thread-safe."""
 
     bounds: Bounds
     shared: Callable[[str], bool] = lambda _: False
@@ -124,19 +125,19 @@ class Door:
     _unknown: dict[str, OrderedDict[Place, None]] = field(default_factory=dict)
     _warned: dict[str, float] = field(default_factory=dict)
 
-    def arrive(self, held: Held, address: str, due: float, now: float) -> Place | None:
-        """A place for a connection that was just accepted; None when there is none. Others may be made to close."""
+    def arrive(self, connection: Connection, address: str, due: float, now: float) -> Place | None:
+        """A place for a connection that was just accepted, or None. Another connection may be closed for it."""
         network = network_of(address)
         at_door = self._unknown.get(network, ())
         if len(at_door) >= self.bounds.unknown_by_address and not self.shared(address):
-            self._give_up(next(iter(at_door)), "address_full", now)
+            self._evict(next(iter(at_door)), "address_full", now)
         elif len(self._places[State.UNKNOWN]) >= self.bounds.unknown:
-            self._give_up(self._most_expendable(), "unauthenticated_full", now)
+            self._evict(self._most_expendable(), "unauthenticated_full", now)
         if len(self) >= self.bounds.total and not self._make_room(now):
             self.closed["full"] += 1
             self.warn("full", f"all {self.bounds.total} connections are taken, one more is turned away", now)
             return None
-        place = Place(self, held, network, due)
+        place = Place(self, connection, network, due)
         self._put(place)
         return place
 
@@ -154,12 +155,12 @@ class Door:
             self.closed[reason] += 1
 
     def sweep(self, now: float) -> None:
-        """Look after all that are due."""
+        """Call `overdue` of every connection whose deadline has passed."""
         for place in [place for places in self._places.values() for place in places if place.due <= now]:
-            place.held.overdue(now)
+            place.connection.overdue(now)
 
     def relieve(self, now: float) -> None:
-        """Close some of those who are missed least: the process has run out of descriptors all the same."""
+        """Close RELIEVED_AT_ONCE connections: the process has run out of descriptors in spite of the bounds."""
         for _ in range(RELIEVED_AT_ONCE):
             if not self._make_room(now):
                 return
@@ -169,7 +170,7 @@ class Door:
         return {state: len(places) for state, places in self._places.items()}
 
     def warn(self, kind: str, message: str, now: float) -> None:
-        """Log a warning, unless one of its kind was logged a moment ago."""
+        """Log a warning, unless one of its `kind` was logged less than LOG_SECONDS ago."""
         if now - self._warned.get(kind, -LOG_SECONDS) >= LOG_SECONDS:
             self._warned[kind] = now
             log.warning("%s", message)
@@ -178,11 +179,11 @@ class Door:
         return sum(map(len, self._places.values()))
 
     def _make_room(self, now: float) -> bool:
-        """Close what is missed least: the oldest at the door, or else what has been idle longest."""
+        """Close the oldest unknown connection, else the one that has been idle longest; False when there is neither."""
         if self._places[State.UNKNOWN]:
-            self._give_up(self._most_expendable(), "unauthenticated_full", now)
+            self._evict(self._most_expendable(), "unauthenticated_full", now)
         elif self._places[State.IDLE]:
-            self._give_up(next(iter(self._places[State.IDLE])), "full", now)
+            self._evict(next(iter(self._places[State.IDLE])), "full", now)
         else:
             return False
         return True
@@ -191,12 +192,12 @@ class Door:
         fullest = max(self._unknown, key=lambda address: len(self._unknown[address]))
         return next(iter(self._unknown[fullest]))
 
-    def _give_up(self, place: Place, reason: str, now: float) -> None:
+    def _evict(self, place: Place, reason: str, now: float) -> None:
         self.leave(place, reason)
-        self.warn(reason, f"{self._said(place, reason)}; the oldest makes way", now)
-        place.held.make_way()
+        self.warn(reason, f"{self._why(place, reason)}; the oldest is closed", now)
+        place.connection.evict()
 
-    def _said(self, place: Place, reason: str) -> str:
+    def _why(self, place: Place, reason: str) -> str:
         if reason == "address_full":
             return f"{place.address} has {self.bounds.unknown_by_address} connections that were not authenticated"
         if reason == "unauthenticated_full":
@@ -217,45 +218,15 @@ class Door:
                 del self._unknown[place.address]
 
 
-class Crumbs:
-    """A bucket of frames that bring next to nothing. It fills up with time; seconds are of any clock that runs on."""
-
-    def __init__(self, per_second: float, burst: int) -> None:
-        self.per_second = per_second
-        self.burst = burst
-        self._left = float(burst)
-        self._then = 0.0
-
-    def take(self, now: float) -> bool:
-        """Count one; False when there are too many."""
-        self._left = min(self.burst, self._left + (now - self._then) * self.per_second) - 1
-        self._then = now
-        return self._left >= 0
-
-
 def recognise(connection: HTTPConnection) -> None:
-    """A request or a handshake was let in: the client is known."""
+    """`Authenticator` let a request or a handshake in: its connection's client is known."""
     place: Place | None = connection.scope.get("extensions", {}).get(EXTENSION)
     if place is not None:
         place.recognised()
 
 
-@functools.lru_cache(maxsize=4096)
-def network_of(address: str) -> str:
-    """The address that an address counts as."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(ipaddress.IPv6Network((found, IPV6_NETWORK_BITS), strict=False).network_address)
-
-
 def sharing(proxies: Sequence[str]) -> Callable[[str], bool]:
-    """Tells whether many speak from an address: a proxy's of `server.proxies`, or none (a Unix socket's)."""
+    """A function that tells whether an address stands for many clients: one of `server.proxies`, or a Unix socket's."""
     networks = [ipaddress.ip_network(proxy) for proxy in proxies]
 
     @functools.lru_cache(maxsize=4096)
@@ -311,7 +282,7 @@ def descriptors_in_use() -> int:
 async def watch(door: Door) -> None:
     """Sweep until cancelled, and warn when there are no descriptors left.
 
-    uvloop closes what it can't accept for want of a descriptor and tells nothing of it, so one is asked for each time.
+    uvloop closes connections for which it gets no descriptor, and reports nothing; so each sweep tries to get one.
     """
     clock = asyncio.get_running_loop().time
     with probing() as probe:
@@ -320,7 +291,7 @@ async def watch(door: Door) -> None:
             try:
                 door.sweep(clock())
             except Exception:
-                log.exception("a connection could not be looked after")
+                log.exception("the sweep of connections failed")
             if not probe():
                 door.warn("descriptors", "no descriptors are left (ulimit -n); connections are refused", clock())
                 door.relieve(clock())

@@ -1,9 +1,9 @@
-"""Shares the event loop's time between those whose messages are worked on. Pure: whoever calls says what time it is.
+"""Shares the event loop's time between the principals whose messages are handled. Pure: callers pass the time.
 
-Each connection has its own bound of messages a second; a key with hundreds of connections would fill the loop all the
-same. So the time that messages take is measured, and a party (see `voxwire_server.session.places`) that takes more
-than its part waits before each message: virtual scheduling, as in ATM's generic cell rate algorithm (ITU-T I.371).
-Nothing is lost, and what is left of the loop sends audio.
+Each connection has a bound of messages per second of its own; a key with hundreds of connections would fill the loop
+all the same. So the time that handling messages takes is measured, and a principal (see
+`voxwire_server.session.places`) that has used more than its part waits before its next message: virtual scheduling, as
+in ATM's generic cell rate algorithm (ITU-T I.371). No message is lost; the rest of the loop's time sends audio.
 """
 
 from __future__ import annotations
@@ -12,32 +12,32 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 ALL_SHARE = 0.7
-"""What reading messages may take of the loop; the rest is for sending audio and for handshakes."""
+"""The part of the loop's time that handling messages may take; the rest is for sending audio and for handshakes."""
 
-PARTY_SHARE = 0.5
-"""What one party may take of it beside others."""
+PRINCIPAL_SHARE = 0.5
+"""The part of the loop's time that one principal may take while there are others."""
 
 BURST_SECONDS = 0.02
-"""What a party may take at once: less than a listener's lead, whatever else happens."""
+"""The loop time that a principal may take without a pause: less than a listener's lead."""
 
 LEVEL_MIN = 0.01
-"""What each gets, however many want some."""
+"""The part of the loop's time that each principal gets at least, however many there are."""
 
 PRESENT_SECONDS = 60.0
-"""A party that has said nothing for so long is not there."""
+"""A principal that has sent nothing for so long is not counted among those that share."""
 
 WINDOW_SECONDS = 0.25
-"""How often the parts are worked out anew, from what each took since."""
+"""How often the parts are computed anew, from what each principal used since."""
 
 FIRST_COST_SECONDS = 1e-4
 
 
 @dataclass(slots=True)
 class _Account:
-    """`until` is the moment up to which the party's part is used up; `cost` is the mean of its messages, in seconds.
+    """What one principal has used.
 
-    `seen_at`: when it last had a message. `used`: seconds taken in this window; `waited`: a message had
-    to wait in it.
+    `until`: the moment up to which its part is used up. `cost`: the mean time of its messages, in seconds. `seen_at`:
+    when its last message came. `used`: seconds used in this window. `waited`: a message of its had to wait in it.
     """
 
     until: float
@@ -48,44 +48,44 @@ class _Account:
 
 
 class LoopShares:
-    """Who waits how long before a message is worked on."""
+    """Says how long each principal waits before a message of its is handled."""
 
     def __init__(self) -> None:
-        self._parties: OrderedDict[str, _Account] = OrderedDict()
-        self._level = PARTY_SHARE
+        self._principals: OrderedDict[str, _Account] = OrderedDict()
+        self._level = PRINCIPAL_SHARE
         self._shared_at = float("-inf")
 
-    def wait(self, party: str, now: float) -> float:
-        """Reserve a message's time; returns for how many seconds it has to wait. `spent` corrects the reserve."""
+    def wait(self, principal: str, now: float) -> float:
+        """Reserve the mean time of a message, which `spent` corrects; returns for how many seconds it has to wait."""
         if now >= self._shared_at + WINDOW_SECONDS:
             self._share_out(now)
-        account = self._parties.get(party)
+        account = self._principals.get(principal)
         if account is None:
-            account = self._parties[party] = _Account(now, now)
+            account = self._principals[principal] = _Account(now, now)
         account.seen_at = now
-        self._parties.move_to_end(party)
+        self._principals.move_to_end(principal)
         wait = max(0.0, account.until - BURST_SECONDS - now)
         account.waited = account.waited or wait > 0
         account.until = max(account.until, now) + account.cost / self._level
         return wait
 
-    def spent(self, party: str, seconds: float) -> None:
-        """A message for which `wait` was asked took so long."""
-        account = self._parties.get(party)
+    def spent(self, principal: str, seconds: float) -> None:
+        """Handling the message that `wait` was called for took `seconds` of the loop."""
+        account = self._principals.get(principal)
         if account is not None:
             account.used += seconds
             account.until += (seconds - account.cost) / self._level
             account.cost += 0.1 * (seconds - account.cost)
 
     def _share_out(self, now: float) -> None:
-        """Work out the part of those who want more than there is: what the others leave, in equal parts (max-min)."""
-        parties = self._parties
-        while parties and next(iter(parties.values())).seen_at < now - PRESENT_SECONDS:
-            parties.popitem(last=False)
+        """Compute the part of each principal that had to wait: what the others leave, in equal parts (max-min)."""
+        principals = self._principals
+        while principals and next(iter(principals.values())).seen_at < now - PRESENT_SECONDS:
+            principals.popitem(last=False)
         seconds = max(WINDOW_SECONDS, min(now - self._shared_at, PRESENT_SECONDS))
         self._shared_at = now
-        content = [account.used / seconds for account in parties.values() if not account.waited]
-        wanting = len(parties) - len(content)
+        content = [account.used / seconds for account in principals.values() if not account.waited]
+        wanting = len(principals) - len(content)
         while True:
             level = (ALL_SHARE - sum(content)) / max(1, wanting)
             left = [used for used in content if used <= level]
@@ -93,22 +93,22 @@ class LoopShares:
                 break
             wanting += len(content) - len(left)
             content = left
-        for account in parties.values():
+        for account in principals.values():
             account.used, account.waited = 0.0, False
-        self._level = max(LEVEL_MIN, min(level, PARTY_SHARE if len(parties) > 1 else ALL_SHARE))
+        self._level = max(LEVEL_MIN, min(level, PRINCIPAL_SHARE if len(principals) > 1 else ALL_SHARE))
 
 
 class LoopShare:
-    """One connection's part in it."""
+    """What one connection asks: its principal's part of `shares`."""
 
-    def __init__(self, shares: LoopShares, party: str) -> None:
+    def __init__(self, shares: LoopShares, principal: str) -> None:
         self._shares = shares
-        self._party = party
+        self._principal = principal
 
     def wait(self, now: float) -> float:
         """See `LoopShares.wait`."""
-        return self._shares.wait(self._party, now)
+        return self._shares.wait(self._principal, now)
 
     def spent(self, seconds: float) -> None:
         """See `LoopShares.spent`."""
-        self._shares.spent(self._party, seconds)
+        self._shares.spent(self._principal, seconds)

@@ -1,11 +1,11 @@
-"""The HTTP protocol that uvicorn runs for us: its httptools one, within bounds of size, time and work.
+"""uvicorn's httptools protocol for HTTP/1.1, with bounds to the size, the time and the work of requests.
 
     nothing came -> headers -> body -> response -> nothing came
           |            |        |         |
-          +------------+--------+---------+--> leaving: answered, what still comes is thrown away
+          +------------+--------+---------+--> leaving: refused, further input is discarded
 
-What comes is parsed in slices, a few milliseconds at a turn, and no request before the one in front of it is answered.
-So a client that sends thousands of them at once waits for itself alone.
+Input is parsed in slices, a few milliseconds at a turn of the event loop, and a request only after the one before it
+was answered. So a client that sends thousands at once delays only its own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.errors import http_body, http_headers
-from voxwire_server.transport.door import EXTENSION, Crumbs, State
+from voxwire_server.session.bucket import TokenBucket
+from voxwire_server.transport.door import EXTENSION, State
 from voxwire_server.transport.turns import SHARE_SECONDS
 
 if TYPE_CHECKING:
@@ -31,27 +32,30 @@ if TYPE_CHECKING:
 HEADER_BYTES_MAX = 16 * 1024
 HEADER_LINES_MAX = 64
 LINE_BYTES_MAX = 8 * 1024
-"""No more than what `websockets` takes, which parses the headers of a handshake once more."""
+"""Bounds of a request line and its headers. `websockets` parses the headers of a handshake again, and takes no less."""
 
 HEADER_SECONDS = 10.0
-"""From the connection's beginning, or the end of the response before, to the end of the headers."""
+"""Time for the headers, from the beginning of the connection or the end of the response before."""
 
 IDLE_SECONDS = 5.0
 """How long a connection is kept on which no further request begins."""
 
 BODY_SECONDS = 20.0
 BODY_BYTES_PER_SECOND = 4096
-"""How long a body may be waited for: so many seconds, and one more for each so many bytes of it that came."""
+"""Time for a body: BODY_SECONDS, and one second for each BODY_BYTES_PER_SECOND that have come."""
 
 ENVELOPE_BYTES_MAX = 16 * 1024
 ENVELOPE_BYTES_PER_BYTE = 8
-"""What chunks, their extensions and trailers may take beside a body. A chunk of one byte has five besides."""
+"""Bytes that chunk headers, their extensions and trailers may have beside a body: a constant, and per byte of the body.
+
+A chunk of one byte has five bytes around it."""
 
 LATE_SECONDS = 5.0
-"""How long the rest of a request is read whose response was sent before it came."""
+"""How long the rest of a request is read whose response was sent before its body had come."""
 
 LEAVING_SECONDS = 2.0
-"""How long what still comes is thrown away after a refusal, so that no reset takes it from the client."""
+"""How long input is discarded after a refusal: closing a socket with unread data resets it, and the client would lose
+the refusal."""
 
 CHECK_SECONDS = 1.0
 
@@ -59,11 +63,11 @@ HEADER_SLICE_BYTES = 1024
 BODY_SLICE_BYTES = 4096
 
 REASONS = {408: "timeout", 431: "headers", 414: "headers", 400: "malformed", 413: "body", 503: "full"}
-"""What the door counts a refusal as."""
+"""The `reason` under which `Door.closed` counts a refusal, by HTTP status."""
 
 
 class RequestProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol at our door. The deadlines are the door's sweeper's: it has no timer of its own."""
+    """uvicorn's HTTP protocol with a place at the door, whose sweeper checks its deadlines: it sets no timers."""
 
     def __init__(self, *args: Any, door: Door, limits: LimitsConfig, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -74,8 +78,8 @@ class RequestProtocol(HttpToolsProtocol):
         self._waiting = False
         self._reading = True
         self._refusal: tuple[int, VoxwireError] | None = None
-        self._last_words: bytes | None = None
-        self._deaf = False
+        self._last_response: bytes | None = None
+        self._discarding = False
         self.leaving = False
         self._reason = "gone"
         self._requests = self._unanswered = 0
@@ -99,13 +103,13 @@ class RequestProtocol(HttpToolsProtocol):
         self._place = self._door.arrive(self, address, now + HEADER_SECONDS, now)
         if self._place is None:
             error = VoxwireError(ErrorCode.OVERLOADED, "every connection is taken", retry_after_ms=2000)
-            self._deaf = self.leaving = True
+            self._discarding = self.leaving = True
             transport.write(response(503, error))
             transport.close()
 
     def data_received(self, data: bytes) -> None:
-        """Keep what came, and parse as much as may be parsed now."""
-        if self._deaf or self.transport.is_closing():
+        """Gather input, and parse as much of it as may be parsed now."""
+        if self._discarding or self.transport.is_closing():
             return
         self._inbox += data
         if not self._waiting and (self._door.turns.free or len(data) <= HEADER_SLICE_BYTES):
@@ -116,14 +120,14 @@ class RequestProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the place back."""
         super().connection_lost(exc)
-        self._turn_deaf()
+        self._discard_input()
         if self._place is not None:
             self._place.leave(self._reason)
 
     # -- what the door calls ------------------------------------------------------------------------------------------
 
     def overdue(self, now: float) -> None:
-        """A deadline may have passed."""
+        """See `door.Connection`."""
         assert self._place is not None, "only who has a place is looked after"
         if self.leaving or self.transport.is_closing():
             self.transport.abort()
@@ -136,9 +140,9 @@ class RequestProtocol(HttpToolsProtocol):
         else:
             self._close("idle" if self._requests else "silent")
 
-    def make_way(self) -> None:
-        """The place is given to another connection."""
-        self._turn_deaf()
+    def evict(self) -> None:
+        """See `door.Connection`."""
+        self._discard_input()
         if self.transport.is_closing():
             return
         if self._begun and not self.leaving and not self._unanswered:
@@ -151,7 +155,7 @@ class RequestProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _check_request(self, now: float) -> None:
-        """A request is being answered: see that its body comes and its response is read."""
+        """While a request is being answered: end it if its body comes or its response is read too slowly."""
         assert self._place is not None, "only who has a place is looked after"
         elapsed, self._checked = now - self._checked, now
         self._waited += elapsed if self._in_body and self._reading else 0.0
@@ -168,7 +172,7 @@ class RequestProtocol(HttpToolsProtocol):
 
     @property
     def _held_back(self) -> bool:
-        """Whether what is there has to be worked on before more is parsed."""
+        """Whether more is parsed only after requests in front were answered, or the application has read the body."""
         return self.flow.read_paused or bool(self.pipeline)
 
     def _feed(self) -> None:
@@ -184,8 +188,8 @@ class RequestProtocol(HttpToolsProtocol):
         self.steer()
 
     def steer(self) -> None:
-        """Read on, or parse on, or wait."""
-        if self._deaf or self.transport.is_closing():
+        """Resume or pause reading from the socket, and queue parsing for a turn if input is there."""
+        if self._discarding or self.transport.is_closing():
             return
         ready = not self._held_back
         reading = ready and not self._inbox
@@ -200,7 +204,7 @@ class RequestProtocol(HttpToolsProtocol):
             self._door.turns.ask(self._feed)
 
     def _parse(self, piece: bytes) -> bool:
-        """Parse a piece; False when the connection is another protocol's, or over."""
+        """Parse a slice; False once the connection belongs to the WebSocket protocol, or is over."""
         self._begin()
         self._raw_bytes += len(piece)
         try:
@@ -219,7 +223,7 @@ class RequestProtocol(HttpToolsProtocol):
         return True
 
     def _begin(self) -> None:
-        """Something of a request came: it has its time from now on, however little it was."""
+        """The first bytes of a request came: from now on the deadline for headers counts."""
         if not self._begun and not self._in_body:
             self._begun = True
             if self._place is not None and not self._unanswered:
@@ -227,16 +231,16 @@ class RequestProtocol(HttpToolsProtocol):
 
     def _upgrade(self, rest: bytes) -> bool:
         if not self._should_upgrade():
-            # A client that offers another protocol takes an answer in this one (RFC 9110, section 7.8).
+            # A client that asks for another protocol accepts an answer in this one (RFC 9110, section 7.8).
             self.cycle.keep_alive = False
-            self._turn_deaf()
+            self._discard_input()
             return False
         if self._unanswered:
             error = VoxwireError(ErrorCode.MALFORMED_MESSAGE, "a handshake waits for the answers before it")
             self._refuse(400, error)
             return False
         rest += bytes(self._inbox)
-        self._turn_deaf()
+        self._discard_input()
         self.connections.discard(self)
         head = [self.scope["method"].encode(), b" ", self.url, b" HTTP/1.1\r\n"]
         for name, value in self.scope["headers"]:
@@ -245,7 +249,8 @@ class RequestProtocol(HttpToolsProtocol):
         protocol = make(config=self.config, server_state=self.server_state, app_state=self.app_state)
         protocol.take_place(self._place)
         protocol.turns = self._door.turns
-        protocol.crumbs = Crumbs(self._limits.messages_per_second, self._limits.messages_burst)
+        burst = self._limits.messages_burst
+        protocol.small_frames = TokenBucket(self._limits.messages_per_second, burst, burst, at=0.0)
         protocol.connection_made(self.transport)
         self.transport.set_protocol(protocol)
         protocol.data_received(b"".join([*head, b"\r\n"]))
@@ -262,13 +267,13 @@ class RequestProtocol(HttpToolsProtocol):
         self._header_bytes = self._header_lines = 0
 
     def on_url(self, url: bytes) -> None:
-        """Some of the request's target."""
+        """A part of the request's target."""
         super().on_url(url)
         if len(self.url) + len(" HTTP/1.1\r\n") + len("UNSUBSCRIBE ") > LINE_BYTES_MAX:
             self._reject(414, too_large(f"the request line has more than {LINE_BYTES_MAX} bytes"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer, which is thrown away."""
+        """A header, or a trailer, which is discarded."""
         size = len(name) + len(value) + len(": \r\n")
         self._header_bytes += size
         self._header_lines += 1
@@ -282,7 +287,7 @@ class RequestProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The headers are there; the application begins, unless other requests are in front."""
+        """The headers are complete: the application begins, unless requests in front are not answered yet."""
         self._in_headers = False
         self._check_host()
         self._in_body = True
@@ -299,15 +304,15 @@ class RequestProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is not before:
             self._unanswered += 1
-            self.cycle.transport = _GentleTransport(self)  # type: ignore[assignment]
+            self.cycle.transport = _ResponseTransport(self)  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
-        """Some of the body."""
+        """A part of the body."""
         self._body_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The request is there, to its end."""
+        """The request is complete."""
         self._in_body = self._begun = False
         self._raw_bytes = 0
         super().on_message_complete()
@@ -315,7 +320,7 @@ class RequestProtocol(HttpToolsProtocol):
             self._wait()
 
     def on_response_complete(self) -> None:
-        """The next request has its turn. uvicorn's own would set a timer for each connection."""
+        """Begin with the next request. uvicorn's own method would set a timer for each connection."""
         self.server_state.total_requests += 1
         self._unanswered -= 1
         if self.leaving or self.transport.is_closing():
@@ -323,14 +328,14 @@ class RequestProtocol(HttpToolsProtocol):
         self.flow.read_paused = False
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        elif self._last_words is not None:
-            self._say(self._last_words)
+        elif self._last_response is not None:
+            self._send_last(self._last_response)
         elif not self._unanswered:
             self._wait()
         self.steer()
 
     def _wait(self) -> None:
-        """Nothing is being answered: the next request has its time from now on."""
+        """No request is being answered: set the deadline of the next one."""
         self._since = self.loop.time()
         if self._place is not None:
             if self._place.state is State.REQUEST:
@@ -339,7 +344,7 @@ class RequestProtocol(HttpToolsProtocol):
             self._place.due = self._since + waiting
 
     def _check_host(self) -> None:
-        """One Host, and no other in the target (RFC 9112, section 3.2): what is checked must be what is meant."""
+        """Refuse several Hosts, or another in the target (RFC 9112, section 3.2): authentication checks the Host."""
         hosts = [value for name, value in self.headers if name == b"host"]
         if len(hosts) > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
             self._reject(400, VoxwireError(ErrorCode.MALFORMED_MESSAGE, "a request names one Host"))
@@ -351,15 +356,15 @@ class RequestProtocol(HttpToolsProtocol):
     # -- endings ------------------------------------------------------------------------------------------------------
 
     def _reject(self, status: int, error: VoxwireError) -> None:
-        """Stop the parser, which calls this, with an answer."""
+        """Refuse a request from within a callback of the parser, which raises what is raised here to `_parse`."""
         self._refusal = (status, error)
         raise error
 
     def _refuse(self, status: int, error: VoxwireError) -> None:
-        """Answer, once the requests in front are answered, and close."""
-        self._turn_deaf()
+        """Answer with an error, once the requests in front are answered, and close."""
+        self._discard_input()
         self._reason = REASONS[status]
-        words = response(status, error)
+        answer = response(status, error)
         if self._in_body and self._unanswered and not self.pipeline:
             # The newest request is at fault, and its application waits for the rest of it.
             self.cycle.disconnected = True
@@ -371,40 +376,40 @@ class RequestProtocol(HttpToolsProtocol):
             if self._in_body:
                 self.pipeline.popleft()
                 self._unanswered -= 1
-            self._last_words = words
+            self._last_response = answer
             return
-        self._say(words)
+        self._send_last(answer)
 
-    def close_gently(self) -> None:
-        """Close, but read the rest of a request first: what is left unread turns the end into a reset."""
+    def close_after_request(self) -> None:
+        """Close, but discard the rest of a request first: closing a socket with unread data resets it."""
         if not self._in_body or self.transport.is_closing():
             self.transport.close()
             return
-        self._turn_deaf()
-        self._say(b"")
+        self._discard_input()
+        self._send_last(b"")
 
-    def _say(self, words: bytes) -> None:
-        """Send the last that is said, and leave: whatever comes after it is thrown away."""
+    def _send_last(self, answer: bytes) -> None:
+        """Send the connection's last bytes, and discard input for LEAVING_SECONDS before it is closed."""
         self.leaving = True
         self._set_due(LEAVING_SECONDS)
         if self.transport.is_closing():
             return
-        self.transport.write(words)
+        self.transport.write(answer)
         if self.transport.can_write_eof():
             self.transport.write_eof()
         if not self._reading:
             self.transport.resume_reading()
 
     def _close(self, reason: str) -> None:
-        self._turn_deaf()
+        self._discard_input()
         self.leaving = True
         self._reason = reason
         self._set_due(LEAVING_SECONDS)
         self.transport.close()
 
-    def _turn_deaf(self) -> None:
-        """Nothing more is listened to."""
-        self._deaf = True
+    def _discard_input(self) -> None:
+        """Discard what has come and what comes from now on."""
+        self._discarding = True
         self._inbox.clear()
 
     def _set_due(self, seconds: float) -> None:
@@ -412,14 +417,14 @@ class RequestProtocol(HttpToolsProtocol):
             self._place.due = self.loop.time() + seconds
 
 
-class _GentleTransport:
-    """The transport as a response has it."""
+class _ResponseTransport:
+    """The transport as uvicorn's response sees it."""
 
     def __init__(self, protocol: RequestProtocol) -> None:
         self._protocol = protocol
 
     def write(self, data: bytes) -> None:
-        """Send, unless the connection is over: uvloop's transport raises then, before the protocol hears of it."""
+        """Send, unless the connection is over: uvloop's transport would raise, before `connection_lost` is called."""
         if not self._protocol.leaving and not self.is_closing():
             self._protocol.transport.write(data)
 
@@ -429,29 +434,29 @@ class _GentleTransport:
 
     def close(self) -> None:
         """The response is the last one."""
-        self._protocol.close_gently()
+        self._protocol.close_after_request()
 
 
 class _Flow(FlowControl):
-    """uvicorn's wish to read, of which the protocol makes what it can."""
+    """uvicorn's flow control; whether the socket is read is decided in `RequestProtocol.steer`."""
 
     def __init__(self, transport: asyncio.Transport, protocol: RequestProtocol) -> None:
         super().__init__(transport)
         self._protocol = protocol
 
     def pause_reading(self) -> None:
-        """Enough was read for now."""
+        """The application has enough of the body for now."""
         self.read_paused = True
         self._protocol.steer()
 
     def resume_reading(self) -> None:
-        """More may be read."""
+        """The application wants more of the body."""
         self.read_paused = False
         self._protocol.steer()
 
 
 def too_large(message: str) -> VoxwireError:
-    """The error of a request that is too large before its body."""
+    """The error of a request line or headers that are too large."""
     return VoxwireError(ErrorCode.MESSAGE_TOO_BIG, message, hint="Send fewer and shorter headers.")
 
 

@@ -1,6 +1,7 @@
-"""Owns how much of the event loop what clients send may take at a turn, all connections together, and who is next.
+"""Bounds how long all connections together may parse input at one turn of the event loop, and orders them.
 
-turn: TURN_SECONDS of work, in the order in which it was asked for; then the loop's timers, sockets and audio
+one turn of the loop: parsing, for TURN_SECONDS, in the order in which connections asked for it
+                      then timers, sockets and audio
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TURN_SECONDS = 0.002
+"""Parsing at one turn of the loop, of all connections together."""
+
 SHARE_SECONDS = 0.0005
-"""How long one connection's bytes are parsed before another's."""
+"""How long one connection is parsed before the next one is."""
 
 WAKING_SECONDS = 0.00025
-"""What a coroutine that waited is taken to need, as it runs only after the turn."""
+"""What a coroutine that waited counts as: it runs only after the turn, so its time is not measured."""
 
 
 class Turns:
-    """A line of work that waits for its turn. Belongs to one event loop."""
+    """A queue of work on input, of one event loop. It grows by one entry per connection at most."""
 
     def __init__(self) -> None:
         self._waiting: deque[Callable[[], None]] = deque()
@@ -30,16 +33,16 @@ class Turns:
 
     @property
     def free(self) -> bool:
-        """Whether work may be done now, before it is asked for."""
+        """Whether work may be done at once, without asking: time is left in this turn and none waits."""
         return self._spent < TURN_SECONDS and not self._waiting
 
     def ask(self, work: Callable[[], None]) -> None:
-        """Have something done when its turn comes; it says what it spent."""
+        """Call `work` when its turn comes; it reports its time to `spend`."""
         self._waiting.append(work)
         self._arm()
 
     def spend(self, seconds: float) -> None:
-        """So much of this turn was used."""
+        """Count `seconds` of work towards this turn."""
         self._spent += seconds
         self._arm()
 

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from voxwire_protocol.messages import ServerMessage
     from voxwire_server.audio.framing import FrameBlock
     from voxwire_server.session.caller import Caller
-    from voxwire_server.session.driver import Driver, Observer, Sessions, Studio
+    from voxwire_server.session.driver import Driver, Observer, Studio
+    from voxwire_server.session.registry import Sessions
     from voxwire_server.transport.loop_share import LoopShare
     from voxwire_server.transport.wire import WireProtocol
 

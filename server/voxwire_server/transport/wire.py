@@ -5,9 +5,9 @@ write; several in one write cost about as much as one. So audio blocks are built
 place (a server's frames are unmasked: RFC 6455, section 5.2) and written to the transport as they are. Handshake,
 control frames, fragments, close and every incoming byte stay with `websockets`.
 
-What comes in is parsed a frame at a time, a few milliseconds at a turn, and no further than the session has read.
-Frames that bring next to nothing, pings and crumbs of messages, have a bound to their rate: beyond it a client is told,
-and closed.
+What comes in is parsed frame by frame, a few milliseconds at a turn of the event loop, and no further ahead than
+MESSAGES_WAITING_MAX messages that the session has not read. Small frames, which are control frames and fragments under
+FRAGMENT_BYTES_MIN, have a bound to their rate: beyond it the client gets `client.abuse`, and the connection is closed.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.protocol import State
 
 from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
+from voxwire_server.session.bucket import TokenBucket
 from voxwire_server.transport import door
 from voxwire_server.transport.requests import response
 from voxwire_server.transport.turns import SHARE_SECONDS, Turns
@@ -49,26 +50,28 @@ RECOGNITION_SECONDS = 15.0
 """How long a connection may stay without a key, where the first message brings it."""
 
 SMALL_BYTES = 512
-"""So few bytes are parsed at once, though others wait."""
+"""A read of no more bytes is parsed at once, even while other connections wait for their turn."""
 
 FRAMES_BETWEEN_LOOKS = 8
-"""A frame costs some 10 us; so many are parsed before the clock is looked at."""
+"""Frames parsed before the clock is read again; parsing one takes some 10 us."""
 
 MESSAGES_WAITING_MAX = 32
 WAITING_BYTES_MAX = 256 * 1024
 """Messages parsed and not yet read by the session, and their bytes, from which on no more are parsed."""
 
-CRUMB_BYTES = 64
-"""A fragment of fewer bytes costs more than it brings."""
+FRAGMENT_BYTES_MIN = 64
+"""A fragment of fewer bytes, header included, counts as a small frame: parsing it costs more than its data is worth."""
 
-CRUMBS_PER_SECOND = 400.0
-CRUMBS_BURST = 2000
-"""Control frames and crumbs that are taken, where the server says nothing else."""
+SMALL_FRAMES_PER_SECOND = 400.0
+SMALL_FRAMES_BURST = 2000
+"""The bound to small frames of a connection that `RequestProtocol` gave none: a rate, and how many at once."""
 
 LEAVING_SECONDS = 2.0
-"""How long what a closed client still sends is thrown away, so that no reset takes the close frame from it."""
+"""How long input is discarded after a close frame was sent: closing a socket with unread data resets it, and the client
+would lose the frame."""
+
 ARRIVAL = b"arrived?"
-"""Told from uvicorn's own pings, whose payloads have four bytes."""
+"""The payload of the pings of `on_arrival`; uvicorn's own pings have payloads of four bytes."""
 
 FIN_TEXT = 0x81
 FIN_BINARY = 0x82
@@ -99,15 +102,15 @@ class WireProtocol(WebSocketsSansIOProtocol):
     _arrived: Callable[[], None] | None = None
 
     on_flood: Callable[[VoxwireError], None] | None = None
-    """Told once when the client is to be closed for sending too many frames of nothing."""
+    """Called once, when the client has sent too many small frames and its session is to end."""
 
     pongs_wanted = True
-    """Whether a peer that answers no ping is let go. Some libraries (aiohttp) answer only while somebody reads."""
+    """Whether a peer that answers no ping is disconnected. Some libraries (aiohttp) answer only while they are read."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.app = ending_quietly(self.app)
-        self.crumbs = door.Crumbs(CRUMBS_PER_SECOND, CRUMBS_BURST)
+        self.small_frames = TokenBucket(SMALL_FRAMES_PER_SECOND, SMALL_FRAMES_BURST, SMALL_FRAMES_BURST, at=0.0)
         self._place: door.Place | None = None
         self._reason = "gone"
         self._inbox = bytearray()
@@ -118,30 +121,30 @@ class WireProtocol(WebSocketsSansIOProtocol):
         self._waiting = False
         self.turns = Turns()
         self._reading = True
-        self._deaf = False
+        self._discarding = False
 
     # -- the door -----------------------------------------------------------------------------------------------------
 
     def take_place(self, place: door.Place | None) -> None:
-        """The connection's place at the door; before `connection_made`."""
+        """Take over the connection's place from the HTTP protocol; called before `connection_made`."""
         self._place = place
         if place is not None:
-            place.held = self
-            # Known from a request before: this one has to show a key of its own, or it would pass for idle.
+            place.connection = self
+            # A request on this connection may have been authenticated; the handshake has to show a key of its own.
             place.become(door.State.UNKNOWN)
             place.known = door.State.WEBSOCKET
             place.due = self.loop.time() + RECOGNITION_SECONDS
 
     def overdue(self, now: float) -> None:  # noqa: ARG002
-        """See `door.Held`: a client that was let in has all the time there is."""
+        """See `door.Connection`: a client without a key in time is dropped; one that was let in has no deadline."""
         assert self._place is not None, "only who has a place is looked after"
         self._place.due = math.inf
         if self._place.state is door.State.UNKNOWN:
             self._reason = "silent"
             self.transport.abort()
 
-    def make_way(self) -> None:
-        """See `door.Held`."""
+    def evict(self) -> None:
+        """See `door.Connection`."""
         self.transport.abort()
 
     # -- what comes in ------------------------------------------------------------------------------------------------
@@ -156,7 +159,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the place back."""
         super().connection_lost(exc)
-        self._turn_deaf()
+        self._discard_input()
         if self._place is not None:
             self._place.leave(self._reason)
 
@@ -171,7 +174,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Keep what came, and parse as much as may be parsed now. The first is the handshake, whole."""
-        if self._deaf:
+        if self._discarding:
             return
         if not self.handshake_initiated:
             self._shake_hands(data)
@@ -189,7 +192,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
             # websockets could not read it. It says so, if at all, in what is to be sent, which uvicorn leaves there.
             said = b"".join(self.conn.data_to_send())
             self.transport.write(said or BAD_REQUEST)
-            self._turn_deaf()
+            self._discard_input()
             self.handshake_complete = self.close_sent = True
             self.transport.close()
 
@@ -199,7 +202,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
 
     @property
     def _held_back(self) -> bool:
-        """Whether the client, or what it sent, has to be attended to before more is parsed."""
+        """Whether more is parsed only after the client has read, or the session has taken messages."""
         return not self.handshake_complete or not self.writable.is_set() or (self._full and not self.close_sent)
 
     def _feed(self) -> None:
@@ -225,7 +228,8 @@ class WireProtocol(WebSocketsSansIOProtocol):
             size = frame_bytes(self._inbox)
             if size is None:
                 return 0
-            if (self.close_sent or is_crumb(self._inbox[0], size)) and not self.crumbs.take(self.loop.time()):
+            counted = self.close_sent or is_small_frame(self._inbox[0], size)
+            if counted and not self.small_frames.take(self.loop.time()):
                 self._flooded()
                 return 0
             self._frame_left = size
@@ -234,8 +238,8 @@ class WireProtocol(WebSocketsSansIOProtocol):
         return size
 
     def _flooded(self) -> None:
-        """The session ends, and nothing more is listened to."""
-        self._turn_deaf()
+        """The client has sent too many small frames: end its session, and discard what else it sends."""
+        self._discard_input()
         self._reason = "flood"
         if self.close_sent:
             self._leave()
@@ -247,15 +251,15 @@ class WireProtocol(WebSocketsSansIOProtocol):
             self.conn.fail(CloseCode.POLICY, ErrorCode.ABUSE.value)
             self.handle_parser_exception()
 
-    def _turn_deaf(self) -> None:
-        self._deaf = True
+    def _discard_input(self) -> None:
+        self._discarding = True
         self._inbox.clear()
 
     def _steer(self) -> None:
-        """Read on, or parse on, or wait."""
+        """Resume or pause reading from the socket, and queue parsing for a turn if a frame is there."""
         if self.disconnected or self.transport.is_closing():
             return
-        held_back = self._held_back and not self._deaf
+        held_back = self._held_back and not self._discarding
         whole = bool(self._inbox) and (self._frame_left > 0 or frame_bytes(self._inbox) is not None)
         reading = not held_back and not whole
         if reading is not self._reading:
@@ -269,7 +273,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
             self.turns.ask(self._feed)
 
     def send_receive_event_to_app(self) -> None:
-        """A message is whole. uvicorn's own stops reading here, and logs a traceback where one is no UTF-8."""
+        """Queue a complete message. uvicorn's own method stops reading here, and logs a traceback for invalid UTF-8."""
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
         self.frames = []
         if self.close_sent:
@@ -286,7 +290,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
             self.handle_parser_exception()
 
     def handle_parser_exception(self) -> None:
-        """The connection has failed: say how, and let the peer read it."""
+        """The connection has failed: send the close frame, and give the peer time to read it."""
         assert self.conn.close_sent is not None, "a failure has its code"
         self.queue.put_nowait({"type": "websocket.disconnect", "code": self.conn.close_sent.code})
         self.transport.write(b"".join(self.conn.data_to_send()))
@@ -294,15 +298,15 @@ class WireProtocol(WebSocketsSansIOProtocol):
         self._leave()
 
     def _leave(self) -> None:
-        """Everything is said; what still comes is thrown away for a while."""
-        self._turn_deaf()
+        """Stop sending, and discard input for LEAVING_SECONDS before the connection is dropped."""
+        self._discard_input()
         if self.close_timer is not None:
             self.close_timer.cancel()
         self.close_timer = self.loop.call_later(LEAVING_SECONDS, self._cut)
         self.transport.write_eof()
 
     async def receive(self) -> ASGIReceiveEvent:
-        """The next event; what comes after it may be parsed."""
+        """The next event for the application. Taking it makes room for parsing more."""
         event = await self.queue.get()
         if event["type"] == "websocket.receive":
             self._waiting_bytes -= self._sizes.popleft()
@@ -310,14 +314,14 @@ class WireProtocol(WebSocketsSansIOProtocol):
         return event
 
     def pause_writing(self) -> None:
-        """The buffer is over its high mark: nothing is read that would have to be answered, pings included."""
+        """The write buffer is over its high mark: stop reading, because pings too would have to be answered."""
         super().pause_writing()
         self._steer()
         if self.on_writable is not None:
             self.on_writable(False)
 
     def resume_writing(self) -> None:
-        """The buffer is below its low mark."""
+        """The write buffer is below its low mark: read again."""
         super().resume_writing()
         self._steer()
         if self.on_writable is not None:
@@ -339,7 +343,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
             self.transport.write(b"".join(self.conn.data_to_send()))
 
     def handle_pong(self, event: Frame) -> None:
-        """A ping is answered."""
+        """A pong came: call what `on_arrival` was given if it answers that ping."""
         if self._arrived is not None and bytes(event.data) == ARRIVAL:
             arrived, self._arrived = self._arrived, None
             arrived()
@@ -347,12 +351,12 @@ class WireProtocol(WebSocketsSansIOProtocol):
 
     @property
     def _heard(self) -> bool:
-        """Whether the peer lives: something came since it was asked, or waits in front of its answer."""
+        """Whether the peer is alive: bytes came since the last ping, or wait to be parsed in front of its pong."""
         waits = self.writable.is_set() and (bool(self._inbox) or not self.queue.empty())
         return waits or self._heard_at > self.ping_sent_at
 
     def keepalive_timeout(self) -> None:
-        """Nobody answers pings: what is buffered will never leave, so the connection is not left to wait for it."""
+        """The last ping was not answered in time: end the connection, whose buffer would never empty, or ping again."""
         if self.pongs_wanted and not self._heard:
             super().keepalive_timeout()
             self.let_go()
@@ -363,7 +367,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
             self.schedule_ping()
 
     async def send(self, message: ASGISendEvent) -> None:
-        """Send what the endpoint wants; a handshake that it answered with a response of its own is complete then."""
+        """Send an event of the application's; an HTTP response instead of an accept completes the handshake as well."""
         if self.transport.is_closing():
             # uvloop's transport would raise another error, before the protocol hears that the connection is over.
             self.handshake_complete = True
@@ -371,7 +375,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
         await super().send(message)
         if self.initial_response is not None and self.close_sent:
             self.handshake_complete = True
-        if self._deaf and self.close_sent and not self.transport.is_closing() and not self.conn.eof_sent:
+        if self._discarding and self.close_sent and not self.transport.is_closing() and not self.conn.eof_sent:
             self._leave()
         self._steer()
 
@@ -432,14 +436,14 @@ def frame_bytes(data: bytearray) -> int | None:
     return header + length
 
 
-def is_crumb(head: int, size: int) -> bool:
-    """Whether a frame of `size` bytes, whose first is `head`, brings no whole message, and no large part of one."""
+def is_small_frame(head: int, size: int) -> bool:
+    """Whether a frame of `size` bytes, whose first is `head`, is a control frame or a fragment below the minimum."""
     opcode, fin = head & 0x0F, head & 0x80
-    return opcode >= OPCODE_CLOSE or (size < CRUMB_BYTES and (opcode == OPCODE_CONTINUATION or not fin))
+    return opcode >= OPCODE_CLOSE or (size < FRAGMENT_BYTES_MIN and (opcode == OPCODE_CONTINUATION or not fin))
 
 
 def ending_quietly(app: ASGI3Application) -> ASGI3Application:
-    """The application, for which a client that leaves while it is told something is no error."""
+    """The same application; a client that disconnects while it is sent something raises nothing in it."""
 
     async def quiet(scope: Any, receive: Any, send: Any) -> None:
         with contextlib.suppress(WebSocketDisconnect):

@@ -352,7 +352,7 @@ def reference_row(key: c.Key) -> str:
         bounds = ", ".join(setting.choices)
     elif setting.minimum is not None:
         high = "" if setting.maximum is None else f" to {setting.maximum:.10g}"
-        bounds = f"{setting.minimum:g}{high or ' or more'}"
+        bounds = f"{setting.minimum:.10g}{high or ' or more'}"
     shown = f"{key.kind.value}; {bounds}" if bounds else key.kind.value
     return f"| `{key.name}` | `{key.env}` | {shown} | `{default}` | {setting.meaning} |"
 

@@ -1,4 +1,4 @@
-"""Who gets a place: whatever one party does, something is left for the next, and who speaks keeps what it has."""
+"""Who gets a place: whatever one principal does, something is left for the next, and who speaks keeps what it has."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ class Hall:
         self.now = NOW
         self.names = itertools.count()
 
-    def come(self, party: str, use: Use = Use.LIVE, since: float = NOW) -> Granted | Refused:
-        judged = self.places.judge(party, self.share, len(self.seats), lambda: list(self.seats.values()), self.now)
+    def come(self, principal: str, use: Use = Use.LIVE, since: float = NOW) -> Granted | Refused:
+        judged = self.places.judge(principal, self.share, len(self.seats), lambda: list(self.seats.values()), self.now)
         if isinstance(judged, Granted):
             if judged.displaced is not None:
                 del self.seats[judged.displaced.session]
             name = f"s{next(self.names)}"
-            self.seats[name] = Seat(name, party, use, since)
+            self.seats[name] = Seat(name, principal, use, since)
         return judged
 
-    def fill(self, party: str, use: Use = Use.LIVE, since: float = NOW) -> int:
+    def fill(self, principal: str, use: Use = Use.LIVE, since: float = NOW) -> int:
         """As many as are let in; each takes a free place."""
         count = 0
-        while (judged := self.come(party, use, since)) == Granted():
+        while (judged := self.come(principal, use, since)) == Granted():
             count += 1
         assert isinstance(judged, Refused)
         return count
 
-    def held(self, party: str) -> int:
-        return sum(seat.party == party for seat in self.seats.values())
+    def held(self, principal: str) -> int:
+        return sum(seat.principal == principal for seat in self.seats.values())
 
 
-def test_one_party_alone_gets_its_share_and_the_next_what_is_left():
+def test_one_principal_alone_gets_its_share_and_the_next_what_is_left():
     hall = Hall(1000)
     assert hall.fill("alice") == 800
     assert hall.come("alice") == Refused("share", 800)
@@ -69,7 +69,7 @@ def test_few_places(places, alone):
     assert Hall(places).fill("alice") == alone
 
 
-def test_without_shares_one_party_gets_all():
+def test_without_shares_one_principal_gets_all():
     hall = Hall(5, share=1.0)
     assert hall.fill("alice") == 5
     assert hall.come("bob") == Refused("sessions", 0)
@@ -78,12 +78,12 @@ def test_without_shares_one_party_gets_all():
 @given(st.lists(st.sampled_from("abcdefgh"), max_size=400), st.integers(5, 60))
 def test_no_crowd_takes_the_last_place(arrivals, places):
     hall = Hall(places)
-    for party in arrivals:
-        hall.come(party)
+    for principal in arrivals:
+        hall.come(principal)
         assert len(hall.seats) < places or hall.held("newcomer") == 0
-    parties = {seat.party for seat in hall.seats.values()}
-    # Each party after the first leaves a fifth of what it finds.
-    if places * 0.2 ** len(parties) >= 1:
+    principals = {seat.principal for seat in hall.seats.values()}
+    # Each principal after the first leaves a fifth of what it finds.
+    if places * 0.2 ** len(principals) >= 1:
         assert isinstance(hall.come("newcomer"), Granted)
 
 
@@ -94,7 +94,7 @@ def test_who_speaks_is_never_displaced():
     assert hall.come("bob") == Refused("sessions", 0)
 
 
-def test_a_newcomer_takes_the_place_of_the_oldest_that_is_away_of_the_party_with_most():
+def test_a_newcomer_takes_the_place_of_the_oldest_that_is_away_of_the_principal_with_most():
     hall = Hall(10, share=1.0)
     for at in range(3):
         hall.come("bob", Use.AWAY, NOW - 100 - at)
@@ -103,7 +103,7 @@ def test_a_newcomer_takes_the_place_of_the_oldest_that_is_away_of_the_party_with
     judged = hall.come("carol")
     assert isinstance(judged, Granted)
     assert judged.displaced is not None
-    assert (judged.displaced.party, judged.displaced.since) == ("alice", NOW - 6)
+    assert (judged.displaced.principal, judged.displaced.since) == ("alice", NOW - 6)
 
 
 def test_displacing_ends_at_the_fair_share():
@@ -115,7 +115,7 @@ def test_displacing_ends_at_the_fair_share():
     assert (hall.held("alice"), hall.held("bob")) == (5, 5)
 
 
-def test_a_party_that_is_alone_takes_places_of_its_own_that_are_away_while_they_are_many():
+def test_a_principal_that_is_alone_takes_places_of_its_own_that_are_away_while_they_are_many():
     hall = Hall(10, share=1.0)
     for _ in range(10):
         hall.come("alice", Use.AWAY)
@@ -151,7 +151,7 @@ def test_who_has_more_than_its_share_takes_no_place_from_others():
     assert isinstance(hall.come("alice"), Refused)
 
 
-def test_addresses_of_one_network_are_one_party():
+def test_addresses_of_one_network_are_one_principal():
     assert network_of("2001:db8::1") == network_of("2001:db8::ffff:1") == "2001:db8::/64"
     assert network_of("2001:db8:0:1::1") != network_of("2001:db8::1")
     assert network_of("::ffff:192.0.2.1") == network_of("192.0.2.1") == "192.0.2.1"
@@ -160,7 +160,7 @@ def test_addresses_of_one_network_are_one_party():
     assert network_of("") == ""
 
 
-def test_arrivals_are_bounded_by_party():
+def test_arrivals_are_bounded_by_principal():
     arrivals = Arrivals(rate=10, burst=3)
     assert [arrivals.wait("alice", NOW) for _ in range(3)] == [0.0] * 3
     wait = arrivals.wait("alice", NOW)

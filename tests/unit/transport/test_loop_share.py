@@ -1,4 +1,4 @@
-"""The loop's time is shared between parties by what their messages take, on virtual time."""
+"""The loop's time is shared between principals by what their messages take, on virtual time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from voxwire_server.transport.loop_share import ALL_SHARE, BURST_SECONDS, PARTY_SHARE, LoopShares
+from voxwire_server.transport.loop_share import ALL_SHARE, BURST_SECONDS, PRINCIPAL_SHARE, LoopShares
 
 
 class Loop:
@@ -19,31 +19,31 @@ class Loop:
         self.spent: dict[str, float] = {}
         self.waits: dict[str, list[float]] = {}
 
-    def connect(self, party: str, cost: float, every: float = 0.0) -> None:
-        self._next(party, cost, every, self.now)
+    def connect(self, principal: str, cost: float, every: float = 0.0) -> None:
+        self._next(principal, cost, every, self.now)
 
-    def _next(self, party, cost, every, at):
-        wait = self.shares.wait(party, at)
-        self.waits.setdefault(party, []).append(wait)
-        heapq.heappush(self.queue, (at + wait, next(self.order), party, cost, every))
+    def _next(self, principal, cost, every, at):
+        wait = self.shares.wait(principal, at)
+        self.waits.setdefault(principal, []).append(wait)
+        heapq.heappush(self.queue, (at + wait, next(self.order), principal, cost, every))
 
     def run(self, seconds: float) -> None:
         end = self.now + seconds
         while self.queue and self.queue[0][0] <= end:
-            at, _, party, cost, every = heapq.heappop(self.queue)
+            at, _, principal, cost, every = heapq.heappop(self.queue)
             self.now = max(self.now, at) + cost
-            self.shares.spent(party, cost)
-            self.spent[party] = self.spent.get(party, 0.0) + cost
-            self._next(party, cost, every, self.now + every)
+            self.shares.spent(principal, cost)
+            self.spent[principal] = self.spent.get(principal, 0.0) + cost
+            self._next(principal, cost, every, self.now + every)
 
 
-def test_a_party_of_many_connections_leaves_half_of_the_loop():
+def test_a_principal_of_many_connections_leaves_half_of_the_loop():
     loop = Loop()
     loop.connect("listener", 1e-4, every=0.2)
     for _ in range(800):
         loop.connect("flood", 2e-4)
     loop.run(5)
-    assert loop.spent["flood"] <= 5 * PARTY_SHARE * 1.1
+    assert loop.spent["flood"] <= 5 * PRINCIPAL_SHARE * 1.1
     assert max(loop.waits["listener"]) == 0.0
 
 
@@ -60,22 +60,22 @@ def test_what_costs_more_is_worked_on_less_often():
     loop.connect("dear", 5e-3)
     loop.connect("cheap", 1e-4)
     loop.run(10)
-    assert loop.spent["dear"] <= 10 * PARTY_SHARE * 1.1
+    assert loop.spent["dear"] <= 10 * PRINCIPAL_SHARE * 1.1
     assert loop.spent["cheap"] >= 10 * ALL_SHARE / 2 * 0.9
 
 
 def test_many_floods_together_leave_time_to_send():
     loop = Loop()
-    for party in range(10):
+    for principal in range(10):
         for _ in range(20):
-            loop.connect(f"flood-{party}", 2e-4)
+            loop.connect(f"flood-{principal}", 2e-4)
     loop.run(5)
     assert sum(loop.spent.values()) <= 5 * (ALL_SHARE + 0.1) + 10 * BURST_SECONDS
 
 
 def test_slow_writers_never_wait():
     loop = Loop()
-    for party in range(50):
-        loop.connect(f"p{party}", 1e-4, every=0.02)
+    for principal in range(50):
+        loop.connect(f"p{principal}", 1e-4, every=0.02)
     loop.run(5)
     assert max(max(waits) for waits in loop.waits.values()) == 0.0

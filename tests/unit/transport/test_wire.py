@@ -18,7 +18,7 @@ from support.raw import PING as PING_OPCODE
 from voxwire_server.config import LimitsConfig
 from voxwire_server.transport.door import Bounds, Door
 from voxwire_server.transport.requests import RequestProtocol
-from voxwire_server.transport.wire import EXTENSION, MESSAGES_WAITING_MAX, WireProtocol, frame_bytes, is_crumb
+from voxwire_server.transport.wire import EXTENSION, MESSAGES_WAITING_MAX, WireProtocol, frame_bytes, is_small_frame
 
 PING, CLOSE = 0x89, 0x88
 
@@ -121,13 +121,13 @@ def test_the_length_of_a_frame_is_known_as_soon_as_its_header_says() -> None:
         assert frame_bytes(bytearray(whole[: header - 5])) is None
 
 
-def test_crumbs_are_what_brings_no_message() -> None:
-    def crumb(data: bytes) -> bool:
-        return is_crumb(data[0], len(data))
+def test_control_frames_and_short_fragments_are_small_frames() -> None:
+    def small(data: bytes) -> bool:
+        return is_small_frame(data[0], len(data))
 
-    assert all(map(crumb, (frame(PING_OPCODE, bytes(100)), frame(CLOSE_OPCODE), frame(CONT, b"x", fin=False))))
-    assert all(map(crumb, (frame(TEXT, b"x", fin=False), frame(CONT))))
-    assert not any(map(crumb, (frame(TEXT), frame(TEXT, b"{}"), frame(CONT, bytes(100), fin=False))))
+    assert all(map(small, (frame(PING_OPCODE, bytes(100)), frame(CLOSE_OPCODE), frame(CONT, b"x", fin=False))))
+    assert all(map(small, (frame(TEXT, b"x", fin=False), frame(CONT))))
+    assert not any(map(small, (frame(TEXT), frame(TEXT, b"{}"), frame(CONT, bytes(100), fin=False))))
 
 
 def test_what_is_sent_along_with_the_handshake_waits_for_its_answer() -> None:

@@ -88,15 +88,15 @@ class Guest:
             self.place.known = State.WEBSOCKET
 
     def overdue(self, now: float) -> None:  # noqa: ARG002
-        """See `Held`."""
+        """See `Connection`."""
         assert self.place is not None, "only who has a place is looked after"
         self.place.due = math.inf
         if self.place.state is State.UNKNOWN:
             self._reason = "silent"
             self._transport.abort()
 
-    def make_way(self) -> None:
-        """See `Held`."""
+    def evict(self) -> None:
+        """See `Connection`."""
         self._transport.abort()
 
     def leave(self) -> None:

@@ -1,0 +1,137 @@
+"""Knows all sessions of this process: finds them, hands them over to a client that is back, brings outcomes to them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from voxwire_protocol.messages import Resumed, ResumeFailed
+from voxwire_server.session.places import Seat
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Collection, Sequence
+
+    from voxwire_protocol.messages import Resume
+    from voxwire_server.engines.work import Outcome
+    from voxwire_server.session.caller import Caller
+    from voxwire_server.session.driver import Driver
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A session that goes on at another connection: from which position of its replay log on, and its `resumed`."""
+
+    driver: Driver
+    position: int
+    resumed: Resumed
+
+
+RETURNING_MAX = 2
+"""Connections at once that may announce to resume one session: two, because the first may be dead unnoticed."""
+
+
+class Sessions:
+    """All drivers of this process: brings outcomes to their drivers, and drains them."""
+
+    def __init__(self) -> None:
+        self._drivers: dict[str, Driver] = {}
+        self._returning: Counter[str] = Counter()
+        self._draining = False
+        self._empty: asyncio.Event | None = None
+
+    def __len__(self) -> int:
+        return len(self._drivers)
+
+    @property
+    def draining(self) -> bool:
+        """Whether the server is going away."""
+        return self._draining
+
+    def add(self, driver: Driver) -> None:
+        """A session begins."""
+        self._drivers[driver.core.session_id] = driver
+
+    def find(self, session_id: str) -> Driver | None:
+        """The driver of a session that is open, its client there or away."""
+        return self._drivers.get(session_id)
+
+    def of_accounts(self, accounts: Collection[str]) -> list[Driver]:
+        """The drivers of sessions that belong to one of some accounts, their clients there or away."""
+        return [driver for driver in self._drivers.values() if driver.core.caller.account in accounts]
+
+    def seats(self, principal_of: Callable[[Caller], str]) -> list[Seat]:
+        """The place of each session that is not over, and what it is used for."""
+        found = []
+        for session_id, driver in self._drivers.items():
+            core = driver.core
+            if not core.closed:
+                found.append(Seat(session_id, principal_of(core.caller), *core.use))
+        return found
+
+    def expect(self, session_id: str, account: str) -> bool:
+        """Whether a client that announces to resume a session may connect for a moment without a place of its own.
+
+        If so it is counted until `expect_no_more`. For a session of another account the answer is as for none.
+        """
+        driver = self.find(session_id)
+        if driver is None or driver.resumable is None or driver.core.closed or driver.resumable.identity != account:
+            return False
+        if self._returning[session_id] >= RETURNING_MAX:
+            return False
+        self._returning[session_id] += 1
+        return True
+
+    def expect_no_more(self, session_id: str) -> None:
+        """A client that was counted by `expect` has resumed the session, or gave up."""
+        self._returning[session_id] -= 1
+        if self._returning[session_id] <= 0:
+            del self._returning[session_id]
+
+    @property
+    def away(self) -> int:
+        """How many sessions wait for their client to come back."""
+        return sum(driver.away for driver in self._drivers.values())
+
+    def claim(self, message: Resume, identity: str) -> Claimed | ResumeFailed:
+        """Use a token to take a session up again; says why not otherwise."""
+        driver = self.find(message.session)
+        if driver is None or driver.resumable is None or driver.core.closed:
+            return ResumeFailed(reason="unknown")
+        able = driver.resumable
+        if able.identity != identity or not able.passes.redeem(message.token):
+            return ResumeFailed(reason="refused")
+        numbers = driver.core.numbers
+        frames = {numbers[name]: seq for name, seq in message.contexts.items() if name in numbers}
+        position = able.log.position_of(message.received, frames)
+        if position is None:
+            driver.abandon()
+            self.remove(driver)
+            return ResumeFailed(reason="expired")
+        contexts = driver.core.resumed_contexts(able.log.since(position))
+        resumed = Resumed(token=able.passes.current, received=driver.core.received, contexts=contexts)
+        return Claimed(driver, position, resumed)
+
+    def remove(self, driver: Driver) -> None:
+        """A session is over."""
+        self._drivers.pop(driver.core.session_id, None)
+        if not self._drivers and self._empty is not None:
+            self._empty.set()
+
+    def deliver(self, outcomes: Sequence[Outcome]) -> None:
+        """Bring outcomes home; those of sessions that are gone are dropped. One session's error is its own."""
+        for outcome in outcomes:
+            owner: Any = outcome.work.owner
+            driver = self._drivers.get(owner[0])
+            if driver is not None:
+                driver.outcome(owner[1], outcome)
+
+    async def drain(self, deadline_ms: int, empty: asyncio.Event) -> None:
+        """Ask every session to finish, and return when the last is gone; each ends itself at the deadline."""
+        self._draining = True
+        self._empty = empty
+        for driver in list(self._drivers.values()):
+            driver.drain(deadline_ms)
+        if self._drivers:
+            await empty.wait()
