@@ -48,6 +48,9 @@ LINGER_SECONDS = 10.0
 RECOGNITION_SECONDS = 15.0
 """How long a connection may stay without a key, where the first message brings it."""
 
+STRANGERS_BYTES_MAX = 256 * 1024
+"""The largest message of a client that has shown no key yet, in bytes: what the message that brings it may have."""
+
 SMALL_BYTES = 512
 """So few bytes are parsed at once, though others wait."""
 
@@ -200,7 +203,12 @@ class WireProtocol(WebSocketsSansIOProtocol):
     @property
     def _held_back(self) -> bool:
         """Whether the client, or what it sent, has to be attended to before more is parsed."""
-        return not self.handshake_complete or not self.writable.is_set() or (self._full and not self.close_sent)
+        full = self._full or (self._is_stranger and not self.queue.empty())
+        return not self.handshake_complete or not self.writable.is_set() or (full and not self.close_sent)
+
+    @property
+    def _is_stranger(self) -> bool:
+        return self._place is not None and self._place.state is door.State.UNKNOWN
 
     def _feed(self) -> None:
         self._waiting = False
@@ -228,10 +236,20 @@ class WireProtocol(WebSocketsSansIOProtocol):
             if (self.close_sent or is_crumb(self._inbox[0], size)) and not self.crumbs.take(self.loop.time()):
                 self._flooded()
                 return 0
+            if self._is_stranger and not self.close_sent and not self._stranger_may_send(size):
+                return 0
             self._frame_left = size
         size = min(self._frame_left, len(self._inbox))
         self._frame_left -= size
         return size
+
+    def _stranger_may_send(self, size: int) -> bool:
+        """Whether a frame may be gathered before its client has shown a key; if not, the connection fails."""
+        if size + sum(map(len, self.frames)) <= STRANGERS_BYTES_MAX:
+            return True
+        self.conn.fail(CloseCode.TOO_BIG, "too large for a client that has shown no key")
+        self.handle_parser_exception()
+        return False
 
     def _flooded(self) -> None:
         """The session ends, and nothing more is listened to."""
