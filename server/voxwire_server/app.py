@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.audio.containers import warm_formats
@@ -46,12 +47,13 @@ from voxwire_server.session.core import SessionCore, SessionSettings
 from voxwire_server.session.driver import Driver, Resumable, Sessions, Studio
 from voxwire_server.session.ledger import Ledger
 from voxwire_server.session.passes import Passes
-from voxwire_server.session.places import Arrivals, Granted, Places, Refused, network_of
+from voxwire_server.session.places import Arrivals, Granted, Places, Refused, fits, network_of
 from voxwire_server.session.replay import ReplayLog
 from voxwire_server.session.ticker import Ticker
 from voxwire_server.transport import door, http, websocket
 from voxwire_server.transport.loop_share import LoopShare, LoopShares
 from voxwire_server.transport.requests import RequestProtocol
+from voxwire_server.transport.requests_share import RequestsShare
 from voxwire_server.transport.wire import WireProtocol
 
 if TYPE_CHECKING:
@@ -109,7 +111,7 @@ class Application:
             raise EngineUnavailable(f"engines.default_voice is {voice!r}, which is not there", f"It has: {voices}.")
         self.metrics = Metrics(version("voxwire"))
         self.door = open_door(config)
-        self.auth = Authenticator(config, admitted=door.recognise)
+        self.auth = Authenticator(config, admitted=self._admitted)
         self.sessions = Sessions()
         self._loop_shares = LoopShares()
         self._places = Places(config.server.sessions_max)
@@ -329,6 +331,19 @@ class Application:
         address = connection.client.host if connection.client else ""
         return Caller(self.auth.authenticate(connection, key, tokens=tokens).name, address)
 
+    def _admitted(self, connection: HTTPConnection, name: str) -> None:
+        """Recognise a connection, unless its party has its share of all that there may be."""
+        place = door.place_of(connection)
+        if place is None:
+            return
+        party = self._party_of(Caller(name, connection.client.host if connection.client else ""))
+        busy = self.door.busy(party) - (place.party == party and place.state in door.BUSY)
+        if not fits(busy, self._share_of(party), self.door.free):
+            raise VoxwireError(
+                ErrorCode.OVERLOADED, f"{busy} connections are yours; what is left is for others", retry_after_ms=2000
+            )
+        place.recognised(party)
+
     def default_voice(self) -> Voice:
         """See `CompatHost`."""
         assert self._voices is not None, "started"
@@ -389,6 +404,13 @@ class Application:
     def loop_share_of(self, caller: Caller) -> LoopShare:
         """See `StreamHost`."""
         return LoopShare(self._loop_shares, self._party_of(caller))
+
+    def _loop_share_for(self, connection: HTTPConnection) -> LoopShare:
+        """The part of whoever asks, before it is let in: a key's, or else an address's for all strangers there."""
+        address = connection.client.host if connection.client else ""
+        name = self.auth.name_of(connection)
+        party = door.stranger(address) if name is None else self._party_of(Caller(name, address))
+        return LoopShare(self._loop_shares, party)
 
     def check_session(self, caller: Caller) -> None:
         """See `CompatHost`."""
@@ -488,7 +510,10 @@ class Application:
 
         return Starlette(
             routes=[*vendor_routes(self), *http.routes(self), *websocket.routes(self), *page_routes(self.config)],
-            middleware=middleware(lambda: self.config.server.origins),
+            middleware=[
+                *middleware(lambda: self.config.server.origins),
+                Middleware(RequestsShare, share_of=self._loop_share_for, turns=self.door.turns),
+            ],
             exception_handlers=http.EXCEPTION_HANDLERS,
             lifespan=lifespan,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import socket
 import threading
 import time
@@ -379,3 +380,22 @@ def test_what_a_stranger_sends_before_its_key_is_bounded():
                 assert peer.recv(65536).startswith(b"HTTP/1.1 101 ")
                 peer.sendall(data)
                 assert peer.recv(65536)[2:4] == (1009).to_bytes(2, "big")
+
+
+def test_one_of_two_keys_cannot_take_all_connections():
+    keys = {name: generate_key() for name in ("greedy", "other")}
+    names = ",".join(f"{name}={hash_key(key)}" for name, key in keys.items())
+
+    def head(path: str, key: str) -> bytes:
+        return f"{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {keys[key]}\r\n".encode()
+
+    slow = head("POST /v1/audio/speech", "greedy") + b"Content-Length: 1000\r\n\r\n{"
+    with serving(*TONES, f"auth.keys={names}", descriptors_max=256) as host, contextlib.ExitStack() as stack:
+        held = [stack.enter_context(connect(host, slow)) for _ in range(300)]
+        with connect(host, head("GET /v1/voices", "other") + b"\r\n") as other:
+            assert other.recv(65536).startswith(b"HTTP/1.1 200 ")
+        refused = [peer for peer in held if select.select([peer], [], [], 0)[0]]
+        assert 100 < len(refused) < 200
+        answer = refused[0].recv(65536)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"connections are yours" in answer

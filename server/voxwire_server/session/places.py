@@ -106,12 +106,12 @@ class Places:
         `share` is what the party may have at most of all while alone, in (0, 1]. `taken` is how many places are taken
         at the most; `seats` tells each, and is asked only where that matters.
         """
-        if _fits(taken, share, self._max - taken):
+        if fits(taken, share, self._max - taken):
             return Granted()
         all_seats = seats()
         held = Counter(seat.party for seat in all_seats)
         free = self._max - len(all_seats)
-        if _fits(held[party], share, free):
+        if fits(held[party], share, free):
             return Granted()
         spare = self._spare(party, all_seats, held, now)
         if spare is not None:
@@ -142,7 +142,7 @@ class Places:
         return min(found, key=lambda seat: (-held[seat.party], seat.use, seat.since), default=None)
 
 
-def _fits(held: int, share: float, free: int) -> bool:
+def fits(held: int, share: float, free: int) -> bool:
     """Whether a party that holds so many may take one of so many that are free."""
     return free > 0 and held * (1.0 - share) < share * free - 1e-9
 

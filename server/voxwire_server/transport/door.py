@@ -62,6 +62,10 @@ class State(Enum):
     WEBSOCKET = "websocket"
 
 
+BUSY = (State.REQUEST, State.WEBSOCKET)
+"""What never makes way."""
+
+
 class Held(Protocol):
     """A connection, as the door calls it."""
 
@@ -83,9 +87,13 @@ class Place:
     state: State = State.UNKNOWN
     known: State = State.REQUEST
     left: bool = False
+    party: str = ""
+    """Whom its share of the loop and of the connections is shared with: first all strangers of its address."""
 
-    def recognised(self) -> None:
-        """The client has shown who it is; nothing happens the second time."""
+    def recognised(self, party: str | None = None) -> None:
+        """The client has shown who it is, and whose connections are its own."""
+        if party is not None and not self.left:
+            self.door.give(self, party)
         if self.state is State.UNKNOWN:
             self.become(self.known)
 
@@ -122,6 +130,7 @@ class Door:
         default_factory=lambda: {state: OrderedDict() for state in State}
     )
     _unknown: dict[str, OrderedDict[Place, None]] = field(default_factory=dict)
+    _busy: Counter[str] = field(default_factory=Counter)
     _warned: dict[str, float] = field(default_factory=dict)
 
     def arrive(self, held: Held, address: str, due: float, now: float) -> Place | None:
@@ -136,7 +145,7 @@ class Door:
             self.closed["full"] += 1
             self.warn("full", f"all {self.bounds.total} connections are taken, one more is turned away", now)
             return None
-        place = Place(self, held, network, due)
+        place = Place(self, held, network, due, party=stranger(network))
         self._put(place)
         return place
 
@@ -152,6 +161,22 @@ class Door:
             self._take(place)
             place.left = True
             self.closed[reason] += 1
+
+    def give(self, place: Place, party: str) -> None:
+        """A connection is a party's from now on."""
+        if place.party != party:
+            self._count(place, -1)
+            place.party = party
+            self._count(place, 1)
+
+    def busy(self, party: str) -> int:
+        """How many connections of a party are not idle."""
+        return self._busy[party]
+
+    @property
+    def free(self) -> int:
+        """How many more connections there may be, or could be if the idle ones and those at the door made way."""
+        return self.bounds.total - sum(len(self._places[state]) for state in BUSY)
 
     def sweep(self, now: float) -> None:
         """Look after all that are due."""
@@ -205,16 +230,24 @@ class Door:
 
     def _put(self, place: Place) -> None:
         self._places[place.state][place] = None
+        self._count(place, 1)
         if place.state is State.UNKNOWN:
             self._unknown.setdefault(place.address, OrderedDict())[place] = None
 
     def _take(self, place: Place) -> None:
         del self._places[place.state][place]
+        self._count(place, -1)
         if place.state is State.UNKNOWN:
             of_address = self._unknown[place.address]
             del of_address[place]
             if not of_address:
                 del self._unknown[place.address]
+
+    def _count(self, place: Place, more: int) -> None:
+        if place.state in BUSY:
+            self._busy[place.party] += more
+            if not self._busy[place.party]:
+                del self._busy[place.party]
 
 
 class Crumbs:
@@ -233,11 +266,15 @@ class Crumbs:
         return self._left >= 0
 
 
-def recognise(connection: HTTPConnection) -> None:
-    """A request or a handshake was let in: the client is known."""
+def place_of(connection: HTTPConnection) -> Place | None:
+    """The place of a request's or a handshake's connection."""
     place: Place | None = connection.scope.get("extensions", {}).get(EXTENSION)
-    if place is not None:
-        place.recognised()
+    return place
+
+
+def stranger(address: str) -> str:
+    """The party of all who have shown nothing yet and come from an address."""
+    return f"stranger {network_of(address)}"
 
 
 @functools.lru_cache(maxsize=4096)

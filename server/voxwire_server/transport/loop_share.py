@@ -69,6 +69,11 @@ class LoopShares:
         account.until = max(account.until, now) + account.cost / self._level
         return wait
 
+    def cost(self, party: str) -> float:
+        """The mean of a party's messages, in seconds."""
+        account = self._parties.get(party)
+        return FIRST_COST_SECONDS if account is None else account.cost
+
     def spent(self, party: str, seconds: float) -> None:
         """A message for which `wait` was asked took so long."""
         account = self._parties.get(party)
@@ -103,12 +108,17 @@ class LoopShare:
 
     def __init__(self, shares: LoopShares, party: str) -> None:
         self._shares = shares
-        self._party = party
+        self.party = party
 
     def wait(self, now: float) -> float:
         """See `LoopShares.wait`."""
-        return self._shares.wait(self._party, now)
+        return self._shares.wait(self.party, now)
+
+    @property
+    def cost(self) -> float:
+        """What one more is expected to take, in seconds."""
+        return self._shares.cost(self.party)
 
     def spent(self, seconds: float) -> None:
         """See `LoopShares.spent`."""
-        self._shares.spent(self._party, seconds)
+        self._shares.spent(self.party, seconds)

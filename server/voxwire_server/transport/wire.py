@@ -284,7 +284,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
                 self.transport.pause_reading()
         if whole and not held_back and not self._waiting:
             self._waiting = True
-            self.turns.ask(self._feed)
+            self.turns.ask(self._feed, "" if self._place is None else self._place.party)
 
     def send_receive_event_to_app(self) -> None:
         """A message is whole. uvicorn's own stops reading here, and logs a traceback where one is no UTF-8."""
