@@ -18,6 +18,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.audio.containers import warm_formats
@@ -53,6 +54,7 @@ from voxwire_server.session.replay import ReplayLog
 from voxwire_server.session.ticker import Ticker
 from voxwire_server.transport import door, http, websocket
 from voxwire_server.transport.loop_share import LoopShare, LoopShares
+from voxwire_server.transport.requests_share import RequestsShare
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -103,7 +105,7 @@ class Application:
             raise EngineUnavailable(f"engines.default_voice is {voice!r}, which is not there", f"It has: {voices}.")
         self.metrics = Metrics(version("voxwire"))
         self.door = open_door(config)
-        self.auth = Authenticator(config, admitted=door.recognise)
+        self.auth = Authenticator(config, admitted=self._admitted)
         self.sessions = Sessions()
         self._loop_shares = LoopShares()
         self.admission = SessionAdmission(config, self.sessions, self.metrics, time.monotonic)
@@ -325,6 +327,16 @@ class Application:
         address = connection.client.host if connection.client else ""
         return Caller(self.auth.authenticate(connection, key, tokens=tokens).name, address)
 
+    def _admitted(self, connection: HTTPConnection, name: str) -> None:
+        """Recognise a connection, unless its principal has its share of all that there may be."""
+        place = door.place_of(connection)
+        if place is None:
+            return
+        principal = self.admission.principal_of(Caller(name, connection.client.host if connection.client else ""))
+        busy = self.door.busy(principal) - (place.principal == principal and place.state in door.BUSY)
+        self.admission.check_connections(principal, busy, self.door.free)
+        place.recognised(principal)
+
     def default_voice(self) -> Voice:
         """See `CompatHost`."""
         assert self._voices is not None, "started"
@@ -371,6 +383,13 @@ class Application:
     def loop_share_of(self, caller: Caller) -> LoopShare:
         """See `StreamHost`."""
         return LoopShare(self._loop_shares, self.admission.principal_of(caller))
+
+    def _loop_share_for(self, connection: HTTPConnection) -> LoopShare:
+        """The part of whoever asks, before it is let in: a key's, or else an address's for all strangers there."""
+        address = connection.client.host if connection.client else ""
+        name = self.auth.name_of(connection)
+        principal = door.stranger(address) if name is None else self.admission.principal_of(Caller(name, address))
+        return LoopShare(self._loop_shares, principal)
 
     def check_session(self, caller: Caller) -> None:
         """See `CompatHost`."""
@@ -421,7 +440,10 @@ class Application:
 
         return Starlette(
             routes=[*vendor_routes(self), *http.routes(self), *websocket.routes(self), *page_routes(self.config)],
-            middleware=middleware(lambda: self.config.server.origins),
+            middleware=[
+                *middleware(lambda: self.config.server.origins),
+                Middleware(RequestsShare, share_of=self._loop_share_for, turns=self.door.turns),
+            ],
             exception_handlers=http.EXCEPTION_HANDLERS,
             lifespan=lifespan,
         )

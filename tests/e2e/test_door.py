@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import socket
 import threading
 import time
@@ -16,6 +17,7 @@ from support.raw import CONT, PING, PONG, TEXT, RawSocket, frame, raw, text
 from support.server import Host, serving
 from support.wire import say
 from voxwire_protocol import messages as m
+from voxwire_server.ops.auth import generate_key, hash_key
 
 TONES = ("engines.enabled=tone", "engines.default=tone", "scheduling.utilisation_max=100")
 SPEECH = "One more sentence that is to be heard, whatever happens at the door meanwhile."
@@ -367,3 +369,33 @@ def test_clients_that_leave_in_the_middle_of_anything_leave_no_traceback(tmp_pat
                     peer.close()
         eventually(lambda: host.metrics()["voxwire_sessions"] == 0)
     assert "Traceback" not in log.read_text(), log.read_text()
+
+
+def test_what_a_stranger_sends_before_its_key_is_bounded():
+    stream = HANDSHAKE.replace(b"/v1/stream", b"/v1/text-to-speech/tone-low/stream-input") + b"\r\n"
+    fragments = frame(TEXT, b"x" * 100_000, fin=False) + frame(CONT, b"x" * 100_000, fin=False) * 2
+    with serving(*TONES, f"auth.keys=agent={hash_key(generate_key())}", "server.metrics_public=true") as host:
+        for data in (frame(TEXT, b"x" * 1_000_000)[:1000], fragments):
+            with connect(host, stream) as peer:
+                assert peer.recv(65536).startswith(b"HTTP/1.1 101 ")
+                peer.sendall(data)
+                assert peer.recv(65536)[2:4] == (1009).to_bytes(2, "big")
+
+
+def test_one_of_two_keys_cannot_take_all_connections():
+    keys = {name: generate_key() for name in ("greedy", "other")}
+    names = ",".join(f"{name}={hash_key(key)}" for name, key in keys.items())
+
+    def head(path: str, key: str) -> bytes:
+        return f"{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {keys[key]}\r\n".encode()
+
+    slow = head("POST /v1/audio/speech", "greedy") + b"Content-Length: 1000\r\n\r\n{"
+    with serving(*TONES, f"auth.keys={names}", descriptors_max=256) as host, contextlib.ExitStack() as stack:
+        held = [stack.enter_context(connect(host, slow)) for _ in range(300)]
+        with connect(host, head("GET /v1/voices", "other") + b"\r\n") as other:
+            assert other.recv(65536).startswith(b"HTTP/1.1 200 ")
+        refused = [peer for peer in held if select.select([peer], [], [], 0)[0]]
+        assert 100 < len(refused) < 200
+        answer = refused[0].recv(65536)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"connections are yours" in answer

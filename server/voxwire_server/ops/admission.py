@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.config import is_loopback
-from voxwire_server.session.places import Arrivals, Granted, Places, Refused, network_of
+from voxwire_server.session.places import Arrivals, Granted, Places, Refused, fits, network_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,6 +114,17 @@ class SessionAdmission:
 
     def _seats(self) -> list[Seat]:
         return self._sessions.seats(self.principal_of)
+
+    def check_connections(self, principal: str, busy: int, free: int) -> None:
+        """Whether a principal with `busy` connections that are not idle may have one more, with `free` ones left.
+
+        Raises:
+            VoxwireError: server.overloaded; it has its share.
+        """
+        if not fits(busy, self._share_of(principal), free):
+            raise VoxwireError(
+                ErrorCode.OVERLOADED, f"{busy} connections are yours; what is left is for others", retry_after_ms=2000
+            )
 
     def _share_of(self, principal: str) -> float:
         """What a principal may have at most of all places, in (0, 1]."""

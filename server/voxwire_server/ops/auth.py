@@ -39,6 +39,12 @@ CREDENTIAL_CHARS_MAX = 512
 SITES_WITHOUT_ORIGIN = ("", "none", "same-origin")
 """Values of Sec-Fetch-Site with which a request needs no Origin; "" stands for no such header."""
 
+ANONYMOUS = "anonymous"
+"""Who asks where no key is configured."""
+
+VENDORS_HEADERS = ("xi-api-key", "x-api-key", "authorization")
+"""Where clients put a key: the whole value, or its last word."""
+
 PEERS_MAX = 1024
 """Addresses whose failures are remembered; beyond that the oldest is forgotten."""
 
@@ -130,6 +136,14 @@ class Gate:
             )
         return identity
 
+    def name_of(self, presented: Presented, now: float) -> str | None:
+        """Who a request says it is, if it shows so; see `Authenticator.name_of`."""
+        if not self._keys:
+            return ANONYMOUS
+        credential = _credential(presented)
+        identity = None if credential is None else self._recognise(credential, now)[0]
+        return None if identity is None else identity.name
+
     def mint(self, identity: Identity, now: float) -> Token:
         """A browser token in the name of `identity`.
 
@@ -149,7 +163,7 @@ class Gate:
 
     def _identify(self, presented: Presented, now: float) -> Identity:
         if not self._keys:
-            return Identity("anonymous", Via.OPEN)
+            return Identity(ANONYMOUS, Via.OPEN)
         credential = _credential(presented)
         if credential is None:
             raise VoxwireError(
@@ -255,9 +269,10 @@ class Authenticator:
         self,
         config: Config,
         clock: Callable[[], float] = time.time,
-        admitted: Callable[[HTTPConnection], None] = lambda _: None,
+        admitted: Callable[[HTTPConnection, str], None] = lambda *_: None,
     ) -> None:
-        """`clock` gives seconds since the epoch; `admitted` is told of each that was let in."""
+        """`clock` gives seconds since the epoch; `admitted` is told of each that was let in, and by what name;
+        what it raises keeps them out."""
         self._gate = Gate(config.auth, config.server)
         self._clock = clock
         self._admitted = admitted
@@ -273,8 +288,13 @@ class Authenticator:
             VoxwireError: client.not_allowed, client.not_authenticated or client.rate_limited.
         """
         identity = self._gate.admit(presented(connection, key), self._clock(), tokens=tokens)
-        self._admitted(connection)
+        self._admitted(connection, identity.name)
         return identity
+
+    def name_of(self, connection: HTTPConnection) -> str | None:
+        """Whose key or token a request shows; None where it shows none that is known. Nothing else is checked."""
+        vendors = next((connection.headers[name] for name in VENDORS_HEADERS if name in connection.headers), "")
+        return self._gate.name_of(presented(connection, vendors.rpartition(" ")[2] or None), self._clock())
 
     def mint(self, connection: HTTPConnection) -> Token:
         """A browser token in the name of who asks.

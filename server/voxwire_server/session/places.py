@@ -108,12 +108,12 @@ class Places:
         `share` is the part of all places that the principal may have while no other has any, in (0, 1]. `taken` is an
         upper bound of the places that are taken; `seats` lists them, and is called only when the bound does not decide.
         """
-        if _fits(taken, share, self._max - taken):
+        if fits(taken, share, self._max - taken):
             return Granted()
         all_seats = seats()
         held = Counter(seat.principal for seat in all_seats)
         free = self._max - len(all_seats)
-        if _fits(held[principal], share, free):
+        if fits(held[principal], share, free):
             return Granted()
         spare = self._spare(principal, all_seats, held, now)
         if spare is not None:
@@ -144,7 +144,7 @@ class Places:
         return min(found, key=lambda seat: (-held[seat.principal], seat.use, seat.since), default=None)
 
 
-def _fits(held: int, share: float, free: int) -> bool:
+def fits(held: int, share: float, free: int) -> bool:
     """Whether a principal that holds `held` places may take one of the `free` ones."""
     return free > 0 and held * (1.0 - share) < share * free - 1e-9
 

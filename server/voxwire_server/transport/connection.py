@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.transport.turns import SHARE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,6 +112,7 @@ class Connection:
 
     async def _read(self) -> None:
         socket, speaker = self._socket, self._speaker
+        turn_ends = 0.0
         while True:
             # A client that asks without reading the answers is not listened to until it reads.
             await self._wire.writable.wait()
@@ -123,14 +125,20 @@ class Connection:
             wait = self._share.wait(time.monotonic())
             if wait > 0:
                 await asyncio.sleep(wait)
-            # `receive` does not suspend where messages wait already.
-            await self._wire.turns.wait()
+            # `receive` does not suspend where messages wait already. They are taken in one turn: of a loop that others
+            # keep busy there are few.
+            if wait > 0 or time.perf_counter() >= turn_ends:
+                await self._wire.turns.wait(self._share.principal)
+                turn_ends = time.perf_counter() + SHARE_SECONDS
             raw: str | bytes | None = event.get("text")
             began, cpu_began = time.perf_counter(), time.thread_time()
             speaker.take(event["bytes"] if raw is None else raw)
             self._share.spent(time.thread_time() - cpu_began)
             self._wire.turns.spend(time.perf_counter() - began)
-            await asyncio.sleep(max(0.0, speaker.read_delay()))
+            delay = speaker.read_delay()
+            if delay > 0 or speaker.over or time.perf_counter() >= turn_ends:
+                turn_ends = 0.0
+                await asyncio.sleep(max(0.0, delay))
 
     def _writable(self, writable: bool) -> None:
         self._speaker.writable(writable)

@@ -63,6 +63,10 @@ class State(Enum):
     WEBSOCKET = "websocket"
 
 
+BUSY = (State.REQUEST, State.WEBSOCKET)
+"""What never makes way."""
+
+
 class Connection(Protocol):
     """What the door calls of a connection."""
 
@@ -84,9 +88,13 @@ class Place:
     state: State = State.UNKNOWN
     known: State = State.REQUEST
     left: bool = False
+    principal: str = ""
+    """Whom its share of the loop and of the connections is shared with: first all strangers of its address."""
 
-    def recognised(self) -> None:
-        """The client was authenticated (or needs no key); later calls do nothing."""
+    def recognised(self, principal: str | None = None) -> None:
+        """The client has shown who it is, and whose connections are its own."""
+        if principal is not None and not self.left:
+            self.door.give(self, principal)
         if self.state is State.UNKNOWN:
             self.become(self.known)
 
@@ -123,6 +131,7 @@ class Door:
         default_factory=lambda: {state: OrderedDict() for state in State}
     )
     _unknown: dict[str, OrderedDict[Place, None]] = field(default_factory=dict)
+    _busy: Counter[str] = field(default_factory=Counter)
     _warned: dict[str, float] = field(default_factory=dict)
 
     def arrive(self, connection: Connection, address: str, due: float, now: float) -> Place | None:
@@ -137,7 +146,7 @@ class Door:
             self.closed["full"] += 1
             self.warn("full", f"all {self.bounds.total} connections are taken, one more is turned away", now)
             return None
-        place = Place(self, connection, network, due)
+        place = Place(self, connection, network, due, principal=stranger(network))
         self._put(place)
         return place
 
@@ -153,6 +162,22 @@ class Door:
             self._take(place)
             place.left = True
             self.closed[reason] += 1
+
+    def give(self, place: Place, principal: str) -> None:
+        """A connection is a principal's from now on."""
+        if place.principal != principal:
+            self._count(place, -1)
+            place.principal = principal
+            self._count(place, 1)
+
+    def busy(self, principal: str) -> int:
+        """How many connections of a principal are not idle."""
+        return self._busy[principal]
+
+    @property
+    def free(self) -> int:
+        """How many more connections there may be, or could be if the idle ones and those at the door made way."""
+        return self.bounds.total - sum(len(self._places[state]) for state in BUSY)
 
     def sweep(self, now: float) -> None:
         """Call `overdue` of every connection whose deadline has passed."""
@@ -206,23 +231,35 @@ class Door:
 
     def _put(self, place: Place) -> None:
         self._places[place.state][place] = None
+        self._count(place, 1)
         if place.state is State.UNKNOWN:
             self._unknown.setdefault(place.address, OrderedDict())[place] = None
 
     def _take(self, place: Place) -> None:
         del self._places[place.state][place]
+        self._count(place, -1)
         if place.state is State.UNKNOWN:
             of_address = self._unknown[place.address]
             del of_address[place]
             if not of_address:
                 del self._unknown[place.address]
 
+    def _count(self, place: Place, more: int) -> None:
+        if place.state in BUSY:
+            self._busy[place.principal] += more
+            if not self._busy[place.principal]:
+                del self._busy[place.principal]
 
-def recognise(connection: HTTPConnection) -> None:
-    """`Authenticator` let a request or a handshake in: its connection's client is known."""
+
+def place_of(connection: HTTPConnection) -> Place | None:
+    """The place of a request's or a handshake's connection."""
     place: Place | None = connection.scope.get("extensions", {}).get(EXTENSION)
-    if place is not None:
-        place.recognised()
+    return place
+
+
+def stranger(address: str) -> str:
+    """The principal of all who have shown nothing yet and come from an address."""
+    return f"stranger {network_of(address)}"
 
 
 def sharing(proxies: Sequence[str]) -> Callable[[str], bool]:

@@ -69,8 +69,13 @@ class LoopShares:
         account.until = max(account.until, now) + account.cost / self._level
         return wait
 
+    def cost(self, principal: str) -> float:
+        """The mean of a principal's messages, in seconds."""
+        account = self._principals.get(principal)
+        return FIRST_COST_SECONDS if account is None else account.cost
+
     def spent(self, principal: str, seconds: float) -> None:
-        """Handling the message that `wait` was called for took `seconds` of the loop."""
+        """A message for which `wait` was asked took so long."""
         account = self._principals.get(principal)
         if account is not None:
             account.used += seconds
@@ -103,12 +108,17 @@ class LoopShare:
 
     def __init__(self, shares: LoopShares, principal: str) -> None:
         self._shares = shares
-        self._principal = principal
+        self.principal = principal
 
     def wait(self, now: float) -> float:
         """See `LoopShares.wait`."""
-        return self._shares.wait(self._principal, now)
+        return self._shares.wait(self.principal, now)
+
+    @property
+    def cost(self) -> float:
+        """What one more is expected to take, in seconds."""
+        return self._shares.cost(self.principal)
 
     def spent(self, seconds: float) -> None:
         """See `LoopShares.spent`."""
-        self._shares.spent(self._principal, seconds)
+        self._shares.spent(self.principal, seconds)

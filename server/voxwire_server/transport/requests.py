@@ -201,7 +201,7 @@ class RequestProtocol(HttpToolsProtocol):
                 self.transport.pause_reading()
         if ready and self._inbox and not self._waiting:
             self._waiting = True
-            self._door.turns.ask(self._feed)
+            self._door.turns.ask(self._feed, "" if self._place is None else self._place.principal)
 
     def _parse(self, piece: bytes) -> bool:
         """Parse a slice; False once the connection belongs to the WebSocket protocol, or is over."""

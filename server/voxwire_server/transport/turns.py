@@ -1,13 +1,13 @@
 """Bounds how long all connections together may parse input at one turn of the event loop, and orders them.
 
-one turn of the loop: parsing, for TURN_SECONDS, in the order in which connections asked for it
+one turn of the loop: parsing, for TURN_SECONDS, one piece of each principal after the other
                       then timers, sockets and audio
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ WAKING_SECONDS = 0.00025
 
 
 class Turns:
-    """A queue of work on input, of one event loop. It grows by one entry per connection at most."""
+    """Queues of work on input, one for each principal (`Place.principal`), of one event loop."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._waiting: OrderedDict[str, deque[Callable[[], None]]] = OrderedDict()
         self._spent = 0.0
         self._next: asyncio.Handle | None = None
 
@@ -36,9 +36,9 @@ class Turns:
         """Whether work may be done at once, without asking: time is left in this turn and none waits."""
         return self._spent < TURN_SECONDS and not self._waiting
 
-    def ask(self, work: Callable[[], None]) -> None:
-        """Call `work` when its turn comes; it reports its time to `spend`."""
-        self._waiting.append(work)
+    def ask(self, work: Callable[[], None], principal: str = "") -> None:
+        """Have something done when its turn comes; it says what it spent."""
+        self._waiting.setdefault(principal, deque()).append(work)
         self._arm()
 
     def spend(self, seconds: float) -> None:
@@ -46,18 +46,18 @@ class Turns:
         self._spent += seconds
         self._arm()
 
-    async def wait(self) -> None:
-        """Return when it is the caller's turn, which may be now."""
+    async def wait(self, principal: str = "", seconds: float = WAKING_SECONDS) -> None:
+        """Return when it is the caller's turn, which may be now; it will need about so many seconds."""
         if self.free:
             return
         turn = asyncio.get_running_loop().create_future()
-        self.ask(lambda: self._wake(turn))
+        self.ask(lambda: self._wake(turn, seconds), principal)
         await turn
 
-    def _wake(self, turn: asyncio.Future[None]) -> None:
+    def _wake(self, turn: asyncio.Future[None], seconds: float) -> None:
         if not turn.done():
             turn.set_result(None)
-            self._spent += WAKING_SECONDS
+            self._spent += seconds
 
     def _arm(self) -> None:
         if self._next is None:
@@ -67,6 +67,10 @@ class Turns:
         self._next = None
         self._spent = 0.0
         while self._waiting and self._spent < TURN_SECONDS:
-            self._waiting.popleft()()
+            principal, works = self._waiting.popitem(last=False)
+            work = works.popleft()
+            if works:
+                self._waiting[principal] = works
+            work()
         if self._waiting:
             self._arm()

@@ -49,6 +49,9 @@ LINGER_SECONDS = 10.0
 RECOGNITION_SECONDS = 15.0
 """How long a connection may stay without a key, where the first message brings it."""
 
+STRANGERS_BYTES_MAX = 256 * 1024
+"""The largest message of a client that has shown no key yet, in bytes: what the message that brings it may have."""
+
 SMALL_BYTES = 512
 """A read of no more bytes is parsed at once, even while other connections wait for their turn."""
 
@@ -202,8 +205,13 @@ class WireProtocol(WebSocketsSansIOProtocol):
 
     @property
     def _held_back(self) -> bool:
-        """Whether more is parsed only after the client has read, or the session has taken messages."""
-        return not self.handshake_complete or not self.writable.is_set() or (self._full and not self.close_sent)
+        """Whether the client, or what it sent, has to be attended to before more is parsed."""
+        full = self._full or (self._is_stranger and not self.queue.empty())
+        return not self.handshake_complete or not self.writable.is_set() or (full and not self.close_sent)
+
+    @property
+    def _is_stranger(self) -> bool:
+        return self._place is not None and self._place.state is door.State.UNKNOWN
 
     def _feed(self) -> None:
         self._waiting = False
@@ -232,10 +240,20 @@ class WireProtocol(WebSocketsSansIOProtocol):
             if counted and not self.small_frames.take(self.loop.time()):
                 self._flooded()
                 return 0
+            if self._is_stranger and not self.close_sent and not self._stranger_may_send(size):
+                return 0
             self._frame_left = size
         size = min(self._frame_left, len(self._inbox))
         self._frame_left -= size
         return size
+
+    def _stranger_may_send(self, size: int) -> bool:
+        """Whether a frame may be gathered before its client has shown a key; if not, the connection fails."""
+        if size + sum(map(len, self.frames)) <= STRANGERS_BYTES_MAX:
+            return True
+        self.conn.fail(CloseCode.TOO_BIG, "too large for a client that has shown no key")
+        self.handle_parser_exception()
+        return False
 
     def _flooded(self) -> None:
         """The client has sent too many small frames: end its session, and discard what else it sends."""
@@ -270,7 +288,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
                 self.transport.pause_reading()
         if whole and not held_back and not self._waiting:
             self._waiting = True
-            self.turns.ask(self._feed)
+            self.turns.ask(self._feed, "" if self._place is None else self._place.principal)
 
     def send_receive_event_to_app(self) -> None:
         """Queue a complete message. uvicorn's own method stops reading here, and logs a traceback for invalid UTF-8."""

@@ -74,3 +74,15 @@ def test_who_was_cancelled_takes_no_turn() -> None:
         assert turns.free
 
     asyncio.run(main())
+
+
+def test_parties_take_turns_however_many_works_one_of_them_has() -> None:
+    async def main() -> list[str]:
+        turns, done = Turns(), []
+        for principal in ("many", "many", "many", "one"):
+            turns.ask(lambda principal=principal: (done.append(principal), turns.spend(TURN_SECONDS)), principal)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        return done
+
+    assert asyncio.run(main()) == ["many", "one", "many", "many"]

@@ -16,6 +16,7 @@ from support.raw import CLOSE as CLOSE_OPCODE
 from support.raw import CONT, TEXT, frame
 from support.raw import PING as PING_OPCODE
 from voxwire_server.config import LimitsConfig
+from voxwire_server.transport.door import EXTENSION as DOOR
 from voxwire_server.transport.door import Bounds, Door
 from voxwire_server.transport.requests import RequestProtocol
 from voxwire_server.transport.wire import EXTENSION, MESSAGES_WAITING_MAX, WireProtocol, frame_bytes, is_small_frame
@@ -35,6 +36,7 @@ async def app(scope, receive, send) -> None:
     await socket.accept()
     scope["extensions"][EXTENSION].pongs_wanted = socket.url.path == "/wants-pongs"
     if socket.url.path == "/waits":
+        scope["extensions"][DOOR].recognised()
         waiting.append(scope["extensions"][EXTENSION])
         await asyncio.sleep(0.5)
     await socket.receive()
