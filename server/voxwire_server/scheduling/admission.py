@@ -79,7 +79,34 @@ def refuse_listener(
     if alone:
         return None  # even the slowest engine may speak to one
     newcomers = _coming(engines, now) | {engine: known - len(engine.listeners) + 1}
+    if policy.accounts > 1:
+        for other, count in _not_counted(engine, engines, policy, now, account).items():
+            newcomers[other] = max(newcomers[other] - count, int(other is engine))
     return _refuse_by_load(engine, engines, newcomers, policy, now, account)
+
+
+def _not_counted(
+    engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float, account: str
+) -> dict[EngineState, int]:
+    """How many who were let in to each engine and do not listen yet keep no listener of `account` out.
+
+    They are those of accounts that have more than their share, beyond it: contexts that are started and given no text
+    cost nothing, and would keep every other account to the reserve.
+    """
+    lane = engine.lane
+    sharing = [other for other in engines if lane in other.lanes()]
+    shares = Shares(lane, sharing, policy, account, now)
+    if shares.load(account) + _load_of_one(engine, lane) > shares.share:
+        return {}
+    found = {}
+    for other in sharing:
+        most = int(shares.share / max(_load_of_one(other, lane), 1e-9))
+        found[other] = 0
+        for each in list(other.expected.accounts):
+            if each != account:
+                within = max(0, most - other.account_listeners.get(each, 0))
+                found[other] += max(0, other.expected.count_of(each, now) - within)
+    return found
 
 
 def takes_back(engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float) -> bool:
@@ -137,13 +164,16 @@ class Shares:
     def __init__(
         self, lane: LaneState, sharing: Collection[EngineState], policy: Policy, account: str, now: float
     ) -> None:
-        """`sharing`: the engines that need the lane; `account` counts whether it has any listener or not."""
+        """`sharing`: the engines that need the lane; `account` counts whether it has any listener or not.
+
+        `share` is the part of the lane's time that each account may have, as long as all want theirs.
+        """
         self._lane, self._sharing, self._policy, self._now = lane, sharing, policy, now
         accounts: set[Hashable] = {account}
         if policy.accounts > 1:
             for engine in sharing:
                 accounts.update(engine.account_listeners, engine.expected.accounts)
-        self._share = policy.utilisation_max / max(2, len(accounts))
+        self.share = policy.utilisation_max / max(2, len(accounts))
 
     def load(self, account: str) -> float:
         """The share of the lane's time that an account's listeners take, and those of its who are about to be."""
@@ -153,7 +183,7 @@ class Shares:
     def most(self, account: str, one: float) -> float:
         """How much of the lane's time may be taken in all, where one more listener of `account` takes so much."""
         most = self._policy.utilisation_max
-        if self._policy.accounts == 1 or self.load(account) + one <= self._share:
+        if self._policy.accounts == 1 or self.load(account) + one <= self.share:
             return most
         return most * self._policy.account_share
 
@@ -168,7 +198,7 @@ class Shares:
                 lateness.share(self._now)
                 for engine in self._sharing
                 for other, lateness in engine.account_lateness.items()
-                if other == account or self.load(other) <= self._share
+                if other == account or self.load(other) <= self.share
             ),
             default=0.0,
         )

@@ -179,7 +179,7 @@ class Expected:
 
     def __init__(self) -> None:
         self._until: deque[Entry] = deque()
-        self._by_account: dict[Hashable, deque[Entry]] = {}
+        self._by_account: dict[str, deque[Entry]] = {}
         self._count = 0
 
     def count(self, now: float) -> int:
@@ -196,8 +196,8 @@ class Expected:
         return len(self._by_account.get(account, ()))
 
     @property
-    def accounts(self) -> Iterable[Hashable]:
-        """Who expects any."""
+    def accounts(self) -> Iterable[str]:
+        """The accounts that expect any."""
         return self._by_account.keys()
 
     def add(self, until: float, account: str = "") -> None:

@@ -215,6 +215,16 @@ def test_what_one_account_may_not_take_is_kept_for_another():
     assert sched.admission("model", False, 0.0, account="c") is not None, "and then it is full"
 
 
+def test_contexts_that_are_started_and_get_no_text_keep_no_other_account_to_the_reserve():
+    sched = scheduler(model_info(realtime_factor=0.009), **SHARED)
+    started = 0
+    while sched.admission("model", False, 0.0, account="a") is None:
+        started += 1
+    assert started == 90
+    assert fill(sched, "b") >= 40, "its share, near enough"
+    assert sched.admission("model", False, 0.0, account="a") is not None
+
+
 def test_a_single_account_takes_it_all():
     assert fill(scheduler(model_info(realtime_factor=0.009), **STEADY), "a") == 100
 
