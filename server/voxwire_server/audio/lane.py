@@ -1,4 +1,4 @@
-"""Owns the threads that encode audio frames, earliest deadline first. Encoding releases the GIL; nobody waits.
+"""Owns the threads that encode audio frames, earliest deadline first. Encoding releases the GIL; calls never wait.
 
 Among tasks that are due accounts take turns: the one that used least of the threads lately goes first, so that one that
 has hundreds of contexts does not delay the frames of the others.

@@ -73,7 +73,7 @@ class Conversation:
             actions = list(self._translator.refused(error, self._now()))
         self._carry_out(actions)
         if core.received == counted:
-            # The session was told nothing of it: it takes its turn all the same.
+            # Nothing was passed on to the session; the message counts towards its rate all the same.
             core.count_message(self._now())
 
     def read_delay(self) -> float:

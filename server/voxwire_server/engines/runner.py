@@ -1,7 +1,7 @@
 """Owns the worker threads: each picks a batch, carries it out, and posts the outcomes to the event loop.
 
 Workers never wait for the loop. One short lock guards the scheduler and what is posted; it is never held during a step.
-Threads that hang in an engine or die are replaced by `look_after`, which somebody else's timer has to call.
+Threads that hang in an engine or die are replaced by `look_after`, which the application's timer calls.
 """
 
 from __future__ import annotations

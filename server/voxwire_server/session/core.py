@@ -202,7 +202,7 @@ class SessionCore:
         return self._take()
 
     def count_message(self, now: float) -> None:
-        """A vendor's client sent something that the session is told nothing of: it counts as a message all the same."""
+        """Count a message of a vendor's client that the translator did not pass on to this session."""
         self.received += 1
         self._active_at = now
         self._messages.take(now)

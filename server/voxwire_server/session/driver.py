@@ -255,7 +255,7 @@ class Driver:
         return self.resumable is not None and not self.core.closed and self.core.worth_resuming
 
     def displace(self) -> None:
-        """End the session, whose place another one gets."""
+        """End the session because a new one gets its place (`ops/admission`)."""
         if self.away:
             on_over = self.on_over
             self.abandon()

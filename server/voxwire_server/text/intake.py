@@ -91,9 +91,9 @@ class IntakeWarning:
 
 @dataclass(slots=True)
 class Allowance:
-    """How much text may be read, in units of about a microsecond of work: `rate` a second, `size` at once. Pure.
+    """How much text may be read, in units of about a microsecond of work: `rate` per second, `size` at once. Pure.
 
-    The last slice may be dearer than what is left; that much is wanting the next time.
+    The last slice may cost more than what is left; `left` is negative then, and is paid back first.
     """
 
     rate: float = math.inf
@@ -102,7 +102,7 @@ class Allowance:
     at: float = 0.0
 
     def renew(self, now: float) -> None:
-        """Time passed."""
+        """Add what the time since the last call brings; `now` is in seconds."""
         if now > self.at:
             if self.left < self.size:
                 self.left = min(self.size, self.left + (now - self.at) * self.rate)
@@ -113,14 +113,14 @@ class Allowance:
         self.left -= work
 
     def ready_at(self) -> float:
-        """When reading is worth while again: half of the size is there."""
+        """When reading goes on: half of the size will be there."""
         return self.at + max(0.0, self.size / 2 - self.left) / self.rate
 
 
 CHAR_WORK = 0.75
 STEP_WORK = 4.0
 PLAN_WORK = 30.0
-"""What an input character, a decision of the markup and a search for a cut cost, in an allowance's units."""
+"""The cost of an input character, of a decision of the markup and of a search for a cut, in an allowance's units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,7 @@ class TextIntake:
 
     @property
     def behind(self) -> bool:
-        """Whether a clause may be had once more text is read, for which the allowance did not suffice."""
+        """Whether reading stopped because the allowance was used up; more text may then give a clause."""
         return self._behind
 
     @property

@@ -264,7 +264,7 @@ class Markup:
             self._inline_part()
 
     def copy(self) -> Markup:
-        """Another one that goes on from here by itself."""
+        """A copy with the same state, independent from now on."""
         twin = copy.copy(self)
         twin.origins, twin.tails, twin.skipped = self.origins[:], self.tails.copy(), []
         return twin
