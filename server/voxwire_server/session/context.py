@@ -46,6 +46,10 @@ MESSAGE_BYTES = 64
 FLUSH_BYTES = 256
 """What a flush that is still to be answered takes: its id, its terminator, and where it stands in the text."""
 
+ENDINGS_MAX = 16
+ENDINGS_SECONDS = 0.005
+"""So many flushes of a context are answered in so much time: a client can have tens of thousands wait for one frame."""
+
 FRAME_BYTES = 32
 """What an audio frame that is ready takes beside its samples: the headers, and its part of the block."""
 
@@ -183,6 +187,8 @@ class Context:
     _raw: deque[Ready] = field(default_factory=deque)
     _ready: deque[Ready] = field(default_factory=deque)
     _ready_frames: int = 0
+    _ending_at: float = -math.inf
+    _endings_left: int = ENDINGS_MAX
     _encoding: bool = False
     _early: dict[int, Shaped] = field(default_factory=dict)
     _next_order: int = 0
@@ -293,7 +299,7 @@ class Context:
         samples = playout.ready_pts - playout.sent_pts
         audio = samples * self._sample_bytes + samples // playout.frame_samples * FRAME_BYTES
         flushes = (len(self._terminators) + len(self._endings)) * FLUSH_BYTES
-        return self._text_bytes + audio + self._told_bytes + flushes
+        return self._text_bytes + audio + self._told_bytes + flushes + self.heard_log.old_bytes
 
     def held_seconds(self, now: float) -> float:
         """For how long the client has held the context; 0 while it does not."""
@@ -399,6 +405,8 @@ class Context:
         send_at = self.playout.next_send_at(self._ready_frames) if self._ready_frames and self.writable else None
         if send_at is not None:
             moments.append(max(send_at, now))
+        if self._owes_endings and self.writable:
+            moments.append(max(now, self._ending_at + ENDINGS_SECONDS))
         if self.intake.behind and self.phase is not Phase.FAILING:
             moments.append(max(now, self.intake.ready_at))
         if self._inflight or self._raw or self._encoding:
@@ -688,8 +696,15 @@ class Context:
         if not self.writable:
             return
         playout = self.playout
-        count = playout.frames_due(now, self._ready_frames)
         pts = playout.sent_pts
+        if now - self._ending_at >= ENDINGS_SECONDS:
+            self._ending_at, self._endings_left = now, ENDINGS_MAX
+        self._end_what_is_sent(pts)
+        if self._owes_endings:
+            return
+        count = playout.frames_due(now, self._ready_frames)
+        if len(self._endings) > self._endings_left:
+            count = min(count, (self._endings[self._endings_left][0] - pts) // playout.frame_samples)
         if count:
             self._announce(pts + count * playout.frame_samples, now)
             playout.sent(count, now)
@@ -715,8 +730,14 @@ class Context:
                 self._ready.popleft()
             self._end_what_is_sent(pts)
 
+    @property
+    def _owes_endings(self) -> bool:
+        """Whether flushes are to be answered before anything else is sent."""
+        return bool(self._endings) and self._endings[0][0] <= self.playout.sent_pts
+
     def _end_what_is_sent(self, pts: int) -> None:
-        while self._endings and self._endings[0][0] <= pts:
+        while self._endings_left and self._endings and self._endings[0][0] <= pts:
+            self._endings_left -= 1
             end_pts, terminator = self._endings.popleft()
             if terminator.ends:
                 self._complete = True

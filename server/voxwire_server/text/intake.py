@@ -214,7 +214,7 @@ class TextIntake:
     @property
     def has_speakable(self) -> bool:
         """Whether `take(Urgency.DRY)` would return a clause with text; true also while that is not known (`behind`)."""
-        if self._ready is None:
+        if self._ready is None or self._behind:
             cut = self._plan(Urgency.DRY)
             if self._behind:
                 return True
@@ -374,6 +374,7 @@ class TextIntake:
         if self._allowance.left <= 0:
             self._behind = True
             return None
+        self._behind = False
         cut = None if self._waits is not None else self._best_cut()  # it was asked for at a lower urgency already
         if cut is None and not self._behind:
             cut = self._hasty_cut(urgency)

@@ -14,7 +14,9 @@ from support.world import Client, Sent, World
 from voxwire_protocol import messages as m
 from voxwire_server.engines.tone import CHAR_SAMPLES, SAMPLE_RATE
 from voxwire_server.engines.work import PREPARE
+from voxwire_server.session.context import ENDINGS_MAX
 from voxwire_server.session.core import SessionSettings
+from voxwire_server.session.heard import SPANS_MAX
 
 WORDS = (
     "the answer is forty two, and nobody knows why. however; it might be 3.14 or **so** 🙂 "
@@ -225,3 +227,41 @@ def test_the_same_text_gives_the_same_audio_however_it_is_split_and_however_slow
     whole = spoken(len(text), 0.001, 0)
     for step in (1, 3, 7, 50):
         assert spoken(step, seconds, 3) == whole
+
+
+def test_thousands_of_flushes_that_wait_for_one_frame_are_answered_some_at_a_turn_and_in_order():
+    world = World()
+    client = Client(world, "s")
+    client.send(m.Start(context="a"))
+    client.send(m.Text(context="a", text="hello there. "))
+    for number in range(2000):
+        client.send(m.Flush(context="a", id=str(number)))
+    client.send(m.Text(context="a", text="and good bye. "))
+    client.send(m.End(context="a"))
+    answered = []
+    while not client.of(m.Done):
+        before = len(client.of(m.Flushed))
+        world.run(0.01)
+        answered.append(len(client.of(m.Flushed)) - before)
+    assert max(answered) <= 4 * ENDINGS_MAX
+    assert [each.id for each in client.of(m.Flushed)] == [str(number) for number in range(2000)]
+    first, last = client.of(m.Flushed)[0], client.of(m.Flushed)[-1]
+    between = client.received[client.received.index(first) : client.received.index(last)]
+    assert not [each for each in between if isinstance(each, Sent)]
+
+
+def test_what_a_burst_listener_heard_is_right_after_hundreds_of_clauses():
+    world = World()
+    client = Client(world, "s")
+    text = "".join(f"This is sentence number {number} of it. " for number in range(900))
+    client.send(m.Start(context="a", pacing=m.PacingRequest(mode="burst")))
+    for at in range(0, len(text), 5000):
+        client.send(m.Text(context="a", text=text[at : at + 5000]))
+    world.run(60)
+    assert len(client.of(m.ClauseStarted)) > SPANS_MAX + 10
+    words = [word for message in client.of(m.Timing) for word in message.words]
+    played = words[40].end_pts
+    client.send(m.Cancel(context="a", played_pts=played))
+    [cancelled] = client.of(m.Cancelled)
+    assert cancelled.heard.chars == words[40].chars[1]
+    assert cancelled.heard.text + cancelled.unheard.text == text

@@ -312,6 +312,32 @@ def test_what_the_allowance_does_not_suffice_for_is_read_later() -> None:
     assert turns > 10
 
 
+def test_a_hasty_cut_comes_after_the_allowance_was_used_up_between_two_urgencies() -> None:
+    allowance = Allowance(rate=1000.0, size=1000.0, left=1000.0)
+    intake = TextIntake(allowance=allowance)
+    intake.feed("hello there my good old friend")
+    assert intake.take(Urgency.RELAXED) is None
+    allowance.spend(2000.0)
+    assert intake.take(Urgency.DRY) is None
+    assert intake.behind
+    allowance.renew(10.0)
+    assert text_of(intake, Urgency.DRY) == "hello there my good old"
+
+
+def test_nothing_is_behind_once_it_is_known_that_there_is_something_to_speak() -> None:
+    allowance = Allowance(rate=1000.0, size=1000.0, left=1000.0)
+    intake = TextIntake(allowance=allowance)
+    intake.feed(SENTENCE * 40)
+    intake.take(Urgency.RELAXED)
+    assert intake.has_speakable
+    allowance.spend(2000.0)
+    assert intake.take(Urgency.RELAXED) is None
+    assert intake.behind
+    allowance.renew(10.0)
+    assert intake.has_speakable
+    assert not intake.behind
+
+
 def test_retracting_reads_no_more_than_a_little_again() -> None:
     intake = fed(SENTENCE * 400)
     for _ in range(60):
