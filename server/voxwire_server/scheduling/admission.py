@@ -104,7 +104,7 @@ def _not_counted(
         found[other] = 0
         for each in list(other.expected.accounts):
             if each != account:
-                within = max(0, most - other.account_listeners.get(each, 0))
+                within = max(0, most - other.account_listeners.get(str(each), 0))
                 found[other] += max(0, other.expected.count_of(each, now) - within)
     return found
 

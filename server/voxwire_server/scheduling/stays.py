@@ -179,7 +179,7 @@ class Expected:
 
     def __init__(self) -> None:
         self._until: deque[Entry] = deque()
-        self._by_account: dict[str, deque[Entry]] = {}
+        self._by_account: dict[Hashable, deque[Entry]] = {}
         self._count = 0
 
     def count(self, now: float) -> int:
@@ -190,14 +190,14 @@ class Expected:
                 self._give_up(entry.whose)
         return self._count
 
-    def count_of(self, account: str, now: float) -> int:
+    def count_of(self, account: Hashable, now: float) -> int:
         """How many of an account are expected."""
         self.count(now)
         return len(self._by_account.get(account, ()))
 
     @property
-    def accounts(self) -> Iterable[str]:
-        """The accounts that expect any."""
+    def accounts(self) -> Iterable[Hashable]:
+        """Who expects any."""
         return self._by_account.keys()
 
     def add(self, until: float, account: str = "") -> None:
