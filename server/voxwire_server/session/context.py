@@ -11,6 +11,7 @@ is cut at a sentence, at a phrase mark or at a word depends on how soon the list
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
@@ -237,6 +238,11 @@ class Context:
         self.intake.flush()
         self._terminators.append(Terminator(flush_id, ends=False))
 
+    @property
+    def flushes_waiting(self) -> int:
+        """Flushes (and the end) whose answers have not been sent."""
+        return len(self._terminators) + len(self._endings)
+
     def end(self, now: float) -> None:
         """No more text will come."""
         self.phase = Phase.ENDING
@@ -298,7 +304,7 @@ class Context:
         playout = self.playout
         samples = playout.ready_pts - playout.sent_pts
         audio = samples * self._sample_bytes + samples // playout.frame_samples * FRAME_BYTES
-        flushes = (len(self._terminators) + len(self._endings)) * FLUSH_BYTES
+        flushes = self.flushes_waiting * FLUSH_BYTES
         return self._text_bytes + audio + self._told_bytes + flushes + self.heard_log.old_bytes
 
     def held_seconds(self, now: float) -> float:

@@ -47,6 +47,9 @@ characters of what models write, much less of what is made to be hard to read. I
 
 CONTEXT_NUMBERS = 1 << 16
 
+FLUSHES_WAITING_MAX = 1024
+"""Flushes of one context that may wait for their answers: each is worth a sentence."""
+
 NUMBERS_KEPT = 256
 """Of so many contexts that are over the number is known, for clients that resume without counting."""
 
@@ -396,6 +399,7 @@ class SessionCore:
             case m.Flush():
                 context = self._open(message.context)
                 self._check_bytes(FLUSH_BYTES)
+                _check_flushes(context)
                 context.flush(message.id, now)
                 return context
             case m.End():
@@ -519,6 +523,8 @@ class SessionCore:
             return context
         self._check_room(context, len(message.text))
         self._check_bytes(fed_bytes(message.text))
+        if message.flush:
+            _check_flushes(context)
         if message.text:
             context.feed(message.text, now)
         if message.seq is not None:
@@ -744,6 +750,16 @@ def started(spec: ContextSpec) -> m.Started:
             lookahead_samples=lookahead_samples(audio),
         ),
     )
+
+
+def _check_flushes(context: Context) -> None:
+    if context.flushes_waiting >= FLUSHES_WAITING_MAX:
+        raise VoxwireError(
+            ErrorCode.TEXT_BUFFER_FULL,
+            f"{FLUSHES_WAITING_MAX} flushes wait for their answers; send this one again later",
+            retry_after_ms=1000,
+            details={"flushes_waiting_max": FLUSHES_WAITING_MAX},
+        )
 
 
 def _too_long(message: str, limit: str, value: int) -> VoxwireError:

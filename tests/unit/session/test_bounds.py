@@ -10,7 +10,7 @@ from support.desk import Desk
 from voxwire_protocol import messages as m
 from voxwire_server.session.caller import Caller
 from voxwire_server.session.context import PlayoutPolicy
-from voxwire_server.session.core import SessionSettings
+from voxwire_server.session.core import FLUSHES_WAITING_MAX, SessionSettings
 from voxwire_server.session.ledger import Ledger, text_bytes
 from voxwire_server.session.places import Use
 
@@ -54,6 +54,19 @@ def test_text_beyond_the_sessions_bound_is_refused_and_taken_again_once_there_is
         desk.send(m.Cancel(context=f"c{number}"))
     desk.send(m.Text(context="c3", text=SENTENCE))
     assert len(errors(desk)) == before
+
+
+def test_so_many_flushes_of_one_context_wait_and_no_more():
+    desk = Desk(settings=SessionSettings(messages_per_second=1e9, messages_burst=1e9, bad_messages_max=1e9))
+    desk.send(m.Start(context="c"))
+    desk.send(m.Hold(context="c"))
+    for _ in range(FLUSHES_WAITING_MAX + 10):
+        desk.send(m.Text(context="c", text="Yes. ", flush=True))
+    refused = desk.of(m.ErrorMessage)
+    assert [error.code for error in refused] == ["client.text_buffer_full"] * 10
+    assert refused[0].retryable
+    desk.send(m.Flush(context="c"))
+    assert len(desk.of(m.ErrorMessage)) == 11
 
 
 def test_flushes_of_a_held_context_are_bounded_too():
