@@ -385,10 +385,12 @@ class Application:
         return LoopShare(self._loop_shares, self.admission.principal_of(caller))
 
     def _loop_share_for(self, connection: HTTPConnection) -> LoopShare:
-        """The part of whoever asks, before it is let in: a key's, or else an address's for all strangers there."""
+        """The part of a request that is not let in yet: its key's, else that of its address."""
         address = connection.client.host if connection.client else ""
         name = self.auth.name_of(connection)
-        principal = door.stranger(address) if name is None else self.admission.principal_of(Caller(name, address))
+        principal = (
+            door.unauthenticated(address) if name is None else self.admission.principal_of(Caller(name, address))
+        )
         return LoopShare(self._loop_shares, principal)
 
     def check_session(self, caller: Caller) -> None:

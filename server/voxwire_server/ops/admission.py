@@ -22,6 +22,10 @@ FULL_RETRY_MS = 5000
 """When to come back where all places for sessions are taken."""
 
 
+SHARED_PLACES_MIN = 10
+"""Of fewer places none is kept back from a key: the share of a key would be most of what there is."""
+
+
 class SessionAdmission:
     """Lets sessions in, and ends the one whose place a new one gets."""
 
@@ -96,9 +100,8 @@ class SessionAdmission:
 
     def _place_for(self, caller: Caller) -> Granted:
         principal = self.principal_of(caller)
-        judged = self._places.judge(
-            principal, self._share_of(principal), len(self._sessions), self._seats, self._clock()
-        )
+        share = self._share_of(principal) if self._config.server.sessions_max >= SHARED_PLACES_MIN else 1.0
+        judged = self._places.judge(principal, share, len(self._sessions), self._seats, self._clock())
         if isinstance(judged, Granted):
             return judged
         self._metrics.session_refused(judged.reason)

@@ -64,7 +64,7 @@ class State(Enum):
 
 
 BUSY = (State.REQUEST, State.WEBSOCKET)
-"""What never makes way."""
+"""Connections in these states are never closed for others."""
 
 
 class Connection(Protocol):
@@ -89,7 +89,7 @@ class Place:
     known: State = State.REQUEST
     left: bool = False
     principal: str = ""
-    """Whom its share of the loop and of the connections is shared with: first all strangers of its address."""
+    """Whose share of the loop and of the connections counts: until it has authenticated, that of its address."""
 
     def recognised(self, principal: str | None = None) -> None:
         """The client has shown who it is, and whose connections are its own."""
@@ -146,7 +146,7 @@ class Door:
             self.closed["full"] += 1
             self.warn("full", f"all {self.bounds.total} connections are taken, one more is turned away", now)
             return None
-        place = Place(self, connection, network, due, principal=stranger(network))
+        place = Place(self, connection, network, due, principal=unauthenticated(network))
         self._put(place)
         return place
 
@@ -176,7 +176,7 @@ class Door:
 
     @property
     def free(self) -> int:
-        """How many more connections there may be, or could be if the idle ones and those at the door made way."""
+        """How many more connections there may be, counting the idle and the unauthenticated ones as closed."""
         return self.bounds.total - sum(len(self._places[state]) for state in BUSY)
 
     def sweep(self, now: float) -> None:
@@ -257,9 +257,9 @@ def place_of(connection: HTTPConnection) -> Place | None:
     return place
 
 
-def stranger(address: str) -> str:
-    """The principal of all who have shown nothing yet and come from an address."""
-    return f"stranger {network_of(address)}"
+def unauthenticated(address: str) -> str:
+    """The principal of all connections of an address that have not authenticated."""
+    return f"unauthenticated {network_of(address)}"
 
 
 def sharing(proxies: Sequence[str]) -> Callable[[str], bool]:

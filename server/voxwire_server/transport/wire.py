@@ -49,7 +49,7 @@ LINGER_SECONDS = 10.0
 RECOGNITION_SECONDS = 15.0
 """How long a connection may stay without a key, where the first message brings it."""
 
-STRANGERS_BYTES_MAX = 256 * 1024
+UNAUTHENTICATED_BYTES_MAX = 256 * 1024
 """The largest message of a client that has shown no key yet, in bytes: what the message that brings it may have."""
 
 SMALL_BYTES = 512
@@ -206,11 +206,11 @@ class WireProtocol(WebSocketsSansIOProtocol):
     @property
     def _held_back(self) -> bool:
         """Whether the client, or what it sent, has to be attended to before more is parsed."""
-        full = self._full or (self._is_stranger and not self.queue.empty())
+        full = self._full or (self._is_unauthenticated and not self.queue.empty())
         return not self.handshake_complete or not self.writable.is_set() or (full and not self.close_sent)
 
     @property
-    def _is_stranger(self) -> bool:
+    def _is_unauthenticated(self) -> bool:
         return self._place is not None and self._place.state is door.State.UNKNOWN
 
     def _feed(self) -> None:
@@ -240,16 +240,16 @@ class WireProtocol(WebSocketsSansIOProtocol):
             if counted and not self.small_frames.take(self.loop.time()):
                 self._flooded()
                 return 0
-            if self._is_stranger and not self.close_sent and not self._stranger_may_send(size):
+            if self._is_unauthenticated and not self.close_sent and not self._may_gather(size):
                 return 0
             self._frame_left = size
         size = min(self._frame_left, len(self._inbox))
         self._frame_left -= size
         return size
 
-    def _stranger_may_send(self, size: int) -> bool:
+    def _may_gather(self, size: int) -> bool:
         """Whether a frame may be gathered before its client has shown a key; if not, the connection fails."""
-        if size + sum(map(len, self.frames)) <= STRANGERS_BYTES_MAX:
+        if size + sum(map(len, self.frames)) <= UNAUTHENTICATED_BYTES_MAX:
             return True
         self.conn.fail(CloseCode.TOO_BIG, "too large for a client that has shown no key")
         self.handle_parser_exception()
