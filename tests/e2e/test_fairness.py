@@ -222,6 +222,12 @@ def latest(socket: Socket) -> tuple[int, float]:
     return count, late
 
 
+def messages_of_attackers(server: VirtualServer) -> int:
+    """How many messages the sessions of the other key were told."""
+    drivers = server.application.sessions.of_accounts(["attacker"])
+    return sum(driver.core.received for driver in drivers)
+
+
 def watch(attack: Attack, text: str) -> tuple[int, float, float, str]:
     """Let a listener hear while another key attacks: its frames, its longest gap, the loop's longest hold."""
     with virtual_loop() as loop:
@@ -233,6 +239,7 @@ def watch(attack: Attack, text: str) -> tuple[int, float, float, str]:
             loop.holds.clear()
             attacking = asyncio.create_task(attack(server, text))
             await asyncio.sleep(WATCHED_SECONDS)
+            assert attacking.done() or messages_of_attackers(server), "the attack is heard"
             attacking.cancel()
             return socket
 

@@ -31,6 +31,7 @@ from voxwire_server.scheduling.scheduler import Scheduler
 from voxwire_server.session.driver import Studio
 from voxwire_server.session.ticker import Ticker
 from voxwire_server.transport import connection as connection_module
+from voxwire_server.transport import requests_share as requests_share_module
 from voxwire_server.transport.turns import Turns
 from voxwire_server.transport.wire import EXTENSION
 
@@ -264,7 +265,7 @@ def virtual_loop() -> Iterator[VirtualLoop]:
     """A loop on virtual time, which is the application's clock too."""
     loop = VirtualLoop()
     clocks = types.SimpleNamespace(monotonic=loop.time, perf_counter=loop.time, thread_time=loop.time)
-    times = {module: module.time for module in (app_module, connection_module)}
+    times = {module: module.time for module in (app_module, connection_module, requests_share_module)}
     for module in times:
         module.time = clocks  # type: ignore[attr-defined]
     asyncio.set_event_loop(loop)
