@@ -54,8 +54,10 @@ def trimmer() -> Callable[[], None] | None:
 
 
 async def watch_memory(held_bytes: Callable[[], int], clock: Callable[[], float]) -> None:
-    """Trim, in a thread, whenever much has been freed, until cancelled."""
+    """Trim, in a thread, at once (loading engines frees much) and whenever much has been freed, until cancelled."""
     trim, trimming = trimmer(), Trimming()
+    if trim is not None:
+        await asyncio.to_thread(trim)
     while trim is not None:
         await asyncio.sleep(LOOK_SECONDS)
         if trimming.wanted(held_bytes(), clock()):

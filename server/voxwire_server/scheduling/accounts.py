@@ -110,6 +110,9 @@ class AccountQueues:
             del self._counts[account]
         if not queue:
             del self._queues[account]
+            if not self._queues:
+                # Entries of works that are gone; an empty queue may not be looked at for long.
+                self._heads.clear()
             return
         if was_head:
             self._note_head(queue)

@@ -95,3 +95,6 @@ class DeadlineQueue:
         work.version += 1
         work.queue = None
         self._live -= 1
+        if not self._live:
+            # What is left are dead entries, and a queue without works may not be looked at for long.
+            self._heap.clear()

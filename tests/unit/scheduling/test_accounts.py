@@ -7,7 +7,7 @@ from support.works import finish, owners, prepare_all, scheduler, work
 from voxwire_protocol.errors import VoxwireError
 from voxwire_server.engines.base import Job, StageInfo
 from voxwire_server.engines.work import RefusalReason, Row, Verdict
-from voxwire_server.scheduling.accounts import LACK_SECONDS_MAX, AccountUse
+from voxwire_server.scheduling.accounts import LACK_SECONDS_MAX, AccountQueues, AccountUse
 
 DEVICE = "device:model"
 STEADY = {"start_seconds": 0.0}
@@ -336,3 +336,13 @@ def test_where_accounts_share_a_kept_place_is_given_back_within_what_can_be_fed(
     sched.listener_left(0, 0.0, "caller")
     sched.listener_joined("other", "model", 1.0, "b")
     assert sched.admission("model", False, 2.0, caller="caller", account="a") is not None
+
+
+def test_queues_without_works_hold_on_to_none():
+    queues = AccountQueues()
+    first, second = work("a", account="a"), work("b", account="b")
+    queues.push(first, 2.0)
+    queues.push(second, 1.0)
+    queues.remove(first)
+    assert queues.pop() is second
+    assert not queues._heads

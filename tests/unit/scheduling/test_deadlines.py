@@ -44,3 +44,15 @@ def test_a_work_that_moves_a_thousand_times_does_not_grow_the_queue():
         queue.push(owned, float(key))
     assert len(queue._heap) < 100
     assert queue.pop() is owned
+
+
+def test_a_queue_without_works_holds_on_to_none():
+    queue = DeadlineQueue()
+    moved, removed = work("a"), work("b")
+    queue.push(moved, 2.0)
+    queue.push(removed, 1.0)
+    queue.remove(moved)
+    queue.push(moved, 3.0)
+    queue.remove(removed)
+    assert queue.pop() is moved
+    assert not queue._heap
