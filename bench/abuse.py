@@ -40,7 +40,7 @@ from support.raw import PING, frame
 from voxwire_server.ops.auth import generate_key, hash_key
 
 PROBE_SECONDS = 0.01
-WARM_SECONDS = 3.0
+WARM_SECONDS = 1.5
 
 
 @dataclass(frozen=True)
