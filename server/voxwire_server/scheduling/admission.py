@@ -189,7 +189,7 @@ class Shares:
 
     def late_share(self, account: str) -> float:
         """The greatest share of clauses that come too late, of `account` or of one that has no more than its share:
-        those who took too much keep nobody else out by being late."""
+        clauses of an account beyond its share keep no other account out by being late."""
         found = max(engine.lateness.share(self._now) for engine in self._sharing)
         if self._policy.accounts == 1 or found <= self._policy.late_share_max:
             return found
@@ -347,7 +347,7 @@ def first_clause_wait(
     """Seconds until a lane has done what is due before a first clause that comes now. Bulk keeps nobody out.
 
     With `account`, what is due of each other account counts for no more than what is due of this one and a step, as
-    they take turns. `abandoned`: steps that nobody waits for any more count too.
+    they take turns. `abandoned`: steps whose works were all cancelled count too.
     """
     running = [b for b in lane.running.values() if not b.bulk and (abandoned or not b.abandoned)]
     seconds = sum(max(0.0, b.picked_at + b.predicted_seconds - now) for b in running)

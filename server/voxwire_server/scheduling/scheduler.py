@@ -309,7 +309,7 @@ class Scheduler:
 
     def turn_away(self, now: float, account: str = "") -> Refusal | None:
         """Why no engine can feed one more of an account, for a client that comes back when told to; None if one can,
-        or could as soon as those who just began have their lead and nobody else waits for that."""
+        or could once new listeners have their lead and no refused one waits for that."""
         found = admission.refuse_all(self._engines.values(), self.policy, now, account)
         if found is None:
             return None

@@ -325,7 +325,7 @@ class EngineState:
         return self.lane is other.lane
 
     def next_entrant(self) -> Work | None:
-        """Who enters next, or None: no slot, or nobody waits.
+        """The work that gets the next slot; None where no slot is free or no work waits.
 
         A quarter of the slots is kept from bulk work, which holds a slot as long as a listener's does.
         """
