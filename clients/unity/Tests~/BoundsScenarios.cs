@@ -39,11 +39,15 @@ namespace Voxwire.Tests
             var record = new Record();
             await record.ReadAllAsync(other);
             long waiting = unread.EventsWaiting;
+            for (int i = 0; i < 5; i++)
+                await client.PingAsync();
+            long stillWaiting = unread.EventsWaiting;
             var late = new Record();
             await late.ReadAllAsync(unread);
             await client.CloseAsync();
             Dictionary<string, object> map = late.Map();
             map["waiting"] = waiting;
+            map["still waiting"] = stillWaiting;
             map["other's reason"] = record.Done.Reason;
             return map;
         }
