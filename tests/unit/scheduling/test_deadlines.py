@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.works import work
+from support.scheduler_harness import work
 from voxwire_server.scheduling.deadlines import DeadlineQueue
 
 KEYS = st.floats(-1e6, 1e6, allow_nan=False)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from support.simulation import model_info
-from support.works import owners, prepare_all, scheduler, work
+from support.scheduler_harness import owners, prepare_all, scheduler, work
+from support.scheduler_sim import model_info
 from voxwire_server.engines.base import StageInfo
 from voxwire_server.engines.work import Row, Verdict
 

@@ -7,8 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from support.simulation import model_info
-from support.works import work
+from support.scheduler_harness import work
+from support.scheduler_sim import model_info
 from voxwire_server.engines.base import Job, StageInfo
 from voxwire_server.engines.stepping import failed_rows
 from voxwire_server.engines.work import PREPARE, Row, Verdict, WorkState

@@ -2,8 +2,8 @@
 
 import pytest
 
-from support.simulation import model_info
-from support.works import finish, owners, prepare_all, scheduler, work
+from support.scheduler_harness import finish, owners, prepare_all, scheduler, work
+from support.scheduler_sim import model_info
 from voxwire_server.engines.base import StageInfo
 from voxwire_server.engines.work import RefusalReason
 from voxwire_server.scheduling.stays import STAY_SECONDS, Expected, Promises, Stays

@@ -1,7 +1,7 @@
 import pytest
 
-from support.simulation import model_info
-from support.works import finish, owners, prepare_all, scheduler, work
+from support.scheduler_harness import finish, owners, prepare_all, scheduler, work
+from support.scheduler_sim import model_info
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.engines.base import Job, StageInfo
 from voxwire_server.engines.work import PREPARE, Row, Verdict, WorkState

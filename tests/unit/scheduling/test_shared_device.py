@@ -2,8 +2,8 @@
 
 import pytest
 
-from support.simulation import Audience, ModelEngine, VirtualRunner, model_info
-from support.works import finish, owners, prepare_all, scheduler, work
+from support.scheduler_harness import finish, owners, prepare_all, scheduler, work
+from support.scheduler_sim import Audience, ModelEngine, VirtualRunner, model_info
 from voxwire_server.engines.base import StageInfo
 from voxwire_server.engines.work import PREPARE, RefusalReason, Row, Verdict, WorkState
 from voxwire_server.scheduling.policy import Policy
