@@ -137,5 +137,7 @@ class ClosedLoop:
             listener.dry_at = at
         tally.stalled += max(0.0, at - listener.dry_at)
         listener.dry_at = max(at, listener.dry_at) + audio_seconds
-        next_at = listener.dry_at - self._ahead if listener.left else listener.dry_at + self._random.uniform(*PAUSE_SECONDS)
+        next_at = (
+            listener.dry_at - self._ahead if listener.left else listener.dry_at + self._random.uniform(*PAUSE_SECONDS)
+        )
         heapq.heappush(self._due, (max(at, next_at), listener.number))

@@ -44,7 +44,9 @@ class EngineBaseline:
 
 
 @contextmanager
-def engine_baseline(engine: str, texts: Sequence[str] = TEXTS, options: Mapping[str, str] | None = None) -> Iterator[EngineBaseline]:
+def engine_baseline(
+    engine: str, texts: Sequence[str] = TEXTS, options: Mapping[str, str] | None = None
+) -> Iterator[EngineBaseline]:
     """Keep a process with this engine, warmed up."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
