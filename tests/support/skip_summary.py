@@ -1,4 +1,4 @@
-"""What was skipped for want of what, and the commands that bring it; `make test` and `make quick` print it at their end.
+"""What was skipped for want of what, and the commands that bring it: printed at the end of `make test`, `make quick`.
 
 A reason is `needs WHAT: HOW`: what is missing, and the command that brings it or a sentence. `pytest.importorskip` has
 a reason of its own: a Python package is missing. Every other reason is taken for one where nothing has to be installed.
