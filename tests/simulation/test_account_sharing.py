@@ -32,18 +32,19 @@ def flood(world, account, sessions, contexts=32):
 
 
 def listen(world, account):
-    """One listener to a long text."""
+    """One listener to a text of several clauses."""
     client = of(account, Client(world, f"listener of {account}"))
     client.send(m.Start(context="c", pacing=m.PacingRequest(mode="realtime")))
-    client.send(m.Text(context="c", text=SENTENCE * 6))
+    client.send(m.Text(context="c", text=SENTENCE * 3))
     client.send(m.End(context="c"))
     return client
 
 
-def heard(world, client, seconds=40.0):
+def heard(world, client, seconds_max=40.0):
     """How long the first frame took, and the longest that the strictest player waited after it."""
     began = world.now
-    world.run(seconds)
+    while not client.of(m.Done) and world.now < began + seconds_max:
+        world.run(1.0)
     frames = client.frames_of(0)
     dry_at, worst = frames[0].at, 0.0
     for frame in frames:
