@@ -144,7 +144,7 @@ def test_threads_do_not_disturb_each_other(engine):
 
 
 def test_preparing_is_safe_from_any_thread_while_others_are_stepped(engine):
-    clauses = [clause_for(engine, text) for text in (TEXTS[:2] if slow(engine) else TEXTS)]
+    clauses = [clause_for(engine, text) for text in ((TEXTS[0], TEXTS[3]) if slow(engine) else TEXTS)]
     with ThreadPoolExecutor(3) as pool:
         preparing = [pool.submit(engine.prepare, clause) for clause in clauses * 4]
         spoken = speak_all(engine, clauses)
@@ -202,7 +202,7 @@ def test_the_longest_clause_is_spoken_whole(engine):
 
 def test_finishing_is_idempotent_and_possible_at_any_moment(engine):
     for steps in range(3):
-        job = engine.prepare(clause_for(engine, TEXTS[4]))
+        job = engine.prepare(clause_for(engine, TEXTS[0] if slow(engine) else TEXTS[4]))
         for _ in range(steps):
             result = engine.step(job.stage, [job])[0]
             if result.stage is None:
