@@ -33,10 +33,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from host import Host, machine, serving
-from listener import Listener, Plan, percentile
-from support.hostile import PIECES, WHOLE, repeated
-from support.net import free_port
-from support.raw import PING, frame
+from load_client import Listener, Plan, percentile
+from support.hostile_texts import PIECES, WHOLE, repeated
+from support.ports import free_port
+from support.raw_websocket import PING, frame
 from voxwire_server.ops.auth import generate_key, hash_key
 
 PROBE_SECONDS = 0.01

@@ -8,8 +8,8 @@ stage by stage, by batch size; the int8 export takes one clause at a time. Round
 least; a size whose one round would take longer than that by the size before is left out, and that is said.
 `flop_share` is of the machine's own matrix product in the same precision; the model needs 55 GFLOP a second of speech.
 
-**Listeners** (`askers.py`) straight before the engine's scheduler: time to first audio and stalls by their number, in
-the service's own way (deadlines), without batching, and first come, first served. On a CPU the service makes no
+**Listeners** (`closed_loop.py`) straight before the engine's scheduler: time to first audio and stalls by their number,
+in the service's own way (deadlines), without batching, and first come, first served. On a CPU the service makes no
 batches; there `batches forced` does, up to eight rows. The ways take turns, --slices times --seconds each, so that what
 else the machine does meets all of them; `ratios` are multiples of the service's own. One listener alone is asked about
 once, as there is nobody to be ordered. Results are written as they come.
@@ -29,7 +29,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from askers import Askers, Tally
+from closed_loop import Askers, Tally
 from host import machine
 from support import kokoro
 from voxwire_server.engines.base import Engine

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from host import OPEN_DOORS, Host, machine, serving
-from listener import percentile
-from speakers import (
+from load_client import percentile
+from support.ports import free_port
+from vendor_clients import (
     Cartesia,
     Deepgram,
     ElevenLabsContexts,
@@ -35,7 +36,6 @@ from speakers import (
     Unit,
     Wyoming,
 )
-from support.net import free_port
 
 TEXTS = [
     "I can help you book a table for two tonight. Which day is it?",

@@ -37,7 +37,7 @@ def free_port() -> int:
 def serve(ws: str, port: int) -> subprocess.Popen[bytes]:
     env = dict(os.environ, PYTHONPATH=os.pathsep.join(str(ROOT / p) for p in ("tests", "server", "protocol")))
     env["PYTHONWARNINGS"] = "ignore"
-    server = subprocess.Popen([sys.executable, "-m", "support.echo", ws, str(port)], env=env)
+    server = subprocess.Popen([sys.executable, "-m", "support.echo_server", ws, str(port)], env=env)
     for _ in range(200):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from host import OPEN_DOORS, machine, serving
-from listener import TEXTS, Plan, tokens
+from load_client import TEXTS, Plan, tokens
 from sessions import run
 
 SHAPES = {

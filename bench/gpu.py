@@ -23,18 +23,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-_ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(_ROOT / part) for part in ("tests", "protocol", "server")]
-
 from support import kokoro_torch
 
 kokoro_torch.stand_in()
 
 import torch
-
 from askers import Askers, Tally
+
 from batching import GFLOP_PER_SECOND, batch_row, described, flops, settle
-from support.harvard import SENTENCES
+from support.harvard_sentences import SENTENCES
 from voxwire_server.engines.kokoro.engine import KokoroEngine, torch_info
 from voxwire_server.engines.kokoro.options import Graphs
 from voxwire_server.engines.kokoro.runtime.steps import TorchSteps
@@ -187,7 +184,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--budget", type=float, default=440.0, help="seconds for all of it")
     parser.add_argument("--profiles", type=int, nargs="*", default=[1, 16], help="batches whose kernels are looked at")
     parser.add_argument("--read", action="store_true", help="read the texts and write them down; nothing else")
-    parser.add_argument("--save", type=Path, default=_ROOT / "bench/results/gpu.json")
+    parser.add_argument("--save", type=Path, default=Path(__file__).with_name("results") / "gpu.json")
     return parser.parse_args()
 
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from support.server import Host, serving
 

@@ -5,7 +5,8 @@
     sudo python bench/network.py --narrow     # one session on links that carry less and less
 
 The same utterances with the same seeds are spoken over the perfect network first; every later one must have the same
-checksum. The network is a thread of this process (`tests/support/network.py`), because not every kernel has netem.
+checksum. The network is a thread of this process (`tests/support/network_namespaces.py`), because not every kernel has
+netem.
 """
 
 from __future__ import annotations
@@ -20,11 +21,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent / "tests"), str(HERE)]
-
 from host import machine
-from support.network import Network, network, permitted
+from support.network_namespaces import Network, network, permitted
 
 PORT = 8765
 ROUND_TRIPS_MS = (20, 100, 300)
@@ -55,7 +53,7 @@ def serving(net: Network, *settings: str) -> Iterator[str]:
 
 def phones(net: Network, url: str, *flags: str, **options: object) -> list[dict]:
     """Run the clients on their host; what each session was like."""
-    command = [sys.executable, str(HERE / "phone.py"), url, *flags]
+    command = [sys.executable, str(Path(__file__).with_name("mobile_client.py")), url, *flags]
     for name, value in options.items():
         command += [f"--{name.replace('_', '-')}", str(value)]
     done = subprocess.run(net.command(net.client_namespace, *command), stdout=subprocess.PIPE, check=True)

@@ -11,15 +11,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
-import sys
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from host import OPEN_DOORS, machine
-from support.audience import Hearing, Listener
+from support.failover_listeners import Hearing, Listener
 from support.nodes import TONE, Cluster, Node, cluster
 
 TEXT = "This is a sentence that somebody listens to. " * 8

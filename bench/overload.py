@@ -26,7 +26,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from host import Host, machine, serving
-from listener import TEXTS, Listener, Plan, Turn, percentile
+from load_client import TEXTS, Listener, Plan, Turn, percentile
 
 SETTINGS = (
     "scheduling.cpu_workers=1",

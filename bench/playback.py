@@ -21,7 +21,7 @@ import soxr
 
 from host import OPEN_DOORS, Host, machine, serving
 from support.browser import Chromium, browsing, built_client
-from support.listening import TIMED, Account, account, heard, laboratory, say, spoken
+from support.browser_playback import TIMED, Account, account, heard, laboratory, say, spoken
 
 TEXT = "The boat put in by the bay. Five pumpkins for my mum, and a pepper for Bob. That will be all for today."
 WAYS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from host import machine
-from support import harvard, mandarin, whisper
+from support import harvard_sentences, whisper, whisper_mandarin
+from support.kokoro_variants import RATE, Rendition, emulated, renditions
 from support.logmel import distance_db
-from support.renditions import RATE, Rendition, emulated, renditions
 
 VOICES = (
     ("af_heart", "en-us"),
@@ -42,7 +42,7 @@ class Hearing:
     def __init__(self, voice: str, language: str, sentences: int) -> None:
         self.voice, self.language = voice, language
         self._chinese = language == "zh"
-        self._texts = (mandarin.SENTENCES if self._chinese else harvard.SENTENCES)[:sentences]
+        self._texts = (whisper_mandarin.SENTENCES if self._chinese else harvard_sentences.SENTENCES)[:sentences]
         self._errors: defaultdict[str, list[float]] = defaultdict(list)
         self._distances: defaultdict[str, list[float]] = defaultdict(list)
         self._seconds: defaultdict[str, float] = defaultdict(float)
@@ -67,8 +67,8 @@ class Hearing:
             yield name, samples
 
     def _recognise(self, name: str, text: str, samples: Any) -> None:
-        heard = (mandarin.transcribe if self._chinese else whisper.transcribe)(samples, RATE)
-        rate = mandarin.character_error_rate if self._chinese else whisper.word_error_rate
+        heard = (whisper_mandarin.transcribe if self._chinese else whisper.transcribe)(samples, RATE)
+        rate = whisper_mandarin.character_error_rate if self._chinese else whisper.word_error_rate
         self._errors[name].append(rate(text, heard))
         if self._errors[name][-1]:
             self._wrong.append({"by": name, "text": text, "heard": heard})

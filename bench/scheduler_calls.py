@@ -10,16 +10,12 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-
-from support.simulation import model_info
-from support.works import request
+from support.scheduler_harness import request
+from support.scheduler_sim import model_info
 from voxwire_server.engines.base import Job, StageInfo
 from voxwire_server.scheduling.policy import Policy
 from voxwire_server.scheduling.request import StepOutcome, StepStatus

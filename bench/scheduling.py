@@ -3,25 +3,22 @@
     python bench/scheduling.py [--sessions 250 500 …] [--seconds 16] [--save ….json] [--plot ….png]
 
 Sessions, clause cutting, playout and scheduler are the server's own; only what Kokoro's three stages take on the device
-is modelled (`tests/support/gpu.py`), and the language models and users are made up (`tests/support/crowd.py`). Nothing
-is measured on a clock, so the same figures come out on any machine.
+is modelled (`support.gpu_model`), and the language models and users are made up (`support.llm_load_sim`). Nothing is
+measured on a clock, so the same figures come out on any machine.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-
-from listener import percentile
-from support import crowd as conversations
-from support.crowd import Crowd
-from support.gpu import Gpu
+from load_client import percentile
+from support import llm_load_sim
+from support.gpu_model import Gpu
+from support.llm_load_sim import Crowd
 from voxwire_server.scheduling.policy import Order, Policy
 
 SESSIONS = (250, 500, 700, 850, 1000, 1150, 1300, 1500)
@@ -184,7 +181,7 @@ def plot(runs: Sequence[Run], path: Path, title: str) -> None:
 def constants(gpu: Gpu) -> dict[str, object]:
     """All that the figures depend on beside the server's own code."""
     names = ("TOKENS", "TOKENS_PER_SECOND", "FIRST_TOKEN_SECONDS", "PAUSE_SECONDS", "BARGE_IN_SHARE")
-    crowd = {name.lower(): getattr(conversations, name) for name in names}
+    crowd = {name.lower(): getattr(llm_load_sim, name) for name in names}
     return {"gpu": asdict(gpu), "crowd": crowd | {"arriving": ARRIVING_SECONDS, "counted_from": SINCE_SECONDS}}
 
 

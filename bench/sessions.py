@@ -34,9 +34,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from bare import Bare, Measured, bare
+from engine_baseline import Bare, Measured, bare
 from host import OPEN_DOORS, Host, machine, serving
-from listener import TEXTS, Plan, Turn, listen, percentile
+from load_client import TEXTS, Plan, Turn, listen, percentile
 
 TTFA_SECONDS_MAX = 0.5
 FIRST_CLAUSES_MAX = 3.0

@@ -2,7 +2,7 @@
 
     python bench/soak.py [--sessions 50000] [--save bench/results/soak.json] [--plot bench/results/soak.png]
 
-Sessions end cleanly, cancel, drop, drop and resume, read too slowly, talk nonsense (`tests/support/visits.py`).
+Sessions end cleanly, cancel, drop, drop and resume, read too slowly, talk nonsense (`tests/support/chaos_clients.py`).
 Resident memory, threads, file handles, sessions, contexts and works are sampled all the while. At each of `--rests`
 rests no session begins until the last has ended: what is held then is what the server holds for `RESIDENTS` sessions
 that stay to the end, each with an open context.
@@ -21,8 +21,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from host import Host, machine, serving
-from support.raw import CLOSE, PING, PONG, frame
-from support.visits import Visitor, Visits
+from support.chaos_clients import Visitor, Visits
+from support.raw_websocket import CLOSE, PING, PONG, frame
 
 WINDOW_SECONDS = 2.0
 SLOW_READER_SECONDS = 0.5

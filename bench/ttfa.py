@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from host import OPEN_DOORS, machine, serving
-from listener import TEXTS, Plan, percentile
+from load_client import TEXTS, Plan, percentile
 from sessions import run_raw
 
 

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from cost import thread_seconds
 from host import OPEN_DOORS, machine, serving
-from listener import Plan
+from load_client import Plan
 from sessions import run
-from support.harvard import SENTENCES
+from support.harvard_sentences import SENTENCES
 from support.visemes import Mouth
 from voxwire_protocol import JSON, MSGPACK
 from voxwire_protocol import messages as m

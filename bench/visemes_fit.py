@@ -1,4 +1,4 @@
-"""Fits the network that guesses mouth shapes from audio, and writes `server/voxwire_server/audio/viseme_estimator.json`.
+"""Fits the network that guesses mouth shapes from audio: `server/voxwire_server/audio/viseme_estimator.json`.
 
     python bench/visemes_fit.py
 
@@ -12,16 +12,13 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import soxr
 from scipy.optimize import minimize
 
-from listener import TEXTS
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from load_client import TEXTS
 
 MORE = """
 My brother plays the piano every evening before supper. Fifty people waved from the bridge above the river.

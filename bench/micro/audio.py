@@ -10,14 +10,8 @@ from __future__ import annotations
 
 import argparse
 import platform
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-ROOT = Path(__file__).resolve().parents[2]
-for source in ("protocol", "server"):
-    sys.path.insert(0, str(ROOT / source))
 
 import numpy as np
 

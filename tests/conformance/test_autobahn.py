@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.net import free_port, listening
+from support.ports import free_port, listening
 
 kosoku = pytest.importorskip("kosoku")
 pytestmark = pytest.mark.conformance
@@ -26,7 +26,7 @@ def echo_url():
     """An echo server on our WebSocket protocol class."""
     port = free_port()
     env = dict(os.environ, PYTHONPATH=os.pathsep.join(str(ROOT / p) for p in ("tests", "server", "protocol")))
-    command = [sys.executable, "-m", "support.echo", "voxwire_server.transport.wire:WireProtocol", str(port)]
+    command = [sys.executable, "-m", "support.echo_server", "voxwire_server.transport.wire:WireProtocol", str(port)]
     with subprocess.Popen(command, env=env) as server:
         try:
             while not listening(port):

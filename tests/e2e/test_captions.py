@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from support.browser import chromium  # noqa: F401 - a fixture
-from support.captioning import read_subtitles
-from support.proxy import Proxy
+from support.caption_events import read_subtitles
+from support.tcp_proxy import Proxy
 from voxwire_client import Timing, WordTiming, connect
 from voxwire_client.captions.script import columns
 from voxwire_client.mouth import closed

@@ -9,8 +9,8 @@ import wave
 
 import pytest
 
-from support.net import free_port
-from support.proxy import Proxy
+from support.ports import free_port
+from support.tcp_proxy import Proxy
 from voxwire_client import Audio, ConnectionLost, Interrupted, Reconnected, VoxwireError, connect
 from voxwire_client import sync as synchronous
 from voxwire_client.playout import PlayoutClock

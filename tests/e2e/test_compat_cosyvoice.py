@@ -7,8 +7,8 @@ import asyncio
 import httpx
 import pytest
 
-from support.clients import LONG_TURN, assert_heard, samples_of, settled
 from support.server import serving
+from support.vendor_checks import LONG_TURN, assert_heard, samples_of, settled
 
 TEXT = "The juice of lemons makes fine punch. The box was thrown beside the parked truck."
 VERY_LONG = " ".join([LONG_TURN] * 5)

@@ -12,8 +12,8 @@ import urllib.request
 import pytest
 import websockets
 
-from support.clients import LONG_TURN, settled
 from support.server import serving
+from support.vendor_checks import LONG_TURN, settled
 
 KEY = "vw_a-key-that-only-these-tests-use"
 PATIENT_SECONDS = 30

@@ -13,9 +13,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from support.clients import LONG_TURN, SECOND_TURN, settled
-from support.loops import on_loop
+from support.async_tests import on_loop
 from support.server import serving
+from support.vendor_checks import LONG_TURN, SECOND_TURN, settled
 from voxwire_server.ops.auth import generate_key, hash_key
 
 KEY = generate_key()

@@ -11,8 +11,8 @@ import httpx
 import numpy as np
 import pytest
 
-from support.clients import LONG_TURN, assert_heard, samples_of, settled
 from support.server import serving
+from support.vendor_checks import LONG_TURN, assert_heard, samples_of, settled
 
 RATE = 32_000
 TEXT = "The juice of lemons makes fine punch. The box was thrown beside the parked truck."

@@ -11,8 +11,8 @@ import struct
 import httpx
 import pytest
 
-from support.clients import LONG_TURN, counters, settled
 from support.server import serving
+from support.vendor_checks import LONG_TURN, counters, settled
 
 SPEECH = "/v1/audio/speech"
 VERY_LONG = " ".join([LONG_TURN] * 5)

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from support.clients import settled
-from support.net import free_port
+from support.ports import free_port
 from support.server import serving
+from support.vendor_checks import settled
 
 PATIENT_SECONDS = 30
 

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.calm import MIB, eventually, unharmed
-from support.raw import CONT, PING, PONG, TEXT, RawSocket, frame, raw, text
+from support.assert_idle import MIB, eventually, unharmed
+from support.protocol_client import say
+from support.raw_websocket import CONT, PING, PONG, TEXT, RawSocket, frame, raw, text
 from support.server import Host, serving
-from support.wire import say
 from voxwire_protocol import messages as m
 from voxwire_server.ops.auth import generate_key, hash_key
 

@@ -10,9 +10,9 @@ import urllib.request
 
 import pytest
 
-from support.hanging import EXIT, HANG, HANG_IN_PREPARE, UNKNOWN_STAGE, install
+from support.hanging_engine import EXIT, HANG, HANG_IN_PREPARE, UNKNOWN_STAGE, install
+from support.protocol_client import wire
 from support.server import serving
-from support.wire import wire
 from voxwire_protocol import messages as m
 
 HEALTHY = "Hello there. All of this is heard, whatever hangs beside it."

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support.hostile import ALPHABET, CHARS, PIECES, WHOLE, repeated
+from support.hostile_texts import ALPHABET, CHARS, PIECES, WHOLE, repeated
 from support.virtual_server import Socket, VirtualLoop, VirtualServer, virtual_loop
 from voxwire_server.ops.auth import generate_key, hash_key
 

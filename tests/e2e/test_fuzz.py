@@ -11,10 +11,10 @@ import msgpack
 import orjson
 import pytest
 
-from support.calm import MIB, eventually, unharmed
-from support.raw import CLOSE, CONT, PING, TEXT, RawSocket, frame, raw, text
+from support.assert_idle import MIB, eventually, unharmed
+from support.protocol_client import wire
+from support.raw_websocket import CLOSE, CONT, PING, TEXT, RawSocket, frame, raw, text
 from support.server import serving
-from support.wire import wire
 from voxwire_protocol import messages as m
 from voxwire_protocol.codec import JSON, MSGPACK
 from voxwire_protocol.errors import ErrorCode

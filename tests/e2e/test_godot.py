@@ -11,8 +11,8 @@ import urllib.request
 import pytest
 
 from support.godot import PROGRAM, VECTORS, of, play, script, told_python, vectors
-from support.proxy import Proxy
 from support.server import serving
+from support.tcp_proxy import Proxy
 from voxwire_client.wav import mulaw_sample
 from voxwire_server.ops.auth import generate_key, hash_key
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from support.raw import RawSocket, text
+from support.raw_websocket import RawSocket, text
 from support.server import serving
 
 SETTINGS = (

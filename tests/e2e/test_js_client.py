@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from support.browser import serve_files
 from support.javascript import CLIENT, Driver, javascript
-from support.proxy import Proxy
 from support.server import serving
+from support.tcp_proxy import Proxy
 from voxwire_client import Audio, Done, Flushed, Timing, connect
 from voxwire_server.ops.auth import generate_key, hash_key
 

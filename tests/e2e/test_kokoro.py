@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from support import kokoro
+from support.protocol_client import say, wire
 from support.server import serving
-from support.wire import say, wire
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode
 from voxwire_server.engines.kokoro.g2p.languages import Languages

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.calm import MIB
-from support.net import free_port
+from support.assert_idle import MIB
+from support.chaos_clients import Visits
+from support.ports import free_port
 from support.server import Host, serving
-from support.visits import Visits
 from voxwire_server.app import Application
 from voxwire_server.audio.encode import OpusStream
 from voxwire_server.audio.pipeline import AudioPipeline

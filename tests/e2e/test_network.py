@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.network import permitted
+from support.network_namespaces import permitted
 
 BENCH = Path(__file__).parents[2] / "bench" / "network.py"
 

@@ -13,7 +13,7 @@ import pytest
 
 from support.haproxy import PROGRAM, balancing
 from support.nodes import TONE, Cluster, Node, cluster
-from support.wire import Wire, wire
+from support.protocol_client import Wire, wire
 from voxwire_protocol import messages as m
 from voxwire_protocol.audio import AudioFrame
 from voxwire_server.ops.auth import generate_key, hash_key

@@ -8,8 +8,8 @@ import sys
 import urllib.error
 import urllib.request
 
+from support.protocol_client import Wire, wire
 from support.server import serving
-from support.wire import Wire, wire
 from voxwire_protocol import messages as m
 from voxwire_server.ops.auth import generate_key, hash_key
 

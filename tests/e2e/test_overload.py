@@ -13,9 +13,9 @@ from itertools import pairwise
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from support.calm import assert_calm
+from support.assert_idle import assert_calm
+from support.protocol_client import Wire, wire
 from support.server import serving
-from support.wire import Wire, wire
 from voxwire_protocol import messages as m
 
 CALLERS = 24

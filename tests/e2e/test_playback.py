@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soxr
 
-from support.listening import (
+from support.browser_playback import (
     TIMED,
     account,
     assert_told_in_time,

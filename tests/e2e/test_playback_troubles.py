@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.listening import account, built, far_lab, lab, say, without_gaps
+from support.browser_playback import account, built, far_lab, lab, say, without_gaps
 from support.server import serving
 
 __all__ = ["built", "far_lab", "lab"]

@@ -17,9 +17,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from support.net import free_port
+from support.ports import free_port
+from support.protocol_client import wire
 from support.server import Host, serving
-from support.wire import wire
 from voxwire_protocol import messages as m
 from voxwire_server.ops.auth import generate_key, hash_key
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from support.audience import Listener
+from support.failover_listeners import Listener
 from support.haproxy import PROGRAM
 from support.nodes import TONE, Cluster, Node, cluster
 from support.whisper import transcribe, word_error_rate

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support.proxy import Proxy
 from support.server import serving
+from support.tcp_proxy import Proxy
 from voxwire_client import Audio, ConnectionLost, Done, Flushed, Interrupted, Reconnected, Timing, backoff, connect
 
 TEXT = "Hello there, listener. This is the second sentence, and it is a bit longer than the first one was."

@@ -12,9 +12,9 @@ import urllib.request
 import pytest
 import websockets
 
-from support.calm import MIB
+from support.assert_idle import MIB
+from support.protocol_client import Wire, wire
 from support.server import Host, serving
-from support.wire import Wire, wire
 from voxwire_protocol import messages as m
 from voxwire_protocol.audio import AudioFrame
 from voxwire_server.ops.auth import generate_key, hash_key

@@ -7,9 +7,9 @@ import asyncio
 import numpy as np
 import pytest
 
-from support.harvard import SENTENCES
+from support.harvard_sentences import SENTENCES
+from support.protocol_client import say, wire
 from support.whisper import transcribe, word_error_rate
-from support.wire import say, wire
 from voxwire_protocol import messages as m
 from voxwire_protocol.codec import JSON, MSGPACK
 from voxwire_server.engines.hibari import create

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from support import json_cases, mono
-from support.net import free_port
+from support.ports import free_port
 from support.server import serving
 from support.threaded_proxy import Lines
 from voxwire_client import connect

@@ -7,10 +7,10 @@ import asyncio
 import numpy as np
 import pytest
 
-from support.harvard import SENTENCES
-from support.mute import install
-from support.proxy import Proxy
+from support.harvard_sentences import SENTENCES
+from support.no_timing_engine import install
 from support.server import serving
+from support.tcp_proxy import Proxy
 from support.visemes import Mouth
 from voxwire_client import Audio, Done, Flushed, Reconnected, Started, Timing, connect
 from voxwire_protocol.visemes import PP, SIL, dominant

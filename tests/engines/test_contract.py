@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support import kokoro
-from support.speaking import clause_for, speak, speak_all
+from support.engine_driver import clause_for, speak, speak_all
 from voxwire_server.engines import tone
 from voxwire_server.engines.base import NoSlot
 from voxwire_server.engines.hibari import create as create_hibari

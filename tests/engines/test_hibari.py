@@ -15,8 +15,8 @@ from hibari.g2p.normalize import normalize
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from support.harvard import SENTENCES
-from support.speaking import clause_for, speak
+from support.engine_driver import clause_for, speak
+from support.harvard_sentences import SENTENCES
 from support.whisper import transcribe, word_error_rate
 from voxwire_server.engines.base import EngineUnavailable
 from voxwire_server.engines.common.alignment import DURATION_SAMPLES, align

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from support.haproxy import Balancer, balancing
-from support.net import free_port
+from support.ports import free_port
 
 TONE = ("engines.enabled=tone", "engines.default=tone", "scheduling.utilisation_max=100")
 """Each character is a short tone, which costs next to nothing."""

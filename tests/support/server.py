@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from support.net import free_port
+from support.ports import free_port
 
 
 @dataclass

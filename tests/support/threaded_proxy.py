@@ -7,7 +7,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any
 
-from support.proxy import Proxy
+from support.tcp_proxy import Proxy
 
 
 class Lines:

@@ -20,7 +20,7 @@ from typing import Any
 
 import voxwire_server.app as app_module
 from support.asgi import http_scope
-from support.simulation import VirtualRunner
+from support.scheduler_sim import VirtualRunner
 from support.work_counter import Work, counting_turns, uncounted
 from voxwire_server.app import Application
 from voxwire_server.config import load_config

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.locking import locked
-from support.net import free_port
+from support.ports import free_port
 
 
 def taken(file: Path, how: int) -> bool:
@@ -55,7 +55,7 @@ def test_a_port_that_is_given_out_is_free_and_another_one_each_time():
 def test_a_port_that_is_taken_is_not_given_out(monkeypatch):
     with socket.create_server(("127.0.0.1", free_port())) as server:
         port = server.getsockname()[1]
-        monkeypatch.setattr("support.net.PORTS", range(port, port + 1))
+        monkeypatch.setattr("support.ports.PORTS", range(port, port + 1))
         with pytest.raises(OSError, match="taken"):
             free_port()
 

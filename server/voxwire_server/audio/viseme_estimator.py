@@ -2,8 +2,8 @@
 
 Every 20 ms: the levels of ten bands and the tilt of the spectrum, each beside the loudest moment so far. From these and
 those of its neighbours a small network (32 units) gives the shares of the fifteen shapes. Its coefficients stand in
-`viseme_estimator.json`; `bench/visemes_fit.py` fits them to speech whose phonemes are known. What is too quiet closes the mouth
-anyway.
+`viseme_estimator.json`; `bench/visemes_fit.py` fits them to speech whose phonemes are known. What is too quiet closes
+the mouth anyway.
 """
 
 from __future__ import annotations

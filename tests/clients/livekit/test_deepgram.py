@@ -9,8 +9,8 @@ import pytest
 from livekit.agents import APIError, APIStatusError
 from livekit.plugins import deepgram
 
-from support.agents import ONCE, assert_a_second_turn_uses_the_same_connection, closing, hear, say
-from support.clients import LONG_TURN, SECOND_TURN, TURN, settled, tokens
+from support.livekit_turns import ONCE, assert_a_second_turn_uses_the_same_connection, closing, hear, say
+from support.vendor_checks import LONG_TURN, SECOND_TURN, TURN, settled, tokens
 
 KINDS = {"v1": deepgram.TTS, "v2": deepgram.TTSv2}
 

@@ -9,9 +9,9 @@ import pytest
 from livekit.agents import APIError, APIStatusError
 from livekit.plugins import elevenlabs
 
-from support.agents import ONCE, assert_a_second_turn_uses_the_same_connection, closing, hear, say
-from support.clients import LONG_TURN, SECOND_TURN, TURN, settled, tokens
+from support.livekit_turns import ONCE, assert_a_second_turn_uses_the_same_connection, closing, hear, say
 from support.server import serving
+from support.vendor_checks import LONG_TURN, SECOND_TURN, TURN, settled, tokens
 
 
 @contextlib.asynccontextmanager

@@ -6,8 +6,8 @@ import pytest
 from livekit.agents import APIConnectionError, APIStatusError, tts
 from livekit.plugins import openai
 
-from support.agents import ONCE, closing, hear, say
-from support.clients import LONG_TURN, SECOND_TURN, TURN, assert_heard, counters, samples_of, settled
+from support.livekit_turns import ONCE, closing, hear, say
+from support.vendor_checks import LONG_TURN, SECOND_TURN, TURN, assert_heard, counters, samples_of, settled
 
 RATE = 24_000
 VERY_LONG = " ".join([LONG_TURN] * 5)

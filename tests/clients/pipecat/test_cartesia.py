@@ -10,8 +10,7 @@ from pipecat.frames.frames import TTSStoppedFrame
 from pipecat.services.cartesia.tts import CartesiaHttpTTSService, CartesiaTTSService
 from pipecat.services.tts_service import TextAggregationMode
 
-from support.clients import SECOND_TURN, TURN, settled
-from support.conversations import (
+from support.pipecat_checks import (
     assert_a_cancelled_pipeline_leaves_nothing,
     assert_a_second_turn_uses_the_same_connection,
     assert_an_interruption_stops_generation,
@@ -21,7 +20,8 @@ from support.conversations import (
     assert_words_are_timed_where_they_sound,
     error_of,
 )
-from support.pipelines import RATE, talking
+from support.pipecat_pipeline import RATE, talking
+from support.vendor_checks import SECOND_TURN, TURN, settled
 
 
 def over_socket(host, *, voice: str = "heart", key: str = "unused", **options) -> CartesiaTTSService:

@@ -14,8 +14,7 @@ from pipecat.frames.frames import (
 from pipecat.services.deepgram.flux.tts import DeepgramFluxTTSService
 from pipecat.services.deepgram.tts import DeepgramHttpTTSService, DeepgramTTSService
 
-from support.clients import SECOND_TURN, TURN, assert_heard, counters, samples_of
-from support.conversations import (
+from support.pipecat_checks import (
     assert_a_cancelled_pipeline_leaves_nothing,
     assert_a_second_turn_uses_the_same_connection,
     assert_an_interruption_stops_generation,
@@ -23,7 +22,8 @@ from support.conversations import (
     assert_what_can_not_be_spoken_is_no_failure,
     error_of,
 )
-from support.pipelines import RATE, talking
+from support.pipecat_pipeline import RATE, talking
+from support.vendor_checks import SECOND_TURN, TURN, assert_heard, counters, samples_of
 
 THREE_SENTENCES = f"{TURN} {SECOND_TURN} The hogs were fed chopped corn and garbage."
 """Some twenty seconds: several times what is sent ahead."""

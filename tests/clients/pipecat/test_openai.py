@@ -9,15 +9,15 @@ import pytest
 from pipecat.frames.frames import ErrorFrame, TTSSpeakFrame, TTSStoppedFrame
 from pipecat.services.openai.tts import VALID_VOICES, OpenAITTSService
 
-from support.clients import LONG_TURN, SECOND_TURN, TURN, assert_heard, samples_of, settled
-from support.conversations import (
+from support.pipecat_checks import (
     assert_a_cancelled_pipeline_leaves_nothing,
     assert_an_interruption_stops_generation,
     assert_audio_comes_before_the_text_ends,
     assert_what_can_not_be_spoken_is_no_failure,
     error_of,
 )
-from support.pipelines import RATE, at_once, talking
+from support.pipecat_pipeline import RATE, at_once, talking
+from support.vendor_checks import LONG_TURN, SECOND_TURN, TURN, assert_heard, samples_of, settled
 
 TEN_MINUTES = " ".join([LONG_TURN] * 5)
 

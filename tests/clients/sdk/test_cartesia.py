@@ -11,8 +11,8 @@ import pytest
 import websockets
 from cartesia import AsyncCartesia, AuthenticationError, BadRequestError, Cartesia, NotFoundError
 
-from support.clients import LONG_TURN, SECOND_TURN, TURN, assert_heard, samples_of, settled, tokens
 from support.decoding import decoded
+from support.vendor_checks import LONG_TURN, SECOND_TURN, TURN, assert_heard, samples_of, settled, tokens
 
 PATIENT_SECONDS = 30
 HEART = {"mode": "id", "id": "heart"}

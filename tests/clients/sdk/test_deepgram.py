@@ -25,8 +25,8 @@ from deepgram.speak.v2.types import (
 )
 from websockets.exceptions import InvalidStatus
 
-from support.clients import LONG_TURN, SECOND_TURN, TURN, assert_heard, samples_of, settled, tokens
 from support.decoding import decoded
+from support.vendor_checks import LONG_TURN, SECOND_TURN, TURN, assert_heard, samples_of, settled, tokens
 
 MODEL = "aura-2-thalia-en"
 FLUX = "flux-alexis-en"

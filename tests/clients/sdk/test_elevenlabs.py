@@ -11,8 +11,8 @@ from elevenlabs import VoiceSettings
 from elevenlabs.client import AsyncElevenLabs, ElevenLabs
 from elevenlabs.core.api_error import ApiError
 
-from support.clients import LONG_TURN, SECOND_TURN, TURN, assert_heard, samples_of, settled, tokens
 from support.decoding import decoded
+from support.vendor_checks import LONG_TURN, SECOND_TURN, TURN, assert_heard, samples_of, settled, tokens
 
 PATIENT_SECONDS = 30
 

@@ -10,8 +10,8 @@ import openai
 import pytest
 from elevenlabs.client import ElevenLabs
 
-from support.clients import LONG_TURN, SECOND_TURN, TURN, assert_heard, counters, samples_of, settled
 from support.decoding import decoded
+from support.vendor_checks import LONG_TURN, SECOND_TURN, TURN, assert_heard, counters, samples_of, settled
 
 RATE = 24_000
 VERY_LONG = " ".join([LONG_TURN] * 5)

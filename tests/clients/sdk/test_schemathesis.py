@@ -20,8 +20,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from support.clients import settled
 from support.server import Host
+from support.vendor_checks import settled
 from voxwire_server.compat import openapi
 from voxwire_server.compat.vendors import VENDORS
 

@@ -22,9 +22,9 @@ from wyoming.tts import (
     SynthesizeVoice,
 )
 
-from support.clients import LONG_TURN, SECOND_TURN, TURN, assert_heard, samples_of, settled
-from support.net import free_port
+from support.ports import free_port
 from support.server import serving
+from support.vendor_checks import LONG_TURN, SECOND_TURN, TURN, assert_heard, samples_of, settled
 
 PATIENT_SECONDS = 60
 HEART = SynthesizeVoice(name="heart")

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from support import kokoro, reference  # noqa: E402
+from support import kokoro, kokoro_reference  # noqa: E402
 from voxwire_server.engines.kokoro.g2p.languages import Languages  # noqa: E402
 from voxwire_server.engines.kokoro.model.network import Kokoro  # noqa: E402
 from voxwire_server.engines.kokoro.model.ragged import Rows  # noqa: E402
@@ -37,10 +37,10 @@ def piece(voice: str, text: str):
 
 
 def test_durations_and_samples_are_the_references(network: Kokoro):
-    missing = reference.missing()
+    missing = kokoro_reference.missing()
     if missing:
         pytest.skip(f"the reference implementation needs {', '.join(missing)}")
-    model = reference.reference_model(network_state(), kokoro.weights().vocabulary())
+    model = kokoro_reference.reference_model(network_state(), kokoro.weights().vocabulary())
     for voice, text in TEXTS[:3]:
         ids, style = piece(voice, text)
         tokens, rows = torch.tensor([ids]), Rows(torch.tensor([len(ids)]), even=True)

@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from support.simulation import VirtualRunner  # noqa: E402
+from support.scheduler_sim import VirtualRunner  # noqa: E402
 from voxwire_protocol.errors import ErrorCode  # noqa: E402
 from voxwire_server.engines.common.g2p import _own_vocabulary as vocabulary  # noqa: E402
 from voxwire_server.engines.kokoro.engine import KokoroEngine, torch_info  # noqa: E402

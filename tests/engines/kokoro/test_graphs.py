@@ -1,4 +1,4 @@
-"""Stages that are recorded and played give what the network gives. CUDA's part is taken by a tape (`support.tape`)."""
+"""Stages that are recorded and played give what the network gives; `support.fake_cuda_graph` stands for CUDA."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from support.fake_cuda_graph import TapeCapture  # noqa: E402
 from support.kokoro_torch import jobs_of, random_ids, random_network  # noqa: E402
-from support.tape import TapeCapture  # noqa: E402
 from voxwire_server.engines.kokoro.model.network import Encoded, Fronted  # noqa: E402
 from voxwire_server.engines.kokoro.model.ragged import Rows  # noqa: E402
 from voxwire_server.engines.kokoro.runtime.cuda_graphs import GIVEN, TAKEN, CudaGraphRunner, Options  # noqa: E402

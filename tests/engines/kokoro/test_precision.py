@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from support import kokoro, rounding  # noqa: E402
+from support import half_precision, kokoro  # noqa: E402
 from support.logmel import distance_db  # noqa: E402
 from voxwire_server.engines.kokoro import factory  # noqa: E402
 from voxwire_server.engines.kokoro.engine import torch_info  # noqa: E402
@@ -86,7 +86,7 @@ def test_a_batch_in_half_precision_is_as_each_alone():
 
 def test_rounding_as_a_gpus_float16_is_nearer_still(whole):
     rounded = kokoro.network()
-    rounding.round_convolutions(rounded, torch.float16)
+    half_precision.round_convolutions(rounded, torch.float16)
     for clause in CLAUSES[:2]:
         durations, _, samples = stages(whole, clause)
         same_durations, _, near = stages(rounded, clause)

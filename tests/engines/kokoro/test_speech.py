@@ -9,19 +9,19 @@ import pytest
 
 pytest.importorskip("torch")
 
-from support import harvard, mandarin, reference, whisper
-from support.renditions import RATE, renditions
+from support import harvard_sentences, kokoro_reference, whisper, whisper_mandarin
+from support.kokoro_variants import RATE, renditions
 
 MARGIN_WORDS = 2
 """How many more words (syllables) of the sample may be misheard than of the reference's speech: noise of the seeds."""
 
-ENGLISH = harvard.SENTENCES[3:8]
-MANDARIN = mandarin.SENTENCES[:3]
+ENGLISH = harvard_sentences.SENTENCES[3:8]
+MANDARIN = whisper_mandarin.SENTENCES[:3]
 
 
 @pytest.fixture(scope="module")
 def speakers():
-    missing = reference.missing()
+    missing = kokoro_reference.missing()
     if missing:
         pytest.skip(f"the reference implementation needs {', '.join(missing)}")
     return renditions()
@@ -51,20 +51,20 @@ def test_english_is_understood_as_the_references(speakers, voice, language):
 
 
 @pytest.mark.speech
-@pytest.mark.skipif(bool(mandarin.missing()), reason=f"needs {', '.join(mandarin.missing())}")
+@pytest.mark.skipif(bool(whisper_mandarin.missing()), reason=f"needs {', '.join(whisper_mandarin.missing())}")
 def test_mandarin_is_understood_as_the_references(speakers):
-    measure = (mandarin.transcribe, mandarin.character_error_rate, mandarin.syllables)
+    measure = (whisper_mandarin.transcribe, whisper_mandarin.character_error_rate, whisper_mandarin.syllables)
     wrong = heard_wrong(speakers, MANDARIN, "zf_xiaoxiao", "zh", *measure)
-    syllables = sum(len(mandarin.syllables(text)) for text in MANDARIN)
+    syllables = sum(len(whisper_mandarin.syllables(text)) for text in MANDARIN)
     assert wrong["reference"] / syllables < 0.3
     assert wrong["torch"] <= wrong["reference"] + MARGIN_WORDS + 1e-6
     assert wrong["int8"] <= wrong["reference"] + MARGIN_WORDS + 1e-6
 
 
 def test_the_error_rate_of_mandarin_counts_sounds_and_not_spellings():
-    assert mandarin.character_error_rate("我们明天下午三点开会。", "我們明天下午3點開會") == 0
-    assert mandarin.character_error_rate("妈妈", "马妈") == pytest.approx(0.5)
-    assert mandarin.character_error_rate("你好", "") == 1
+    assert whisper_mandarin.character_error_rate("我们明天下午三点开会。", "我們明天下午3點開會") == 0
+    assert whisper_mandarin.character_error_rate("妈妈", "马妈") == pytest.approx(0.5)
+    assert whisper_mandarin.character_error_rate("你好", "") == 1
 
 
 def test_speech_is_as_loud_as_the_references(speakers):

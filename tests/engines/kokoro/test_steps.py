@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from support.tape import TapeCapture  # noqa: E402
+from support.fake_cuda_graph import TapeCapture  # noqa: E402
 from voxwire_server.engines.base import DeviceMemory, UsesDevice  # noqa: E402
 from voxwire_server.engines.kokoro.engine import KokoroEngine  # noqa: E402
 from voxwire_server.engines.kokoro.options import Graphs  # noqa: E402

@@ -12,8 +12,8 @@ torch = pytest.importorskip("torch")
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 from torch.utils._pytree import tree_leaves  # noqa: E402
 
+from support.fake_cuda_graph import TapeCapture  # noqa: E402
 from support.kokoro_torch import jobs_of, random_ids  # noqa: E402
-from support.tape import TapeCapture  # noqa: E402
 from voxwire_server.engines.kokoro.model.network import Encoded, Fronted, Kokoro  # noqa: E402
 from voxwire_server.engines.kokoro.options import Graphs  # noqa: E402
 from voxwire_server.engines.kokoro.runtime.cuda_graphs import GIVEN, TAKEN, CapturedGraph  # noqa: E402

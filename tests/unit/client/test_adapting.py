@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.scripted import Peer, done, play, scripted
+from support.scripted_server import Peer, done, play, scripted
 from voxwire_client import Audio, arrival, connect
 from voxwire_protocol import messages as m
 

@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from support.scripted import FRAME_SAMPLES, Peer, done, play, scripted, started
+from support.scripted_server import FRAME_SAMPLES, Peer, done, play, scripted, started
 from voxwire_client import Audio, ConnectionLost, ErrorCode, VoxwireError, connect
 from voxwire_protocol import messages as m
 

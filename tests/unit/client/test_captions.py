@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.captioning import CONTEXT, RATE, audio, clause, cues_of, read_subtitles, told, word, words_of
+from support.caption_events import CONTEXT, RATE, audio, clause, cues_of, read_subtitles, told, word, words_of
 from voxwire_client import Reconnected
 from voxwire_client.captions import Captions, SrtFormat, VttFormat
 from voxwire_client.captions.script import columns

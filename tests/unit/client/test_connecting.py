@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from websockets.asyncio.server import serve
 
-from support.net import free_port
-from support.scripted import Peer, play, scripted
+from support.ports import free_port
+from support.scripted_server import Peer, play, scripted
 from voxwire_client import ConnectionLost, ErrorCode, VoxwireError, connect
 from voxwire_protocol import messages as m
 from voxwire_protocol.codec import MSGPACK

@@ -8,8 +8,8 @@ import contextlib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.scripted import FRAME_SAMPLES, TIMEOUT_SECONDS, Peer, done, play, scripted
-from support.threaded import serving
+from support.scripted_server import FRAME_SAMPLES, TIMEOUT_SECONDS, Peer, done, play, scripted
+from support.threaded_server import serving
 from voxwire_client import Audio, Moments, Reconnected, backoff, connect, sync
 from voxwire_client.mouth import closed
 from voxwire_client.playout import PlayoutClock

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from support.scripted import FRAME_SAMPLES, Peer, done, play, scripted, started
+from support.scripted_server import FRAME_SAMPLES, Peer, done, play, scripted, started
 from voxwire_client import (
     Audio,
     ConnectionLost,

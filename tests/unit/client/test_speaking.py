@@ -7,7 +7,7 @@ import asyncio
 import msgpack
 import pytest
 
-from support.scripted import FRAME_SAMPLES, LIMITS, Peer, done, play, scripted, started
+from support.scripted_server import FRAME_SAMPLES, LIMITS, Peer, done, play, scripted, started
 from voxwire_client import Audio, ConnectionLost, ErrorCode, VoxwireError, connect, line, speaking, writing
 from voxwire_protocol import messages as m
 from voxwire_protocol.audio import is_audio_frame

@@ -10,9 +10,9 @@ import wave
 
 import pytest
 
-from support.captioning import read_subtitles, words_of
-from support.scripted import FRAME_SAMPLES, TIMEOUT_SECONDS, Peer, done
-from support.threaded import serving
+from support.caption_events import read_subtitles, words_of
+from support.scripted_server import FRAME_SAMPLES, TIMEOUT_SECONDS, Peer, done
+from support.threaded_server import serving
 from voxwire_client import backoff
 from voxwire_client.commands import say
 from voxwire_protocol import messages as m

@@ -13,9 +13,9 @@ import wave
 
 import pytest
 
-from support.net import free_port
-from support.scripted import Peer, done
-from support.threaded import serving
+from support.ports import free_port
+from support.scripted_server import Peer, done
+from support.threaded_server import serving
 from voxwire_client import Audio, VoxwireError, sync
 from voxwire_client.commands import say, voices
 from voxwire_protocol import messages as m

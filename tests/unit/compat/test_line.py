@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from support.application import running
-from support.loops import on_loop
+from support.async_tests import on_loop
+from support.in_process_app import running
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.audio.containers import Container

@@ -12,8 +12,8 @@ import json
 import pytest
 from starlette.requests import ClientDisconnect, Request
 
-from support.application import running
 from support.asgi import http_scope
+from support.in_process_app import running
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.compat.formats import OutputFormat

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support.registries import serving
+from support.fake_registries import serving
 from voxwire_server.models.checksums import Checksum
 from voxwire_server.models.download import PAUSES_SECONDS, Artifact, fetch
 from voxwire_server.models.errors import Damaged, Refused, Unreachable

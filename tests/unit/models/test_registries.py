@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.registries import bare, serving
+from support.fake_registries import bare, serving
 from voxwire_server.models import npm, pypi
 from voxwire_server.models.checksums import Checksum
 from voxwire_server.models.errors import ModelError, Refused, Unreachable

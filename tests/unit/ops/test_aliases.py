@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from support.application import running
+from support.in_process_app import running
 from voxwire_protocol.errors import VoxwireError
 from voxwire_server.config import Alias
 from voxwire_server.engines.base import EngineInfo, StageInfo

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from support.application import running
-from support.simulation import model_info
-from support.works import prepare_all, request, scheduler
+from support.in_process_app import running
+from support.scheduler_harness import prepare_all, request, scheduler
+from support.scheduler_sim import model_info
 from voxwire_server.engines.base import DeviceMemory, StageInfo
 from voxwire_server.ops.metrics import Metrics
 from voxwire_server.ops.scheduler_metrics import watch_devices, watch_scheduler

@@ -1,7 +1,7 @@
 import pytest
 
-from support.simulation import model_info
-from support.works import finish, prepare_all, request, scheduler
+from support.scheduler_harness import finish, prepare_all, request, scheduler
+from support.scheduler_sim import model_info
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.engines.base import StageInfo
 from voxwire_server.scheduling.request import RefusalReason

@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from support.desk import FakeDirectory
-from support.simulation import model_info
-from support.works import finish, request, scheduler
-from support.world import Client, World
+from support.core_harness import FakeDirectory
+from support.scheduler_harness import finish, request, scheduler
+from support.scheduler_sim import model_info
+from support.session_sim import Client, World
 from voxwire_protocol import messages as m
 from voxwire_server.ops.voices import VoiceDirectory
 from voxwire_server.scheduling.request import PREPARE, RefusalReason

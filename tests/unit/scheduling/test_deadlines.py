@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.works import request
+from support.scheduler_harness import request
 from voxwire_server.scheduling.queue import DeadlineQueue
 
 KEYS = st.floats(-1e6, 1e6, allow_nan=False)

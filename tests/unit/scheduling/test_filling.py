@@ -2,8 +2,8 @@
 
 import pytest
 
-from support.simulation import model_info
-from support.works import context_keys, prepare_all, request, scheduler
+from support.scheduler_harness import context_keys, prepare_all, request, scheduler
+from support.scheduler_sim import model_info
 from voxwire_server.engines.base import StageInfo
 from voxwire_server.scheduling.request import StepOutcome, StepStatus
 

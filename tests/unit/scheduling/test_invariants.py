@@ -7,8 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from support.simulation import model_info
-from support.works import request
+from support.scheduler_harness import request
+from support.scheduler_sim import model_info
 from voxwire_server.engines.base import Job, StageInfo
 from voxwire_server.scheduling.execution import failed_outcomes
 from voxwire_server.scheduling.policy import Policy

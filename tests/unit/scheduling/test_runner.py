@@ -6,8 +6,8 @@ import threading
 import numpy as np
 import pytest
 
-from support.simulation import model_info
-from support.works import request
+from support.scheduler_harness import request
+from support.scheduler_sim import model_info
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.engines.base import Job, NoSlot, StageInfo, StepResult
 from voxwire_server.scheduling.runner import Runner

@@ -1,7 +1,7 @@
 import pytest
 
-from support.simulation import model_info
-from support.works import context_keys, finish, prepare_all, request, scheduler
+from support.scheduler_harness import context_keys, finish, prepare_all, request, scheduler
+from support.scheduler_sim import model_info
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.engines.base import Job, StageInfo
 from voxwire_server.scheduling.policy import Order

@@ -2,8 +2,8 @@
 
 import pytest
 
-from support.simulation import Audience, ModelEngine, VirtualRunner, model_info
-from support.works import context_keys, finish, prepare_all, request, scheduler
+from support.scheduler_harness import context_keys, finish, prepare_all, request, scheduler
+from support.scheduler_sim import Audience, ModelEngine, VirtualRunner, model_info
 from voxwire_server.engines.base import StageInfo
 from voxwire_server.scheduling.policy import Policy
 from voxwire_server.scheduling.request import PREPARE, RefusalReason, RequestState, StepOutcome, StepStatus

@@ -2,8 +2,8 @@
 
 import pytest
 
-from support.simulation import Audience, ModelEngine, VirtualRunner, batch_seconds, model_info
-from support.works import request
+from support.scheduler_harness import request
+from support.scheduler_sim import Audience, ModelEngine, VirtualRunner, batch_seconds, model_info
 from voxwire_server.engines.base import StageInfo
 from voxwire_server.scheduling.policy import Order, Policy
 from voxwire_server.scheduling.request import PREPARE

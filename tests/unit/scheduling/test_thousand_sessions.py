@@ -2,8 +2,8 @@
 
 import pytest
 
-from support.crowd import Crowd
-from support.gpu import Gpu
+from support.gpu_model import Gpu
+from support.llm_load_sim import Crowd
 from voxwire_server.scheduling.policy import Order, Policy
 
 LAUNCHES = {"encode": 0.0025, "front": 0.0025, "generate": 0.005}

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from support.desk import Desk
+from support.core_harness import Desk
 from voxwire_protocol import messages as m
 from voxwire_server.session.context import PlayoutPolicy
 from voxwire_server.session.core import FLUSHES_WAITING_MAX, SessionSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from support.desk import SAMPLES_PER_CHAR, Desk, FakeDirectory, Frame
+from support.core_harness import SAMPLES_PER_CHAR, Desk, FakeDirectory, Frame
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.session import effects as fx

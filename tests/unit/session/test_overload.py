@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from support.callers import Caller, busy_world
-from support.world import Client, World
+from support.retrying_clients import Caller, busy_world
+from support.session_sim import Client, World
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 

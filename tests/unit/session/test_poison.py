@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.world import Client, World
+from support.session_sim import Client, World
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import CloseCode
 

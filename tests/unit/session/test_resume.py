@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support.roaming import Phone, Site
-from support.world import Sent, World
+from support.flaky_client import Phone, Site
+from support.session_sim import Sent, World
 from voxwire_protocol import messages as m
 from voxwire_server.session.core import SessionSettings
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from support.callers import Caller, busy_world
-from support.world import Client, World
+from support.retrying_clients import Caller, busy_world
+from support.session_sim import Client, World
 from voxwire_protocol import messages as m
 from voxwire_server.scheduling.policy import Policy
 from voxwire_server.scheduling.request import PREPARE

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from support.desk import Desk
-from support.world import Client, Sent, World
+from support.core_harness import Desk
+from support.session_sim import Client, Sent, World
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.session import effects as fx

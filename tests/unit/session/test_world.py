@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support.world import Client, Sent, World
+from support.session_sim import Client, Sent, World
 from voxwire_protocol import messages as m
 from voxwire_server.engines.tone import CHAR_SAMPLES, SAMPLE_RATE
 from voxwire_server.scheduling.request import PREPARE

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.desk import Desk
+from support.core_harness import Desk
 from support.regex_steps import StepCounter
 from support.work_counter import counted, patterns_of
 from voxwire_protocol import messages as m

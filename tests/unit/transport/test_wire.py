@@ -12,9 +12,9 @@ import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket
 
-from support.raw import CLOSE as CLOSE_OPCODE
-from support.raw import CONT, TEXT, frame
-from support.raw import PING as PING_OPCODE
+from support.raw_websocket import CLOSE as CLOSE_OPCODE
+from support.raw_websocket import CONT, TEXT, frame
+from support.raw_websocket import PING as PING_OPCODE
 from voxwire_server.config import LimitsConfig
 from voxwire_server.transport.door import EXTENSION as DOOR
 from voxwire_server.transport.door import Bounds, Door

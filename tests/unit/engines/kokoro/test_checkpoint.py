@@ -13,7 +13,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from support import reference  # noqa: E402
+from support import kokoro_reference  # noqa: E402
 from voxwire_server.engines.kokoro.weights.checkpoint import folded, read_checkpoint, read_voice  # noqa: E402
 from voxwire_server.engines.kokoro.weights.shapes import parameter_shapes  # noqa: E402
 from voxwire_server.models.errors import Damaged, ModelError  # noqa: E402
@@ -23,7 +23,7 @@ PARTS = ("bert", "bert_encoder", "predictor", "decoder", "text_encoder")
 
 def kmodel():
     """The reference implementation, untrained, with weight norm."""
-    if missing := reference.missing():
+    if missing := kokoro_reference.missing():
         pytest.skip(f"needs {', '.join(missing)}")
     empty = io.BytesIO()
     torch.save({}, empty)
@@ -31,7 +31,8 @@ def kmodel():
     torch.manual_seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = reference._module().KModel(repo_id="local", config=reference.CONFIG | {"vocab": {"a": 43}}, model=empty)
+        config = kokoro_reference.CONFIG | {"vocab": {"a": 43}}
+        model = kokoro_reference._module().KModel(repo_id="local", config=config, model=empty)
     for name, parameter in model.named_parameters():
         if name.endswith("weight_g"):
             # A gain that is the norm already would hide a fold that does nothing.
@@ -108,7 +109,9 @@ def test_what_is_folded_already_stays() -> None:
     ],
 )
 def test_another_checkpoint_is_refused(tmp_path: Path, monkeypatch, part, said: str) -> None:
-    monkeypatch.setattr("voxwire_server.engines.kokoro.weights.checkpoint.parameter_shapes", lambda: {"bert_encoder.bias": (2,)})
+    monkeypatch.setattr(
+        "voxwire_server.engines.kokoro.weights.checkpoint.parameter_shapes", lambda: {"bert_encoder.bias": (2,)}
+    )
     file = tmp_path / "kokoro-v1_0.pth"
     torch.save({"bert_encoder": part}, file)
     with pytest.raises(Damaged, match=said):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from support.registries import bare, serving
+from support.fake_registries import bare, serving
 from voxwire_server.engines.kokoro.weights import sources
 from voxwire_server.engines.kokoro.weights.files import KokoroWeights
 from voxwire_server.models.checksums import Checksum

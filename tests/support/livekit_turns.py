@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from livekit.agents import APIConnectOptions, tts
 
-from support.clients import SECOND_TURN, assert_heard, counters, samples_of, typed
 from support.server import Host
+from support.vendor_checks import SECOND_TURN, assert_heard, counters, samples_of, typed
 
 ONCE = APIConnectOptions(max_retry=0, timeout=10)
 """For a stream that is to show its first error."""

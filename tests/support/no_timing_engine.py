@@ -39,5 +39,5 @@ def install(folder: Path) -> dict[str, str]:
     about = folder / "voxwire_mute-1.dist-info"
     about.mkdir(parents=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: voxwire-mute\nVersion: 1\n")
-    (about / "entry_points.txt").write_text("[voxwire.engines]\nmute = support.mute:MuteEngine\n")
+    (about / "entry_points.txt").write_text("[voxwire.engines]\nmute = support.no_timing_engine:MuteEngine\n")
     return {"PYTHONPATH": f"{folder}:{Path(__file__).parents[1]}"}

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from host import cores
-from listener import TEXTS
+from load_client import TEXTS
 
 
 @dataclass(frozen=True, slots=True)

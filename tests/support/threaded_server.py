@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 
-from support.scripted import scripted
+from support.scripted_server import scripted
 
 
 @contextlib.contextmanager

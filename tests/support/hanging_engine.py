@@ -49,6 +49,6 @@ def install(folder: Path) -> dict[str, str]:
     about = folder / "voxwire_hanging-1.dist-info"
     about.mkdir(parents=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: voxwire-hanging\nVersion: 1\n")
-    (about / "entry_points.txt").write_text("[voxwire.engines]\nhanging = support.hanging:HangingEngine\n")
+    (about / "entry_points.txt").write_text("[voxwire.engines]\nhanging = support.hanging_engine:HangingEngine\n")
     before = os.environ.get("PYTHONPATH", "")
     return {"PYTHONPATH": os.pathsep.join([str(folder), str(Path(__file__).parents[1]), *filter(None, [before])])}

@@ -17,7 +17,7 @@ from contextlib import suppress
 
 import orjson
 
-from support.raw import BINARY, CLOSE, TEXT, frame
+from support.raw_websocket import BINARY, CLOSE, TEXT, frame
 
 TIMEOUT_SECONDS = 60.0
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from support.scripted import FRAME_SAMPLES, done, started
+from support.scripted_server import FRAME_SAMPLES, done, started
 from voxwire_client import Audio
 from voxwire_client.captions import Captions, Cue
 from voxwire_client.events import Event

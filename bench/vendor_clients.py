@@ -17,7 +17,7 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
 from host import Host
-from listener import tokens
+from load_client import tokens
 
 TURN_SECONDS_MAX = 20.0
 RATE = 24000

@@ -16,9 +16,9 @@ from functools import partial
 from typing import Any
 
 from host import cores
-from listener import percentile
+from load_client import percentile
 from support import kokoro
-from support.harvard import SENTENCES
+from support.harvard_sentences import SENTENCES
 from voxwire_server.engines.base import Engine
 from voxwire_server.scheduling.policy import Policy
 from voxwire_server.scheduling.request import SynthesisRequest

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from support.world import Client, Sent, World
+from support.session_sim import Client, Sent, World
 from voxwire_protocol import messages as m
 from voxwire_server.ops.voices import VoiceDirectory
 from voxwire_server.scheduling.request import PREPARE, Batch

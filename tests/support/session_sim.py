@@ -13,8 +13,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from support.desk import FakeDirectory
-from support.simulation import VirtualRunner
+from support.core_harness import FakeDirectory
+from support.scheduler_sim import VirtualRunner
 from voxwire_protocol import messages as m
 from voxwire_server.audio.encoder_pool import EncodeTask
 from voxwire_server.audio.framing import FrameBlock

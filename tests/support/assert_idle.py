@@ -8,8 +8,8 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from support.protocol_client import say
 from support.server import Host
-from support.wire import say
 from voxwire_protocol import messages as m
 
 MIB = 1 << 20

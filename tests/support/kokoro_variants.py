@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from support import kokoro, reference
+from support import kokoro, kokoro_reference
 from voxwire_server.engines.base import Engine
 from voxwire_server.engines.kokoro.g2p.languages import Languages
 
@@ -61,7 +61,7 @@ def emulated() -> Mapping[str, Rendition]:
     """What a GPU's float16 gives, by rounding on this machine's CPU."""
     import torch
 
-    from support.rounding import rounding_engine
+    from support.half_precision import rounding_engine
 
     return {"torch-float16": by_engine(rounding_engine(torch.float16))}
 
@@ -72,4 +72,4 @@ def _model():
 
     weights = kokoro.weights()
     state = {name: torch.from_numpy(value) for name, value in weights.state().items()}
-    return reference.reference_model(state, weights.vocabulary())
+    return kokoro_reference.reference_model(state, weights.vocabulary())

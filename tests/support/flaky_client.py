@@ -13,7 +13,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from support.world import Sent, World
+from support.session_sim import Sent, World
 from voxwire_protocol import messages as m
 from voxwire_server.session.core import SessionCore
 from voxwire_server.session.driver import Driver, Resumable

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from support.browser import CLIENT, built_client, serve_files
-from support.proxy import Proxy
+from support.tcp_proxy import Proxy
 from voxwire_client import Audio, connect
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.simulation import clause, model_info
+from support.scheduler_sim import clause, model_info
 from voxwire_server.engines.base import EngineInfo, Job
 from voxwire_server.scheduling.policy import Policy
 from voxwire_server.scheduling.request import PREPARE, Batch, StepOutcome, StepStatus, SynthesisRequest

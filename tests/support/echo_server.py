@@ -1,4 +1,4 @@
-"""An echo server on one of uvicorn's WebSocket implementations: `python -m support.echo WS PORT`."""
+"""An echo server on one of uvicorn's WebSocket implementations: `python -m support.echo_server WS PORT`."""
 
 from __future__ import annotations
 

@@ -21,9 +21,9 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.tts_service import WebsocketTTSService
 
-from support.clients import LONG_TURN, SECOND_TURN, TURN, assert_heard, counters, samples_of, settled, tokens
-from support.pipelines import RATE, answer, talking
+from support.pipecat_pipeline import RATE, answer, talking
 from support.server import Host
+from support.vendor_checks import LONG_TURN, SECOND_TURN, TURN, assert_heard, counters, samples_of, settled, tokens
 
 
 async def assert_every_word_is_spoken_and_told(service: FrameProcessor, text: str) -> None:

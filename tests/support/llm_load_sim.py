@@ -9,9 +9,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from support.gpu import RATE, Gpu, GpuEngine, Step
-from support.simulation import VirtualRunner
-from support.world import Client, Counter, ToneDirectory, World
+from support.gpu_model import RATE, Gpu, GpuEngine, Step
+from support.scheduler_sim import VirtualRunner
+from support.session_sim import Client, Counter, ToneDirectory, World
 from voxwire_protocol import messages as m
 from voxwire_server.ops.voices import VoiceDirectory
 from voxwire_server.scheduling.policy import Policy
