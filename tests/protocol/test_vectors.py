@@ -75,7 +75,7 @@ def test_an_error_names_the_context_of_the_message_it_is_about() -> None:
     with pytest.raises(ProtocolError) as caught:
         JSON.decode_client('{"type":"text","context":"answer-1","text":5}')
     assert caught.value.context == "answer-1"
-    assert caught.value.to_message().context == "answer-1"
+    assert m.error_to_message(caught.value).context == "answer-1"
 
 
 @pytest.mark.parametrize("context", ["", "x" * 65, 5, None, ["0"]])

@@ -102,7 +102,7 @@ class Dialer:
                 raise ConnectionLost(CloseCode.POLICY, f"{self.url} does not speak {self.codec.subprotocol}")
             first = self.codec.decode_server(await socket.recv())
             if isinstance(first, m.ErrorMessage):
-                raise VoxwireError.from_message(first)
+                raise m.error_from_message(first)
             if not isinstance(first, m.Ready):
                 raise ConnectionLost(CloseCode.POLICY, f"the server began with {first.type}, not with ready")
         except BaseException:

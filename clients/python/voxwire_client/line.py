@@ -232,7 +232,7 @@ class Line:
                     log.info("the session could not be resumed: %s", message.reason)
                     return None, fresh_received
                 case m.ErrorMessage():
-                    raise VoxwireError.from_message(message)
+                    raise m.error_from_message(message)
                 case _:
                     fresh_received += 1
 
@@ -355,7 +355,7 @@ class Line:
 
     def _take_notice(self, message: m.ErrorMessage | m.WarningMessage) -> None:
         if isinstance(message, m.ErrorMessage):
-            self._said = VoxwireError.from_message(message)
+            self._said = m.error_from_message(message)
         log.warning("the server says: %s (%s)", message.message, message.code)
 
     def _take_of_context(self, message: Any) -> None:

@@ -208,7 +208,7 @@ class Speaking:
             case m.Accepted():
                 self._writing.accepted(message)
             case m.ErrorMessage():
-                self._take_error(VoxwireError.from_message(message))
+                self._take_error(m.error_from_message(message))
             case m.Done():
                 self._take_done(message)
             case m.Started():
