@@ -13,7 +13,7 @@ from support.net import free_port
 from support.proxy import Proxy
 from voxwire_client import Audio, ConnectionLost, Interrupted, Reconnected, VoxwireError, connect
 from voxwire_client import sync as synchronous
-from voxwire_client.playout import PlayoutClock
+from voxwire_client.playout_clock import PlayoutClock
 from voxwire_client.wav import WavWriter, alaw_sample, mulaw_sample
 from voxwire_protocol import messages as m
 

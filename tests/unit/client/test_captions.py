@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.captioning import CONTEXT, RATE, audio, clause, cues_of, read_subtitles, told, word, words_of
 from voxwire_client import Reconnected
 from voxwire_client.captions import Captions, SrtFormat, VttFormat
-from voxwire_client.captions.script import columns
+from voxwire_client.captions.line_breaks import columns
 from voxwire_protocol import messages as m
 
 WIDE = 42 / 16

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxwire_client import options as o
-from voxwire_client.dial import stream_url
+from voxwire_client.dialer import stream_url
 from voxwire_client.errors import ConnectionLost
 from voxwire_client.options import start
 from voxwire_client.player import PlayoutBuffer
-from voxwire_client.playout import PlayoutClock
+from voxwire_client.playout_clock import PlayoutClock
 from voxwire_client.session import connect
 from voxwire_client.tokens import pieces
 from voxwire_client.transcript import Transcript
@@ -230,11 +230,11 @@ def test_a_clock_that_is_paused_before_it_starts_waits():
     clock.pause(1.0)
     clock.start(2.0)
     assert clock.position(5.0) == 0
-    clock.go_on(6.0)
+    clock.resume(6.0)
     assert clock.position(6.5) == pytest.approx(500, abs=1)
 
 
-@given(st.lists(st.tuples(st.sampled_from(["receive", "start", "pause", "go_on", "wait"]), st.integers(0, 500))))
+@given(st.lists(st.tuples(st.sampled_from(["receive", "start", "pause", "resume", "wait"]), st.integers(0, 500))))
 def test_the_clock_never_runs_backwards_or_ahead_of_what_came(steps):
     clock, now, heard = PlayoutClock(1000), 0.0, 0
     clock.start(now)
@@ -246,8 +246,8 @@ def test_the_clock_never_runs_backwards_or_ahead_of_what_came(steps):
                 clock.start(now)
             case "pause":
                 clock.pause(now)
-            case "go_on":
-                clock.go_on(now)
+            case "resume":
+                clock.resume(now)
             case _:
                 now += amount / 1000
         position = clock.position(now)

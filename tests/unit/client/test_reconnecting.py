@@ -16,8 +16,8 @@ from voxwire_client import (
     VoxwireError,
     backoff,
     connect,
+    context_lifecycle,
     outbox,
-    speaking,
 )
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import CloseCode
@@ -415,11 +415,11 @@ def test_whoever_is_refused_when_it_comes_back_does_not_insist():
 
 def test_a_server_that_wants_to_be_left_alone_for_a_while_is(monkeypatch):
     asked = []
-    honest = backoff.Backoff.next_seconds
+    original = backoff.Backoff.next_seconds
 
     def next_seconds(self, asked_seconds=None):
         asked.append(asked_seconds)
-        return honest(self)
+        return original(self)
 
     monkeypatch.setattr(backoff.Backoff, "next_seconds", next_seconds)
 
@@ -760,7 +760,7 @@ def test_a_fresh_session_that_is_full_is_asked_again(monkeypatch):
 
 
 def test_a_text_that_ends_every_session_is_given_up(monkeypatch):
-    monkeypatch.setattr(speaking, "RESTARTS_MAX", 2)
+    monkeypatch.setattr(context_lifecycle, "RESTARTS_MAX", 2)
     attempts = []
 
     async def breaks(peer: Peer):

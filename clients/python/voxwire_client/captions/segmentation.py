@@ -1,4 +1,4 @@
-"""Decides where a cue ends and how its text stands in lines. Pure."""
+"""Segments captions: where a cue ends, and where its lines break. Pure."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from voxwire_client.captions import script
+from voxwire_client.captions import line_breaks as lb
 from voxwire_client.captions.cue import Layout, Segment
-from voxwire_client.captions.script import Break
+from voxwire_client.captions.line_breaks import Break
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from voxwire_client.captions.spans import Span
+    from voxwire_client.captions.timed_spans import TimedSpan
 
 SENTENCE_PAUSE_SECONDS = 0.15
 """After "Dr." of "Dr. Smith" speakers do not pause; after a sentence they do."""
@@ -21,17 +21,17 @@ PAUSE_SECONDS = 0.25
 LONG_PAUSE_SECONDS = 1.0
 
 ORPHAN_COLUMNS = 12
-"""A sentence's end that is shorter is not left to a cue of its own."""
+"""A shorter end of a sentence does not get a cue of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A stretch that is said, with what stands around it; a cue is a row of them.
+    """A span with the punctuation and space around it; a cue is a sequence of them.
 
-    `width` is in columns, `blank` of them at its end are white space; `pause` is in seconds.
+    `width` is in columns, `blank` of them at its end are white space; `pause` (after it) is in seconds.
     """
 
-    span: Span
+    span: TimedSpan
     chars: tuple[int, int]
     text: str
     width: float
@@ -43,17 +43,19 @@ class Chunk:
     pause: float
 
 
-def chunk_of(text: str, start: int, span: Span, following: Span | None, end: int, form: Layout, rate: int) -> Chunk:
-    """The chunk of a span: from `start`, where the one before ended, to the break before `following`, or to `end`."""
+def chunk_of(
+    text: str, start: int, span: TimedSpan, following: TimedSpan | None, end: int, form: Layout, rate: int
+) -> Chunk:
+    """The chunk of a span: from `start`, the end of the previous one, to the break before `following`, or to `end`."""
     first, last = max(start, span.chars[0]), max(start, span.chars[1])
     stop = end if following is None else max(last, following.chars[0])
-    place, kind = (stop, Break.SPACE) if following is None else script.break_in(text, last, stop)
+    place, kind = (stop, Break.SPACE) if following is None else lb.break_in(text, last, stop)
     tail = text[last:place]
     written = "".join(
         (
-            script.shortened_before(text[start:first], form.line_columns, form.wide_columns),
-            script.flat(text[first:last]),
-            script.shortened_after(tail, form.line_columns, form.wide_columns),
+            lb.shortened_before(text[start:first], form.line_columns, form.wide_columns),
+            lb.flat(text[first:last]),
+            lb.shortened_after(tail, form.line_columns, form.wide_columns),
         )
     )
     pause = 0.0 if following is None else (following.pts - span.end_pts) / rate
@@ -62,32 +64,35 @@ def chunk_of(text: str, start: int, span: Span, following: Span | None, end: int
         span=span,
         chars=(start, place),
         text=written,
-        width=script.columns(written, form.wide_columns),
+        width=lb.columns(written, form.wide_columns),
         blank=len(written) - len(written.rstrip()),
         after=kind,
         sentence=breakable and _ends_sentence(text, max(start, last - 2), place, span, following, pause),
-        clause=breakable and script.CLAUSE_END.search(tail) is not None,
-        ends=span.ends_utterance or pause >= LONG_PAUSE_SECONDS or script.PARAGRAPH.search(tail) is not None,
+        clause=breakable and lb.CLAUSE_END.search(tail) is not None,
+        ends=span.ends_utterance or pause >= LONG_PAUSE_SECONDS or lb.PARAGRAPH.search(tail) is not None,
         pause=pause,
     )
 
 
-def _ends_sentence(text: str, last: int, place: int, span: Span, following: Span | None, pause: float) -> bool:
-    said = text[last:place]
+def _ends_sentence(
+    text: str, last: int, place: int, span: TimedSpan, following: TimedSpan | None, pause: float
+) -> bool:
+    ending = text[last:place]
     if following is None:
-        return script.SENTENCE_END.search(said) is not None
+        return lb.SENTENCE_END.search(ending) is not None
     goes_on = text[following.chars[0] : following.chars[0] + 1].islower()
-    if goes_on and (pause < PAUSE_SECONDS or script.QUOTE.search(said)):
+    if goes_on and (pause < PAUSE_SECONDS or lb.QUOTE.search(ending)):
         return False
     settled = span.ends_clause or pause >= SENTENCE_PAUSE_SECONDS
-    return (script.SENTENCE_END if settled else script.CERTAIN_END).search(said) is not None
+    return (lb.SENTENCE_END if settled else lb.CERTAIN_END).search(ending) is not None
 
 
 def first_cue(chunks: Iterator[Chunk], *, whole: bool, form: Layout, rate: int) -> list[Chunk] | None:
-    """The chunks of the first cue; None where that depends on what is still to come. `whole`: nothing is.
+    """The chunks of the first cue; None where that depends on later text. `whole`: there is no later text.
 
-    A cue ends with a sentence if it has lasted for long enough, at a paragraph's end and at a long pause. Otherwise as
-    much as fits is weighed: a cue is best that is full, and that ends with a clause or where the speaker pauses.
+    A cue ends with a sentence if it has lasted for long enough, at the end of a paragraph and at a long pause.
+    Otherwise every length that fits gets a score: better where the cue is full, and where it ends with a clause or at
+    a pause.
     """
     taken: list[Chunk] = []
     scores: list[float] = []
@@ -115,7 +120,7 @@ def _score(chunk: Chunk, form: Layout) -> float:
     if chunk.pause >= PAUSE_SECONDS:
         return 20
     # In most languages short words belong to what follows: articles, prepositions.
-    return -8 if script.columns(chunk.text.strip(), form.wide_columns) <= 3 else 0
+    return -8 if lb.columns(chunk.text.strip(), form.wide_columns) <= 3 else 0
 
 
 def _fits(chunks: Sequence[Chunk], form: Layout, rate: int) -> bool:
@@ -130,7 +135,7 @@ def _fits(chunks: Sequence[Chunk], form: Layout, rate: int) -> bool:
 
 
 def in_lines(chunks: Sequence[Chunk], form: Layout) -> tuple[tuple[Segment, ...], ...]:
-    """The text of a cue in lines: two at most, unless a single stretch is longer than that."""
+    """The text of a cue in lines: two at most, unless a single chunk is longer than that."""
     segments = [Segment(each.text, each.span.pts if each.span.words else None) for each in chunks]
     width = sum(each.width for each in chunks) - chunks[-1].blank
     if width <= form.line_columns:
@@ -144,22 +149,22 @@ def in_lines(chunks: Sequence[Chunk], form: Layout) -> tuple[tuple[Segment, ...]
 
 
 def _cost(chunks: Sequence[Chunk], place: int, width: float, form: Layout) -> float:
-    """How bad it is to begin the second line with the chunk at `place`."""
+    """The cost of beginning the second line with the chunk at `place`."""
     first = sum(each.width for each in chunks[:place])
     second = width - first
     last = chunks[place - 1]
     first -= last.blank
     over = max(0.0, first - form.line_columns) + max(0.0, second - form.line_columns)
     weak = 100 if last.after is Break.INSIDE else 0
-    said = -_score(last, form) / 2 if last.after is not Break.INSIDE else 0
+    unnatural = -_score(last, form) / 2 if last.after is not Break.INSIDE else 0
     # A longer line below is easier to read; the BBC's "bottom-heavy".
-    return 1000 * over + weak + said + abs(first - second) + (2 if first > second else 0)
+    return 1000 * over + weak + unnatural + abs(first - second) + (2 if first > second else 0)
 
 
 def _wrapped(segment: Segment, form: Layout) -> list[list[Segment]]:
     lines: list[str] = []
     for part in segment.text.split(" "):
-        if lines and script.columns(f"{lines[-1]} {part}", form.wide_columns) <= form.line_columns:
+        if lines and lb.columns(f"{lines[-1]} {part}", form.wide_columns) <= form.line_columns:
             lines[-1] += f" {part}"
         elif part:
             lines.append(part)
@@ -167,7 +172,7 @@ def _wrapped(segment: Segment, form: Layout) -> list[list[Segment]]:
 
 
 def _stripped(line: Sequence[Segment]) -> tuple[Segment, ...]:
-    """Without white space at the line's ends, and without segments that show nothing there."""
+    """The line without white space at its ends, and without blank segments there."""
     kept = list(line)
     while kept and not kept[0].text.strip():
         kept.pop(0)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.keyframes import weight_at
-from voxwire_client.mouth import MouthTrack, closed
+from voxwire_client.mouth_track import MouthTrack, closed_mouth
 from voxwire_protocol import messages as m
 from voxwire_protocol.visemes import AA, COUNT, PP, SIL
 
@@ -59,7 +59,7 @@ def test_what_is_forgotten_leaves_the_past_as_it_was_and_a_closed_mouth(entries,
     for pts in range(from_pts):
         assert mouth.weights(pts) == pytest.approx(whole.weights(pts)), pts
     for pts in (from_pts, from_pts + 1, 1000):
-        assert mouth.weights(pts) == closed(), pts
+        assert mouth.weights(pts) == closed_mouth(), pts
 
 
 def test_after_a_fresh_session_the_new_keyframes_alone_count():
