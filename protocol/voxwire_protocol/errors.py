@@ -141,7 +141,7 @@ assert set(ERRORS) == set(ErrorCode)
 
 
 class VoxwireError(Exception):
-    """An error of the tree. What the table says of its code holds unless given here.
+    """An error of the tree. `retryable` and `hint` are those of its code in ERRORS, unless they are given here.
 
     `context` names the context it is about (None: the session). `details` is for programs, `hint` for a person.
     """

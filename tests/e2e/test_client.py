@@ -255,7 +255,7 @@ def test_the_playout_clock_waits_where_audio_is_missing():
     assert clock.position(12.125) == 625
     clock.pause(12.125)
     assert clock.position(20.0) == 625
-    clock.go_on(20.0)
+    clock.resume(20.0)
     assert clock.position(20.125) == 750
     clock.played(650)
     assert clock.position(30.0) == 650

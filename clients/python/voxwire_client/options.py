@@ -86,8 +86,8 @@ def _audio(options: SpeakOptions, narrow: bool) -> m.AudioRequest | None:
 
 
 def _pacing(options: SpeakOptions) -> m.PacingRequest | None:
-    wanted, lead_ms = options.get("pacing"), options.get("lead_ms")
-    pacing = m.PacingRequest(mode=wanted) if isinstance(wanted, str) else wanted or m.PacingRequest()
+    requested, lead_ms = options.get("pacing"), options.get("lead_ms")
+    pacing = m.PacingRequest(mode=requested) if isinstance(requested, str) else requested or m.PacingRequest()
     if lead_ms is not None:
         pacing = replace(pacing, lead_ms=lead_ms)
     return None if pacing == m.PacingRequest() else pacing
@@ -98,10 +98,10 @@ def configure(
 ) -> m.Configure | None:
     """The `configure` that asks for a change; None where none is asked for."""
     audio = None if bitrate is None else m.BitrateRequest(bitrate=bitrate)
-    wanted = None if pacing is None and lead_ms is None else m.PacingRequest(mode=pacing, lead_ms=lead_ms)
-    if audio is None and wanted is None:
+    requested = None if pacing is None and lead_ms is None else m.PacingRequest(mode=pacing, lead_ms=lead_ms)
+    if audio is None and requested is None:
         return None
-    return m.Configure(context=context, audio=audio, pacing=wanted)
+    return m.Configure(context=context, audio=audio, pacing=requested)
 
 
 def configured(start: m.Start, change: m.Configure) -> m.Start:
@@ -118,12 +118,12 @@ def configured(start: m.Start, change: m.Configure) -> m.Start:
 
 def same_again(start: m.Start, started: m.Started) -> m.Start:
     """`start` with the voice and format that the server granted, so that another server speaks with the same."""
-    granted, wanted = started.audio, start.audio or m.AudioRequest()
+    granted, requested = started.audio, start.audio or m.AudioRequest()
     audio = m.AudioRequest(
         codec=granted.codec,
         sample_rate=granted.sample_rate,
         frame_ms=granted.frame_ms,
-        bitrate=wanted.bitrate or granted.bitrate,
+        bitrate=requested.bitrate or granted.bitrate,
     )
     return replace(start, voice=started.voice, audio=audio)
 

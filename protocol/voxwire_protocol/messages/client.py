@@ -130,8 +130,8 @@ class Ping:
 class Resume:
     """Take a session up again: how much of it was received.
 
-    `received` counts the session's messages, audio frames included; where a client does not count, the newest frame of
-    each of `contexts` tells.
+    `received` counts the session's messages, audio frames included; for clients that do not count there is the newest
+    frame of each of `contexts`.
     """
 
     type: ClassVar[str] = "resume"

@@ -152,7 +152,7 @@ class Captions:
     def _plan(self, text: str, end_chars: int | None) -> _Planned | None:
         """The next cue; None where it depends on later text. `end_chars` is the end of the text once that is known."""
         chunks = first_cue(
-            self._chunks(text, end_chars), whole=end_chars is not None, form=self._layout, rate=self.sample_rate
+            self._chunks(text, end_chars), whole=end_chars is not None, layout=self._layout, rate=self.sample_rate
         )
         if chunks is None:
             return None
@@ -176,15 +176,15 @@ class Captions:
             start = chunk.chars[1]
 
     def _times(self, chunks: list[Chunk], following: TimedSpan | None) -> tuple[int, int]:
-        form, rate = self._layout, self.sample_rate
+        layout, rate = self._layout, self.sample_rate
         start = max(chunks[0].span.pts, self._shown_pts)
         spoken_end = max(each.span.end_pts for each in chunks)
-        end = max(spoken_end + _samples(form.linger_seconds, rate), start + _samples(form.seconds_min, rate))
-        end = min(end, max(spoken_end, start + _samples(form.seconds_max, rate)))
+        end = max(spoken_end + _samples(layout.linger_seconds, rate), start + _samples(layout.seconds_min, rate))
+        end = min(end, max(spoken_end, start + _samples(layout.seconds_max, rate)))
         if following is None and chunks[-1].span.ends_utterance and not self._over:
             # The next utterance may begin with the next sample.
             end = min(end, max(spoken_end, self._received_pts))
-        if following is not None and following.pts - end < _samples(form.gap_seconds, rate):
+        if following is not None and following.pts - end < _samples(layout.gap_seconds, rate):
             end = following.pts
         return start, max(end, start + _samples(SECONDS_LEAST, rate))
 

@@ -38,7 +38,7 @@ def add_file_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def wanted(args: argparse.Namespace) -> dict[str, str]:
+def requested_paths(args: argparse.Namespace) -> dict[str, str]:
     """The paths of the files to write, by the option's name."""
     return {name: getattr(args, name) for name in WRITTEN if getattr(args, name) is not None}
 
@@ -54,7 +54,7 @@ def timings(args: argparse.Namespace) -> tuple[m.TimingKind, ...]:
 
 def problem(args: argparse.Namespace) -> str | None:
     """Why these files can't be written; None if they can."""
-    files = wanted(args)
+    files = requested_paths(args)
     to_output = [f"--{name} -" for name, path in files.items() if path == STANDARD_OUTPUT]
     if to_output and args.verbose:
         to_output.append("-v")
@@ -85,7 +85,7 @@ class SpeechFiles:
     def __init__(self, args: argparse.Namespace) -> None:
         self.record = SpeechRecord()
         self._captions = Captions()
-        self._paths = wanted(args)
+        self._paths = requested_paths(args)
         self._formats: dict[str, SubtitleFormat] = {"srt": SrtFormat(), "vtt": VttFormat(word_times=args.vtt_words)}
         self._files: dict[str, BinaryIO] = {}
         self._stack = contextlib.ExitStack()

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     if problem is not None:
         print(f"voxwire: {problem}", file=sys.stderr)
         return EXIT_USAGE
-    if not args.play and args.output is None and not files.wanted(args):
+    if not args.play and args.output is None and not files.requested_paths(args):
         args.output = DEFAULT_OUTPUT
     try:
         return asyncio.run(_say(args))
@@ -123,7 +123,7 @@ async def _listen(session: Session, args: argparse.Namespace) -> tuple[Utterance
     utterance = session.speak(args.text if args.text is not None else _standard_input(), **options)
     began = time.monotonic()
     # The progress line, rewritten in place, would spoil captions on the same terminal.
-    progress = sys.stderr.isatty() and files.STANDARD_OUTPUT not in files.wanted(args).values()
+    progress = sys.stderr.isatty() and files.STANDARD_OUTPUT not in files.requested_paths(args).values()
     outputs: list[WavWriter | Player] = []
     with contextlib.ExitStack() as stack, _progress_line(), files.SpeechFiles(args) as written:
         async for event in utterance:
