@@ -24,7 +24,7 @@ def test_an_error_survives_its_message_in_both_encodings(code: ErrorCode) -> Non
         assert back.close_code == error.close_code
 
 
-def test_what_the_table_says_holds_unless_the_error_says_otherwise() -> None:
+def test_the_tables_facts_hold_unless_the_error_overrides_them() -> None:
     facts = ERRORS[ErrorCode.INTERNAL]
     assert VoxwireError(ErrorCode.INTERNAL, "x").retryable is facts.retryable
     assert VoxwireError(ErrorCode.INTERNAL, "x").hint == facts.hint

@@ -1,7 +1,7 @@
 """Every message of protocol version 1 as a typed value, and what each of their fields may hold.
 
-Client messages ask for speech and control it; server messages report its state and its times. `chars` are half-open ranges of
- code points in a context's original text; `pts` counts samples on a context's clock, at its sample rate.
+Client messages ask for speech and control it; server messages report its state and its times. `chars` are half-open
+ranges of code points in a context's original text; `pts` counts samples on a context's clock, at its sample rate.
 """
 
 from voxwire_protocol.messages.client import (

@@ -103,7 +103,7 @@ def test_speech_that_a_server_does_not_finish_goes_on_where_new_speech_went():
     assert [seq for seq, _, _ in heard(run_session(first, second, action=action))] == [0, 1, 2, 3]
 
 
-def test_without_reconnecting_a_draining_server_refuses_as_it_says():
+def test_without_reconnecting_the_refusal_of_a_draining_server_is_raised():
     async def script(peer: Peer):
         await peer.send(m.Draining(deadline_ms=1000))
         await peer.expect(m.Start)

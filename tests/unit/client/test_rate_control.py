@@ -107,7 +107,7 @@ def test_bytes_a_second_are_those_of_the_link():
     assert link.controller.buffer.throughput == pytest.approx(30_000 / 48_000, rel=0.05)
 
 
-def test_what_is_not_known_is_not_guessed():
+def test_without_measurements_the_throughput_is_unknown():
     buffer = BufferMonitor(500)
     assert (buffer.throughput, buffer.bytes_per_second, buffer.buffered_seconds(3.0)) == (None, None, 0.0)
     assert buffer.frame(FRAME, 960, 10.0) == 0
@@ -121,7 +121,7 @@ def test_what_is_not_known_is_not_guessed():
     st.integers(0, 6000),
     st.lists(st.floats(0, 2), max_size=200),
 )
-def test_whatever_comes_only_levels_are_asked_for(bitrate, lead_ms, gaps):
+def test_only_the_levels_are_ever_asked_for(bitrate, lead_ms, gaps):
     controller, now = RateController(bitrate, lead_ms), 0.0
     leads = [level.lead_ms for level in controller.levels]
     assert leads == sorted(leads)

@@ -30,7 +30,7 @@ def test_a_session_that_was_ended_on_purpose_stays_ended(code):
     assert len(connections) == 1
 
 
-def test_whoever_is_refused_when_it_comes_back_does_not_insist():
+def test_a_refused_reconnect_is_not_repeated():
     async def first(peer: Peer):
         await peer.start()
         peer.drop()
@@ -50,7 +50,7 @@ def test_whoever_is_refused_when_it_comes_back_does_not_insist():
     assert run_session(first, refuses, action=action).code == CloseCode.NOT_AUTHENTICATED
 
 
-def test_a_server_that_wants_to_be_left_alone_for_a_while_is(monkeypatch):
+def test_the_pause_that_a_server_asks_for_is_kept(monkeypatch):
     asked = []
     original = backoff.Backoff.next_seconds
 
@@ -126,7 +126,7 @@ def test_a_session_can_be_closed_while_it_is_away():
     assert run_session(first, never, action=action) == CloseCode.NORMAL
 
 
-def test_the_session_says_what_becomes_of_its_connection():
+def test_on_change_is_called_when_the_connection_drops_and_comes_back():
     async def first(peer: Peer):
         peer.drop()
 

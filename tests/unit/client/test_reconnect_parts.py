@@ -38,7 +38,7 @@ def test_delays_are_drawn_from_their_whole_range(draws):
 
 
 @pytest.mark.parametrize(("asked", "least"), [(0.7, 0.7), (-1.0, 0.0), (1e9, ASKED_SECONDS_MAX)])
-def test_what_the_server_asks_for_is_waited_for_within_reason(asked, least):
+def test_the_pause_that_the_server_asks_for_is_kept_up_to_a_bound(asked, least):
     assert least <= Backoff(lambda: 0.5).next_seconds(asked) <= least + FIRST_SECONDS
 
 
@@ -151,11 +151,11 @@ CLAUSES = [(0, 14, 0), (14, 28, 200)]
         (1000, ""),
     ],
 )
-def test_speech_goes_on_with_the_first_word_that_did_not_come_whole(pts, anew):
+def test_speech_goes_on_with_the_first_word_that_was_not_received_whole(pts, anew):
     assert SAID[transcript(SAID, CLAUSES).first_unheard(pts, 0) :] == anew
 
 
-def test_words_that_were_not_told_yet_are_said_anew():
+def test_words_whose_times_were_not_received_are_spoken_again():
     spoken = Transcript()
     spoken.append("One. Two three.")
     spoken.clause(m.ClauseStarted(context="a", chars=(0, 15), pts=0))
@@ -164,11 +164,11 @@ def test_words_that_were_not_told_yet_are_said_anew():
 
 
 @pytest.mark.parametrize(("pts", "whole_pts", "anew"), [(0, 0, SAID), (50, 0, SAID), (200, 0, SAID[14:])])
-def test_where_words_are_not_known_it_goes_on_with_the_clause(pts, whole_pts, anew):
+def test_without_word_times_it_goes_on_with_the_clause(pts, whole_pts, anew):
     assert SAID[transcript(SAID, CLAUSES, words=False).first_unheard(pts, whole_pts) :] == anew
 
 
-def test_an_utterance_that_came_to_its_end_is_not_said_again():
+def test_an_utterance_that_was_received_whole_is_not_spoken_again():
     spoken = transcript(SAID, CLAUSES[:1], words=False)
     assert spoken.first_unheard(160, 160) == 14
     assert spoken.first_unheard(180, 160) == 0

@@ -26,7 +26,7 @@ async def speaks_two_words_and_drops(peer: Peer):
 starts: list[m.Start] = []
 
 
-def test_where_the_session_is_gone_the_speech_goes_on_with_the_first_word_that_was_not_heard():
+def test_a_fresh_session_goes_on_with_the_first_word_that_was_not_heard():
     async def second(peer: Peer):
         await peer.resume_failed()
         start = await peer.start(number=5)
@@ -82,7 +82,7 @@ def test_a_draining_server_that_does_not_have_the_session_is_not_asked_for_it_ag
     assert [event.resumed for event in events if isinstance(event, Reconnected)] == [False, True]
 
 
-def test_a_session_without_a_window_begins_anew_without_asking():
+def test_without_a_resume_window_a_fresh_session_begins_without_asking():
     async def second(peer: Peer):
         assert peer.socket.request.path == "/v1/stream"
         await peer.start()
@@ -93,7 +93,7 @@ def test_a_session_without_a_window_begins_anew_without_asking():
     run_session(speaks_two_words_and_drops, second, action=speak, window_ms=0)
 
 
-def test_nothing_was_heard_so_everything_is_said_again():
+def test_where_nothing_was_heard_everything_is_sent_again():
     async def first(peer: Peer):
         await peer.expect(m.Start)
         await peer.expect(m.Text)
@@ -193,7 +193,7 @@ def test_holds_and_configurations_hold_on_the_fresh_session_too():
     run_session(first, second, action=action)
 
 
-def test_a_report_spans_the_seam():
+def test_a_report_spans_both_sessions():
     async def second(peer: Peer):
         await peer.resume_failed()
         await peer.start()
@@ -216,7 +216,7 @@ def test_a_report_spans_the_seam():
     assert report.unheard == m.Unheard(chars=1, text=".")
 
 
-def test_a_listener_who_is_before_the_seam_is_reported_from_here():
+def test_a_position_in_the_former_session_is_reported_by_the_client():
     async def second(peer: Peer):
         await peer.resume_failed()
         await peer.start()

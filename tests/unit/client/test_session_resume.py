@@ -69,7 +69,7 @@ def test_every_resume_counts_all_that_came_and_uses_the_newest_token():
     assert heard(run_session(first, second, third, action=speak)) == frames(4)
 
 
-def test_what_the_server_has_not_got_is_said_again_in_its_order():
+def test_messages_that_did_not_arrive_are_sent_again_in_order():
     """Nothing of the first connection arrived, not even the `start`."""
 
     async def first(peer: Peer):
@@ -122,7 +122,7 @@ def test_the_rest_of_the_url_stays():
     play(run)
 
 
-def test_what_a_fresh_session_says_before_the_answer_is_not_counted():
+def test_messages_of_the_fresh_session_before_the_answer_are_not_counted():
     async def first(peer: Peer):
         await peer.start()
         await peer.send(m.State(contexts={}))
@@ -160,7 +160,7 @@ def test_a_server_that_fell_silent_is_left_and_resumed():
     assert kinds(got)[:3] == [m.Started, Interrupted, Reconnected]
 
 
-def test_texts_and_pings_said_while_away_go_out_afterwards():
+def test_texts_and_pings_written_without_a_connection_are_sent_afterwards():
     async def first(peer: Peer):
         await peer.start()
         await peer.expect(m.Text)
@@ -223,7 +223,7 @@ def test_a_context_can_be_opened_while_the_connection_is_away():
     assert [type(event) for event in got if not isinstance(event, Reconnected)] == [m.Started, m.Done]
 
 
-def test_too_much_text_said_while_away_waits(monkeypatch):
+def test_too_much_text_written_without_a_connection_waits(monkeypatch):
     monkeypatch.setattr(outbox, "BYTES_MAX", 250)
 
     async def first(peer: Peer):
@@ -256,7 +256,7 @@ def test_too_much_text_said_while_away_waits(monkeypatch):
     assert isinstance(run_session(first, second, action=action)[-1], m.Done)
 
 
-def test_a_cancel_while_away_is_answered_at_once_and_told_afterwards():
+def test_a_cancel_without_a_connection_is_answered_at_once_and_sent_afterwards():
     async def first(peer: Peer):
         await peer.start()
         await peer.until(m.End)
@@ -294,7 +294,7 @@ def test_a_cancel_while_away_is_answered_at_once_and_told_afterwards():
     assert isinstance(again[-1], m.Done)
 
 
-def test_a_cancel_that_is_under_way_when_the_connection_drops_is_answered_here():
+def test_a_cancel_under_way_when_the_connection_drops_is_answered_by_the_client():
     async def first(peer: Peer):
         await peer.start()
         await peer.until(m.End)

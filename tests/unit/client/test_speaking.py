@@ -311,7 +311,7 @@ def test_text_written_by_hand_learns_that_the_engine_failed():
     serve_and(script, action)
 
 
-def test_what_version_1_may_get_is_ignored():
+def test_messages_of_later_versions_are_ignored():
     async def script(peer: Peer):
         await peer.start()
         await peer.until(m.End)
@@ -385,7 +385,7 @@ def test_a_slow_listener_holds_back_itself_alone(monkeypatch):
     assert serve_and(script, action) == list(range(15))
 
 
-def test_events_that_nobody_takes_are_bounded(monkeypatch):
+def test_events_that_are_not_taken_out_are_bounded(monkeypatch):
     monkeypatch.setattr(context_lifecycle, "EVENTS_MAX", 50)
 
     async def script(peer: Peer):
@@ -432,7 +432,7 @@ def test_acks_say_what_was_received_and_played(monkeypatch):
     serve_and(script, action)
 
 
-def test_what_came_before_the_connection_was_lost_is_still_heard():
+def test_events_from_before_the_connection_was_lost_still_come():
     async def script(peer: Peer):
         await peer.start()
         await peer.frames(0, 2)
@@ -468,7 +468,7 @@ def test_a_restart_can_be_retried():
     assert serve_and(script, action).retryable
 
 
-def test_a_server_that_says_nonsense_is_left():
+def test_a_connection_with_invalid_messages_is_closed():
     async def script(peer: Peer):
         await peer.start()
         await peer.socket.send(b"\x81\xa4type\x07")
@@ -509,7 +509,7 @@ def test_a_server_that_answers_pings_is_not_left():
     assert isinstance(serve_and(script, lambda s: everything(s.context()), heartbeat_ms=100)[-1], m.Done)
 
 
-def test_closing_the_session_ends_what_is_listened_to():
+def test_closing_the_session_ends_its_utterances():
     async def script(peer: Peer):
         await peer.start()
         await peer.frames(0, 1)

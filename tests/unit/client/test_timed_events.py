@@ -36,7 +36,7 @@ def timed_events(*events) -> TimedEvents:
     return timed
 
 
-def test_each_is_given_out_once_when_it_is_heard_and_a_clause_before_its_words():
+def test_each_is_returned_once_when_it_is_heard_and_a_clause_before_its_words():
     timed = timed_events(CLAUSE, TIMING)
     assert timed.due(-1) == []
     assert timed.due(479) == [CLAUSE, HI, SOUND, *OPEN[:2]]
@@ -48,7 +48,7 @@ def test_each_is_given_out_once_when_it_is_heard_and_a_clause_before_its_words()
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 50), max_size=30), st.lists(st.integers(0, 60), max_size=10))
-def test_all_that_was_played_is_given_out_in_order(starts, asked):
+def test_all_that_was_played_is_returned_in_order(starts, asked):
     words = [m.WordTiming(text=str(i), chars=(i, i), pts=pts, end_pts=pts) for i, pts in enumerate(sorted(starts))]
     timed, got = timed_events(m.Timing(context="a", words=tuple(words))), []
     for pts in sorted(asked):
@@ -56,7 +56,7 @@ def test_all_that_was_played_is_given_out_in_order(starts, asked):
         assert got == [word for word in words if word.pts <= pts]
 
 
-def test_what_a_fresh_session_says_anew_is_given_out_as_the_fresh_one_tells_it():
+def test_words_that_a_fresh_session_speaks_again_have_its_times():
     timed = timed_events(CLAUSE, TIMING)
     timed.due(100)
     timed.take(Reconnected(False, 1.0, pts=480, chars=3))
@@ -70,7 +70,7 @@ def test_a_session_that_was_resumed_takes_nothing_back():
     assert [each for each in timed.due(5000) if isinstance(each, m.WordTiming)] == [HI, YOU, THERE]
 
 
-def test_after_a_barge_in_nothing_is_given_out_and_the_mouth_is_closed():
+def test_after_a_barge_in_nothing_is_returned_and_the_mouth_is_closed():
     heard = m.Heard(pts=100, chars=0, text="")
     timed = timed_events(CLAUSE, TIMING)
     assert timed.mouth(480)[10] == 1
@@ -140,7 +140,7 @@ def test_words_come_as_the_player_plays_them_though_all_was_received_long_ago():
     play(run)
 
 
-def test_a_cancel_ends_what_is_told_though_the_player_has_more():
+def test_a_cancel_ends_the_moments_though_the_player_has_more():
     async def run():
         async with speaking() as (utterance, heard, following):
             utterance.playout.played(300)
@@ -199,7 +199,7 @@ def test_a_fresh_session_begins_with_a_closed_mouth(monkeypatch):
     play(run)
 
 
-def test_programs_without_asyncio_are_told_too():
+def test_moments_come_without_asyncio_too():
     with serving(speaks) as url, sync.connect(url) as session:
         utterance = session.speak("Hi you there.", timings=("word", "viseme"))
         moments = utterance.moments()
