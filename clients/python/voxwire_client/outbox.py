@@ -75,7 +75,7 @@ class Outbox:
         return self._messages.first
 
     @property
-    def waiting(self) -> bool:
+    def has_unsent(self) -> bool:
         """Whether there are messages that have not been written to a socket yet."""
         return self._written < self._messages.end
 
@@ -139,7 +139,7 @@ class Outbox:
         """Write all messages, those to come as well, until the connection is gone."""
         with contextlib.suppress(ConnectionClosed):
             while True:
-                while self.waiting:
+                while self.has_unsent:
                     raw = self._messages.at(self._written)
                     # Counted before it is written: the server may acknowledge it before this task goes on.
                     self._written += 1
@@ -168,7 +168,7 @@ class Outbox:
         if pong is not None and not pong.done():
             pong.set_result(None)
 
-    def resend_after(self, count: int) -> None:
+    def resend(self, count: int) -> None:
         """The session was resumed: the server has received the first `count` messages; write the rest again."""
         self.acknowledge(count)
         self._written = self._messages.first

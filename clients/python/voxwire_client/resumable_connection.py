@@ -298,7 +298,7 @@ class ResumableConnection:
         event = Reconnected(resumed=resumed is not None, away_seconds=time.monotonic() - self._away_since)
         if resumed is not None:
             self._token = resumed.token
-            self.outbox.resend_after(resumed.received)
+            self.outbox.resend(resumed.received)
             for context in list(self.contexts.values()):
                 context.on_resumed(event)
         else:
@@ -353,7 +353,7 @@ class ResumableConnection:
             await self._has_contexts.wait()
             while self.contexts:
                 await asyncio.sleep(ACK_SECONDS)
-                if self.outbox.waiting:
+                if self.outbox.has_unsent:
                     continue  # The link is behind: an ack would only add to what waits.
                 for context in list(self.contexts.values()):
                     ack = context.next_ack(time.monotonic())

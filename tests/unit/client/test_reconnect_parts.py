@@ -89,7 +89,7 @@ def test_a_pong_tells_that_everything_before_it_arrived():
         outbox.on_pong(t)
         outbox.on_pong(t)
         outbox.on_pong(99)
-        return outbox.received, outbox.waiting
+        return outbox.received, outbox.has_unsent
 
     assert asyncio.run(action()) == (2, True)
 
