@@ -206,7 +206,7 @@ def assert_refused_or_understood(decode: Any, raw: Any) -> None:
     try:
         message = decode(raw)
     except ProtocolError as error:
-        reply = error.to_message()
+        reply = m.error_to_message(error)
         for codec in CODECS:
             assert codec.decode_server(codec.encode(reply)) == reply
         assert len(reply.message) < 600

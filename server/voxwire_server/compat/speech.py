@@ -152,7 +152,7 @@ def _speech_event(event: Event) -> SpeechEvent | None:
         case m.Done():
             return event
         case m.ErrorMessage():
-            raise VoxwireError.from_message(event)
+            raise m.error_from_message(event)
         case Closed(_, reason):
             raise VoxwireError(ErrorCode.DRAINING, reason or "the session is over")
         case _:

@@ -376,7 +376,7 @@ class Context:
         """A clause failed: what is ready is still sent, then the context ends with reason error."""
         if self.phase in (Phase.FAILING, Phase.CLOSED):
             return
-        self.emit(fx.Send(error.to_message(context=self.spec.name)))
+        self.emit(fx.Send(m.error_to_message(error, context=self.spec.name)))
         self.phase = Phase.FAILING
         self.emit(fx.Abandon(self.spec.serial))
         index = min(self._inflight, default=self._next_index)

@@ -673,7 +673,7 @@ class SessionCore:
             f"context {name!r} was held for {self._settings.hold_seconds:g} s",
             details={"hold_seconds": self._settings.hold_seconds},
         )
-        self._send(error.to_message(context=name))
+        self._send(m.error_to_message(error, context=name))
         context.cancel(None, now)
 
     def _forget_if_closed(self, context: Context) -> None:
@@ -684,12 +684,12 @@ class SessionCore:
 
     def _mistake(self, error: VoxwireError, context: str | None, now: float) -> None:
         if self._mistakes.take(now):
-            self._send(error.to_message(context=error.context or context))
+            self._send(m.error_to_message(error, context=error.context or context))
         else:
             self._fail(VoxwireError(ErrorCode.ABUSE, "too many messages that are wrong"))
 
     def _fail(self, error: VoxwireError) -> None:
-        self._send(error.to_message())
+        self._send(m.error_to_message(error))
         self._shut(error.close_code or CloseCode.POLICY, error.code.value)
 
     def _shut(self, code: int, reason: str) -> None:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
-from voxwire_protocol.messages import ErrorMessage, Ready
+from voxwire_protocol.messages import ErrorMessage, Ready, error_to_message
 from voxwire_server.audio.encode import OpusStream
 from voxwire_server.audio.encoder_pool import EncoderPool, EncodeTask
 from voxwire_server.audio.pipeline import AudioPipeline
@@ -365,7 +365,7 @@ class Driver:
             return self.core.fail(problem)
         except Exception as error:
             logger.error("a failed session could not be ended in full: %s", _place_of(error))
-            return fx.Send(problem.to_message()), fx.Close(CloseCode.INTERNAL, problem.code.value)
+            return fx.Send(error_to_message(problem)), fx.Close(CloseCode.INTERNAL, problem.code.value)
 
     @staticmethod
     def _attempt(action: Callable[[], object]) -> None:

@@ -10,7 +10,7 @@ from starlette.routing import WebSocketRoute
 from voxwire_protocol.bounds import VALUES_MAX
 from voxwire_protocol.codec import JSON, MSGPACK, codec_for
 from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
-from voxwire_protocol.messages import Resume, ResumeFailed
+from voxwire_protocol.messages import Resume, ResumeFailed, error_to_message
 from voxwire_server.transport.connection import Connection
 from voxwire_server.transport.wire import (
     BUFFER_HIGH_BYTES,
@@ -205,7 +205,7 @@ class StreamEndpoint:
 
     async def _refuse(self, socket: WebSocket, codec: Codec, error: VoxwireError) -> None:
         self._host.services.observer.refused(error.raw_code)
-        raw = codec.encode(error.to_message())
+        raw = codec.encode(error_to_message(error))
         if isinstance(raw, str):
             await socket.send_text(raw)
         else:

@@ -321,7 +321,7 @@ def test_a_context_that_can_not_be_opened_is_told_by_its_id(client, wrong, statu
 def test_an_error_of_the_session_ends_its_context(client):
     client.says("Hi. ")
     error = VoxwireError(ErrorCode.UNKNOWN_VOICE, "there is no voice", details={"voices": ["heart"]})
-    actions = list(client.translator.message(error.to_message("c1"), 0.0))
+    actions = list(client.translator.message(m.error_to_message(error, "c1"), 0.0))
     (answer,) = replies(actions)
     assert (answer["context_id"], answer["error_code"], answer["status_code"]) == ("a", "voice_not_found", 404)
     assert "heart" in answer["message"]

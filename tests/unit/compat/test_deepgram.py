@@ -68,7 +68,7 @@ def done(context: str, reason: m.DoneReason = m.DoneReason.COMPLETED) -> m.Done:
 
 
 def failure(code: ErrorCode, context: str | None) -> m.ErrorMessage:
-    return VoxwireError(code, "no").to_message(context)
+    return m.error_to_message(VoxwireError(code, "no"), context)
 
 
 def cancelled(context: str, heard: str, unheard: str) -> m.Cancelled:

@@ -128,7 +128,7 @@ class Contexts:
             yield Reply(payload)
 
     def _failed(self, message: m.ErrorMessage) -> Iterator[Action]:
-        error = VoxwireError.from_message(message)
+        error = m.error_from_message(message)
         if message.context is None:
             if error.code is not ErrorCode.IDLE:
                 yield self._told(error, None)

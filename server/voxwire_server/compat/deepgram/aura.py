@@ -138,7 +138,7 @@ class Aura:
         """A context that is there goes on without what the error is about, or ends with a Done of its own."""
         if message.context is not None and message.context != self._context:
             return []
-        error = VoxwireError.from_message(message)
+        error = m.error_from_message(message)
         told = [] if error.code is ErrorCode.IDLE else self.refused(error, now)
         if message.context is None or self._started:
             return told

@@ -217,7 +217,7 @@ class Flux:
         """A turn that is there goes on without what the error is about, or ends with a Done of its own."""
         if message.context is not None and (turn is None or message.context != turn.name):
             return []
-        error = VoxwireError.from_message(message)
+        error = m.error_from_message(message)
         told = [] if error.code is ErrorCode.IDLE else self.refused(error, now)
         if turn is None or message.context is None or turn.started:
             return told

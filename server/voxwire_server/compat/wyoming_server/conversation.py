@@ -220,7 +220,7 @@ class WyomingHandler:
                     for at in range(0, len(pcm), CHUNK_BYTES):
                         await self._write(AudioChunk(rate, 2, 1, pcm[at : at + CHUNK_BYTES]))
                 case m.ErrorMessage() as problem:
-                    raise VoxwireError.from_message(problem)
+                    raise m.error_from_message(problem)
                 case m.Done(reason=m.DoneReason.ERROR):
                     raise VoxwireError(ErrorCode.ENGINE_FAILED, "the text could not be spoken to its end")
                 case m.Done():

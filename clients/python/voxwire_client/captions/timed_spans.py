@@ -1,7 +1,7 @@
-"""What is said of the text: stretches in their order, each with its time. Pure.
+"""The spoken parts of a text, in their order, each with its time. Pure.
 
-A stretch is what one word stands for; several spoken words may stand for one ("five dollars" for "$5"), and then they
-are one stretch. Where an engine has no word times, a clause's words are taken to share its time by their length.
+A span is the text of one spoken word. Several spoken words may stand for one written word ("five dollars" for "$5");
+they share one span. Where an engine has no word times, the words of a clause share its time by their length.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from voxwire_client.captions.script import spaceless
+from voxwire_client.captions.line_breaks import spaceless
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """A stretch of text that is said in one. `words` is empty where its time is a guess."""
+class TimedSpan:
+    """A part of the text, from `pts` to before `end_pts`. `words` is empty where the time is estimated."""
 
     chars: tuple[int, int]
     pts: int
@@ -30,12 +30,12 @@ class Span:
 
     @property
     def empty(self) -> bool:
-        """It stands for no text."""
+        """Whether it has no text."""
         return self.chars[0] >= self.chars[1]
 
 
-def joined(first: Span, second: Span) -> Span:
-    """One stretch of two."""
+def joined(first: TimedSpan, second: TimedSpan) -> TimedSpan:
+    """Two spans as one."""
     return replace(
         second,
         chars=(min(first.chars[0], second.chars[0]), max(first.chars[1], second.chars[1])),
@@ -45,10 +45,10 @@ def joined(first: Span, second: Span) -> Span:
     )
 
 
-def append(spans: list[Span], span: Span) -> None:
-    """Add a stretch; what overlaps becomes one with it, however the words are ordered in the text.
+def append(spans: list[TimedSpan], span: TimedSpan) -> None:
+    """Append a span; spans that overlap are joined, as spoken words may come in another order than the text's.
 
-    What is said without standing in the text belongs to what was said before it, or else after it.
+    A span without text is joined to the one before it, or else to the one after it.
     """
     while spans and (span.empty or spans[-1].empty or span.chars[0] < spans[-1].chars[1]):
         last = spans.pop()
@@ -60,16 +60,16 @@ def append(spans: list[Span], span: Span) -> None:
     spans.append(span)
 
 
-def shared_out(clause: ClauseStarted, text: str, end_pts: int) -> Iterator[Span]:
-    """The words of a clause whose words have no times: each has as much time as it has characters."""
+def estimated(clause: ClauseStarted, text: str, end_pts: int) -> Iterator[TimedSpan]:
+    """Spans of a clause without word times: each written word gets time in proportion to its length."""
     end = min(clause.chars[1], len(text))
     words = list(_written_words(text, clause.chars[0], end))
-    # What stands before the first word is not spoken; the pause after the last belongs to its punctuation.
+    # Text before the first word is not spoken; the pause after the last word is given to its punctuation.
     begin = words[0][0] if words else end
     length, samples = max(1, end - begin), max(0, end_pts - clause.pts)
     for first, last in words:
         pts, until = (clause.pts + samples * (place - begin) // length for place in (first, last))
-        yield Span((first, last), pts, until)
+        yield TimedSpan((first, last), pts, until)
 
 
 def _written_words(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -95,23 +95,23 @@ def _spoken_end(text: str, first: int, end: int) -> int:
     return end
 
 
-def cut(spans: list[Span], pts: int, chars: int | None) -> list[Span]:
-    """What is left where audio from `pts` on, and text from `chars` on, is said anew."""
-    kept: list[Span] = []
+def cut(spans: list[TimedSpan], pts: int, chars: int | None) -> list[TimedSpan]:
+    """The spans that remain where audio from `pts` on, and text from `chars` on, is spoken again."""
+    kept: list[TimedSpan] = []
     for span in spans:
         if span.words:
-            words = tuple(each for each in span.words if _counts(each.chars, each.pts, each.end_pts, pts, chars))
+            words = tuple(each for each in span.words if _remains(each.chars, each.pts, each.end_pts, pts, chars))
             if words == span.words:
                 kept.append(span)
             else:
                 for word in words:
-                    append(kept, Span(word.chars, word.pts, word.end_pts, (word,)))
-        elif _counts(span.chars, span.pts, span.end_pts, pts, chars):
+                    append(kept, TimedSpan(word.chars, word.pts, word.end_pts, (word,)))
+        elif _remains(span.chars, span.pts, span.end_pts, pts, chars):
             kept.append(span)
     return kept
 
 
-def _counts(own: tuple[int, int], own_pts: int, own_end_pts: int, pts: int, chars: int | None) -> bool:
+def _remains(own: tuple[int, int], own_pts: int, own_end_pts: int, pts: int, chars: int | None) -> bool:
     if chars is None:
         return own_pts < pts
     return own_pts < pts and own_end_pts <= pts and own[1] <= chars

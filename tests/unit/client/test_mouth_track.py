@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.keyframes import weight_at
-from voxwire_client.mouth import MouthTrack, closed
+from voxwire_client.mouth_track import MouthTrack, closed_mouth
 from voxwire_protocol import messages as m
 from voxwire_protocol.visemes import AA, COUNT, PP, SIL
 
@@ -44,7 +44,7 @@ ENTRIES = st.lists(st.tuples(st.integers(0, 16), st.sampled_from([0.0, 0.25, 0.5
 
 @settings(deadline=None)
 @given(ENTRIES, st.integers(0, 70))
-def test_a_channel_is_what_the_protocol_says_of_it(entries, pts):
+def test_a_channel_interpolates_as_the_protocol_specifies(entries, pts):
     entries.sort(key=lambda entry: entry[2])
     expected = [weight_at(entries, id, pts) for id in range(COUNT)]
     assert track(*entries).weights(pts) == pytest.approx(expected)
@@ -52,14 +52,14 @@ def test_a_channel_is_what_the_protocol_says_of_it(entries, pts):
 
 @settings(deadline=None)
 @given(ENTRIES, st.integers(0, 70))
-def test_what_is_forgotten_leaves_the_past_as_it_was_and_a_closed_mouth(entries, from_pts):
+def test_forgetting_leaves_the_past_as_it_was_and_closes_the_mouth(entries, from_pts):
     entries.sort(key=lambda entry: entry[2])
     mouth, whole = track(*entries), track(*entries)
     mouth.forget(from_pts)
     for pts in range(from_pts):
         assert mouth.weights(pts) == pytest.approx(whole.weights(pts)), pts
     for pts in (from_pts, from_pts + 1, 1000):
-        assert mouth.weights(pts) == closed(), pts
+        assert mouth.weights(pts) == closed_mouth(), pts
 
 
 def test_after_a_fresh_session_the_new_keyframes_alone_count():

@@ -1,4 +1,4 @@
-"""What is heard, at the moment when it is heard: by a player's count of samples, without a clock."""
+"""Timings are returned when they are heard: by the position of a player, without a clock."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from support.scripted_server import FRAME_SAMPLES, TIMEOUT_SECONDS, Peer, done, play, scripted
 from support.threaded_server import serving
-from voxwire_client import Audio, Moments, Reconnected, backoff, connect, sync
-from voxwire_client.mouth import closed
-from voxwire_client.playout import PlayoutClock
+from voxwire_client import Audio, Reconnected, TimedEvents, backoff, connect, sync
+from voxwire_client.mouth_track import closed_mouth
+from voxwire_client.playout_clock import PlayoutClock
 from voxwire_protocol import messages as m
 
 CLAUSE = m.ClauseStarted(context="a", chars=(0, 13), pts=0)
@@ -29,54 +29,54 @@ OPEN = (
 TIMING = m.Timing(context="a", words=(HI, YOU, THERE), phonemes=(SOUND,), visemes=OPEN)
 
 
-def moments(*events) -> Moments:
-    told = Moments()
+def timed_events(*events) -> TimedEvents:
+    timed = TimedEvents()
     for event in events:
-        told.take(event)
-    return told
+        timed.take(event)
+    return timed
 
 
-def test_each_is_given_out_once_when_it_is_heard_and_a_clause_before_its_words():
-    told = moments(CLAUSE, TIMING)
-    assert told.due(-1) == []
-    assert told.due(479) == [CLAUSE, HI, SOUND, *OPEN[:2]]
-    assert told.due(479) == []
-    assert told.next_pts == 480
-    assert told.due(960) == [YOU, *OPEN[2:], THERE]
-    assert (told.next_pts, len(told)) == (None, 0)
+def test_each_is_returned_once_when_it_is_heard_and_a_clause_before_its_words():
+    timed = timed_events(CLAUSE, TIMING)
+    assert timed.due(-1) == []
+    assert timed.due(479) == [CLAUSE, HI, SOUND, *OPEN[:2]]
+    assert timed.due(479) == []
+    assert timed.next_pts == 480
+    assert timed.due(960) == [YOU, *OPEN[2:], THERE]
+    assert (timed.next_pts, len(timed)) == (None, 0)
 
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 50), max_size=30), st.lists(st.integers(0, 60), max_size=10))
-def test_all_that_was_played_is_given_out_in_order(starts, asked):
+def test_all_that_was_played_is_returned_in_order(starts, asked):
     words = [m.WordTiming(text=str(i), chars=(i, i), pts=pts, end_pts=pts) for i, pts in enumerate(sorted(starts))]
-    told, got = moments(m.Timing(context="a", words=tuple(words))), []
+    timed, got = timed_events(m.Timing(context="a", words=tuple(words))), []
     for pts in sorted(asked):
-        got += told.due(pts)
+        got += timed.due(pts)
         assert got == [word for word in words if word.pts <= pts]
 
 
-def test_what_a_fresh_session_says_anew_is_given_out_as_the_fresh_one_tells_it():
-    told = moments(CLAUSE, TIMING)
-    told.due(100)
-    told.take(Reconnected(False, 1.0, pts=480, chars=3))
+def test_words_that_a_fresh_session_speaks_again_have_its_times():
+    timed = timed_events(CLAUSE, TIMING)
+    timed.due(100)
+    timed.take(Reconnected(False, 1.0, pts=480, chars=3))
     again = m.WordTiming(text="you", chars=(3, 6), pts=700, end_pts=900)
-    told.take(m.Timing(context="a", words=(again,)))
-    assert told.due(5000) == [again]
+    timed.take(m.Timing(context="a", words=(again,)))
+    assert timed.due(5000) == [again]
 
 
 def test_a_session_that_was_resumed_takes_nothing_back():
-    told = moments(TIMING, Reconnected(True, 1.0))
-    assert [each for each in told.due(5000) if isinstance(each, m.WordTiming)] == [HI, YOU, THERE]
+    timed = timed_events(TIMING, Reconnected(True, 1.0))
+    assert [each for each in timed.due(5000) if isinstance(each, m.WordTiming)] == [HI, YOU, THERE]
 
 
-def test_after_a_barge_in_nothing_is_given_out_and_the_mouth_is_closed():
+def test_after_a_barge_in_nothing_is_returned_and_the_mouth_is_closed():
     heard = m.Heard(pts=100, chars=0, text="")
-    told = moments(CLAUSE, TIMING)
-    assert told.mouth(480)[10] == 1
-    told.take(m.Cancelled(context="a", heard=heard, unheard=m.Unheard(chars=13, text="")))
-    assert told.due(5000) == []
-    assert told.mouth(480) == closed()
+    timed = timed_events(CLAUSE, TIMING)
+    assert timed.mouth(480)[10] == 1
+    timed.take(m.Cancelled(context="a", heard=heard, unheard=m.Unheard(chars=13, text="")))
+    assert timed.due(5000) == []
+    assert timed.mouth(480) == closed_mouth()
 
 
 # -- a player's place -------------------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ def test_words_come_as_the_player_plays_them_though_all_was_received_long_ago():
     async def run():
         async with speaking() as (utterance, heard, following):
             assert heard.empty()
-            assert utterance.mouth() == closed()
+            assert utterance.mouth() == closed_mouth()
             utterance.playout.played(300)
             assert await heard.get() == "Hi"
             assert utterance.mouth()[10] == 300 / 480
@@ -135,12 +135,12 @@ def test_words_come_as_the_player_plays_them_though_all_was_received_long_ago():
             utterance.playout.played(4 * FRAME_SAMPLES)
             await asyncio.wait_for(following, TIMEOUT_SECONDS)
             assert heard.get_nowait() == "there"
-            assert utterance.mouth() == closed(), "all was heard"
+            assert utterance.mouth() == closed_mouth(), "all was heard"
 
     play(run)
 
 
-def test_a_cancel_ends_what_is_told_though_the_player_has_more():
+def test_a_cancel_ends_the_moments_though_the_player_has_more():
     async def run():
         async with speaking() as (utterance, heard, following):
             utterance.playout.played(300)
@@ -149,7 +149,7 @@ def test_a_cancel_ends_what_is_told_though_the_player_has_more():
             utterance.playout.played(4 * FRAME_SAMPLES)
             await asyncio.wait_for(following, TIMEOUT_SECONDS)
             assert heard.empty()
-            assert utterance.mouth() == closed()
+            assert utterance.mouth() == closed_mouth()
 
     play(run)
 
@@ -160,7 +160,7 @@ def test_a_player_that_pauses_closes_the_mouth():
             utterance.playout.played(480)
             assert utterance.mouth()[10] == 1
             await utterance.hold()
-            assert utterance.mouth() == closed()
+            assert utterance.mouth() == closed_mouth()
             await utterance.release()
             assert utterance.mouth()[10] == 1
             following.cancel()
@@ -194,12 +194,12 @@ def test_a_fresh_session_begins_with_a_closed_mouth(monkeypatch):
             utterance.playout.played(FRAME_SAMPLES - 1)
             assert utterance.mouth()[10] > 0.9
             utterance.playout.played(FRAME_SAMPLES + 1)
-            assert utterance.mouth() == closed()
+            assert utterance.mouth() == closed_mouth()
 
     play(run)
 
 
-def test_programs_without_asyncio_are_told_too():
+def test_moments_come_without_asyncio_too():
     with serving(speaks) as url, sync.connect(url) as session:
         utterance = session.speak("Hi you there.", timings=("word", "viseme"))
         moments = utterance.moments()

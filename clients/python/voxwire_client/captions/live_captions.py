@@ -1,20 +1,20 @@
-"""Follows the events of one context and gives out its cues as they become certain. Pure."""
+"""Makes cues from the events of one context while they come; each is returned when it can't change any more. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from voxwire_client.captions import spans as s
-from voxwire_client.captions.breaking import Chunk, chunk_of, first_cue, in_lines
+from voxwire_client.captions import timed_spans as s
 from voxwire_client.captions.cue import Cue, Layout
-from voxwire_client.captions.spans import Span
+from voxwire_client.captions.segmentation import Chunk, chunk_of, first_cue, in_lines
+from voxwire_client.captions.timed_spans import TimedSpan
 from voxwire_client.events import Audio, Event, Reconnected
-from voxwire_client.playout import DEFAULT_SAMPLE_RATE
+from voxwire_client.playout_clock import DEFAULT_SAMPLE_RATE
 from voxwire_protocol import messages as m
 
 SECONDS_LEAST = 0.002
-"""No cue is shorter: players refuse one whose times are the same when written in milliseconds."""
+"""The shortest cue: players refuse one whose start and end are the same in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +27,15 @@ class _Planned:
 class Captions:
     """The cues of one context, in their order, each once.
 
-    `take` every event of an utterance, and show or write what it returns; at the end, whatever the end was, `finish`.
-    A cue is given out when the word after it is known, and all audio up to its end has come: so a connection that is
-    lost takes nothing back.
+    `take` every event of an utterance, and show or write the cues that it returns; at the end, also after an error,
+    `finish`. A cue is returned when the word after it is known and all audio up to its end has come, so a lost
+    connection can't change it.
     """
 
     def __init__(self, layout: Layout | None = None) -> None:
         self.sample_rate = DEFAULT_SAMPLE_RATE
         self._layout = layout or Layout()
-        self._spans: list[Span] = []
+        self._spans: list[TimedSpan] = []
         self._clause: m.ClauseStarted | None = None
         self._clause_has_words = False
         self._spoken_chars = 0
@@ -46,11 +46,11 @@ class Captions:
         self._over = False
 
     def take(self, event: Event, text: str) -> list[Cue]:
-        """Take an event; `text` is the context's text so far (`text_so_far`). Returns the cues that are certain now."""
+        """Take an event; `text` is the context's text so far (`text_so_far`). Returns the cues that are final now."""
         match event:
             case Audio():
                 self._received_pts = max(self._received_pts, event.end_pts)
-                return self._certain(text) if self._ripe else []
+                return self._final_cues(text) if self._planned_is_final else []
             case m.Started():
                 self.sample_rate = event.audio.sample_rate
             case m.ClauseStarted():
@@ -74,14 +74,14 @@ class Captions:
             case _:
                 return []
         self._planned = None
-        return self._certain(text)
+        return self._final_cues(text)
 
     def finish(self, text: str) -> list[Cue]:
-        """Nothing more comes: the cues that are left. Without effect after `Done` and `Cancelled`."""
+        """Nothing more comes; returns the cues that are left. Without effect after `Done` and `Cancelled`."""
         self._end_clause(self._received_pts, text)
         return self._finish(text, self._spoken_chars)
 
-    # -- what is said -------------------------------------------------------------------------------------------------
+    # -- spoken text -------------------------------------------------------------------------------------------------
 
     def _add(self, words: tuple[m.WordTiming, ...], chars: int) -> None:
         self._clause_has_words = self._clause_has_words or bool(words)
@@ -90,14 +90,14 @@ class Captions:
             start = min(word.chars[0], end)
             if end <= self._shown_chars:
                 start = end
-            s.append(self._spans, Span((start, end), word.pts, max(word.pts, word.end_pts), (word,)))
+            s.append(self._spans, TimedSpan((start, end), word.pts, max(word.pts, word.end_pts), (word,)))
 
     def _end_clause(self, end_pts: int, text: str) -> None:
         clause, self._clause = self._clause, None
         if clause is None:
             return
         if not self._clause_has_words and end_pts > clause.pts:
-            for span in s.shared_out(clause, text, end_pts):
+            for span in s.estimated(clause, text, end_pts):
                 s.append(self._spans, span)
         if self._spans:
             self._spans[-1] = replace(self._spans[-1], ends_clause=True)
@@ -110,22 +110,22 @@ class Captions:
         self._spans = s.cut(self._spans, pts, chars)
         clause = self._clause
         if clause is not None and (clause.pts >= pts or (chars is not None and clause.chars[1] > chars)):
-            # It is said anew, or what is left of it.
+            # The fresh session speaks the clause again, or what is left of it.
             self._clause = None
         self._spoken_chars = self._spoken_chars if chars is None else min(self._spoken_chars, chars)
 
-    # -- what is shown ------------------------------------------------------------------------------------------------
+    # -- cues -------------------------------------------------------------------------------------------------------
 
     @property
-    def _ripe(self) -> bool:
+    def _planned_is_final(self) -> bool:
         return self._planned is not None and self._planned.cue.end_pts <= self._received_pts
 
-    def _certain(self, text: str) -> list[Cue]:
+    def _final_cues(self, text: str) -> list[Cue]:
         cues: list[Cue] = []
         while True:
             if self._planned is None:
                 self._planned = self._plan(text, None)
-            if not self._ripe:
+            if not self._planned_is_final:
                 return cues
             cues += self._show()
 
@@ -150,9 +150,9 @@ class Captions:
         return [planned.cue]
 
     def _plan(self, text: str, end_chars: int | None) -> _Planned | None:
-        """The next cue; None where more must be known. `end_chars` is where the text ends that nothing follows."""
+        """The next cue; None where it depends on later text. `end_chars` is the end of the text once that is known."""
         chunks = first_cue(
-            self._chunks(text, end_chars), whole=end_chars is not None, form=self._layout, rate=self.sample_rate
+            self._chunks(text, end_chars), whole=end_chars is not None, layout=self._layout, rate=self.sample_rate
         )
         if chunks is None:
             return None
@@ -163,7 +163,7 @@ class Captions:
         return _Planned(Cue(start, end, chars, in_lines(chunks, self._layout), words), len(chunks), chunks[-1].chars[1])
 
     def _chunks(self, text: str, end_chars: int | None) -> Iterator[Chunk]:
-        """The chunks of which all is known."""
+        """The chunks that later text can't change."""
         start = self._shown_chars
         for place, span in enumerate(self._spans):
             following = self._spans[place + 1] if place + 1 < len(self._spans) else None
@@ -175,16 +175,16 @@ class Captions:
             yield chunk
             start = chunk.chars[1]
 
-    def _times(self, chunks: list[Chunk], following: Span | None) -> tuple[int, int]:
-        form, rate = self._layout, self.sample_rate
+    def _times(self, chunks: list[Chunk], following: TimedSpan | None) -> tuple[int, int]:
+        layout, rate = self._layout, self.sample_rate
         start = max(chunks[0].span.pts, self._shown_pts)
-        said = max(each.span.end_pts for each in chunks)
-        end = max(said + _samples(form.linger_seconds, rate), start + _samples(form.seconds_min, rate))
-        end = min(end, max(said, start + _samples(form.seconds_max, rate)))
+        spoken_end = max(each.span.end_pts for each in chunks)
+        end = max(spoken_end + _samples(layout.linger_seconds, rate), start + _samples(layout.seconds_min, rate))
+        end = min(end, max(spoken_end, start + _samples(layout.seconds_max, rate)))
         if following is None and chunks[-1].span.ends_utterance and not self._over:
-            # What comes next may begin with the very next sample.
-            end = min(end, max(said, self._received_pts))
-        if following is not None and following.pts - end < _samples(form.gap_seconds, rate):
+            # The next utterance may begin with the next sample.
+            end = min(end, max(spoken_end, self._received_pts))
+        if following is not None and following.pts - end < _samples(layout.gap_seconds, rate):
             end = following.pts
         return start, max(end, start + _samples(SECONDS_LEAST, rate))
 

@@ -1,4 +1,4 @@
-"""Keeps what a listener hears now: frames received, and a player that plays them from some moment on. Pure."""
+"""Which sample of a context is heard now, from the frames received and what the player reports. Pure."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ DEFAULT_SAMPLE_RATE = 24000
 class PlayoutClock:
     """The playout of one context at `sample_rate`. Times are seconds of one monotonic clock, given by the caller.
 
-    A player that knows its own position says it (`played`), or is asked for it (`follow`). One that only knows when it
-    started says that (`start`); it is taken to wait where audio is missing. Where no player says anything, `position`
-    is None, and `estimate` is of a player that started with the first frame.
+    A player that knows its position reports it (`played`), or is asked for it (`follow`). One that only knows when it
+    started calls `start`; it is assumed to wait while audio is missing. Without a player `position` is None, and
+    `estimate` assumes one that started with the first frame.
     """
 
     sample_rate: int = DEFAULT_SAMPLE_RATE
     received_pts: int = 0
     _origin: float | None = field(default=None)
     _started: bool = field(default=False)
-    _told_pts: int | None = field(default=None)
+    _played_pts: int | None = field(default=None)
     _paused_at: float | None = field(default=None)
     _player: Callable[[], int] | None = field(default=None)
 
     def received(self, end_pts: int, now: float) -> None:
-        """Audio up to `end_pts` has come; a player that had run dry goes on now."""
-        dry_pts = self.received_pts / self.sample_rate
-        if self._origin is None or self._at(now) - self._origin > dry_pts:
-            self._origin = self._at(now) - dry_pts
+        """Audio up to `end_pts` has come; a player without audio goes on now."""
+        received_seconds = self.received_pts / self.sample_rate
+        if self._origin is None or self._at(now) - self._origin > received_seconds:
+            self._origin = self._at(now) - received_seconds
         self.received_pts = max(self.received_pts, end_pts)
 
     def start(self, now: float) -> None:
-        """The player starts; without effect when it has."""
+        """The player starts; further calls have no effect."""
         if not self._started:
             self._started = True
             self._origin = self._at(now)
 
     def played(self, pts: int) -> None:
-        """The player says that it has played up to `pts`."""
-        self._told_pts = max(0, int(pts))
+        """The player has played up to `pts`."""
+        self._played_pts = max(0, int(pts))
 
     def follow(self, position: Callable[[], int]) -> None:
-        """Ask the player where it is, whenever that is needed: `playout.follow(lambda: player.played_samples)`."""
+        """Call `position` whenever the clock is asked: `playout.follow(lambda: player.played_samples)`."""
         self._player = position
 
     @property
@@ -59,23 +59,23 @@ class PlayoutClock:
         if self._paused_at is None:
             self._paused_at = now
 
-    def go_on(self, now: float) -> None:
+    def resume(self, now: float) -> None:
         """The player goes on."""
         if self._paused_at is not None and self._origin is not None:
             self._origin += now - self._paused_at
         self._paused_at = None
 
     def position(self, now: float) -> int | None:
-        """The pts that is heard now; None where no player has said anything."""
-        known = self._started or self._told_pts is not None or self._player is not None
+        """The pts that is heard now; None where no player has reported anything."""
+        known = self._started or self._played_pts is not None or self._player is not None
         return self.estimate(now) if known else None
 
     def estimate(self, now: float) -> int:
-        """The pts that is heard now, as far as can be known; never beyond what was received."""
+        """The pts that is heard now, as far as is known; never beyond the audio received."""
         if self._player is not None:
             self.played(self._player())
-        if self._told_pts is not None:
-            return min(self._told_pts, self.received_pts)
+        if self._played_pts is not None:
+            return min(self._played_pts, self.received_pts)
         if self._origin is None:
             return 0
         return max(0, min(self.received_pts, int((self._at(now) - self._origin) * self.sample_rate)))

@@ -1,4 +1,4 @@
-"""Keeps all that was told of one context, and writes it as one JSON document; `SpeechRecord` has the schema. Pure."""
+"""All text and times of one context as one JSON document; the docstring of `SpeechRecord` is its schema. Pure."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ Entry = dict[str, Any]
 
 
 class SpeechRecord:
-    """What was told of one context. Give it every event and every cue, then ask for `document` or `json`.
+    """Collects every event and every cue of one context; `document` or `json` returns them.
 
-    The document is a map. Times are told twice: `pts` and `end_pts` in samples at `sample_rate`, `start`, `end` and
+    The document is a map. Times are given twice: `pts` and `end_pts` in samples at `sample_rate`, `start`, `end` and
     `at` in seconds (six decimals). `chars` are ranges of `text` in code points, half-open.
 
     - `schema`: "voxwire-speech-1"
     - `complete`: whether all of the text was spoken; `reason`: that of `done`, null without one
     - `text`, `voice`, `engine`, `sample_rate`, `duration` in seconds and `samples`
     - `clauses`: `{text, chars, start, end, pts, end_pts}`; a clause ends where the next one begins
-    - `words`: `{text, chars, start, end, pts, end_pts}`, `text` as the server speaks it
+    - `words`: `{text, chars, start, end, pts, end_pts}`, `text` as the server sent it
     - `phonemes`: `{ipa, start, end, pts, end_pts}`
     - `visemes`: keyframes, `{id, name, weight, at, pts}`; `name` is null for a shape that is not known here
     - `cues`: `{lines, chars, start, end, pts, end_pts}`, as in subtitles
@@ -69,7 +69,7 @@ class SpeechRecord:
         self._cues += cues
 
     def _cut(self, pts: int, chars: int) -> None:
-        """What began at `pts` or later, or stands at `chars` or later, is said anew."""
+        """Drop what begins at `pts` or later, or at character `chars` or later: it is spoken again."""
         self._clauses = [
             m.ClauseStarted(context=each.context, chars=(each.chars[0], min(each.chars[1], chars)), pts=each.pts)
             for each in self._clauses
@@ -80,7 +80,7 @@ class SpeechRecord:
         self.visemes = [each for each in self.visemes if each.pts < pts]
 
     def document(self, text: str) -> Entry:
-        """The document of all that came; `text` is the context's text."""
+        """The document; `text` is the context's text."""
         started, done = self._started, self._done
         rate = started.audio.sample_rate if started is not None else 1
         samples = done.samples if done is not None else self._received_pts
@@ -104,7 +104,7 @@ class SpeechRecord:
         }
 
     def json(self, text: str) -> str:
-        """The document as JSON, one entry of a list a line, so that two of them can be compared line by line."""
+        """The document as JSON with one list entry per line, so that two of them can be compared line by line."""
         fields = [f' "{name}": {_written(value)}' for name, value in self.document(text).items()]
         return "{\n" + ",\n".join(fields) + "\n}\n"
 

@@ -1,4 +1,4 @@
-"""Knows where written text may be broken, how wide it is on a screen, and what punctuation says of it. Pure."""
+"""Where text may be broken into lines, how wide it is on a screen, and where punctuation ends a sentence. Pure."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ OPENING = ("Ps", "Pi")
 
 
 class Break(Enum):
-    """What a break at a place would be."""
+    """What kind of break a place allows."""
 
     SPACE = auto()
     BETWEEN = auto()
     """Between characters of a script without spaces, or after a dash."""
     INSIDE = auto()
-    """Inside what is written in one: only where nothing else helps."""
+    """Inside a word: only where no other break is possible."""
 
 
 def wide(char: str) -> bool:
-    """Whether a character takes two columns on a terminal, and most of one and a half on a screen."""
+    """Whether a character is wide (UAX #11): two columns on a terminal, about one and a half on a screen."""
     return unicodedata.east_asian_width(char) in "WF"
 
 
 def spaceless(char: str) -> bool:
-    """Whether it belongs to a script that is broken anywhere; Korean has spaces."""
+    """Whether its script has no spaces and may be broken between any characters; Korean has spaces."""
     return wide(char) and not "\uac00" <= char <= "\ud7a3" and not unicodedata.category(char).startswith("S")
 
 
 def columns(text: str, wide_columns: float) -> float:
-    """How wide a text is; a narrow character is 1."""
+    """The width of a text, where a narrow character is 1."""
     if text.isascii():
         return len(text)
     return sum(
@@ -59,9 +59,9 @@ def flat(text: str) -> str:
 
 
 def break_in(text: str, start: int, end: int) -> tuple[int, Break]:
-    """Where to break between two words, the first ending at `start`, the second beginning at `end`; and what that is.
+    """Where to break between two words, the first ending at `start`, the second beginning at `end`; and the kind.
 
-    What stands before the place is shown with the first word, the rest with the second.
+    Text before the break is shown with the first word, text after it with the second.
     """
     gap = text[start:end]
     blanks = list(BLANK.finditer(gap))
@@ -78,7 +78,7 @@ def break_in(text: str, start: int, end: int) -> tuple[int, Break]:
 
 
 def _after_blank(gap: str, blanks: list[re.Match[str]]) -> int:
-    """After the last new line, so that what marks a list item stays with it; otherwise after the last space."""
+    """After the last new line, so that a list marker stays with its item; otherwise after the last space."""
     for blank in reversed(blanks):
         if "\n" in blank.group():
             return blank.end()
@@ -91,7 +91,7 @@ def _after_blank(gap: str, blanks: list[re.Match[str]]) -> int:
 
 
 def shortened_after(tail: str, limit: float, wide_columns: float) -> str:
-    """What follows a word unspoken, for showing: a long one is its punctuation and an ellipsis."""
+    """Unspoken text after a word, as it is shown: where it is long, its punctuation and an ellipsis."""
     shown = flat(tail)
     if columns(shown.strip(), wide_columns) <= limit:
         return shown
@@ -100,7 +100,7 @@ def shortened_after(tail: str, limit: float, wide_columns: float) -> str:
 
 
 def shortened_before(lead: str, limit: float, wide_columns: float) -> str:
-    """What precedes a word unspoken, for showing: a long one is an ellipsis."""
+    """Unspoken text before a word, as it is shown: where it is long, an ellipsis."""
     shown = flat(lead)
     if columns(shown.strip(), wide_columns) <= limit:
         return shown

@@ -1,4 +1,4 @@
-"""Opens connections to a server: one WebSocket with its `ready`, or what is in the way of it."""
+"""Opens connections to a server: a WebSocket on which the server has sent `ready`, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ Encoding = Literal["msgpack", "json"]
 CODECS: dict[str, Codec] = {"msgpack": MSGPACK, "json": JSON}
 
 REFUSALS = {401: ErrorCode.NOT_AUTHENTICATED, 403: ErrorCode.NOT_ALLOWED}
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""HTTP answers of whoever stands before the server that may be others next time."""
+TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""HTTP statuses, of the server or of a proxy before it, after which another attempt may succeed."""
 
 
-class Door(NamedTuple):
-    """A connection that the server has greeted."""
+class OpenSocket(NamedTuple):
+    """A WebSocket on which the server has opened a session."""
 
     socket: ClientConnection
     ready: m.Ready
 
 
 class Dialer:
-    """Knows the server's address and how to speak with it.
+    """Connects to one server, by its address, API key and encoding.
 
     Raises:
-        ValueError: the URL is none, or there is no such encoding.
+        ValueError: the URL is not valid, or there is no such encoding.
     """
 
     def __init__(self, url: str | None, api_key: str | None, encoding: Encoding, timeout: float) -> None:
@@ -59,31 +59,31 @@ class Dialer:
         key = api_key or os.environ.get("VOXWIRE_API_KEY")
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
 
-    async def dial(self, resume: str | None = None, *, seconds_max: float | None = None) -> Door:
-        """Connect; `resume` names the session that is to go on. `seconds_max` is for the whole; left out, `timeout`.
+    async def dial(self, resume: str | None = None, *, seconds_max: float | None = None) -> OpenSocket:
+        """Connect; `resume` is the id of a session to resume, for load balancers. `seconds_max`: by default `timeout`.
 
         Raises:
             VoxwireError: the server refused.
-            ConnectionLost: there is no server, or it is not one of ours.
-            ValueError: the URL is none.
+            ConnectionLost: there is no server, or it does not speak this protocol.
+            ValueError: the URL is not valid.
         """
-        url = self.url if resume is None else _resuming(self.url, resume)
+        url = self.url if resume is None else _resume_url(self.url, resume)
         try:
             async with asyncio.timeout(self.timeout if seconds_max is None else seconds_max):
-                return await self._greet(await self._open(url))
+                return await self._read_ready(await self._open(url))
         except InvalidURI as error:
             raise ValueError(str(error)) from None
         except ConnectionClosed as error:
             raise connection_lost(error, None) from None
         except InvalidStatus as error:
-            raise self._turned_away(error) from error
+            raise self._http_refusal(error) from error
         except (OSError, EOFError, WebSocketException) as error:
             problem = str(error) or type(error).__name__
             raise ConnectionLost(ABNORMAL, f"{self.url}: {problem}") from error
 
     async def _open(self, url: str) -> ClientConnection:
         options: dict[str, Any] = {"proxy": None} if urlsplit(url).hostname in LOOPBACK else {}
-        # `connect` awaited once does not try again by itself.
+        # `connect` does not retry by itself when it is awaited (only when it is iterated over).
         return await connect_socket(
             url,
             subprotocols=[self.codec.subprotocol],  # type: ignore[list-item]
@@ -96,21 +96,21 @@ class Dialer:
             **options,
         )
 
-    async def _greet(self, socket: ClientConnection) -> Door:
+    async def _read_ready(self, socket: ClientConnection) -> OpenSocket:
         try:
             if socket.subprotocol != self.codec.subprotocol:
                 raise ConnectionLost(CloseCode.POLICY, f"{self.url} does not speak {self.codec.subprotocol}")
             first = self.codec.decode_server(await socket.recv())
             if isinstance(first, m.ErrorMessage):
-                raise VoxwireError.from_message(first)
+                raise m.error_from_message(first)
             if not isinstance(first, m.Ready):
                 raise ConnectionLost(CloseCode.POLICY, f"the server began with {first.type}, not with ready")
         except BaseException:
             socket.transport.abort()
             raise
-        return Door(socket, first)
+        return OpenSocket(socket, first)
 
-    def _turned_away(self, error: InvalidStatus) -> ConnectionLost:
+    def _http_refusal(self, error: InvalidStatus) -> ConnectionLost:
         status = error.response.status_code
         problem = f"{self.url}: {error}"
         refusal = REFUSALS.get(status)
@@ -118,12 +118,12 @@ class Dialer:
             return ConnectionLost(refusal_code(refusal), problem, VoxwireError(refusal, problem))
         asked = error.response.headers.get("Retry-After", "")
         retry_after_ms = int(asked) * 1000 if asked.isascii() and asked.isdecimal() and len(asked) < 6 else None
-        code = ABNORMAL if status in PASSING else CloseCode.POLICY
+        code = ABNORMAL if status in TRANSIENT_STATUSES else CloseCode.POLICY
         return ConnectionLost(code, problem, retry_after_ms=retry_after_ms)
 
 
 def refusal_code(code: ErrorCode) -> int:
-    """How the server would have closed the connection with an error."""
+    """The close code that the server uses for an error."""
     return VoxwireError(code, "").close_code or CloseCode.POLICY
 
 
@@ -131,7 +131,7 @@ def stream_url(url: str) -> str:
     """The URL of a server's stream: `http` becomes `ws`, and a missing path `/v1/stream`.
 
     Raises:
-        ValueError: this is no such URL.
+        ValueError: it is not the URL of a server.
     """
     parts = urlsplit(url)
     scheme = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}.get(parts.scheme)
@@ -140,15 +140,15 @@ def stream_url(url: str) -> str:
     return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") or STREAM_PATH, parts.query, ""))
 
 
-def _resuming(url: str, session: str) -> str:
-    """The URL that tells a load balancer which session is to go on."""
+def _resume_url(url: str, session: str) -> str:
+    """The URL with the session's id, by which a load balancer finds the server that has the session."""
     parts = urlsplit(url)
     query = "&".join(filter(None, (parts.query, f"resume={quote(session, safe='')}")))
     return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
 
 
-def connection_lost(error: ConnectionClosed, said: VoxwireError | None) -> ConnectionLost:
-    """Why a connection is gone; `said` is what the server said before."""
+def connection_lost(error: ConnectionClosed, session_error: VoxwireError | None) -> ConnectionLost:
+    """Why a connection is gone; `session_error` is the error about the session that the server sent before, if any."""
     if error.rcvd is None:
-        return ConnectionLost(ABNORMAL, "", said)
-    return ConnectionLost(error.rcvd.code, error.rcvd.reason, said)
+        return ConnectionLost(ABNORMAL, "", session_error)
+    return ConnectionLost(error.rcvd.code, error.rcvd.reason, session_error)

@@ -1,11 +1,11 @@
-"""A session over a line that is too narrow: it asks for less, and for more lead."""
+"""A session over a link that is too narrow: it asks for a lower bitrate and a longer lead."""
 
 from __future__ import annotations
 
 import pytest
 
 from support.scripted_server import Peer, done, play, scripted
-from voxwire_client import Audio, arrival, connect
+from voxwire_client import Audio, connect, rate_control
 from voxwire_protocol import messages as m
 
 
@@ -13,12 +13,12 @@ from voxwire_protocol import messages as m
 def late(monkeypatch):
     """Every frame comes twice as long after the one before as it lasts."""
     times = iter(range(10_000))
-    honest = arrival.Adaptation.frame
+    original = rate_control.RateController.frame
 
     def frame(self, seconds, size, now):
-        return honest(self, seconds, size, next(times) * 2 * seconds)
+        return original(self, seconds, size, next(times) * 2 * seconds)
 
-    monkeypatch.setattr(arrival.Adaptation, "frame", frame)
+    monkeypatch.setattr(rate_control.RateController, "frame", frame)
 
 
 def listen(script, **options):

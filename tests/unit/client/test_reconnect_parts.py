@@ -1,4 +1,4 @@
-"""The parts of coming back: delays, the journal of what was said, and the seam between two sessions."""
+"""The parts of reconnecting: delays, unacknowledged messages, and where a fresh session goes on."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from voxwire_client import ConnectionLost
 from voxwire_client.backoff import ASKED_SECONDS_MAX, FIRST_SECONDS, SECONDS_MAX, Backoff
 from voxwire_client.errors import ABNORMAL
-from voxwire_client.journal import Journal
-from voxwire_client.outbox import Outbox
-from voxwire_client.seam import START, Seam
+from voxwire_client.outbox import Outbox, SentMessages
+from voxwire_client.timeline_offset import NO_OFFSET, TimelineOffset
 from voxwire_client.transcript import Transcript
 from voxwire_protocol import messages as m
 from voxwire_protocol.codec import JSON
@@ -39,7 +38,7 @@ def test_delays_are_drawn_from_their_whole_range(draws):
 
 
 @pytest.mark.parametrize(("asked", "least"), [(0.7, 0.7), (-1.0, 0.0), (1e9, ASKED_SECONDS_MAX)])
-def test_what_the_server_asks_for_is_waited_for_within_reason(asked, least):
+def test_the_pause_that_the_server_asks_for_is_kept_up_to_a_bound(asked, least):
     assert least <= Backoff(lambda: 0.5).next_seconds(asked) <= least + FIRST_SECONDS
 
 
@@ -63,43 +62,43 @@ def test_which_sessions_may_go_on_at_another_connection(code, error, dropped):
     assert ConnectionLost(code, "", None if error is None else VoxwireError(error, "")).dropped is dropped
 
 
-# -- what was said ----------------------------------------------------------------------------------------------------
+# -- the outbox ------------------------------------------------------------------------------------------------------
 
 
 @given(st.lists(st.one_of(st.binary(max_size=9), st.integers(0, 40))))
-def test_the_journal_keeps_just_what_did_not_arrive(steps):
-    journal, said, arrived = Journal(), [], 0
+def test_just_the_messages_that_did_not_arrive_are_kept(steps):
+    messages, sent, arrived = SentMessages(), [], 0
     for step in steps:
         if isinstance(step, bytes):
-            assert journal.append(step) == len(said)
-            said.append(step)
+            assert messages.append(step) == len(sent)
+            sent.append(step)
         else:
-            arrived = max(arrived, min(step, len(said)))
-            journal.received(step)
-        assert (journal.first, journal.end) == (arrived, len(said))
-        assert [journal.at(number) for number in range(arrived, len(said))] == said[arrived:]
-        assert journal.bytes == sum(map(len, said[arrived:]))
+            arrived = max(arrived, min(step, len(sent)))
+            messages.acknowledge(step)
+        assert (messages.first, messages.end) == (arrived, len(sent))
+        assert [messages.at(number) for number in range(arrived, len(sent))] == sent[arrived:]
+        assert messages.bytes == sum(map(len, sent[arrived:]))
 
 
 def test_a_pong_tells_that_everything_before_it_arrived():
     async def action():
         outbox = Outbox(JSON)
         outbox.post(m.End(context="a"))
-        t = outbox.ask()
+        t = outbox.send_ping()
         outbox.post(m.End(context="b"))
-        outbox.answered(t)
-        outbox.answered(t)
-        outbox.answered(99)
-        return outbox.received, outbox.waiting
+        outbox.on_pong(t)
+        outbox.on_pong(t)
+        outbox.on_pong(99)
+        return outbox.received, outbox.has_unsent
 
     assert asyncio.run(action()) == (2, True)
 
 
-def test_a_count_of_what_was_never_said_is_not_believed():
+def test_a_count_of_messages_that_were_never_sent_is_not_believed():
     async def action():
         outbox = Outbox(JSON)
         outbox.post(m.End(context="a"))
-        outbox.arrived(7)
+        outbox.acknowledge(7)
         return outbox.received, outbox.post(m.End(context="b"))
 
     assert asyncio.run(action()) == (1, 1)
@@ -152,11 +151,11 @@ CLAUSES = [(0, 14, 0), (14, 28, 200)]
         (1000, ""),
     ],
 )
-def test_speech_goes_on_with_the_first_word_that_did_not_come_whole(pts, anew):
+def test_speech_goes_on_with_the_first_word_that_was_not_received_whole(pts, anew):
     assert SAID[transcript(SAID, CLAUSES).first_unheard(pts, 0) :] == anew
 
 
-def test_words_that_were_not_told_yet_are_said_anew():
+def test_words_whose_times_were_not_received_are_spoken_again():
     spoken = Transcript()
     spoken.append("One. Two three.")
     spoken.clause(m.ClauseStarted(context="a", chars=(0, 15), pts=0))
@@ -165,11 +164,11 @@ def test_words_that_were_not_told_yet_are_said_anew():
 
 
 @pytest.mark.parametrize(("pts", "whole_pts", "anew"), [(0, 0, SAID), (50, 0, SAID), (200, 0, SAID[14:])])
-def test_where_words_are_not_known_it_goes_on_with_the_clause(pts, whole_pts, anew):
+def test_without_word_times_it_goes_on_with_the_clause(pts, whole_pts, anew):
     assert SAID[transcript(SAID, CLAUSES, words=False).first_unheard(pts, whole_pts) :] == anew
 
 
-def test_an_utterance_that_came_to_its_end_is_not_said_again():
+def test_an_utterance_that_was_received_whole_is_not_spoken_again():
     spoken = transcript(SAID, CLAUSES[:1], words=False)
     assert spoken.first_unheard(160, 160) == 14
     assert spoken.first_unheard(180, 160) == 0
@@ -192,25 +191,25 @@ def test_after_the_cut_no_more_counts_as_heard_than_was(pts):
 
 def test_messages_of_the_first_session_are_left_as_they_are():
     done = m.Done(context="a", reason=m.DoneReason.NO_SPEAKABLE_TEXT, frames=0, samples=0, chars=4)
-    assert START.shift(done) is done
+    assert NO_OFFSET.shift(done) is done
 
 
 def test_everything_with_a_place_is_moved():
-    seam = Seam(seq=10, pts=4800, chars=100)
+    offset = TimelineOffset(seq=10, pts=4800, chars=100)
     timing = m.Timing(
         context="a",
         words=(m.WordTiming(text="Hi", chars=(0, 2), pts=5, end_pts=9),),
         phonemes=(m.PhonemeTiming(ipa="h", pts=5, end_pts=6),),
         visemes=(m.VisemeTiming(id=1, weight=0.5, pts=7),),
     )
-    assert seam.shift(timing) == m.Timing(
+    assert offset.shift(timing) == m.Timing(
         context="a",
         words=(m.WordTiming(text="Hi", chars=(100, 102), pts=4805, end_pts=4809),),
         phonemes=(m.PhonemeTiming(ipa="h", pts=4805, end_pts=4806),),
         visemes=(m.VisemeTiming(id=1, weight=0.5, pts=4807),),
     )
-    assert seam.shift(m.Flushed(context="a", seq=2)).seq == 12
-    assert seam.shift(m.Flushed(context="a")).seq == 9
+    assert offset.shift(m.Flushed(context="a", seq=2)).seq == 12
+    assert offset.shift(m.Flushed(context="a")).seq == 9
     rest = m.Done(context="a", reason=m.DoneReason.NO_SPEAKABLE_TEXT, frames=0, samples=0, chars=1)
-    assert seam.shift(rest) == m.Done(context="a", reason=m.DoneReason.COMPLETED, frames=10, samples=4800, chars=101)
-    assert seam.shift(m.ClauseStarted(context="a", chars=(0, 3), pts=1)).pts == 4801
+    assert offset.shift(rest) == m.Done(context="a", reason=m.DoneReason.COMPLETED, frames=10, samples=4800, chars=101)
+    assert offset.shift(m.ClauseStarted(context="a", chars=(0, 3), pts=1)).pts == 4801

@@ -1,27 +1,26 @@
-"""Carries one context over from a session that is gone to a fresh one, so that numbers and clocks go on. Pure."""
+"""Maps the numbers of a fresh session to those of the context that it continues, so that both count on. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from voxwire_protocol import messages as m
 
-Shifted = m.ClauseStarted | m.Timing | m.Flushed | m.Done
-S = TypeVar("S", m.ClauseStarted, m.Timing, m.Flushed, m.Done)
+TimelineMessage = m.ClauseStarted | m.Timing | m.Flushed | m.Done
+"""Messages that name frames, samples or characters."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seam:
-    """Where what the server calls 0 lies for the caller: its first frame, its first sample, its first character."""
+class TimelineOffset:
+    """Where a session begins on the caller's timeline: its first frame (`seq`), sample (`pts`) and character."""
 
     seq: int = 0
     pts: int = 0
     chars: int = 0
 
-    def shift(self, message: Shifted) -> Shifted:
-        """What a message of the server's means for the caller."""
-        if self == START:
+    def shift(self, message: TimelineMessage) -> TimelineMessage:
+        """The message with the caller's numbers in place of the session's."""
+        if self == NO_OFFSET:
             return message
         match message:
             case m.ClauseStarted():
@@ -50,15 +49,15 @@ class Seam:
         )
 
     def _done(self, message: m.Done) -> m.Done:
-        # What was left may have been an emoji: the whole was speakable all the same.
-        mute = message.reason is m.DoneReason.NO_SPEAKABLE_TEXT and self.seq > 0
+        # The rest of the text may hold nothing speakable, such as an emoji, though the whole did.
+        spoken_before = message.reason is m.DoneReason.NO_SPEAKABLE_TEXT and self.seq > 0
         return replace(
             message,
-            reason=m.DoneReason.COMPLETED if mute else message.reason,
+            reason=m.DoneReason.COMPLETED if spoken_before else message.reason,
             frames=message.frames + self.seq,
             samples=message.samples + self.pts,
             chars=message.chars + self.chars,
         )
 
 
-START = Seam()
+NO_OFFSET = TimelineOffset()
