@@ -1,4 +1,4 @@
-// The glue for Unity, on stubs of Unity: that it finds blend shapes, and that a silent speaker closes the mouth.
+// VoxwireLipSync on stubs of Unity: finding blend shapes, and the closed mouth of a silent speaker.
 
 using System.Reflection;
 using UnityEngine;
@@ -42,7 +42,7 @@ namespace Voxwire.Tests
             return sync.face;
         }
 
-        /// <summary>What Unity calls by name.</summary>
+        /// <summary>Call a method that Unity calls by its name.</summary>
         internal static void Call(object component, string name, params object[] arguments)
         {
             component.GetType().GetMethod(name, BindingFlags.NonPublic | BindingFlags.Instance).Invoke(component, arguments);

@@ -118,7 +118,7 @@ namespace Voxwire.Tests
         }
     }
 
-    /// <summary>What a message that was read says, as the map that it came from.</summary>
+    /// <summary>Turns a message back into the map from which it was read.</summary>
     internal static class Said
     {
         /// <summary>Without fields that this client does not read.</summary>
