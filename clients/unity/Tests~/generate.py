@@ -1,7 +1,7 @@
 """Writes the generated files of this package: `python clients/unity/Tests~/generate.py`.
 
-These are VisemeShapes.cs, from the protocol's visemes.json, and the .meta file of each asset: in a package installed from
-git or a registry, Unity ignores assets without one.
+These are VisemeShapes.cs, from the protocol's visemes.json, and the .meta file of each asset: in a package installed
+from git or a registry, Unity ignores assets without one.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ namespace Voxwire.Playback
         }
     }
 
-    /// <summary>Each table has one entry per mouth shape, by its id. Blend shapes that an entry does not name are 0.</summary>
+    /// <summary>One entry per mouth shape, by its id. Blend shapes that an entry does not name are 0.</summary>
     public static class VisemeShapes
     {
 """
@@ -73,7 +73,10 @@ def meta(path: Path) -> str:
 def guid(path: Path) -> str:
     """The guid in an asset's .meta file, which moves with the asset; of a new asset, one made from its path."""
     existing = path.with_name(path.name + ".meta")
-    if existing.exists() and (found := re.search(r"^guid: ([0-9a-f]{32})$", existing.read_text(encoding="utf-8"), re.M)):
+    found = (
+        re.search(r"^guid: ([0-9a-f]{32})$", existing.read_text(encoding="utf-8"), re.M) if existing.exists() else None
+    )
+    if found:
         return found[1]
     name = path.relative_to(UNITY).as_posix()
     return hashlib.md5(f"io.voxwire.client/{name}".encode(), usedforsecurity=False).hexdigest()

@@ -38,6 +38,7 @@ namespace Voxwire.Audio
         // Written by the consumer only; `position` is read by others too.
         private long position;
         private int fraction;
+        private int fadeFrames;
         private int fadeLeft = -1;
         private float last;
         private bool playing;
@@ -159,7 +160,7 @@ namespace Voxwire.Audio
             if (whole)
                 end = Volatile.Read(ref written);
             resampler.Prepare(outputRate);
-            StartFade(outputRate);
+            UpdateFade(outputRate);
             long limit = whole || resampler.Plain ? end : end - Resampler.Half;
             if (!playing && (whole ? end > position : end - position >= Math.Max(prebuffer, Resampler.Half + 1)))
                 Volatile.Write(ref playing, true);
@@ -184,7 +185,7 @@ namespace Voxwire.Audio
         {
             float value = resampler.At(position, fraction, end);
             if (fadeLeft > 0)
-                value *= (float)--fadeLeft / resampler.FadeFrames;
+                value *= (float)--fadeLeft / fadeFrames;
             // In whole numbers, so that the position stays exact after hours.
             fraction += SampleRate;
             int steps = fraction / outputRate;
@@ -193,10 +194,11 @@ namespace Voxwire.Audio
             return value;
         }
 
-        private void StartFade(int outputRate)
+        private void UpdateFade(int outputRate)
         {
+            fadeFrames = Math.Max(1, outputRate * FadeMs / 1000);
             if (Volatile.Read(ref interrupted) != 0 && fadeLeft < 0)
-                fadeLeft = playing ? resampler.FadeFrames : 0;
+                fadeLeft = playing ? fadeFrames : 0;
         }
 
         private void OnEmpty(bool whole)

@@ -35,14 +35,11 @@ namespace Voxwire.Audio
             get { return inputRate == outputRate; }
         }
 
-        internal int FadeFrames { get; private set; }
-
         internal void Prepare(int rate)
         {
             if (rate == outputRate)
                 return;
             outputRate = rate;
-            FadeFrames = Math.Max(1, rate * AudioRing.FadeMs / 1000);
             if (!Plain)
                 table = Tabulate(Cutoff * Math.Min(1, (double)rate / inputRate));
         }

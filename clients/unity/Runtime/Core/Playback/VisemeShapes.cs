@@ -15,7 +15,7 @@ namespace Voxwire.Playback
         }
     }
 
-    /// <summary>Each table has one entry per mouth shape, by its id. Blend shapes that an entry does not name are 0.</summary>
+    /// <summary>One entry per mouth shape, by its id. Blend shapes that an entry does not name are 0.</summary>
     public static class VisemeShapes
     {
         /// <summary>Oculus LipSync's names.</summary>
