@@ -217,7 +217,7 @@ def test_barge_in_of_a_voice_closes_the_mouth_and_tells_nothing_more(scenarios, 
     assert found["heard_pts"] == found["voice's"] >= 24000
     assert found["heard"] + found["unheard"] == TEXT
     assert found["heard"]
-    assert [event[:2] for event in found["told after"]] == [["event", "Cancelled"], ["end", "cancelled"]]
+    assert [event[:2] for event in found["raised after"]] == [["event", "Cancelled"], ["end", "cancelled"]]
 
 
 def test_a_stubbed_game_object_speaks_and_moves_its_lips(scenarios, host):

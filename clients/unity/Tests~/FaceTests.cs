@@ -22,11 +22,11 @@ namespace Voxwire.Tests
             VoxwireLipSync sync = head.AddComponent<VoxwireLipSync>();
             sync.speaker = head.AddComponent<VoxwireSpeaker>();
             sync.naming = FaceNaming.Vrm;
-            string told = "";
-            sync.SetWeight = (name, weight) => told += name + weight + " ";
+            string set = "";
+            sync.SetWeight = (name, weight) => set += name + weight + " ";
             Call(sync, "Start");
             Call(sync, "LateUpdate");
-            Units.That(told.Contains("aa0 ") && told.Split(' ').Length == 6, told);
+            Units.That(set.Contains("aa0 ") && set.Split(' ').Length == 6, set);
         }
 
         private static SkinnedMeshRenderer Moved(FaceNaming naming, params string[] names)

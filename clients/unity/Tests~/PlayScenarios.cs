@@ -125,7 +125,7 @@ namespace Voxwire.Tests
             Task<Cancelled> interrupting = stage.Voice.InterruptAsync();
             long heard = stage.Voice.HeardPts;
             bool closed = stage.MouthIsClosed;
-            int told = stage.Events.Count;
+            int raised = stage.Events.Count;
             Cancelled report = await interrupting;
             while (!stage.Over)
                 await stage.StepAsync();
@@ -137,7 +137,7 @@ namespace Voxwire.Tests
                 { "heard", report.HeardText },
                 { "unheard", report.UnheardText },
                 { "closed at once", closed },
-                { "told after", stage.Events.GetRange(told, stage.Events.Count - told) },
+                { "raised after", stage.Events.GetRange(raised, stage.Events.Count - raised) },
             };
         }
 

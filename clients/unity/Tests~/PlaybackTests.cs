@@ -102,7 +102,7 @@ namespace Voxwire.Tests
         {
             var events = new TimedEvents();
             events.Add(Timing(new[] { 100L, 300, 300, 500 }, new long[0], new long[0]));
-            events.Forget(300);
+            events.DiscardFrom(300);
             Units.That(events.Count == 1 && events.Take(1000) is Word && events.Take(1000) == null, "one is left");
             for (int i = 0; i < 2000; i++)
             {
@@ -205,7 +205,7 @@ namespace Voxwire.Tests
             Units.That(report.HeardChars == CodePoints.Count(text) && report.HeardChars + report.UnheardChars == 22, "counted in code points");
         }
 
-        public static void WhatHasToBeSaidAnewBeginsWithTheFirstBrokenWord()
+        public static void WhatIsSpokenAgainBeginsWithTheFirstBrokenWord()
         {
             Units.That(Spoken().FirstUnheard(0, 0) == 0, "all");
             Units.That(Spoken().FirstUnheard(300, 0) == 6, "the second word");
@@ -214,10 +214,10 @@ namespace Voxwire.Tests
             Units.That(Spoken().FirstUnheard(720, 0) == 22, "nothing but its full stop is left");
             Transcript transcript = Spoken();
             transcript.Cut(300, 6);
-            Units.That(transcript.SpokenChars == 6 && transcript.Heard(300, null).HeardText == "One", "what was told of it is forgotten");
+            Units.That(transcript.SpokenChars == 6 && transcript.Heard(300, null).HeardText == "One", "its timings are discarded");
         }
 
-        public static void WordsThatWereNotToldYetAreSaidAnew()
+        public static void WordsWhoseTimingsDidNotComeAreSpokenAgain()
         {
             var transcript = new Transcript();
             transcript.Append("One. Two three.");

@@ -260,7 +260,7 @@ func _play() -> void:
 		_apply_backpressure(each)
 	var utterance = _session.queue[0]
 	if _playing != utterance:
-		if utterance.started == null and utterance.phase != Phase.ENDED:
+		if utterance.started == null and utterance.phase != Phase.OVER:
 			return
 		_playing = utterance
 		if utterance.started != null:
@@ -292,7 +292,7 @@ func _emit_heard(utterance: VoxwireUtterance) -> void:
 	if played > 0 and not utterance.heard_anything:
 		utterance.heard_anything = true
 		emit_signal("started_speaking", utterance.context)
-	var ended = utterance.phase == Phase.ENDED and played >= int(min(utterance.done.samples, utterance.received_pts))
+	var ended = utterance.phase == Phase.OVER and played >= int(min(utterance.done.samples, utterance.received_pts))
 	for event in utterance.take_events_before(played, ended and utterance.done.reason != "error"):
 		_emit_timed_event(event[0], event[1])
 		# A listener of the signal may have called `interrupt`.

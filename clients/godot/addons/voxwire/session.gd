@@ -73,7 +73,7 @@ func acknowledge(playing, played_pts: int) -> void:
 		return
 	_ack_at_ms = _now_ms + ACK_MS
 	for utterance in queue:
-		var ack = utterance.take_ack(played_pts if utterance == playing else 0)
+		var ack = utterance.next_ack(played_pts if utterance == playing else 0)
 		if not ack.empty():
 			connection.send(ack)
 
@@ -97,7 +97,7 @@ func _open_contexts() -> void:
 
 func _has_unfinished() -> bool:
 	for utterance in _contexts.values():
-		if utterance.phase != Phase.ENDED:
+		if utterance.phase != Phase.OVER:
 			return true
 	return false
 
@@ -152,7 +152,7 @@ func _on_closed(failure) -> void:
 	for utterance in queue:
 		if failure == null:
 			_restart(utterance)
-		elif utterance.phase != Phase.ENDED:
+		elif utterance.phase != Phase.OVER:
 			utterance.end_locally("error")
 	if failure != null:
 		emit_signal("failed", failure)
@@ -259,7 +259,7 @@ func _on_error(utterance: VoxwireUtterance, map: Dictionary) -> void:
 
 
 func _refuse(utterance: VoxwireUtterance, map: Dictionary) -> void:
-	if _is_live(utterance) and utterance.has_sent_text():
+	if _is_live(utterance) and utterance.sent_any():
 		# Text sent after a refused `start` opened the context with default options.
 		connection.send({"type": "cancel", "context": utterance.context})
 	_contexts.erase(utterance.context)

@@ -106,13 +106,13 @@ func first_unheard(pts: int, complete_pts: int) -> int:
 	var words = _words_between(clause.pts, next_pts)
 	if words.empty():
 		return clause.chars[0]
-	var said = clause.chars[0]
+	var received_chars = clause.chars[0]
 	for each in words:
 		if each.end_pts > pts:
-			return _with_opening(each.chars[0], said)
-		said = each.chars[1]
+			return _with_opening(each.chars[0], received_chars)
+		received_chars = each.chars[1]
 	# The words of a clause come in several messages: there may be more of them.
-	return _past_closing(said, clause.chars[1])
+	return _past_closing(received_chars, clause.chars[1])
 
 
 # Where the punctuation after a word ends; `end` if only space follows it up to there.

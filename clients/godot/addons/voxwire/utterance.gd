@@ -1,7 +1,7 @@
 # One context: the text sent for it, the audio and timings received for it, and how much of it was heard.
 # `VoxwireClient.begin` makes it.
 #
-#   WAITING --> OPENING --`started`--> OPEN --------`done`----------> ENDED
+#   WAITING --> OPENING --`started`--> OPEN --------`done`----------> OVER
 #      ^            |                   |                               ^
 #      +-- a new session, a drain ------+--cancel--> CANCELLING --------+ `cancelled`, or a local report
 #
@@ -10,7 +10,7 @@
 class_name VoxwireUtterance
 extends Reference
 
-enum Phase { WAITING, OPENING, OPEN, CANCELLING, ENDED }
+enum Phase { WAITING, OPENING, OPEN, CANCELLING, OVER }
 
 const Transcript = preload("transcript.gd")
 const MouthTrack = preload("mouth_track.gd")
@@ -143,7 +143,7 @@ func _send_text(text: String, connection) -> bool:
 
 
 # Whether any text was sent in the current session.
-func has_sent_text() -> bool:
+func sent_any() -> bool:
 	return _sent_chars > _offset.chars
 
 
@@ -205,7 +205,7 @@ func on_done(map: Dictionary) -> void:
 	done.chars = int(map.chars) + _offset.chars
 	if map.reason == "no_speakable_text" and _offset.seq > 0:
 		done.reason = "completed"
-	phase = Phase.ENDED
+	phase = Phase.OVER
 
 
 func _timed_entry(each: Dictionary) -> Dictionary:
@@ -262,7 +262,7 @@ func to_session_pts(pts: int) -> int:
 
 
 # The next `ack`; {} if no frame was received, or nothing changed since the last one.
-func take_ack(played_pts: int) -> Dictionary:
+func next_ack(played_pts: int) -> Dictionary:
 	var seq = received_seq - _offset.seq
 	var ack = {"type": "ack", "context": context, "seq": seq, "played_pts": to_session_pts(played_pts)}
 	if seq < 0 or phase != Phase.OPEN or ack.hash() == acked.hash():
@@ -277,7 +277,7 @@ func end_locally(reason: String) -> void:
 	done = {"type": "done", "context": context, "reason": reason, "frames": received_seq + 1}
 	done.samples = received_pts
 	done.chars = chars
-	phase = Phase.ENDED
+	phase = Phase.OVER
 
 
 # Prepares it for a new session, which speaks from the first word that was not received whole. Timings at or after

@@ -15,7 +15,7 @@ namespace Voxwire
     /// is thrown where events are read, after the audio that was ready before it. `Dispose` cancels it unless it has
     /// ended.
     /// </summary>
-    public sealed partial class SpeechContext : IConnectionContext, ITextContext, IDisposable
+    public sealed partial class SpeechContext : IContextHandler, ITextContext, IDisposable
     {
         /// <summary>The context's name.</summary>
         public readonly string Name;
@@ -227,7 +227,7 @@ namespace Voxwire
 
         private SpeechEvent TakeNext()
         {
-            SpeechEvent speechEvent = receiver.Events.Take();
+            SpeechEvent speechEvent = receiver.Events.Get();
             ReleaseBackpressure();
             if (speechEvent == null && receiver.Events.Error != null)
                 throw receiver.Events.Error;

@@ -1,6 +1,6 @@
 // The state of a context, and how its caller, the server and the connection change it.
 //
-//      OPENING --started--> OPEN -------done------> ENDED
+//      OPENING --started--> OPEN -------done------> OVER
 //         |  \                |                       ^
 //       error +----cancel-----+--> CANCELLING --done--+
 //         v                                           |
@@ -8,7 +8,7 @@
 //                  cancelled too
 //
 // Where its session is lost it goes back to OPENING in a new session, which speaks what was not received. Where there
-// will be no new session it goes to ENDED. Methods here that are not async are called with the client's lock held.
+// will be no new session it goes to OVER. Methods here that are not async are called with the client's lock held.
 
 using System;
 using System.Threading;
@@ -20,13 +20,13 @@ using Voxwire.Speech;
 namespace Voxwire
 {
     /// <summary>What a context asks of the client that opened it. Called with SyncRoot locked.</summary>
-    internal interface IContextOwner
+    internal interface IContextSession
     {
         /// <summary>The lock of the client, its connections and its contexts.</summary>
         object SyncRoot { get; }
 
         /// <summary>Restart the context on a new connection, as its server is draining; false: there is none.</summary>
-        bool MoveToNewConnection(SpeechContext context);
+        bool Move(SpeechContext context);
     }
 
     public sealed partial class SpeechContext
@@ -51,11 +51,11 @@ namespace Voxwire
             Open,
             Cancelling,
             Refused,
-            Ended,
+            Over,
         }
 
         private readonly object sync;
-        private readonly IContextOwner owner;
+        private readonly IContextSession session;
         private readonly SpeakOptions options;
         private readonly AudioReceiver receiver;
         private readonly TextSender sender;
@@ -74,11 +74,11 @@ namespace Voxwire
         private bool heldBack;
         private int restarts;
 
-        internal SpeechContext(IContextOwner owner, string name, SpeakOptions options)
+        internal SpeechContext(IContextSession session, string name, SpeakOptions options)
         {
-            this.owner = owner;
+            this.session = session;
             this.options = options;
-            sync = owner.SyncRoot;
+            sync = session.SyncRoot;
             Name = name;
             receiver = new AudioReceiver(name);
             sender = new TextSender(this, receiver.Transcript, sync);
@@ -98,7 +98,7 @@ namespace Voxwire
         }
 
         /// <summary>Whether it was cancelled or refused, and the server still knows its name.</summary>
-        internal bool IsEnding
+        internal bool IsClosing
         {
             get { return phase == Phase.Cancelling || phase == Phase.Refused; }
         }
@@ -192,7 +192,7 @@ namespace Voxwire
                 phase = Phase.Cancelling;
                 Post(ClientMessages.Cancel(Name, receiver.ToSessionPts(playedPts)));
                 if (!connection.Outbox.Connected)
-                    receiver.CancelLocally();
+                    receiver.ReportLocally();
             }
             changed.NotifyAll();
         }
@@ -206,9 +206,9 @@ namespace Voxwire
 
         private void End()
         {
-            phase = Phase.Ended;
+            phase = Phase.Over;
             StopWriting();
-            connection.RemoveContext(this);
+            connection.Detach(this);
             changed.NotifyAll();
         }
 
@@ -218,7 +218,7 @@ namespace Voxwire
         {
             if (receiver.Events.Count >= EventsMax)
             {
-                Fail(new VoxwireException("client.slow_reader", "nobody takes the events of '" + Name + "'", true));
+                Fail(new VoxwireException("client.slow_reader", "the events of '" + Name + "' are not read", true));
             }
             else if (receiver.Events.Count >= EventsHold && !heldBack)
             {
@@ -239,9 +239,9 @@ namespace Voxwire
 
         // -- messages from the server ---------------------------------------------------------------------------------
 
-        void IConnectionContext.OnMessage(SpeechEvent message)
+        void IContextHandler.OnMessage(SpeechEvent message)
         {
-            if (phase == Phase.Refused || phase == Phase.Ended)
+            if (phase == Phase.Refused || phase == Phase.Over)
                 return;
             if (message is Accepted)
                 sender.OnAccepted((Accepted)message);
@@ -258,7 +258,7 @@ namespace Voxwire
             changed.NotifyAll();
         }
 
-        void IConnectionContext.OnFrame(WireFrame frame)
+        void IContextHandler.OnFrame(WireFrame frame)
         {
             if (phase != Phase.Open || !receiver.OnFrame(frame))
                 return;
@@ -269,9 +269,9 @@ namespace Voxwire
             changed.NotifyAll();
         }
 
-        byte[] IConnectionContext.TakeAck()
+        byte[] IContextHandler.NextAck()
         {
-            return phase == Phase.Open ? receiver.TakeAck() : null;
+            return phase == Phase.Open ? receiver.NextAck() : null;
         }
 
         private void OnStarted(Started message)
@@ -316,7 +316,7 @@ namespace Voxwire
             if (phase == Phase.Opening)
                 OnRefused(error);
             else if (error.Code == "client.text_buffer_full")
-                sender.OnBufferFull(error.PauseBeforeRetryMs);
+                sender.OnFull(error.PauseBeforeRetryMs);
             else if (!error.Code.StartsWith("client.", StringComparison.Ordinal))
             {
                 // Audio that is ready still comes, then `done`.
@@ -333,7 +333,7 @@ namespace Voxwire
         /// </summary>
         private void OnRefused(VoxwireException error)
         {
-            if (error.Code == "server.draining" && owner.MoveToNewConnection(this))
+            if (error.Code == "server.draining" && session.Move(this))
                 return;
             if (restarts > 0 && error.Retryable)
             {
@@ -344,7 +344,7 @@ namespace Voxwire
             failure = error;
             receiver.Events.Fail(error);
             StopWriting();
-            if (!sender.HasSentText)
+            if (!sender.SentAny)
             {
                 End();
                 return;

@@ -8,43 +8,43 @@ namespace Voxwire
 {
     public sealed partial class SpeechContext
     {
-        string IConnectionContext.Name
+        string IContextHandler.Name
         {
             get { return Name; }
         }
 
-        long? IConnectionContext.NewestFrame
+        long? IContextHandler.NewestFrame
         {
-            get { return receiver.SessionSeq; }
+            get { return receiver.ReceivedSessionSeq; }
         }
 
-        long? IConnectionContext.NewestText
+        long? IContextHandler.NewestText
         {
             get { return sender.AcceptedSeq; }
         }
 
-        void IConnectionContext.OnDropped(Interrupted change)
+        void IContextHandler.OnInterrupted(Interrupted change)
         {
             if (phase == Phase.Cancelling)
-                receiver.CancelLocally();
+                receiver.ReportLocally();
             else if (IsLive)
                 receiver.Events.Put(change);
             changed.NotifyAll();
         }
 
-        void IConnectionContext.OnResumed(Reconnected change)
+        void IContextHandler.OnResumed(Reconnected change)
         {
             if (IsLive)
                 receiver.Events.Put(new Reconnected { Context = Name, Resumed = true, AwaySeconds = change.AwaySeconds });
             changed.NotifyAll();
         }
 
-        void IConnectionContext.OnConnectionLost(ConnectionLostException lost)
+        void IContextHandler.OnLost(ConnectionLostException lost)
         {
-            OnConnectionLost(lost);
+            OnLost(lost);
         }
 
-        void IConnectionContext.Restart(ResumableConnection on, Reconnected change)
+        void IContextHandler.Restart(ResumableConnection on, Reconnected change)
         {
             Restart(on, change);
         }
@@ -63,14 +63,14 @@ namespace Voxwire
             }
             if (++restarts > RestartsMax)
             {
-                OnConnectionLost(new ConnectionLostException(1011, "context '" + Name + "' ended " + RestartsMax + " sessions"));
+                OnLost(new ConnectionLostException(1011, "context '" + Name + "' ended " + RestartsMax + " sessions"));
                 return;
             }
-            Reconnected from = receiver.StartNewSession();
+            Reconnected from = receiver.Restart();
             from.AwaySeconds = change == null ? 0 : change.AwaySeconds;
             if (change != null)
                 receiver.Events.Put(from);
-            receiver.PutFlushed(sender.StartNewSession(from.Chars.Value));
+            receiver.PutFlushed(sender.Restart(from.Chars.Value));
             if (sender.Ended && receiver.ReceivedAll(from.Chars.Value))
             {
                 receiver.FinishLocally("completed");
@@ -88,7 +88,7 @@ namespace Voxwire
         private void EndLocally()
         {
             if (phase == Phase.Cancelling)
-                receiver.CancelLocally();
+                receiver.ReportLocally();
             receiver.Events.Close(failure);
             End();
         }
@@ -110,9 +110,9 @@ namespace Voxwire
             return granted;
         }
 
-        private void OnConnectionLost(ConnectionLostException lost)
+        private void OnLost(ConnectionLostException lost)
         {
-            if (phase == Phase.Ended)
+            if (phase == Phase.Over)
                 return;
             failure = failure ?? lost;
             receiver.Events.Close(lost);

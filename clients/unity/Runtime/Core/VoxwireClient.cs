@@ -31,7 +31,7 @@ namespace Voxwire
     /// Speaks any number of utterances, one after another or at once. It reconnects by itself when the connection
     /// drops, and speech goes on where it was. Every member may be used from any thread; nothing here needs Unity.
     /// </summary>
-    public sealed class VoxwireClient : IConnectionOwner, IContextOwner, IDisposable
+    public sealed class VoxwireClient : IConnectionOwner, IContextSession, IDisposable
     {
         private const int SeedMax = int.MaxValue;
 
@@ -45,7 +45,7 @@ namespace Voxwire
         private readonly VoxwireClientOptions options;
         private readonly Dialer dialer;
         private readonly HashSet<ResumableConnection> drainingConnections = new HashSet<ResumableConnection>();
-        private readonly Condition contextRemoved = new Condition();
+        private readonly Condition contextDetached = new Condition();
         private readonly Random random = new Random(Guid.NewGuid().GetHashCode());
         private ResumableConnection connection;
         private ConnectionLostException lost;
@@ -146,13 +146,13 @@ namespace Voxwire
                     if (holder == null)
                     {
                         ResumableConnection open = UsableConnection();
-                        open.AddContext(context);
+                        open.Attach(context);
                         context.Start(open);
                         return context;
                     }
-                    if (!holder.IsEnding)
+                    if (!holder.IsClosing)
                         throw new ArgumentException("context '" + context.Name + "' is in use");
-                    next = contextRemoved.Next;
+                    next = contextDetached.Next;
                 }
                 await Condition.WaitAsync(next, cancel).ConfigureAwait(false);
             }
@@ -292,7 +292,7 @@ namespace Voxwire
             get { return sync; }
         }
 
-        object IContextOwner.SyncRoot
+        object IContextSession.SyncRoot
         {
             get { return sync; }
         }
@@ -307,7 +307,7 @@ namespace Voxwire
             get { return options.ReconnectSeconds; }
         }
 
-        void IConnectionOwner.OnEvent(ResumableConnection from, SpeechEvent change)
+        void IConnectionOwner.OnConnectionEvent(ResumableConnection from, SpeechEvent change)
         {
             Action<SpeechEvent> handler = ConnectionChanged;
             if (from == connection && handler != null)
@@ -319,23 +319,23 @@ namespace Voxwire
             return from == connection || lost != null ? null : connection;
         }
 
-        void IConnectionOwner.OnClosed(ResumableConnection from, ConnectionLostException why)
+        void IConnectionOwner.OnConnectionLost(ResumableConnection from, ConnectionLostException why)
         {
             drainingConnections.Remove(from);
             if (from == connection)
                 lost = lost ?? why;
-            contextRemoved.NotifyAll();
+            contextDetached.NotifyAll();
         }
 
-        void IConnectionOwner.OnContextRemoved()
+        void IConnectionOwner.OnContextDetached()
         {
-            contextRemoved.NotifyAll();
+            contextDetached.NotifyAll();
         }
 
-        bool IContextOwner.MoveToNewConnection(SpeechContext context)
+        bool IContextSession.Move(SpeechContext context)
         {
             ResumableConnection on = null;
-            IConnectionContext named;
+            IContextHandler named;
             foreach (ResumableConnection each in Connections())
             {
                 if (each.Contexts.TryGetValue(context.Name, out named) && named == context)
@@ -345,8 +345,8 @@ namespace Voxwire
                 return false;
             if (on == connection)
                 OpenSuccessor();
-            on.RemoveContext(context);
-            connection.AddContext(context);
+            on.Detach(context);
+            connection.Attach(context);
             context.Restart(connection, null);
             return true;
         }
@@ -358,7 +358,7 @@ namespace Voxwire
 
         private SpeechContext FindContext(string name)
         {
-            IConnectionContext named;
+            IContextHandler named;
             foreach (ResumableConnection each in Connections())
             {
                 if (each.Contexts.TryGetValue(name, out named))

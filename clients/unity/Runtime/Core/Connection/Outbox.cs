@@ -17,7 +17,7 @@ namespace Voxwire.Connection
         internal const int BytesMax = 4 << 20;
 
         /// <summary>Why no message can be sent any more; null while the session is open.</summary>
-        internal ConnectionLostException CloseError;
+        internal ConnectionLostException Lost;
 
         /// <summary>Whether there is a socket to write to.</summary>
         internal bool Connected;
@@ -63,7 +63,7 @@ namespace Voxwire.Connection
         /// <summary>Send a message once there is a socket; returns its number, -1 if the session is closed.</summary>
         internal long Post(byte[] message)
         {
-            if (CloseError != null)
+            if (Lost != null)
                 return -1;
             kept.Add(message);
             bytes += message.Length;
@@ -86,14 +86,14 @@ namespace Voxwire.Connection
                 Task next;
                 lock (sync)
                 {
-                    if (CloseError != null)
-                        throw CloseError;
+                    if (Lost != null)
+                        throw Lost;
                     bool full = bytes > BytesMax;
                     if (session != sessionCount || (!full && !(Connected && written <= number)))
                         return;
                     // The pong acknowledges every message before the ping.
                     if (full && pings.Count == 0)
-                        PostPing();
+                        SendPing();
                     next = changed.Next;
                 }
                 await Condition.WaitAsync(next, cancel).ConfigureAwait(false);
@@ -101,7 +101,7 @@ namespace Voxwire.Connection
         }
 
         /// <summary>Send a `ping`; returns its `t`.</summary>
-        internal double PostPing()
+        internal double SendPing()
         {
             double t = ++pingCount;
             pings[t] = Post(ClientMessages.Ping(t));
@@ -115,7 +115,7 @@ namespace Voxwire.Connection
             double t;
             lock (sync)
             {
-                t = PostPing();
+                t = SendPing();
                 awaitedPings.Add(t);
             }
             while (true)
@@ -125,8 +125,8 @@ namespace Voxwire.Connection
                 {
                     if (!awaitedPings.Contains(t))
                         return;
-                    if (CloseError != null)
-                        throw CloseError;
+                    if (Lost != null)
+                        throw Lost;
                     next = changed.Next;
                 }
                 await Condition.WaitAsync(next, cancel).ConfigureAwait(false);
@@ -134,7 +134,7 @@ namespace Voxwire.Connection
         }
 
         /// <summary>Write messages to a socket until the token is cancelled.</summary>
-        internal async Task WriteAsync(WebSocketTransport socket, CancellationToken cancel)
+        internal async Task WriteToAsync(WebSocketTransport socket, CancellationToken cancel)
         {
             while (true)
             {
@@ -201,7 +201,7 @@ namespace Voxwire.Connection
         }
 
         /// <summary>Discard all messages but the pings for which a `PingAsync` waits: there is a new session.</summary>
-        internal void StartNewSession()
+        internal void Reset()
         {
             sessionCount++;
             kept = new List<byte[]>();
@@ -215,7 +215,7 @@ namespace Voxwire.Connection
         /// <summary>The session is closed: nothing can be sent any more.</summary>
         internal void Close(ConnectionLostException lost)
         {
-            CloseError = lost;
+            Lost = lost;
             Connected = false;
             changed.NotifyAll();
         }

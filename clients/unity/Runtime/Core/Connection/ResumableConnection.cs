@@ -19,7 +19,7 @@ namespace Voxwire.Connection
         double? ReconnectSeconds { get; }
 
         /// <summary>The WebSocket dropped, or is back.</summary>
-        void OnEvent(ResumableConnection connection, SpeechEvent change);
+        void OnConnectionEvent(ResumableConnection connection, SpeechEvent change);
 
         /// <summary>
         /// The connection to which the contexts of a dropped one move; null: it has to reconnect itself.
@@ -27,16 +27,16 @@ namespace Voxwire.Connection
         ResumableConnection Successor(ResumableConnection connection);
 
         /// <summary>The session has ended.</summary>
-        void OnClosed(ResumableConnection connection, ConnectionLostException lost);
+        void OnConnectionLost(ResumableConnection connection, ConnectionLostException lost);
 
         /// <summary>A context has ended: its name may be used again.</summary>
-        void OnContextRemoved();
+        void OnContextDetached();
     }
 
     /// <summary>
     /// What a connection asks and tells each context whose messages it carries. Called with SyncRoot locked.
     /// </summary>
-    internal interface IConnectionContext
+    internal interface IContextHandler
     {
         string Name { get; }
 
@@ -51,10 +51,10 @@ namespace Voxwire.Connection
         void OnFrame(WireFrame frame);
 
         /// <summary>The next `ack`; null: nothing has changed since the last one.</summary>
-        byte[] TakeAck();
+        byte[] NextAck();
 
         /// <summary>The WebSocket dropped; the session may still be resumed.</summary>
-        void OnDropped(Interrupted change);
+        void OnInterrupted(Interrupted change);
 
         /// <summary>The session was resumed.</summary>
         void OnResumed(Reconnected change);
@@ -65,7 +65,7 @@ namespace Voxwire.Connection
         void Restart(ResumableConnection on, Reconnected change);
 
         /// <summary>The session is lost, and there will be no other.</summary>
-        void OnConnectionLost(ConnectionLostException lost);
+        void OnLost(ConnectionLostException lost);
     }
 
     /// <summary>
@@ -83,7 +83,7 @@ namespace Voxwire.Connection
 
         /// <summary>Whether the server has announced that it will close.</summary>
         internal bool Draining;
-        internal readonly Dictionary<string, IConnectionContext> Contexts = new Dictionary<string, IConnectionContext>();
+        internal readonly Dictionary<string, IContextHandler> Contexts = new Dictionary<string, IContextHandler>();
         internal readonly Outbox Outbox;
         internal Task Running;
 
@@ -92,8 +92,8 @@ namespace Voxwire.Connection
         private readonly Dialer dialer;
         private readonly Backoff backoff;
         private readonly CancellationTokenSource closing = new CancellationTokenSource();
-        private readonly Condition contextAdded = new Condition();
-        private Dictionary<int, IConnectionContext> contextsByNumber = new Dictionary<int, IConnectionContext>();
+        private readonly Condition contextAttached = new Condition();
+        private Dictionary<int, IContextHandler> contextsByNumber = new Dictionary<int, IContextHandler>();
         private WebSocketTransport socket;
         private string resumeToken;
         private long receivedCount;
@@ -149,31 +149,31 @@ namespace Voxwire.Connection
         // -- contexts -------------------------------------------------------------------------------------------------
 
         /// <summary>Pass a context its messages from now on.</summary>
-        internal void AddContext(IConnectionContext context)
+        internal void Attach(IContextHandler context)
         {
             Contexts[context.Name] = context;
-            contextAdded.NotifyAll();
+            contextAttached.NotifyAll();
         }
 
         /// <summary>Pass a context no more messages: it has ended, or moves to another connection.</summary>
-        internal void RemoveContext(IConnectionContext context)
+        internal void Detach(IContextHandler context)
         {
-            IConnectionContext named;
+            IContextHandler named;
             if (Contexts.TryGetValue(context.Name, out named) && named == context)
                 Contexts.Remove(context.Name);
-            var others = new Dictionary<int, IConnectionContext>();
-            foreach (KeyValuePair<int, IConnectionContext> each in contextsByNumber)
+            var others = new Dictionary<int, IContextHandler>();
+            foreach (KeyValuePair<int, IContextHandler> each in contextsByNumber)
             {
                 if (each.Value != context)
                     others[each.Key] = each.Value;
             }
             contextsByNumber = others;
-            owner.OnContextRemoved();
+            owner.OnContextDetached();
         }
 
-        private List<IConnectionContext> ContextList()
+        private List<IContextHandler> ContextList()
         {
-            return new List<IConnectionContext>(Contexts.Values);
+            return new List<IContextHandler>(Contexts.Values);
         }
 
         // -- from the first socket to the end of the session ----------------------------------------------------------
@@ -219,7 +219,7 @@ namespace Voxwire.Connection
         /// <summary>Use one socket after another until the session ends; returns why it ended.</summary>
         private async Task<ConnectionLostException> UseSocketsAsync(OpenSocket open)
         {
-            var why = new ConnectionLostException(ConnectionLostException.AbnormalClosure, "no connection was to be had");
+            var why = new ConnectionLostException(ConnectionLostException.AbnormalClosure, "no connection could be made");
             while (true)
             {
                 if (open == null)
@@ -236,7 +236,7 @@ namespace Voxwire.Connection
                         backoff.Succeeded();
                         giveUpAt = null;
                     }
-                    if (Outbox.CloseError != null || !owner.Reconnect || !why.Dropped || MoveContexts())
+                    if (Outbox.Lost != null || !owner.Reconnect || !why.Dropped || MoveContexts())
                         return why;
                     NotifyDropped(why);
                 }
@@ -245,12 +245,12 @@ namespace Voxwire.Connection
 
         private void Close(ConnectionLostException lost)
         {
-            if (Outbox.CloseError != null)
+            if (Outbox.Lost != null)
                 return;
             Outbox.Close(lost);
-            foreach (IConnectionContext context in ContextList())
-                context.OnConnectionLost(lost);
-            owner.OnClosed(this, lost);
+            foreach (IContextHandler context in ContextList())
+                context.OnLost(lost);
+            owner.OnConnectionLost(this, lost);
         }
 
         /// <summary>Move unfinished contexts to the connection that succeeds this one; false: there is none.</summary>
@@ -259,10 +259,10 @@ namespace Voxwire.Connection
             ResumableConnection successor = owner.Successor(this);
             if (successor == null)
                 return false;
-            foreach (IConnectionContext context in ContextList())
+            foreach (IContextHandler context in ContextList())
             {
-                RemoveContext(context);
-                successor.AddContext(context);
+                Detach(context);
+                successor.Attach(context);
                 context.Restart(successor, new Reconnected());
             }
             return true;
@@ -271,9 +271,9 @@ namespace Voxwire.Connection
         private void NotifyDropped(ConnectionLostException lost)
         {
             droppedAt = Now;
-            foreach (IConnectionContext context in ContextList())
-                context.OnDropped(new Interrupted { Context = context.Name, Reason = lost });
-            owner.OnEvent(this, new Interrupted { Reason = lost });
+            foreach (IContextHandler context in ContextList())
+                context.OnInterrupted(new Interrupted { Context = context.Name, Reason = lost });
+            owner.OnConnectionEvent(this, new Interrupted { Reason = lost });
         }
 
         // -- reconnecting ---------------------------------------------------------------------------------------------
@@ -374,7 +374,7 @@ namespace Voxwire.Connection
         {
             var frames = new Dictionary<string, long>();
             var texts = new Dictionary<string, long>();
-            foreach (IConnectionContext context in Contexts.Values)
+            foreach (IContextHandler context in Contexts.Values)
             {
                 if (context.NewestFrame.HasValue)
                     frames[context.Name] = context.NewestFrame.Value;
@@ -393,7 +393,7 @@ namespace Voxwire.Connection
             {
                 resumeToken = answer.Resumed.Token;
                 Outbox.Resend(answer.Resumed.Received);
-                foreach (IConnectionContext context in ContextList())
+                foreach (IContextHandler context in ContextList())
                     context.OnResumed(change);
             }
             else
@@ -406,15 +406,15 @@ namespace Voxwire.Connection
                     RestartContexts(change);
             }
             if (!first)
-                owner.OnEvent(this, change);
+                owner.OnConnectionEvent(this, change);
             UseSocket(open);
         }
 
         private void RestartContexts(Reconnected change)
         {
-            Outbox.StartNewSession();
-            contextsByNumber = new Dictionary<int, IConnectionContext>();
-            foreach (IConnectionContext context in ContextList())
+            Outbox.Reset();
+            contextsByNumber = new Dictionary<int, IContextHandler>();
+            foreach (IContextHandler context in ContextList())
                 context.Restart(this, change);
         }
 

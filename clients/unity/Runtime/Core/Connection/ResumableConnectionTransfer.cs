@@ -20,7 +20,7 @@ namespace Voxwire.Connection
             ConnectionLostException lost;
             using (var stop = new CancellationTokenSource())
             {
-                Task write = Outbox.WriteAsync(open, stop.Token);
+                Task write = Outbox.WriteToAsync(open, stop.Token);
                 Task acknowledge = AcknowledgeAsync(stop.Token);
                 Task heartbeat = WatchHeartbeatAsync(open, stop.Token);
                 try
@@ -36,11 +36,11 @@ namespace Voxwire.Connection
                 }
                 catch (VoxwireException error)
                 {
-                    lost = new ConnectionLostException(1007, "the server sent what is no message: " + error.Message, error);
+                    lost = new ConnectionLostException(1007, "the server sent an invalid message: " + error.Message, error);
                 }
                 lock (sync)
                 {
-                    if (Outbox.CloseError == null)
+                    if (Outbox.Lost == null)
                         Outbox.SetConnected(false);
                 }
                 open.Dispose();
@@ -58,7 +58,7 @@ namespace Voxwire.Connection
                 bool idle;
                 lock (sync)
                 {
-                    next = contextAdded.Next;
+                    next = contextAttached.Next;
                     idle = Contexts.Count == 0;
                 }
                 if (idle)
@@ -69,9 +69,9 @@ namespace Voxwire.Connection
                     // Where messages already wait to be sent, acks would only lengthen the queue.
                     if (Outbox.HasUnsent)
                         continue;
-                    foreach (IConnectionContext context in Contexts.Values)
+                    foreach (IContextHandler context in Contexts.Values)
                     {
-                        byte[] ack = context.TakeAck();
+                        byte[] ack = context.NextAck();
                         if (ack != null)
                             Outbox.Post(ack);
                     }
@@ -99,7 +99,7 @@ namespace Voxwire.Connection
                 {
                     silentHeartbeats = receivedSinceHeartbeat ? 0 : silentHeartbeats + 1;
                     if (silentHeartbeats > 0)
-                        Outbox.PostPing();
+                        Outbox.SendPing();
                 }
             }
             heartbeatLost = new ConnectionLostException(ConnectionLostException.AbnormalClosure, "the server does not answer");
@@ -114,11 +114,11 @@ namespace Voxwire.Connection
             object message = incoming.Binary ? null : ServerMessages.Read(incoming.Raw);
             lock (sync)
             {
-                if (Outbox.CloseError != null)
+                if (Outbox.Lost != null)
                     return;
                 receivedSinceHeartbeat = true;
                 receivedCount++;
-                IConnectionContext context;
+                IContextHandler context;
                 if (frame != null && contextsByNumber.TryGetValue(frame.Number, out context))
                     context.OnFrame(frame);
                 else if (message != null)
@@ -155,12 +155,12 @@ namespace Voxwire.Connection
 
         private void OnContextMessage(SpeechEvent message)
         {
-            IConnectionContext context;
+            IContextHandler context;
             if (!Contexts.TryGetValue(message.Context, out context))
                 return;
             context.OnMessage(message);
             var started = message as Started;
-            IConnectionContext still;
+            IContextHandler still;
             if (started != null && Contexts.TryGetValue(message.Context, out still) && still == context)
                 contextsByNumber[started.Number] = context;
         }

@@ -59,7 +59,7 @@ namespace Voxwire.Playback
         }
 
         /// <summary>Discard the events at or after a pts.</summary>
-        public void Forget(long fromPts)
+        public void DiscardFrom(long fromPts)
         {
             int at = events.FindIndex(next, each => each.Pts >= fromPts);
             if (at >= 0)

@@ -197,7 +197,7 @@ namespace Voxwire.Playback
             lock (sync)
             {
                 interrupted = true;
-                timedEvents.Forget(0);
+                timedEvents.DiscardFrom(0);
             }
             return Context.InterruptAsync(heardPts, cancel);
         }
@@ -362,7 +362,7 @@ namespace Voxwire.Playback
                 otherEvents.Enqueue(speechEvent);
             if (reconnected != null && reconnected.Pts.HasValue)
             {
-                timedEvents.Forget(reconnected.Pts.Value);
+                timedEvents.DiscardFrom(reconnected.Pts.Value);
                 mouth.RestartAt(reconnected.Pts.Value);
             }
         }

@@ -174,7 +174,7 @@ namespace Voxwire.Speech
         /// <summary>
         /// Answer a cancel in place of the server. Without effect if it was answered, or the context has ended.
         /// </summary>
-        internal void CancelLocally()
+        internal void ReportLocally()
         {
             if (Cancelled != null || Done != null)
                 return;
@@ -205,24 +205,24 @@ namespace Voxwire.Speech
         }
 
         /// <summary>The newest frame of the current session, by the session's numbers; null: none came.</summary>
-        internal long? SessionSeq
+        internal long? ReceivedSessionSeq
         {
             get { return receivedSeq >= offset.Seq ? (long?)(receivedSeq - offset.Seq) : null; }
         }
 
         /// <summary>The next `ack`; null: no frame came, or nothing has changed since the last one.</summary>
-        internal byte[] TakeAck()
+        internal byte[] NextAck()
         {
             long? played = ToSessionPts(PlayedPts);
-            if (!SessionSeq.HasValue || (SessionSeq.Value == ackedSeq && played == ackedPts))
+            if (!ReceivedSessionSeq.HasValue || (ReceivedSessionSeq.Value == ackedSeq && played == ackedPts))
                 return null;
-            ackedSeq = SessionSeq.Value;
+            ackedSeq = ReceivedSessionSeq.Value;
             ackedPts = played;
             return ClientMessages.Ack(context, ackedSeq, played);
         }
 
         /// <summary>Another session goes on; the result says from which pts and character.</summary>
-        internal Reconnected StartNewSession()
+        internal Reconnected Restart()
         {
             long chars = Transcript.FirstUnheard(receivedPts, completePts);
             Transcript.Cut(receivedPts, chars);

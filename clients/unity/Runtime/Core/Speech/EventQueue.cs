@@ -65,7 +65,7 @@ namespace Voxwire.Speech
         }
 
         /// <summary>Remove and return the next event; null: there is none now.</summary>
-        internal SpeechEvent Take()
+        internal SpeechEvent Get()
         {
             if (events.First == null)
                 return null;

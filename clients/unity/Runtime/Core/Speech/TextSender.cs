@@ -38,7 +38,7 @@ namespace Voxwire.Speech
 
     /// <summary>
     /// Sends text, flushes and the end in the order in which they were written, as fast as the server accepts them. The
-    /// writing calls send: what a cancelled call has left unsent is sent by the next one. After `StartNewSession` the
+    /// writing calls send: what a cancelled call has left unsent is sent by the next one. After `Restart` the
     /// text from some character on is sent again, to another session. Methods that are not async are called with the
     /// client's lock held.
     /// </summary>
@@ -255,7 +255,7 @@ namespace Voxwire.Speech
         }
 
         /// <summary>Whether any text was sent in the current session.</summary>
-        internal bool HasSentText
+        internal bool SentAny
         {
             get { return nextSeq > 0; }
         }
@@ -276,7 +276,7 @@ namespace Voxwire.Speech
         }
 
         /// <summary>The server refused a text because its buffer is full: send it again after a pause.</summary>
-        internal void OnBufferFull(int pauseMs)
+        internal void OnFull(int pauseMs)
         {
             retryAfterMs = Math.Max(retryAfterMs ?? 0, pauseMs);
         }
@@ -287,7 +287,7 @@ namespace Voxwire.Speech
         /// Prepare to send the text from a character on to another session. Returns the ids of unanswered flushes whose
         /// text ends before it. `SendPendingAsync` sends the text.
         /// </summary>
-        internal List<string> StartNewSession(long chars)
+        internal List<string> Restart(long chars)
         {
             var answered = new List<string>();
             while (unansweredFlushes.Count > 0 && unansweredFlushes.Peek().Chars > 0 && unansweredFlushes.Peek().Chars <= chars)
