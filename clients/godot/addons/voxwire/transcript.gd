@@ -1,5 +1,5 @@
-# Keeps what was said of a context's text, clause by clause and word by word, and tells what a listener has heard of it.
-# The server tells the same in `cancelled`; this is for when it can't be asked any more.
+# The text of a context and the times of its clauses and words; works out what a listener has heard of it. The server's
+# `cancelled` says the same; this is for when the server has ended the context or can't be reached.
 extends Reference
 
 var text = ""
@@ -11,20 +11,20 @@ func append(piece: String) -> void:
 	text += piece
 
 
-func clause(chars: Array, pts: int) -> void:
+func add_clause(chars: Array, pts: int) -> void:
 	_clauses.append({"chars": chars, "pts": pts})
 
 
-func word(entry: Dictionary) -> void:
+func add_word(entry: Dictionary) -> void:
 	_words.append(entry)
 
 
-# How far into the text the clauses go that have begun to sound.
+# Where in the text the last clause ends of those whose audio has begun to come.
 func spoken_chars() -> int:
 	return 0 if _clauses.empty() else _clauses.back().chars[1]
 
 
-# What has been heard up to `pts`, in whole words; `end_pts` is where the last clause ends, -1 if that is not known.
+# What was heard up to `pts`, in whole words. `end_pts` is where the last clause ends, -1 if that is not known.
 # {heard: {pts, chars, text, word (maybe)}, unheard: {chars, text}}
 func heard(pts: int, end_pts: int) -> Dictionary:
 	var found = _heard(pts, end_pts)
@@ -89,9 +89,10 @@ func _is_space(i: int) -> bool:
 	return text[i].strip_edges() == ""
 
 
-# The first character to speak anew where audio up to `pts` came and no more: where the first word begins that did not
-# come whole; where words are not known, the clause. Up to `utterance_end_pts` utterances came to their end.
-func first_unheard(pts: int, utterance_end_pts: int) -> int:
+# The character from which a new session has to speak, where audio was received up to `pts`: the beginning of the first
+# word that was not received whole, or of its clause if its words are not known. Flushed text that ends at or before
+# `complete_pts` was received whole.
+func first_unheard(pts: int, complete_pts: int) -> int:
 	var begun = -1
 	for i in _clauses.size():
 		if _clauses[i].pts < pts:
@@ -100,21 +101,21 @@ func first_unheard(pts: int, utterance_end_pts: int) -> int:
 		return 0
 	var clause = _clauses[begun]
 	var next_pts = _clauses[begun + 1].pts if begun + 1 < _clauses.size() else -1
-	if pts <= utterance_end_pts or (next_pts >= 0 and next_pts <= pts):
+	if pts <= complete_pts or (next_pts >= 0 and next_pts <= pts):
 		return clause.chars[1]
 	var words = _words_between(clause.pts, next_pts)
 	if words.empty():
 		return clause.chars[0]
-	var said = clause.chars[0]
+	var received_chars = clause.chars[0]
 	for each in words:
 		if each.end_pts > pts:
-			return _with_opening(each.chars[0], said)
-		said = each.chars[1]
-	# A clause's words are told in parts: there may be more of them.
-	return _past_closing(said, clause.chars[1])
+			return _with_opening(each.chars[0], received_chars)
+		received_chars = each.chars[1]
+	# The words of a clause come in several messages: there may be more of them.
+	return _past_closing(received_chars, clause.chars[1])
 
 
-# Where what closes a word ends, such as its full stop; `end` where nothing but space follows before it.
+# Where the punctuation after a word ends; `end` if only space follows it up to there.
 func _past_closing(character: int, end: int) -> int:
 	end = int(min(end, text.length()))
 	while character < end and ".,;:!?…\"')]}”’»".find(text[character]) >= 0:
@@ -129,7 +130,7 @@ func _with_opening(character: int, least: int) -> int:
 	return character
 
 
-# What was said of characters from `chars` on, and of audio from `pts` on, counts no more.
+# Discards the timings of characters from `chars` on, and of audio from `pts` on.
 func cut(pts: int, chars: int) -> void:
 	var clauses = []
 	for each in _clauses:

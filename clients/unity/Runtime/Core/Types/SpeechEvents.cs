@@ -1,10 +1,12 @@
-// What a listener of speech gets: audio frames, the server's messages, and what became of the connection.
+// The events of a context: audio frames, messages of the server, and changes of the connection.
 
 using System.Collections.Generic;
 
 namespace Voxwire
 {
-    /// <summary>Part of a context's text, in code points: from Start to before End. See CodePoints for C# strings.</summary>
+    /// <summary>
+    /// Part of a context's text, in code points: from Start, up to but without End. See CodePoints for C# strings.
+    /// </summary>
     public struct CharRange
     {
         public readonly long Start;
@@ -17,13 +19,15 @@ namespace Voxwire
         }
     }
 
-    /// <summary>Something that happened to one context.</summary>
+    /// <summary>An event of one context; of the connection where `Context` is null.</summary>
     public abstract class SpeechEvent
     {
         public string Context { get; internal set; }
     }
 
-    /// <summary>The format of a context's audio. All audio is mono; `SampleRate` is also the rate of every pts.</summary>
+    /// <summary>
+    /// The format of a context's audio. All audio is mono; `SampleRate` is also the rate of every pts.
+    /// </summary>
     public sealed class AudioFormat
     {
         public string Codec { get; internal set; }
@@ -41,7 +45,7 @@ namespace Voxwire
         }
     }
 
-    /// <summary>The context is open.</summary>
+    /// <summary>The server has opened the context.</summary>
     public sealed class Started : SpeechEvent
     {
         public string Voice { get; internal set; }
@@ -50,7 +54,9 @@ namespace Voxwire
         internal int Number { get; set; }
     }
 
-    /// <summary>One audio frame: `Payload` in `Codec`, its first sample at `Pts` of the context's clock.</summary>
+    /// <summary>
+    /// One audio frame: `Payload` encoded in `Codec`. `Pts` is its first sample on the context's clock.
+    /// </summary>
     public sealed class AudioFrame : SpeechEvent
     {
         public byte[] Payload { get; internal set; }
@@ -63,14 +69,14 @@ namespace Voxwire
         public int SampleRate { get; internal set; }
         public int FrameSamples { get; internal set; }
 
-        /// <summary>The first sample after the frame.</summary>
+        /// <summary>The pts of the first sample after the frame.</summary>
         public long EndPts
         {
             get { return Pts + FrameSamples; }
         }
     }
 
-    /// <summary>A clause begins at `Pts`; `Chars` is what it stands for in the context's text.</summary>
+    /// <summary>A clause begins at `Pts`; `Chars` is its place in the context's text.</summary>
     public sealed class Clause : SpeechEvent
     {
         public CharRange Chars { get; internal set; }
@@ -107,7 +113,9 @@ namespace Voxwire
         }
     }
 
-    /// <summary>What sounds when; never later than its audio. Each list is in the order of pts.</summary>
+    /// <summary>
+    /// Words, phonemes and visemes with their times; comes before their audio or with it. Each list is sorted by pts.
+    /// </summary>
     public sealed class Timing : SpeechEvent
     {
         public IList<Word> Words { get; internal set; }
@@ -115,14 +123,14 @@ namespace Voxwire
         public IList<Viseme> Visemes { get; internal set; }
     }
 
-    /// <summary>All audio of a flush has come; `Seq` is its last frame, null: there was none.</summary>
+    /// <summary>All audio of a flush has come; `Seq` is its last frame, null: it had no audio.</summary>
     public sealed class Flushed : SpeechEvent
     {
         public string Id { get; internal set; }
         public long? Seq { get; internal set; }
     }
 
-    /// <summary>The context is over. `Reason`: completed, cancelled, no_speakable_text or error.</summary>
+    /// <summary>The context has ended. `Reason`: completed, cancelled, no_speakable_text or error.</summary>
     public sealed class Done : SpeechEvent
     {
         public string Reason { get; internal set; }
@@ -135,8 +143,8 @@ namespace Voxwire
     }
 
     /// <summary>
-    /// The answer to a barge-in. `HeardText` and `UnheardText` together are the context's whole text; `HeardWord` is the
-    /// word that was just sounding (may be null).
+    /// The answer to a barge-in. `HeardText` and `UnheardText` together are the context's whole text; `HeardWord` is
+    /// the word that was sounding at that moment (may be null).
     /// </summary>
     public sealed class Cancelled : SpeechEvent
     {
@@ -149,22 +157,23 @@ namespace Voxwire
         public string UnheardText { get; internal set; }
     }
 
-    /// <summary>Something to know, such as `underrun`; nothing has to be done.</summary>
+    /// <summary>A warning of the server, such as `underrun`; needs no reaction.</summary>
     public sealed class Warning : SpeechEvent
     {
         public string Code { get; internal set; }
         public string Message { get; internal set; }
     }
 
-    /// <summary>The connection dropped; the client tries to come back. Needs no answer.</summary>
+    /// <summary>The connection dropped; the client is reconnecting. Needs no reaction.</summary>
     public sealed class Interrupted : SpeechEvent
     {
         public ConnectionLostException Reason { get; internal set; }
     }
 
     /// <summary>
-    /// The connection is back. Where the session could not be resumed, what was not heard is spoken anew: from character
-    /// `Chars` of the context's text on, at `Pts` of its clock, and timings at or after `Pts` told before count no more.
+    /// The connection is back. Where the session could not be resumed, what was not received is spoken again: from
+    /// character `Chars` of the context's text on, at `Pts` of its clock. Timings at or after `Pts` that came before
+    /// this event are void.
     /// </summary>
     public sealed class Reconnected : SpeechEvent
     {

@@ -1,4 +1,4 @@
-// Characters of the protocol are Unicode code points; those of a C# string are UTF-16 units. This is the way between them.
+// The protocol counts Unicode code points, C# strings count UTF-16 units; these functions convert.
 
 using System;
 using System.Text;
@@ -20,7 +20,9 @@ namespace Voxwire
             return count;
         }
 
-        /// <summary>Where the code point of a number begins in the string; the string's length beyond its end.</summary>
+        /// <summary>
+        /// The index in the string at which a code point begins; the string's length if it has fewer.
+        /// </summary>
         public static int IndexOf(string text, long codePoint)
         {
             int index = 0;
@@ -29,7 +31,7 @@ namespace Voxwire
             return index;
         }
 
-        /// <summary>The part of a text from one code point to before another.</summary>
+        /// <summary>The part of a text from code point `start`, up to but without `end`.</summary>
         public static string Slice(string text, long start, long end)
         {
             int from = IndexOf(text, start);
@@ -43,7 +45,7 @@ namespace Voxwire
             return text.Substring(IndexOf(text, start));
         }
 
-        /// <summary>The text with U+FFFD for each lone surrogate, which can't be sent.</summary>
+        /// <summary>The text with U+FFFD for each lone surrogate: UTF-8 can't encode those.</summary>
         public static string Mend(string text)
         {
             StringBuilder mended = null;

@@ -1,24 +1,27 @@
-// Carries one context over from a session that is gone to a fresh one, so that numbers and clocks go on. Pure.
+// Where a session begins within a context that earlier sessions spoke in part, so that numbers and times go on. Pure.
 
 using System.Collections.Generic;
 
 namespace Voxwire.Speech
 {
-    /// <summary>Where what the server calls 0 lies for the caller: its first frame, its first sample, its first character.</summary>
-    internal struct Seam
+    /// <summary>
+    /// What is added to the numbers of the current session: how many frames, samples and characters (code points) of
+    /// the context came before it.
+    /// </summary>
+    internal struct TimelineOffset
     {
         internal readonly long Seq;
         internal readonly long Pts;
         internal readonly long Chars;
 
-        internal Seam(long seq, long pts, long chars)
+        internal TimelineOffset(long seq, long pts, long chars)
         {
             Seq = seq;
             Pts = pts;
             Chars = chars;
         }
 
-        internal bool IsStart
+        internal bool IsZero
         {
             get { return Seq == 0 && Pts == 0 && Chars == 0; }
         }
@@ -55,7 +58,7 @@ namespace Voxwire.Speech
 
         internal void Shift(Done done)
         {
-            // What was left may have been an emoji: the whole was speakable all the same.
+            // The rest may have been an emoji alone; the context as a whole was speakable.
             if (done.Reason == "no_speakable_text" && Seq > 0)
                 done.Reason = "completed";
             done.Frames += Seq;

@@ -1,8 +1,8 @@
-# Makes an imported avatar's face speak along with a VoxwireClient, by the names of its blend shapes.
-class_name VoxwireFace
+# Moves an imported avatar's face with the speech of a VoxwireClient, by the names of its blend shapes.
+class_name VoxwireLipSync
 extends Node
 
-const BlendShapes = preload("blend_shapes.gd")
+const BlendShapeMap = preload("blend_shape_map.gd")
 
 export(NodePath) var client_path
 export(NodePath) var mesh_path  # The avatar's MeshInstance.
@@ -10,7 +10,7 @@ export(String, "auto", "shapes", "arkit", "vrm") var names = "auto"
 export(float, 0, 2) var strength = 1.0
 
 var _client = null
-var _shapes = null
+var _blend_shapes = null
 
 
 func _ready():
@@ -20,12 +20,12 @@ func _ready():
 		bind(get_node(mesh_path))
 
 
-# Drives a mesh from now on; false: it has no blend shapes of these names.
+# Moves a mesh from now on; returns false if it has no blend shapes of these names.
 func bind(mesh: MeshInstance) -> bool:
-	_shapes = BlendShapes.new(mesh, names)
-	if _shapes.found == "":
+	_blend_shapes = BlendShapeMap.new(mesh, names)
+	if _blend_shapes.found == "":
 		push_warning("%s has no blend shapes of a mouth" % mesh.name)
-	return _shapes.found != ""
+	return _blend_shapes.found != ""
 
 
 func follow(client) -> void:
@@ -33,5 +33,5 @@ func follow(client) -> void:
 
 
 func _process(_delta):
-	if _client != null and _shapes != null:
-		_shapes.show(_client.mouth(), strength)
+	if _client != null and _blend_shapes != null:
+		_blend_shapes.apply(_client.mouth(), strength)

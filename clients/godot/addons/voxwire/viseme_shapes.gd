@@ -1,5 +1,5 @@
-# The fifteen mouth shapes and what they are called elsewhere: ARKit's blend shapes, VRM 1.0's expressions, Rhubarb's
-# letters, Azure's numbers. Written by tests/support/godot.py from protocol/voxwire_protocol/visemes.json.
+# The fifteen mouth shapes and their names in ARKit (blend shapes), VRM 1.0 (expressions), Rhubarb and Azure.
+# Written by tests/support/godot.py from protocol/voxwire_protocol/visemes.json.
 extends Reference
 
 const SHAPES = [

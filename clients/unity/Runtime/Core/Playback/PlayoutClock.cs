@@ -1,4 +1,4 @@
-// Tells what is heard now, from what the sound card's thread took last. Pure but for the times it is given.
+// Says which sample is heard now, from the block of samples that the audio thread took last. Reads no clock itself.
 
 using System;
 using System.Threading;
@@ -6,10 +6,11 @@ using System.Threading;
 namespace Voxwire.Playback
 {
     /// <summary>
-    /// The audio thread takes samples in blocks; they are heard one after another, and later by the output's latency. `Mark` is for the
-    /// audio thread and takes no lock, `At` for one other thread. Times are seconds of one clock.
+    /// The audio thread takes samples in blocks; each sample is heard at its place in the block, plus the latency of
+    /// the output. The audio thread calls `Mark`, which takes no lock; one other thread calls `At`. Times are seconds
+    /// of one clock.
     /// </summary>
-    public sealed class HeardClock
+    public sealed class PlayoutClock
     {
         private readonly int sampleRate;
         private readonly long latency;
@@ -19,16 +20,16 @@ namespace Voxwire.Playback
         private double blockAt;
         private long newest;
 
-        public HeardClock(int sampleRate, double latencySeconds)
+        public PlayoutClock(int sampleRate, double latencySeconds)
         {
             this.sampleRate = sampleRate;
             latency = (long)(latencySeconds * sampleRate);
         }
 
-        /// <summary>The samples from one pts to before another were taken at a time.</summary>
+        /// <summary>The samples from `startPts` up to but without `endPts` were taken at the time `now`.</summary>
         public void Mark(long startPts, long endPts, double now)
         {
-            // Odd while it is being written; whoever reads meanwhile reads again.
+            // A sequence lock: `version` is odd during a write, and a reader that sees it change reads again.
             Interlocked.Increment(ref version);
             Volatile.Write(ref blockStart, startPts);
             Volatile.Write(ref blockEnd, endPts);
@@ -36,7 +37,7 @@ namespace Voxwire.Playback
             Interlocked.Increment(ref version);
         }
 
-        /// <summary>The first sample that is not heard yet; never goes back.</summary>
+        /// <summary>The first sample not heard yet at the time `now`; never decreases.</summary>
         public long At(double now)
         {
             long start, end;
@@ -51,7 +52,8 @@ namespace Voxwire.Playback
                 Interlocked.MemoryBarrier();
             }
             while ((before & 1) != 0 || before != Volatile.Read(ref version));
-            // Time that goes on after the block is the latency's: nothing new was taken, and the rest of it comes out.
+            // After the end of the block the clock runs on for the latency only: the last samples taken are still
+            // coming out.
             double passed = Math.Max(0, now - at) * sampleRate;
             long reached = Math.Min(end, start + (long)passed - latency);
             newest = Math.Max(newest, Math.Max(0, reached));

@@ -1,14 +1,14 @@
-# Plays the audio frames of one context after another, and knows which sample is being heard: what was given to the sink
-# less what the sink still holds. Keeps a jitter buffer: speech begins, or goes on after it ran dry, once
-# that much is here.
+# Buffers the audio frames of one context at a time, plays them into an audio sink, and knows which sample is being
+# heard: the samples pushed, less those that the sink still holds. It is a jitter buffer: playback begins, and goes on
+# after an underrun, once `jitter_ms` of audio are here.
 extends Reference
 
 const AudioFrame = preload("audio_frame.gd")
-const AHEAD_SECONDS = 0.2  # How much the sink is given ahead: more than a game's longest frame.
+const AHEAD_SECONDS = 0.2  # How much audio the sink holds at most: longer than a slow frame of a game.
 
 var sink
 var jitter_ms = 60.0
-var underruns = 0  # How often it ran dry in the middle of speech.
+var underruns = 0  # How often it ran empty in the middle of speech.
 var _rate = 0
 var _codec = ""
 var _frames = []
@@ -25,7 +25,7 @@ func _init(a_sink):
 	sink = a_sink
 
 
-# Plays a context from its beginning; `audio` is that of `started`.
+# Begins a context; `audio` is the field of its `started` message.
 func open(audio: Dictionary) -> void:
 	drop()
 	_rate = int(audio.sample_rate)
@@ -40,7 +40,7 @@ func append(frame: Dictionary) -> void:
 	_ended = frame.last
 
 
-# Gives the sink what it has room for. True: it has just run dry in the middle of speech.
+# Pushes as many frames as the sink has room for. Returns true if an underrun has just begun.
 func feed() -> bool:
 	if _paused or _rate == 0:
 		return false
@@ -67,17 +67,17 @@ func played() -> int:
 	return _played
 
 
-# How much is here and has not been heard.
+# Milliseconds of audio that are buffered, here or in the sink, and not yet heard.
 func lead_ms() -> float:
 	return 0.0 if _rate == 0 else (_queued + sink.held()) * 1000.0 / _rate
 
 
-# Samples that are here and that the sink was not given yet.
+# Seconds of audio that were not pushed to the sink yet.
 func queued_seconds() -> float:
 	return 0.0 if _rate == 0 else float(_queued) / _rate
 
 
-# Whether something is being heard.
+# Whether sound is coming out.
 func sounding() -> bool:
 	return _flowing and not _paused
 
@@ -89,7 +89,7 @@ func pause(paused: bool) -> void:
 		sink.pause(paused)
 
 
-# Silence at once; nothing of the context is played any more.
+# Stops at once and discards the context.
 func drop() -> void:
 	sink.close()
 	_frames.clear()

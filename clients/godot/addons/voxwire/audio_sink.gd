@@ -1,8 +1,8 @@
-# The loudspeaker: an AudioStreamGenerator, and how much of what it was given has not been heard yet. Whoever tests
-# playback puts another object with these methods in its place.
+# The loudspeaker: plays samples through an AudioStreamGenerator, and estimates how many of them have not been heard
+# yet. Tests put another object with the same public methods in its place.
 extends Reference
 
-# The generator's resampler takes up to 256 samples ahead of the mix; half of them are taken to be still unheard.
+# The generator's resampler reads up to 256 samples ahead of the mix; half of them are counted as not heard.
 const RESAMPLER_SAMPLES = 128
 
 var _player: Node  # An AudioStreamPlayer, AudioStreamPlayer2D or AudioStreamPlayer3D.
@@ -18,7 +18,7 @@ func _init(player: Node):
 	_player = player
 
 
-# Be silent, and ready for samples of a rate. `seconds` is how much it takes ahead.
+# Drops what it holds and prepares for samples of a rate. `seconds` is how much audio it can hold.
 func open(sample_rate: int, seconds: float) -> void:
 	close()
 	var generator = AudioStreamGenerator.new()
@@ -35,7 +35,7 @@ func open(sample_rate: int, seconds: float) -> void:
 	_asked_usec = OS.get_ticks_usec()
 
 
-# How many samples it takes now.
+# How many samples can be pushed now.
 func room() -> int:
 	return _playback.get_frames_available() if _playback != null else 0
 
@@ -45,7 +45,7 @@ func push(samples: PoolVector2Array) -> void:
 	_pushed += samples.size()
 
 
-# How many of the samples pushed have not been heard. Goes on between two mixes, and after the generator has run dry.
+# How many of the samples pushed have not been heard. Runs on between two mixes, and after the generator is empty.
 func held() -> float:
 	if _playback == null:
 		return 0.0
@@ -66,7 +66,7 @@ func pause(paused: bool) -> void:
 	_player.stream_paused = paused
 
 
-# Silence at once: Godot fades out what it was mixing, a few milliseconds.
+# Silence at once; Godot fades out its current mix, which takes a few milliseconds.
 func close() -> void:
 	if _playback != null:
 		_player.stop()

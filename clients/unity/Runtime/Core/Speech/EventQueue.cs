@@ -1,12 +1,12 @@
-// The events of one context in their order, then its end: nothing more, or an error.
+// The events of one context, in order, that its caller has not read yet; after them the end, or an error.
 
 using System;
 using System.Collections.Generic;
 
 namespace Voxwire.Speech
 {
-    /// <summary>Everything is called under the gate.</summary>
-    internal sealed class Inbox
+    /// <summary>Used with the client's lock held.</summary>
+    internal sealed class EventQueue
     {
         internal bool Closed { get; private set; }
         internal Exception Error { get; private set; }
@@ -17,33 +17,36 @@ namespace Voxwire.Speech
             get { return events.Count; }
         }
 
-        /// <summary>Append an event; without effect after the end.</summary>
-        internal void Put(SpeechEvent happened)
+        /// <summary>Append an event; without effect once it is closed.</summary>
+        internal void Put(SpeechEvent speechEvent)
         {
             if (!Closed)
-                events.AddLast(happened);
+                events.AddLast(speechEvent);
         }
 
-        /// <summary>Forget audio that has not been taken out, and what describes it.</summary>
+        /// <summary>Discard unread audio, clauses and timings.</summary>
         internal void DropAudio()
         {
-            var left = new LinkedList<SpeechEvent>();
+            var kept = new LinkedList<SpeechEvent>();
             foreach (SpeechEvent each in events)
             {
                 if (!(each is AudioFrame || each is Clause || each is Timing))
-                    left.AddLast(each);
+                    kept.AddLast(each);
             }
-            events = left;
+            events = kept;
         }
 
-        /// <summary>Insert what should have come before a `done` that has not been taken out yet.</summary>
-        internal void PutBeforeDone(SpeechEvent happened)
+        /// <summary>Insert an event before an unread `done` at the end; without effect if there is none.</summary>
+        internal void PutBeforeDone(SpeechEvent speechEvent)
         {
             if (events.Last != null && events.Last.Value is Done)
-                events.AddBefore(events.Last, happened);
+                events.AddBefore(events.Last, speechEvent);
         }
 
-        /// <summary>Nothing more comes; `error` is raised after what is here. The first close counts.</summary>
+        /// <summary>
+        /// Take no more events. `error`, if any, is thrown after the events that are queued. Only the first call
+        /// counts.
+        /// </summary>
         internal void Close(Exception error)
         {
             if (Closed)
@@ -52,7 +55,7 @@ namespace Voxwire.Speech
             Error = error;
         }
 
-        /// <summary>Raise `error` at once, ahead of everything that is here.</summary>
+        /// <summary>Close with an error and discard the events before it.</summary>
         internal void Fail(Exception error)
         {
             if (Closed)
@@ -61,8 +64,8 @@ namespace Voxwire.Speech
             Close(error);
         }
 
-        /// <summary>The next event; null where there is none now.</summary>
-        internal SpeechEvent Take()
+        /// <summary>Remove and return the next event; null: there is none now.</summary>
+        internal SpeechEvent Get()
         {
             if (events.First == null)
                 return null;

@@ -1,4 +1,4 @@
-// One WebSocket: whole messages in and out, and the end of it as one kind of exception.
+// One WebSocket: sends and receives whole messages, and reports every failure and close as ConnectionLostException.
 
 using System;
 using System.IO;
@@ -8,16 +8,17 @@ using System.Threading.Tasks;
 
 namespace Voxwire.Connection
 {
+    /// <summary>A message received.</summary>
     internal struct Incoming
     {
         internal bool Binary;
         internal byte[] Raw;
     }
 
-    /// <summary>One reader and one writer at a time.</summary>
-    internal sealed class WireSocket : IDisposable
+    /// <summary>For one reading and one writing task at a time.</summary>
+    internal sealed class WebSocketTransport : IDisposable
     {
-        /// <summary>`cancelled` may repeat a context's whole text.</summary>
+        /// <summary>Large, as `cancelled` may repeat a context's whole text.</summary>
         private const int MessageBytesMax = 32 << 20;
         private const int ReadBytes = 16384;
         private const int CloseMsMax = 2000;
@@ -26,12 +27,12 @@ namespace Voxwire.Connection
         private readonly byte[] buffer = new byte[ReadBytes];
         private int disposed;
 
-        internal WireSocket(ClientWebSocket socket)
+        internal WebSocketTransport(ClientWebSocket socket)
         {
             this.socket = socket;
         }
 
-        /// <exception cref="ConnectionLostException">It is gone.</exception>
+        /// <exception cref="ConnectionLostException">The WebSocket is closed.</exception>
         internal async Task SendAsync(byte[] text)
         {
             try
@@ -45,7 +46,7 @@ namespace Voxwire.Connection
             }
         }
 
-        /// <exception cref="ConnectionLostException">It is gone.</exception>
+        /// <exception cref="ConnectionLostException">The WebSocket is closed.</exception>
         internal async Task<Incoming> ReceiveAsync()
         {
             try
@@ -82,7 +83,7 @@ namespace Voxwire.Connection
             }
         }
 
-        /// <summary>Say goodbye; whoever receives sees the end within two seconds.</summary>
+        /// <summary>Send a close frame, and wait for `reader` to see the server's, for two seconds at most.</summary>
         internal async Task CloseAsync(Task reader)
         {
             using (var timeout = new CancellationTokenSource(CloseMsMax))
@@ -90,17 +91,17 @@ namespace Voxwire.Connection
                 try
                 {
                     await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, "", timeout.Token).ConfigureAwait(false);
-                    await Signal.WaitAsync(reader, timeout.Token).ConfigureAwait(false);
+                    await Condition.WaitAsync(reader, timeout.Token).ConfigureAwait(false);
                 }
                 catch (Exception)
                 {
-                    // The server does not answer, or is gone: then it is over all the same.
+                    // The server does not answer: the socket is disposed below all the same.
                 }
             }
             Dispose();
         }
 
-        /// <summary>Drop the connection without a word.</summary>
+        /// <summary>Drop the connection without a close frame.</summary>
         public void Dispose()
         {
             if (Interlocked.Exchange(ref disposed, 1) == 0)
@@ -124,7 +125,7 @@ namespace Voxwire.Connection
         private static ConnectionLostException Lost(Exception error)
         {
             Exception root = error.GetBaseException();
-            return new ConnectionLostException(ConnectionLostException.Abnormal, root.Message, null, error);
+            return new ConnectionLostException(ConnectionLostException.AbnormalClosure, root.Message, null, error);
         }
     }
 }

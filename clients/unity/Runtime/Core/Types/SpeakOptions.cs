@@ -1,10 +1,10 @@
-// What can be asked of speech.
+// The options of a context: voice, audio format, timings, pacing.
 
 using System;
 
 namespace Voxwire
 {
-    /// <summary>What the timings of speech are to hold, where the engine knows it.</summary>
+    /// <summary>Which timings to send, where the engine knows them.</summary>
     [Flags]
     public enum Timings
     {
@@ -15,7 +15,7 @@ namespace Voxwire
         All = 7,
     }
 
-    /// <summary>How to speak. Everything that is null is the server's choice. Copied when speech begins.</summary>
+    /// <summary>How to speak. Where an option is null, the server chooses. Copied when speech begins.</summary>
     public sealed class SpeakOptions
     {
         public string Voice { get; set; }
@@ -23,16 +23,18 @@ namespace Voxwire
         /// <summary>BCP 47, such as `en-US`.</summary>
         public string Language { get; set; }
 
-        /// <summary>0.5 to 2; 1 is the voice's own.</summary>
+        /// <summary>0.5 to 2; 1 is the normal speed of the voice.</summary>
         public double? Speed { get; set; }
 
-        /// <summary>`pcm_s16le`, `mulaw`, `alaw`; `opus` is delivered as packets, and has to be decoded by the caller.</summary>
+        /// <summary>
+        /// `pcm_s16le`, `mulaw`, `alaw`; `opus` is delivered as packets, and has to be decoded by the caller.
+        /// </summary>
         public string Codec { get; set; }
 
         public int? SampleRate { get; set; }
         public int? FrameMs { get; set; }
 
-        /// <summary>Opus alone, bits a second.</summary>
+        /// <summary>Bits per second; Opus only.</summary>
         public int? Bitrate { get; set; }
 
         public Timings? Timings { get; set; }
@@ -40,16 +42,16 @@ namespace Voxwire
         /// <summary>`realtime` or `burst`.</summary>
         public string Pacing { get; set; }
 
-        /// <summary>How far sending runs ahead of the listener, 0 to 30000.</summary>
+        /// <summary>How many milliseconds of audio are sent ahead of playback, 0 to 30000.</summary>
         public int? LeadMs { get; set; }
 
         /// <summary>`interactive` or `bulk`.</summary>
         public string Priority { get; set; }
 
-        /// <summary>The same text, voice, settings and seed sound the same; null: one is drawn.</summary>
+        /// <summary>The same text, voice, options and seed give the same audio; null: a random one.</summary>
         public long? Seed { get; set; }
 
-        /// <summary>The context's name, 1 to 64 characters; null: a fresh one.</summary>
+        /// <summary>The context's name, 1 to 64 characters; null: the client makes one.</summary>
         public string Context { get; set; }
 
         internal SpeakOptions Copy()
