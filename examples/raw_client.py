@@ -100,7 +100,7 @@ def greet(first: dict[str, Any] | Frame) -> None:
 
 
 def follow(items: Iterator[dict[str, Any] | Frame]) -> tuple[int, bytes]:
-    """Take what the server sends until the context is over: the sample rate, and the audio. A player would play it here.
+    """Take what the server sends until the context is over: the sample rate, and the audio. A player would play it.
 
     Raises:
         SystemExit: a frame has the wrong number, the server reports an error, or the connection ends.
