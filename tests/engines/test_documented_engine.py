@@ -55,6 +55,7 @@ def test_they_keep_the_contract(environment):
 
 
 def test_their_code_is_tidy(environment):
+    pytest.importorskip("ruff", reason="needs ruff: pip install ruff")
     source = str(Path(environment["PYTHONPATH"].split(os.pathsep)[0], "beeper.py"))
     for command in (("format", "--check"), ("check", "--ignore", "ARG002")):
         said = python(environment, "-m", "ruff", *command, "--config", "pyproject.toml", source)
