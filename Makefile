@@ -11,12 +11,9 @@ TEST_ARGS ?=
 # Processes that share the tests, which wait as much as they compute; 0: this one alone, as `pytest` by itself does it.
 TEST_PROCESSES ?= 3
 
-# What `make docs` describes; "!" leaves out what needs torch.
-DOCUMENTED := voxwire_protocol voxwire_client $(addprefix voxwire_client.,captions player sync wav) voxwire_server '!voxwire_server[.]engines[.]kokoro.*'
-
 CLIENTS := livekit pipecat sdk
 
-.PHONY: demo serve test test-compat check audit lock bench docs clean
+.PHONY: demo serve test test-compat check audit lock bench clean
 
 demo: $(VENV)/.run
 	$(BIN)/voxwire demo $(DEMO_ARGS)
@@ -58,8 +55,12 @@ lock: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@set -e; for name in $(BENCH); do $(BIN)/python bench/$$name.py; done
 
+# What `make docs` describes; "!" leaves out what needs torch.
+DOCUMENTED := voxwire_protocol voxwire_client $(addprefix voxwire_client.,captions player sync wav) voxwire_server '!voxwire_server[.]engines[.]kokoro.*'
+
 # The API reference, made of docstrings in an environment of its own. pdoc can't follow annotations of names that are imported
 # for type checkers alone, and shows them as they are written.
+.PHONY: docs
 docs: $(VENV)-docs/.installed
 	@$(VENV)-docs/bin/python -W "ignore:Error parsing type annotation" \
 		-m pdoc --docformat google --output-directory build/docs $(DOCUMENTED)
