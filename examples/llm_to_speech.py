@@ -1,6 +1,6 @@
 """Speaks the answer of a language model while the model still writes it.
 
-    python examples/llm_to_speech.py -o answer.wav                      # a scripted answer, offline
+    python examples/llm_to_speech.py -o answer.wav                      # a scripted answer, offline; --play to hear it
     python examples/llm_to_speech.py --model llama3.2 --base-url http://127.0.0.1:11434/v1 "What is a jitter buffer?"
 
 The second form works with every server that has OpenAI's chat completions (OpenAI, vLLM, llama.cpp, Ollama); its key is
@@ -18,6 +18,7 @@ import urllib.request
 from collections.abc import Iterator
 
 from voxwire_client import Audio, Started, connect
+from voxwire_client.player import Player, PlayerUnavailable
 from voxwire_client.wav import WavWriter
 
 SCRIPT = (
@@ -46,26 +47,27 @@ def model_tokens(base_url: str, model: str, question: str) -> Iterator[str]:
                     yield choice["delta"].get("content") or ""
 
 
-async def speak(tokens: Iterator[str], url: str | None, voice: str | None, output: str) -> None:
-    """Speak the tokens into a WAV file, and say how soon the first audio came.
+async def speak(tokens: Iterator[str], url: str | None, voice: str | None, output: str, *, play: bool) -> None:
+    """Speak the tokens to the sound card or into a WAV file, and say how soon the first audio came.
 
     The client draws a plain iterator in a thread, so waiting for the model's next piece holds nothing up.
     """
     async with connect(url) as session:
-        # A file takes its audio as fast as it is made. For a listener leave `pacing` out.
-        utterance = session.speak(tokens, voice=voice, pacing="burst")
-        wav: WavWriter | None = None
+        # A listener gets audio as it is heard, so that an interruption wastes little; a file as fast as it is made.
+        utterance = session.speak(tokens, voice=voice, pacing="realtime" if play else "burst")
+        sink: Player | WavWriter | None = None
         try:
             async for event in utterance:
                 if isinstance(event, Started):
-                    wav = WavWriter(output, event.audio.sample_rate)
-                elif isinstance(event, Audio) and wav is not None:
+                    rate = event.audio.sample_rate
+                    sink = Player(rate) if play else WavWriter(output, rate)
+                elif isinstance(event, Audio) and sink is not None:
                     if event.seq == 0:
                         print(f"first audio after {len(utterance.text_so_far)} characters")
-                    wav.write(event.payload)
+                    sink.write(event.payload)
         finally:
-            if wav is not None:
-                wav.close()
+            if sink is not None:
+                await asyncio.to_thread(sink.close)  # a player plays what is left
     print(f"said: {utterance.text_so_far}")
 
 
@@ -78,13 +80,17 @@ def main() -> None:
     parser.add_argument("--tokens-per-second", type=float, default=25.0, help="pace of the scripted answer")
     parser.add_argument("--url", help="the voxwire server")
     parser.add_argument("--voice", help="a name that `voxwire voices` lists")
+    parser.add_argument("--play", action="store_true", help="play it (pip install 'voxwire[play]')")
     parser.add_argument("-o", "--output", default="answer.wav", help="the WAV file (default: %(default)s)")
     args = parser.parse_args()
     if args.model:
         tokens = model_tokens(args.base_url.rstrip("/"), args.model, args.question)
     else:
         tokens = scripted_tokens(args.tokens_per_second)
-    asyncio.run(speak(tokens, args.url, args.voice, args.output))
+    try:
+        asyncio.run(speak(tokens, args.url, args.voice, args.output, play=args.play))
+    except PlayerUnavailable as problem:
+        raise SystemExit(f"{problem}") from None
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from support.net import free_port
+from support.ports import free_port
 
 PAGE = Path(__file__).parents[2] / "docs" / "vendors.md"
 

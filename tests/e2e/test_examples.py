@@ -22,7 +22,7 @@ import pytest
 from websockets.sync.client import connect
 
 from support.browser import chromium  # noqa: F401 - a fixture
-from support.net import free_port
+from support.ports import free_port
 from support.server import serving
 from voxwire_server.ops.auth import generate_key, hash_key
 
@@ -96,6 +96,33 @@ def test_a_scripted_answer_is_spoken_before_it_is_written(tone_host, tmp_path):
     assert seconds_of(tmp_path / "a.wav") > 0.8 * CHAR_SECONDS * len(answer)
 
 
+SOUND_CARD = """
+import threading, time
+
+class SampleFormat:
+    SIGNED16 = 1
+
+class MiniaudioError(Exception):
+    pass
+
+class PlaybackDevice:
+    def __init__(self, sample_rate, **_):
+        self.rate, self.open, self.heard = sample_rate, True, 0
+
+    def start(self, source):
+        threading.Thread(target=self._run, args=(source,), daemon=True).start()
+
+    def _run(self, source):
+        while self.open:
+            self.heard += len(source.send(self.rate // 10).strip(bytes(1)))
+            time.sleep(0.01)
+
+    def close(self):
+        self.open = False
+        print(f"sound card: {self.heard} bytes")
+"""
+
+
 class ChatServer(http.server.BaseHTTPRequestHandler):
     """OpenAI's chat completions, streamed as server-sent events."""
 
@@ -131,6 +158,17 @@ def test_a_models_answer_is_spoken_as_it_streams(tone_host, tmp_path):
         said = run("llm_to_speech.py", "How late is it?", *options)
     assert "said: You asked: How late is it?" in said
     assert seconds_of(tmp_path / "a.wav") > 1
+
+
+def test_an_answer_can_be_played(tone_host, tmp_path):
+    (tmp_path / "miniaudio.py").write_text(SOUND_CARD)
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    with chat_server() as base_url:
+        options = ("--model", "echo", "--base-url", base_url, "--url", tone_host.url, "--play")
+        said = run("llm_to_speech.py", "Why?", *options, PYTHONPATH=path)
+    heard = re.search(r"sound card: (\d+) bytes", said)
+    assert heard is not None
+    assert int(heard[1]) > 0.5 * 2 * 24000 * CHAR_SECONDS * len("You asked: Why?")
 
 
 def test_an_interruption_tells_what_was_heard(tone_host):

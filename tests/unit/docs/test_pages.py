@@ -6,6 +6,7 @@ import ast
 import functools
 import os
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -135,3 +136,10 @@ def test_the_targets_that_pages_name_are_there():
     for page in ("CONTRIBUTING.md", "README.md", "docs/README.md", "SECURITY.md"):
         for target in re.findall(r"`make ([a-z][\w-]*)", (REPOSITORY / page).read_text(encoding="utf-8")):
             assert target in known, f"{page}: make {target}"
+
+
+def test_the_layers_are_those_that_imports_are_held_to():
+    contracts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    shown = " -> ".join(layers).replace("voxwire_server.", "")
+    assert shown in (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
