@@ -20,9 +20,9 @@ from listener import percentile
 from support import kokoro
 from support.harvard import SENTENCES
 from voxwire_server.engines.base import Engine
-from voxwire_server.engines.runner import Runner
-from voxwire_server.engines.work import Work
 from voxwire_server.scheduling.policy import Policy
+from voxwire_server.scheduling.request import SynthesisRequest
+from voxwire_server.scheduling.runner import Runner
 from voxwire_server.scheduling.scheduler import Scheduler
 from voxwire_server.session.context import PlayoutPolicy
 
@@ -108,7 +108,7 @@ class Askers:
             asker.asked_at, asker.dry_at = now, None
         self._submitted += 1
         first = asker.dry_at is None
-        work = Work(
+        request = SynthesisRequest(
             owner=(asker.number, asker.turn),
             engine=self._engine.info.name,
             clause=kokoro.clause(self._random.choice(SENTENCES), seed=self._submitted),
@@ -121,10 +121,10 @@ class Askers:
         )
         asker.left -= 1
         asker.waits = True
-        self._runner.submit(work)
+        self._runner.submit(request)
 
-    def _sink(self, asker: Asker, work: Work, chunk: Any, finished: bool) -> bool:
-        if finished and not work.cancelled:
+    def _sink(self, asker: Asker, request: SynthesisRequest, chunk: Any, finished: bool) -> bool:
+        if finished and not request.cancelled:
             rate = self._engine.info.sample_rate
             self._done.put((asker, time.monotonic(), 0.0 if chunk is None else len(chunk.samples) / rate))
         return True

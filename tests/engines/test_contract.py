@@ -142,7 +142,7 @@ def test_another_seed_gives_other_samples_of_the_same_length(engine):
 
 def test_threads_do_not_disturb_each_other(engine):
     spare(engine, "it takes minutes")
-    if engine.info.lane != "cpu":
+    if engine.info.executor != "cpu":
         pytest.skip("its steps run on one thread")
     clauses = [clause_for(engine, text, seed=i % 3) for i, text in enumerate(TEXTS * 4)]
     expected = [speak(engine, clause) for clause in clauses]

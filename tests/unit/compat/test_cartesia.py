@@ -17,8 +17,8 @@ from voxwire_server.compat.cartesia.errors import http_error
 from voxwire_server.compat.cartesia.formats import raw_sound, sound
 from voxwire_server.compat.cartesia.messages import DELAY_MS_DEFAULT, WantedFormat
 from voxwire_server.compat.cartesia.translator import Contexts
-from voxwire_server.compat.line import AudioPiece
-from voxwire_server.compat.translation import Action, Begin, Reply, Tell
+from voxwire_server.compat.session_stream import AudioPiece
+from voxwire_server.compat.translation import Action, Begin, Forward, Reply
 
 RAW = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 24000}
 
@@ -54,7 +54,7 @@ class Client:
 
 
 def told(actions: Iterable[Action]) -> list[object]:
-    return [action.message for action in actions if isinstance(action, Tell)]
+    return [action.message for action in actions if isinstance(action, Forward)]
 
 
 def replies(actions: Iterable[Action]) -> list[dict]:

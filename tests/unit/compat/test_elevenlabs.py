@@ -13,8 +13,8 @@ from voxwire_server.compat.elevenlabs.contexts import HOLD_SECONDS, StreamOption
 from voxwire_server.compat.elevenlabs.messages import key_in_message
 from voxwire_server.compat.elevenlabs.translators import MultiStreamInput, StreamInput
 from voxwire_server.compat.formats import OutputFormat
-from voxwire_server.compat.line import AudioPiece
-from voxwire_server.compat.translation import Begin, Hangup, Reply, Tell
+from voxwire_server.compat.session_stream import AudioPiece
+from voxwire_server.compat.translation import Begin, Forward, Hangup, Reply
 
 RATE = 8000
 OPTIONS = StreamOptions(voice="heart", format=OutputFormat(sample_rate=RATE))
@@ -27,7 +27,7 @@ def sent(translator, *messages, now: float = 0.0) -> list:
 
 
 def told(actions) -> list:
-    return [action.message for action in actions if isinstance(action, Tell)]
+    return [action.message for action in actions if isinstance(action, Forward)]
 
 
 def texts(actions) -> list[str]:

@@ -14,7 +14,7 @@ from voxwire_server.compat.translation import Action, Hangup, Names, Reply
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from voxwire_server.compat.line import AudioPiece
+    from voxwire_server.compat.session_stream import AudioPiece
 
 _OF_ONE_MESSAGE = frozenset(
     {
