@@ -1,5 +1,6 @@
 """What every engine promises (`voxwire_server.engines.base`): by clause, by codec frame, the embedded voice, Kokoro.
 
+Engines of other packages are tested by `--engine NAME`, the name of their entry point (docs/engines.md).
 Kokoro's engines are slow on a CPU: they get fewer texts, and are skipped where weights or packages can't be had.
 """
 
@@ -20,6 +21,7 @@ from support.engine_driver import clause_for, speak, speak_all
 from voxwire_server.engines import tone
 from voxwire_server.engines.base import NoSlot
 from voxwire_server.engines.hibari import create as create_hibari
+from voxwire_server.engines.registry import load_engine
 from voxwire_server.speech import EndReason
 
 TEXTS = (
@@ -48,9 +50,16 @@ CREATORS = {
 }
 
 
-@pytest.fixture(scope="module", params=CREATORS)
+def pytest_generate_tests(metafunc):
+    if "engine" in metafunc.fixturenames:
+        names = metafunc.config.getoption("--engine", default=None) or list(CREATORS)
+        metafunc.parametrize("engine", names, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def engine(request):
-    created = CREATORS[request.param]()
+    create = CREATORS.get(request.param)
+    created = create() if create is not None else load_engine(request.param)
     created.warm_up()
     return created
 
