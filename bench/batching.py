@@ -29,7 +29,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from closed_loop import Askers, Tally
+from closed_loop import ClosedLoop, Tally
 from host import machine
 from support import kokoro
 from voxwire_server.engines.base import Engine
@@ -173,7 +173,7 @@ def session_rows(engine: Engine, name: str, args: argparse.Namespace, keep: Any)
             # Every other time in the other order, so that no way is always the first.
             for way in ways[:: -1 if part % 2 else 1]:
                 asked = Batched(engine) if way == FORCED else engine
-                Askers(asked, count, WAYS[way], seed=part).run(args.seconds, tallies[way])
+                ClosedLoop(asked, count, WAYS[way], seed=part).run(args.seconds, tallies[way])
         for way, tally in tallies.items():
             keep("sessions", {"engine": name, "sessions": count, "way": way} | tally.row())
 

@@ -52,7 +52,7 @@ class Tally:
 
 
 @dataclass(slots=True)
-class Asker:
+class Listener:
     """One listener: what is left of its answer, when it asked, when it runs dry."""
 
     number: int
@@ -63,17 +63,17 @@ class Asker:
     waits: bool = False
 
 
-class Askers:
+class ClosedLoop:
     """So many listeners in front of an engine."""
 
     def __init__(self, engine: Engine, count: int, policy: Policy, seed: int) -> None:
         self._engine = engine
         self._ahead = PlayoutPolicy().ahead_of(engine.info)
         self._random = random.Random(seed)
-        self._done: queue.SimpleQueue[tuple[Asker, float, float]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[Listener, float, float]] = queue.SimpleQueue()
         scheduler = Scheduler({engine.info.name: engine.info}, cores(), policy)
         self._runner = Runner({engine.info.name: engine}, scheduler, lambda outcomes: None, lambda callback: None)
-        self._askers = [Asker(number) for number in range(count)]
+        self._listeners = [Listener(number) for number in range(count)]
         self._due: list[tuple[float, int]] = []
         self._submitted = 0
 
@@ -81,61 +81,63 @@ class Askers:
         """Let them listen for so long."""
         self._runner.start()
         began = time.monotonic()
-        self._due = [(began + self._random.uniform(0, ARRIVING_SECONDS), each.number) for each in self._askers]
+        self._due = [(began + self._random.uniform(0, ARRIVING_SECONDS), each.number) for each in self._listeners]
         heapq.heapify(self._due)
         while (now := time.monotonic()) < began + seconds:
             while self._due and self._due[0][0] <= now:
-                self._ask(self._askers[heapq.heappop(self._due)[1]], now)
+                self._ask(self._listeners[heapq.heappop(self._due)[1]], now)
             try:
-                asker, at, audio_seconds = self._done.get(timeout=0.005)
+                listener, at, audio_seconds = self._done.get(timeout=0.005)
             except queue.Empty:
                 continue
-            self._hear(asker, at, audio_seconds, tally)
+            self._hear(listener, at, audio_seconds, tally)
         tally.seconds += seconds
         # Who still waits counts with what it has waited: otherwise the slowest would be left out.
         now = time.monotonic()
-        for asker in self._askers:
-            if asker.waits and asker.dry_at is None:
-                tally.first_audio.append(now - asker.asked_at)
-            elif asker.waits:
-                tally.stalled += max(0.0, now - asker.dry_at)
+        for listener in self._listeners:
+            if listener.waits and listener.dry_at is None:
+                tally.first_audio.append(now - listener.asked_at)
+            elif listener.waits:
+                tally.stalled += max(0.0, now - listener.dry_at)
         assert self._runner.stop(60), "the last steps end"
 
-    def _ask(self, asker: Asker, now: float) -> None:
-        if not asker.left:
-            asker.left = self._random.randint(*SENTENCES_AN_ANSWER)
-            asker.turn += 1
-            asker.asked_at, asker.dry_at = now, None
+    def _ask(self, listener: Listener, now: float) -> None:
+        if not listener.left:
+            listener.left = self._random.randint(*SENTENCES_AN_ANSWER)
+            listener.turn += 1
+            listener.asked_at, listener.dry_at = now, None
         self._submitted += 1
-        first = asker.dry_at is None
+        first = listener.dry_at is None
         request = SynthesisRequest(
-            owner=(asker.number, asker.turn),
+            context_key=(listener.number, listener.turn),
             engine=self._engine.info.name,
             clause=kokoro.clause(self._random.choice(SENTENCES), seed=self._submitted),
             index=self._submitted,
-            deadline=now if first else asker.dry_at,
+            deadline=now if first else listener.dry_at,
             bulk=False,
             first=first,
-            ends_utterance=asker.left == 1,
-            sink=partial(self._sink, asker),
+            ends_utterance=listener.left == 1,
+            sink=partial(self._sink, listener),
         )
-        asker.left -= 1
-        asker.waits = True
+        listener.left -= 1
+        listener.waits = True
         self._runner.submit(request)
 
-    def _sink(self, asker: Asker, request: SynthesisRequest, chunk: Any, finished: bool) -> bool:
+    def _sink(self, listener: Listener, request: SynthesisRequest, chunk: Any, finished: bool) -> bool:
         if finished and not request.cancelled:
             rate = self._engine.info.sample_rate
-            self._done.put((asker, time.monotonic(), 0.0 if chunk is None else len(chunk.samples) / rate))
+            self._done.put((listener, time.monotonic(), 0.0 if chunk is None else len(chunk.samples) / rate))
         return True
 
-    def _hear(self, asker: Asker, at: float, audio_seconds: float, tally: Tally) -> None:
-        asker.waits = False
+    def _hear(self, listener: Listener, at: float, audio_seconds: float, tally: Tally) -> None:
+        listener.waits = False
         tally.audio_seconds += audio_seconds
-        if asker.dry_at is None:
-            tally.first_audio.append(at - asker.asked_at)
-            asker.dry_at = at
-        tally.stalled += max(0.0, at - asker.dry_at)
-        asker.dry_at = max(at, asker.dry_at) + audio_seconds
-        next_at = asker.dry_at - self._ahead if asker.left else asker.dry_at + self._random.uniform(*PAUSE_SECONDS)
-        heapq.heappush(self._due, (max(at, next_at), asker.number))
+        if listener.dry_at is None:
+            tally.first_audio.append(at - listener.asked_at)
+            listener.dry_at = at
+        tally.stalled += max(0.0, at - listener.dry_at)
+        listener.dry_at = max(at, listener.dry_at) + audio_seconds
+        next_at = (
+            listener.dry_at - self._ahead if listener.left else listener.dry_at + self._random.uniform(*PAUSE_SECONDS)
+        )
+        heapq.heappush(self._due, (max(at, next_at), listener.number))

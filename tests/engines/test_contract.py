@@ -37,7 +37,7 @@ NOTHING = ("", "   ", "...", "?! --", "\n\n")
 
 def kokoro_torch():
     if importlib.util.find_spec("torch") is None:
-        pytest.skip("torch is not installed")
+        pytest.skip("needs the Python package torch: make test")
     return kokoro.torch_engine()
 
 

@@ -69,7 +69,7 @@ def install() -> None:
         pytest.skip("needs Node.js and npm: apt-get install nodejs npm")
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
     if int(re.sub(r"^v(\d+).*", r"\1", version)) < NODE_MIN:
-        pytest.skip(f"needs Node.js {NODE_MIN}, this is {version}")
+        pytest.skip(f"needs Node.js {NODE_MIN} or newer: this one is {version}")
     install_packages()
 
 
@@ -82,7 +82,7 @@ def install_packages() -> None:
             return
         came = subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=CLIENT, capture_output=True, text=True)
     if came.returncode != 0:
-        pytest.skip(f"the client's npm packages can't be had: {came.stderr.strip()[-200:]}")
+        pytest.skip(f"needs the client's npm packages: cd clients/js && npm ci ({came.stderr.strip()[-200:]})")
 
 
 class Driver:

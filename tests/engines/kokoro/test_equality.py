@@ -39,7 +39,7 @@ def piece(voice: str, text: str):
 def test_durations_and_samples_are_the_references(network: Kokoro):
     missing = kokoro_reference.missing()
     if missing:
-        pytest.skip(f"the reference implementation needs {', '.join(missing)}")
+        pytest.skip(f"needs the Python packages {', '.join(missing)}: make test")
     model = kokoro_reference.reference_model(network_state(), kokoro.weights().vocabulary())
     for voice, text in TEXTS[:3]:
         ids, style = piece(voice, text)

@@ -31,7 +31,8 @@ HALF_DB_MAX = {torch.bfloat16: 0.3, torch.float16: 0.05}
 """Twice the mean, and more than the worst, of what `bench/quality.py` found."""
 
 in_bfloat16 = pytest.mark.skipif(
-    not precision.multiplies_bfloat16(), reason="this CPU has no bfloat16: minutes a clause by other instructions"
+    not precision.multiplies_bfloat16(),
+    reason="needs bfloat16: a CPU with AVX512_BF16 or AMX (others take minutes a clause)",
 )
 
 

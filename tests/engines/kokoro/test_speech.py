@@ -23,7 +23,7 @@ MANDARIN = whisper_mandarin.SENTENCES[:3]
 def speakers():
     missing = kokoro_reference.missing()
     if missing:
-        pytest.skip(f"the reference implementation needs {', '.join(missing)}")
+        pytest.skip(f"needs the Python packages {', '.join(missing)}: make test")
     return renditions()
 
 
@@ -39,7 +39,7 @@ def heard_wrong(speakers, texts, voice, language, transcribe, measure, units) ->
 
 
 @pytest.mark.speech
-@pytest.mark.skipif(importlib.util.find_spec("faster_whisper") is None, reason="needs the extra whisper")
+@pytest.mark.skipif(importlib.util.find_spec("faster_whisper") is None, reason="needs Whisper: make test")
 @pytest.mark.parametrize(("voice", "language"), [("af_heart", "en-us"), ("bf_emma", "en-gb")])
 def test_english_is_understood_as_the_references(speakers, voice, language):
     measure = (whisper.transcribe, whisper.word_error_rate, whisper.normalise)
@@ -51,7 +51,7 @@ def test_english_is_understood_as_the_references(speakers, voice, language):
 
 
 @pytest.mark.speech
-@pytest.mark.skipif(bool(whisper_mandarin.missing()), reason=f"needs {', '.join(whisper_mandarin.missing())}")
+@pytest.mark.skipif(bool(whisper_mandarin.missing()), reason="needs Whisper of Mandarin: make test")
 def test_mandarin_is_understood_as_the_references(speakers):
     measure = (whisper_mandarin.transcribe, whisper_mandarin.character_error_rate, whisper_mandarin.syllables)
     wrong = heard_wrong(speakers, MANDARIN, "zf_xiaoxiao", "zh", *measure)
