@@ -8,17 +8,17 @@ import { Face } from "./face/face.js";
 import { closed } from "./face/shapes.js";
 import { Strip } from "./face/strip.js";
 import { FigureList } from "./figures.js";
-import { Line, isLoss, type LineState } from "./line.js";
+import { PageConnection, isLoss, type ConnectionState } from "./connection.js";
 import { answersIn, trickle, type Answer } from "./llm.js";
 import { Notice, type Trouble } from "./notice.js";
 import { Plot } from "./plot.js";
 import { Settings } from "./settings.js";
 import { SnippetTabs, type Filling } from "./snippets.js";
-import { Speaking, type Stage } from "./speaking.js";
+import { PlaybackView, type Views } from "./playback-view.js";
 import { followTheme } from "./theme.js";
 import { askServer, fillVoices, HttpRefusal, type Voices } from "./voices.js";
 
-const STATES: Readonly<Record<LineState, string>> = {
+const STATES: Readonly<Record<ConnectionState, string>> = {
   idle: "Connects when you speak",
   connecting: "Connecting…",
   connected: "Connected",
@@ -38,8 +38,8 @@ const GREETING =
 
 /** What can go on at a time: one answer, or the way to it. */
 class Page {
-  readonly #stage: Stage;
-  readonly #line: Line;
+  readonly #stage: Views;
+  readonly #line: PageConnection;
   readonly #notice = new Notice();
   readonly #settings: Settings;
   readonly #snippets: SnippetTabs;
@@ -50,7 +50,7 @@ class Page {
   readonly #shut = closed();
   #speaker: Promise<Speaker> | null = null;
   #audio: AudioContext | null = null;
-  #speaking: Speaking | null = null;
+  #speaking: PlaybackView | null = null;
   #patience: ReturnType<typeof setTimeout> | undefined;
   #drawnMs = 0;
   #turn = 0;
@@ -61,7 +61,7 @@ class Page {
     const plot = new Plot(element("plot", HTMLCanvasElement));
     this.#stage = { captions: new Captions(part("caption")), plot, figures: new FigureList() };
     this.#face = new Face(element("face", SVGSVGElement), matchMedia("(prefers-reduced-motion: reduce)"));
-    this.#line = new Line(
+    this.#line = new PageConnection(
       (state) => this.#showLine(state),
       (away) => plot.away(performance.now(), away),
     );
@@ -82,7 +82,7 @@ class Page {
   }
 
   /** For the browser's console, and for tests: what is being spoken. */
-  get playback(): Speaking["playback"] | null {
+  get playback(): PlaybackView["playback"] | null {
     return this.#speaking?.playback ?? null;
   }
 
@@ -179,7 +179,7 @@ class Page {
       if (!tokenByToken) captions.append(answer.text);
       this.#stage.plot.begin(performance.now());
       const playback = speaker.play(session.speak(pieces, this.#settings.options()));
-      const speaking = new Speaking(playback, stop, this.#stage, () => this.#showTurn());
+      const speaking = new PlaybackView(playback, stop, this.#stage, () => this.#showTurn());
       this.#speaking = speaking;
       this.#showTurn();
       await this.#listenTo(speaking);
@@ -189,7 +189,7 @@ class Page {
     if (turn === this.#turn) this.#showTurn();
   }
 
-  async #listenTo(speaking: Speaking): Promise<void> {
+  async #listenTo(speaking: PlaybackView): Promise<void> {
     const done = await speaking.playback.finished;
     if (done.reason === "no_speakable_text") {
       this.#notice.show({ code: "no_speakable_text", message: "Nothing in this text can be spoken." });
@@ -262,7 +262,7 @@ class Page {
     part("question").hidden = answer.question === "";
     part("question").textContent = answer.question;
     this.#stage.captions.begin(this.#language());
-    this.#say("Speaking.");
+    this.#say("PlaybackView.");
   }
 
   #animate(nowMs: number): void {
@@ -301,7 +301,7 @@ class Page {
     this.#say(`Interrupted. Heard: ${report.heard.text.trim() || "nothing"}`);
   }
 
-  #showLine(state: LineState): void {
+  #showLine(state: ConnectionState): void {
     part("connection").dataset["state"] = state;
     part("connection-text").textContent = STATES[state];
     clearTimeout(this.#patience);

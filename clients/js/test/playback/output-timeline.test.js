@@ -3,13 +3,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { heardSeconds, PlayoutClock } from "../../dist/playback/clock.js";
+import { heardSeconds, OutputTimeline } from "../../dist/playback/output-timeline.js";
 
 const play = (frame, at) => ({ frame, at, playing: true, why: "playing" });
 const dry = (frame, at) => ({ frame, at, playing: false, why: "dry" });
 
 test("samples are counted from the frame at which they are put out, and no further than they were written", () => {
-  const clock = new PlayoutClock();
+  const clock = new OutputTimeline();
   assert.equal(clock.at(50, 1000), 0);
   clock.add(play(100, 0));
   assert.equal(clock.at(100, 1000), 0);
@@ -19,14 +19,14 @@ test("samples are counted from the frame at which they are put out, and no furth
 });
 
 test("a rest stands still, and the run after it goes on from there", () => {
-  const clock = new PlayoutClock();
+  const clock = new OutputTimeline();
   for (const report of [play(0, 0), play(128, 128), dry(500, 500), play(800, 500), play(928, 628)]) clock.add(report);
   const heard = [0, 499, 500, 799, 800, 801, 1000].map((frame) => clock.at(frame, 10_000));
   assert.deepEqual(heard, [0, 499, 500, 500, 500, 501, 700]);
 });
 
 test("a report that comes for frames not heard yet changes nothing before them", () => {
-  const clock = new PlayoutClock();
+  const clock = new OutputTimeline();
   clock.add(play(1000, 0));
   clock.add(dry(1500, 500));
   assert.equal(clock.at(1200, 500), 200);
@@ -38,7 +38,7 @@ test("a report that comes for frames not heard yet changes nothing before them",
 });
 
 test("the first frame is known once it is heard", () => {
-  const clock = new PlayoutClock();
+  const clock = new OutputTimeline();
   clock.add(play(1000, 0));
   clock.at(999, 500);
   assert.equal(clock.firstFrame, null);
@@ -48,7 +48,7 @@ test("the first frame is known once it is heard", () => {
 });
 
 test("hours of reports are not kept", () => {
-  const clock = new PlayoutClock();
+  const clock = new OutputTimeline();
   for (let i = 0; i < 100_000; i += 1) {
     clock.add(play(i * 300, i * 200));
     clock.add(dry(i * 300 + 200, i * 200 + 200));

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Backoff } from "../dist/backoff.js";
-import { streamUrl } from "../dist/dial.js";
+import { streamUrl } from "../dist/dialer.js";
 import { ConnectionLost } from "../dist/index.js";
 import { back, FakeServer, speaking } from "./support/server.mjs";
 

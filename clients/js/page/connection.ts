@@ -3,7 +3,7 @@
 import { connect, ConnectionLost, VoxwireError, type Session } from "../src/index.js";
 import { askServer, HttpRefusal } from "./voices.js";
 
-export type LineState = "idle" | "connecting" | "connected" | "reconnecting" | "resumed" | "refused" | "lost";
+export type ConnectionState = "idle" | "connecting" | "connected" | "reconnecting" | "resumed" | "refused" | "lost";
 
 const RETRY_MS = [1000, 2000, 4000, 8000, 15_000];
 const WATCH_MS = 250;
@@ -41,25 +41,25 @@ interface Minted {
 }
 
 /** One session at a time; a new one whenever the last can't be used any more. */
-export class Line {
-  readonly #changed: (state: LineState) => void;
+export class PageConnection {
+  readonly #changed: (state: ConnectionState) => void;
   readonly #awayChanged: (away: boolean) => void;
   #session: Session | null = null;
   #encoding = "";
   #opening: Promise<Session> | null = null;
   #socket: FragileSocket | null = null;
-  #state: LineState = "idle";
+  #state: ConnectionState = "idle";
   #retries = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #key = kept();
 
   /** `changed` for each state; `away` when the connection drops and when it is back. */
-  constructor(changed: (state: LineState) => void, away: (away: boolean) => void) {
+  constructor(changed: (state: ConnectionState) => void, away: (away: boolean) => void) {
     this.#changed = changed;
     this.#awayChanged = away;
   }
 
-  get state(): LineState {
+  get state(): ConnectionState {
     return this.#state;
   }
 
@@ -200,7 +200,7 @@ export class Line {
     }, wait);
   }
 
-  #become(state: LineState): void {
+  #become(state: ConnectionState): void {
     if (state === this.#state) return;
     this.#state = state;
     this.#changed(state);

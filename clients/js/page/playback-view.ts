@@ -6,18 +6,18 @@ import type { Captions } from "./captions.js";
 import type { FigureList, Figures } from "./figures.js";
 import type { Plot } from "./plot.js";
 
-export interface Stage {
+export interface Views {
   readonly captions: Captions;
   readonly plot: Plot;
   readonly figures: FigureList;
 }
 
 /** An answer from its first text to the end of its audio. */
-export class Speaking {
+export class PlaybackView {
   readonly playback: Playback;
   /** Its text stops coming once this is aborted. */
   readonly text: AbortController;
-  readonly #stage: Stage;
+  readonly #stage: Views;
   #bytes = 0;
   #frames = 0;
   #frameSamples = 0;
@@ -29,7 +29,7 @@ export class Speaking {
   #begun = false;
 
   /** `over` is called once, when nothing more will be heard. */
-  constructor(playback: Playback, text: AbortController, stage: Stage, over: () => void) {
+  constructor(playback: Playback, text: AbortController, stage: Views, over: () => void) {
     this.playback = playback;
     this.text = text;
     this.#stage = stage;
