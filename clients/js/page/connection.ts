@@ -1,4 +1,4 @@
-/** Owns the page's session: opens it, with a token where the server wants one, says how it is, and can drop it on purpose. */
+/** Owns the page's session: opens it, with a token if there is an API key, reports its state, and can drop it. */
 
 import { connect, ConnectionLost, VoxwireError, type Session } from "../src/index.js";
 import { askServer, HttpRefusal } from "./voices.js";
@@ -6,16 +6,19 @@ import { askServer, HttpRefusal } from "./voices.js";
 export type ConnectionState = "idle" | "connecting" | "connected" | "reconnecting" | "resumed" | "refused" | "lost";
 
 const RETRY_MS = [1000, 2000, 4000, 8000, 15_000];
-const WATCH_MS = 250;
-const KEY_STORED = "voxwire.key";
+const POLL_MS = 250;
+const STORAGE_KEY = "voxwire.key";
+/** The close code of `cut`. Not 1000, by which a client ends its session: the server must keep it for a resume. */
+const CUT = 4999;
+const CLOSED_NORMALLY = 1000;
 
-/** A WebSocket that can be cut: this side sees a network that failed, whatever the other side says about it. */
-class FragileSocket extends WebSocket {
+/** A WebSocket that can be cut as if the network had failed: this side sees a close with code 1006. */
+class CuttableSocket extends WebSocket {
   #isCut = false;
 
   constructor(url: string | URL, protocols?: string | string[]) {
     super(url, protocols);
-    // The first listeners, so that nobody hears of what comes after the cut.
+    // Added before all other listeners, so that those get no event after the cut.
     for (const type of ["open", "message", "error", "close"]) {
       this.addEventListener(type, (event) => {
         if (this.#isCut && event.isTrusted) event.stopImmediatePropagation();
@@ -26,37 +29,34 @@ class FragileSocket extends WebSocket {
   cut(): void {
     if (this.#isCut || this.readyState > WebSocket.OPEN) return;
     this.#isCut = true;
-    // Not 1000, by which a client ends its session: the server keeps it for a resume.
     this.close(CUT, "cut on purpose");
     this.dispatchEvent(new CloseEvent("close", { code: 1006, wasClean: false }));
   }
 }
 
-const CUT = 4999;
-const CLOSED_NORMALLY = 1000;
-
-interface Minted {
+/** The answer of `POST /v1/tokens`. */
+interface TokenAnswer {
   token: string;
   expires_in: number;
 }
 
-/** One session at a time; a new one whenever the last can't be used any more. */
+/** The connection of the page to its server: one session at a time, replaced when it can't be used any more. */
 export class PageConnection {
-  readonly #changed: (state: ConnectionState) => void;
-  readonly #awayChanged: (away: boolean) => void;
+  readonly #onState: (state: ConnectionState) => void;
+  readonly #onAway: (away: boolean) => void;
   #session: Session | null = null;
   #encoding = "";
   #opening: Promise<Session> | null = null;
-  #socket: FragileSocket | null = null;
+  #socket: CuttableSocket | null = null;
   #state: ConnectionState = "idle";
   #retries = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #key = kept();
+  #key = storedKey();
 
-  /** `changed` for each state; `away` when the connection drops and when it is back. */
-  constructor(changed: (state: ConnectionState) => void, away: (away: boolean) => void) {
-    this.#changed = changed;
-    this.#awayChanged = away;
+  /** `onState` is called for each new state; `onAway` when the connection drops (true) and when it is back (false). */
+  constructor(onState: (state: ConnectionState) => void, onAway: (away: boolean) => void) {
+    this.#onState = onState;
+    this.#onAway = onAway;
   }
 
   get state(): ConnectionState {
@@ -67,14 +67,14 @@ export class PageConnection {
     return this.#key;
   }
 
-  /** Use `key` from now on; with `keep`, until the tab closes, else until the page does. */
+  /** Uses `key` from now on; with `keep`, also after a reload, until the tab is closed. */
   useKey(key: string, keep: boolean): void {
     this.#key = key;
     try {
-      if (keep) sessionStorage.setItem(KEY_STORED, key);
-      else sessionStorage.removeItem(KEY_STORED);
+      if (keep) sessionStorage.setItem(STORAGE_KEY, key);
+      else sessionStorage.removeItem(STORAGE_KEY);
     } catch {
-      // Storage can be forbidden.
+      // The browser may forbid storage.
     }
     void this.close();
   }
@@ -100,15 +100,15 @@ export class PageConnection {
     }
   }
 
-  /** The connection goes down as if the network had: the session is resumed on a new one. */
+  /** Cuts the connection as if the network had failed; the session is resumed over a new one. */
   drop(): void {
     this.#socket?.cut();
   }
 
-  /** What ended a session: it can't be used any more, and a new one is looked for when `retry`. */
-  lost(retry: boolean): void {
+  /** The session was lost; with `retry`, opens a new one as soon as the server answers. */
+  onLost(retry: boolean): void {
     this.#session = null;
-    this.#become(retry ? "lost" : "refused");
+    this.#setState(retry ? "lost" : "refused");
     if (retry) this.#retryLater();
   }
 
@@ -116,40 +116,40 @@ export class PageConnection {
     clearTimeout(this.#timer);
     const session = this.#session;
     this.#session = null;
-    this.#become("idle");
+    this.#setState("idle");
     await session?.close().catch(() => undefined);
   }
 
   async #connect(encoding: "json" | "msgpack"): Promise<Session> {
-    this.#become("connecting");
+    this.#setState("connecting");
     const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/stream`;
     try {
       const session = await connect(url, {
         encoding,
-        ...(this.#key === "" ? {} : { token: () => this.#mint() }),
-        WebSocket: this.#watched(),
+        ...(this.#key === "" ? {} : { token: () => this.#fetchToken() }),
+        WebSocket: this.#socketClass(),
         onChange: (event) => this.#onChange(event),
       });
       this.#retries = 0;
-      this.#become("connected");
-      void session.whenClosed().then((lost) => this.#ended(session, lost));
+      this.#setState("connected");
+      void session.whenClosed().then((lost) => this.#onClosed(session, lost));
       return session;
     } catch (error) {
-      this.#become(error instanceof VoxwireError || error instanceof HttpRefusal ? "refused" : "lost");
+      this.#setState(error instanceof VoxwireError || error instanceof HttpRefusal ? "refused" : "lost");
       throw error;
     }
   }
 
-  async #mint(): Promise<string> {
-    return (await askServer<Minted>("/v1/tokens", this.#key, "POST")).token;
+  async #fetchToken(): Promise<string> {
+    return (await askServer<TokenAnswer>("/v1/tokens", this.#key, "POST")).token;
   }
 
-  /** WebSocket, of which the newest is remembered. */
-  #watched(): typeof WebSocket {
-    const opened = (socket: FragileSocket): void => {
+  /** A class of WebSockets whose newest instance is `#socket`. */
+  #socketClass(): typeof WebSocket {
+    const opened = (socket: CuttableSocket): void => {
       this.#socket = socket;
     };
-    return class extends FragileSocket {
+    return class extends CuttableSocket {
       constructor(url: string | URL, protocols?: string | string[]) {
         super(url, protocols);
         opened(this);
@@ -157,64 +157,65 @@ export class PageConnection {
     };
   }
 
-  #ended(session: Session, lost: ConnectionLost): void {
+  #onClosed(session: Session, lost: ConnectionLost): void {
     if (session !== this.#session) return;
     this.#session = null;
-    // A server that closes in good order (nothing was said for long) is asked again when there is something to say.
-    if (lost.closeCode === CLOSED_NORMALLY) this.#become("idle");
-    else this.lost(lost.retryable);
+    // The server closes idle sessions normally; a new one is opened when there is text to speak.
+    if (lost.closeCode === CLOSED_NORMALLY) this.#setState("idle");
+    else this.onLost(lost.retryable);
   }
 
   #onChange(event: { type: "interrupted" } | { type: "reconnected"; resumed: boolean }): void {
     if (event.type === "reconnected") {
-      this.#back(event.resumed);
+      this.#onBack(event.resumed);
       return;
     }
-    this.#become("reconnecting");
-    this.#awayChanged(true);
-    this.#watchForReturn();
+    this.#setState("reconnecting");
+    this.#onAway(true);
+    this.#pollConnected();
   }
 
-  /** A session that goes on elsewhere, because its server went away for good, is back without a word. */
-  #watchForReturn(): void {
+  /** Polls `session.connected`: a session that moves to another server raises no `reconnected`. */
+  #pollConnected(): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       if (this.#state !== "reconnecting") return;
-      if (this.#session?.connected === true) this.#back(false);
-      else this.#watchForReturn();
-    }, WATCH_MS);
+      if (this.#session?.connected === true) this.#onBack(false);
+      else this.#pollConnected();
+    }, POLL_MS);
   }
 
-  #back(resumed: boolean): void {
-    this.#become(resumed ? "resumed" : "connected");
-    this.#awayChanged(false);
+  #onBack(resumed: boolean): void {
+    this.#setState(resumed ? "resumed" : "connected");
+    this.#onAway(false);
   }
 
-  /** Look for the server every few seconds, for as long as the page is looked at. */
+  /** Tries to connect every few seconds while the page is visible. */
   #retryLater(): void {
     clearTimeout(this.#timer);
     const wait = RETRY_MS[Math.min(this.#retries++, RETRY_MS.length - 1)]!;
     this.#timer = setTimeout(() => {
-      if (document.hidden) this.#retryLater();
-      else this.open(this.#encoding === "msgpack" ? "msgpack" : "json").catch((error: unknown) => this.lost(isLoss(error)));
+      if (document.hidden) return this.#retryLater();
+      const encoding = this.#encoding === "msgpack" ? "msgpack" : "json";
+      this.open(encoding).catch((error: unknown) => this.onLost(isUnreachable(error)));
     }, wait);
   }
 
-  #become(state: ConnectionState): void {
+  #setState(state: ConnectionState): void {
     if (state === this.#state) return;
     this.#state = state;
-    this.#changed(state);
+    this.#onState(state);
   }
 }
 
-/** Whether `error` says that the server was not reached, rather than that it refused. */
-export function isLoss(error: unknown): boolean {
+/** Whether `error` means that the server could not be reached, rather than that it refused. */
+export function isUnreachable(error: unknown): boolean {
   return error instanceof ConnectionLost || error instanceof TypeError;
 }
 
-function kept(): string {
+function storedKey(): string {
   try {
-    return sessionStorage.getItem(KEY_STORED) ?? "";
+    return sessionStorage.getItem(STORAGE_KEY) ?? "";
   } catch {
     return "";
   }

@@ -280,7 +280,7 @@ export class ContextLifecycle implements ContextHandler, TextContext {
   #limitUnread(): void {
     const { length } = this.receiver.events;
     if (length >= EVENTS_MAX) {
-      this.fail(new VoxwireError("client.slow_reader", `nobody takes the events of ${this.context}`));
+      this.fail(new VoxwireError("client.slow_reader", `the events of ${this.context} are not read`));
     } else if (length >= EVENTS_HOLD && !this.#heldForReader) {
       this.#heldForReader = true;
       if (!this.#held) this.#post({ type: "hold", context: this.context });

@@ -86,7 +86,7 @@ export class Dialer {
       const fetched = typeof token === "string" ? token : await token();
       return [...protocols, `voxwire.token.${fetched}`];
     } catch (error) {
-      throw withCause(new ConnectionLost(CloseCode.ABNORMAL, `no token was to be had: ${String(error)}`), error);
+      throw withCause(new ConnectionLost(CloseCode.ABNORMAL, `the token could not be fetched: ${String(error)}`), error);
     }
   }
 

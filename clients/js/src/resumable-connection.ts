@@ -131,7 +131,7 @@ export class ResumableConnection {
   /** Carries the session over one WebSocket after another, until it is lost, handed over or closed. */
   async #run(first: OpenSocket | null): Promise<void> {
     let open = first;
-    let lost = new ConnectionLost(CloseCode.ABNORMAL, "no connection was to be had");
+    let lost = new ConnectionLost(CloseCode.ABNORMAL, "there was no connection yet");
     try {
       for (;;) {
         if (open === null) await this.#reconnect(lost);

@@ -163,7 +163,7 @@ export class ServerSession {
       this.#dispatch(raw);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.#detach(new ConnectionLost(CloseCode.INVALID_DATA, "the server sent what is no message", error));
+      this.#detach(new ConnectionLost(CloseCode.INVALID_DATA, "the server sent an invalid message", error));
       socket.close(CloseCode.INVALID_DATA, error.code);
     }
   }
