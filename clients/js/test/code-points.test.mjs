@@ -1,4 +1,4 @@
-/** Owns counting and cutting of text in code points, and the joining of characters that were cut in two. */
+/** Tests counting and slicing of text in code points, and joining of split surrogate pairs. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -19,7 +19,7 @@ test("characters are code points", () => {
   }
 });
 
-test("a text survives being cut anywhere", () => {
+test("a text cut into pieces anywhere is joined again", () => {
   const text = TEXTS.join("");
   for (let size = 1; size < 7; size++) {
     const joiner = new SurrogateJoiner();
@@ -29,7 +29,7 @@ test("a text survives being cut anywhere", () => {
   }
 });
 
-test("halves of characters without their other half are replaced", () => {
+test("unpaired surrogates are replaced", () => {
   assert.equal(wellFormed("a\ud83db\udf89"), "a\ufffdb\ufffd");
   const joiner = new SurrogateJoiner();
   assert.equal(joiner.push("a\ud83d"), "a");

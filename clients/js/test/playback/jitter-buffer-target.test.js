@@ -1,4 +1,4 @@
-/** How much is gathered before it is played. */
+/** Tests how much audio is gathered before it is played. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -11,13 +11,13 @@ test("two frames are enough at first", () => {
   assert.equal(jitter.isReached(40, 0, 20, false), true);
 });
 
-test("one frame is enough when nothing more belongs to it, or when gathering more would take as long", () => {
+test("one frame is enough when it is the last, or after as long as gathering would take", () => {
   const jitter = new JitterBufferTarget(500);
   assert.equal(jitter.isReached(20, 0, 20, true), true);
   assert.equal(jitter.isReached(20, 41, 20, false), true);
 });
 
-test("every underrun asks for more, up to the bound", () => {
+test("every underrun raises the target, up to the maximum", () => {
   const jitter = new JitterBufferTarget(300);
   const targets = Array.from({ length: 8 }, (_, i) => (jitter.onUnderrun(20, i), jitter.targetMs(20)));
   assert.deepEqual(targets.slice(0, 3), [80, 140, 230]);
@@ -25,11 +25,11 @@ test("every underrun asks for more, up to the bound", () => {
   assert.equal(jitter.underruns, 8);
 });
 
-test("a bound below a frame still lets a frame through", () => {
+test("a maximum below one frame still lets one frame through", () => {
   assert.equal(new JitterBufferTarget(0).targetMs(60), 60);
 });
 
-test("calm brings it down again, slowly", () => {
+test("time without underruns lowers the target slowly", () => {
   const jitter = new JitterBufferTarget(500);
   for (let i = 0; i < 6; i += 1) jitter.onUnderrun(20, 0);
   jitter.onPlaying(19_000);

@@ -1,4 +1,4 @@
-/** Owns the tests of timed events: which is emitted at which pts. */
+/** Tests which timed event is emitted at which pts. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
