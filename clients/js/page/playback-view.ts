@@ -1,4 +1,4 @@
-/** Owns one answer while it is spoken: what is heard goes to the captions, what arrives to the plot and the numbers. */
+/** Owns the display of one playback: words heard go to the captions, audio received to the plot and the numbers. */
 
 import type { CancelledMessage, DoneMessage, SpeechEvent } from "../src/index.js";
 import type { Playback } from "../src/playback/index.js";
@@ -6,18 +6,19 @@ import type { Captions } from "./captions.js";
 import type { FigureList, Figures } from "./figures.js";
 import type { Plot } from "./plot.js";
 
-export interface Stage {
+/** The parts of the page that show a playback. */
+export interface Views {
   readonly captions: Captions;
   readonly plot: Plot;
   readonly figures: FigureList;
 }
 
 /** An answer from its first text to the end of its audio. */
-export class Speaking {
+export class PlaybackView {
   readonly playback: Playback;
-  /** Its text stops coming once this is aborted. */
+  /** Aborting it stops the text. */
   readonly text: AbortController;
-  readonly #stage: Stage;
+  readonly #views: Views;
   #bytes = 0;
   #frames = 0;
   #frameSamples = 0;
@@ -26,25 +27,25 @@ export class Speaking {
   #serverTtfaMs: number | null = null;
   #over = false;
   #held = false;
-  #begun = false;
+  #started = false;
 
-  /** `over` is called once, when nothing more will be heard. */
-  constructor(playback: Playback, text: AbortController, stage: Stage, over: () => void) {
+  /** `onOver` is called once, when the playback has finished or failed. */
+  constructor(playback: Playback, text: AbortController, views: Views, onOver: () => void) {
     this.playback = playback;
     this.text = text;
-    this.#stage = stage;
-    playback.on("word", (word) => stage.captions.light(word.chars));
+    this.#views = views;
+    playback.on("word", (word) => views.captions.light(word.chars));
     playback.on("start", () => {
-      this.#begun = true;
-      stage.plot.mark(performance.now(), `first audio ${playback.ttfaMs?.toFixed(0) ?? "?"} ms`);
+      this.#started = true;
+      views.plot.mark(performance.now(), `first audio ${playback.ttfaMs?.toFixed(0) ?? "?"} ms`);
     });
-    playback.on("underrun", () => stage.plot.dry(performance.now(), true));
-    playback.on("event", (event) => this.#arrived(event));
-    const ended = (): void => {
+    playback.on("underrun", () => views.plot.dry(performance.now(), true));
+    playback.on("event", (event) => this.#onEvent(event));
+    const onFinished = (): void => {
       this.#end();
-      over();
+      onOver();
     };
-    playback.finished.then((done) => this.#done(done), () => undefined).finally(ended);
+    playback.finished.then((done) => this.#onDone(done), () => undefined).finally(onFinished);
   }
 
   get over(): boolean {
@@ -55,11 +56,11 @@ export class Speaking {
     return this.#held;
   }
 
-  /** Once an animation frame. */
+  /** Draws the plot and the numbers; called for each animation frame. */
   draw(nowMs: number): void {
-    const { plot, figures } = this.#stage;
+    const { plot, figures } = this.#views;
     const leadMs = this.playback.leadMs;
-    if (this.#begun && !this.#over) {
+    if (this.#started && !this.#over) {
       plot.lead(nowMs, leadMs);
       if (leadMs > 0) plot.dry(nowMs, false);
     }
@@ -72,15 +73,15 @@ export class Speaking {
     else this.playback.release();
   }
 
-  /** Silence at once; the server's report of what was heard. */
+  /** Stops the playback; returns the server's report of what was heard. */
   async interrupt(): Promise<CancelledMessage> {
     this.text.abort();
     const report = await this.playback.interrupt();
-    this.#stage.captions.interrupt(report.heard.chars);
+    this.#views.captions.interrupt(report.heard.chars);
     return report;
   }
 
-  #arrived(event: SpeechEvent): void {
+  #onEvent(event: SpeechEvent): void {
     if (event.type === "started") {
       this.#codec = event.audio.codec;
       this.#sampleRate = event.audio.sample_rate;
@@ -88,13 +89,13 @@ export class Speaking {
     } else if (event.type === "audio") {
       this.#bytes += event.payload.byteLength;
       this.#frames += 1;
-      this.#stage.plot.frame(performance.now());
+      this.#views.plot.frame(performance.now());
     } else if (event.type === "done") {
-      this.#done(event);
+      this.#onDone(event);
     }
   }
 
-  #done(done: DoneMessage): void {
+  #onDone(done: DoneMessage): void {
     this.#serverTtfaMs = done.timings?.ttfa_ms ?? this.#serverTtfaMs;
   }
 
@@ -102,15 +103,15 @@ export class Speaking {
     this.#over = true;
     this.text.abort();
     const nowMs = performance.now();
-    this.#stage.plot.end(nowMs);
-    this.#stage.figures.show(this.#figures(null), nowMs, true);
+    this.#views.plot.end(nowMs);
+    this.#views.figures.show(this.#figures(null), nowMs, true);
   }
 
   #figures(leadMs: number | null): Figures {
     return {
       ttfaMs: this.playback.ttfaMs,
       serverTtfaMs: this.#serverTtfaMs,
-      leadMs: this.#over || !this.#begun ? null : leadMs,
+      leadMs: this.#over || !this.#started ? null : leadMs,
       underruns: this.playback.underruns,
       codec: this.#codec,
       sampleRate: this.#sampleRate,

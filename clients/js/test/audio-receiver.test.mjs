@@ -1,4 +1,4 @@
-/** Owns what a client works out by itself: what was heard, where speech goes on, what the server is known to have. */
+/** Tests what the client computes itself: what was heard, where speech continues, which messages were acknowledged. */
 
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { settle } from "./support/clock.mjs";
 import { back, FakeServer, FRAME_SAMPLES, listen, speaking } from "./support/server.mjs";
 
-/** Speech on a fresh session: what was not heard of it is said to a server that knows nothing. */
+/** An utterance in a new session: the text that was not heard is sent to a server that does not know it. */
 async function spokenAnew(scene) {
   scene.socket.drop();
   const socket = await back(scene);
@@ -17,7 +17,7 @@ async function spokenAnew(scene) {
   return socket;
 }
 
-test("a frame that came before is not heard again", async () => {
+test("a duplicate frame is dropped", async () => {
   const { socket, heard } = await speaking();
   socket.frames(0, 0, 3);
   socket.frames(0, 1, 4, { flags: 4 });
@@ -25,7 +25,7 @@ test("a frame that came before is not heard again", async () => {
   assert.deepEqual(heard.seqs(), [0, 1, 2, 3]);
 });
 
-test("a report that is worked out here comes before done in the loop", async () => {
+test("a report that the client computes comes before done in the loop", async () => {
   const server = new FakeServer();
   const session = await server.connect();
   const context = session.context({ context: "c" });
@@ -54,7 +54,7 @@ test("without words' times a clause is taken as spoken evenly, up to a word's en
   assert.equal(utterance.heard(0).text, "");
 });
 
-test("where nobody tells, the listener is taken to hear since the first frame came, and not while held", async () => {
+test("without a player's report, playout is assumed to run from the first frame on, except while held", async () => {
   const { socket, server, utterance } = await speaking();
   socket.frames(0, 0, 100);
   await server.clock.pass(100);
@@ -70,7 +70,7 @@ test("where nobody tells, the listener is taken to hear since the first frame ca
   assert.equal("played_pts" in socket.said.at(-1), false, "the server's own clock is better than a guess");
 });
 
-test("speech that goes on elsewhere begins with the word that was cut, and its opening quotes", async () => {
+test("speech in another session begins with the word that was cut, and its opening quotes", async () => {
   const scene = await speaking('He said: ("well") and left.');
   const { socket, context } = scene;
   socket.say({ type: "clause", context, chars: [0, 27], pts: 0 });
@@ -81,7 +81,7 @@ test("speech that goes on elsewhere begins with the word that was cut, and its o
   assert.equal((await spokenAnew(scene)).text, '("well") and left.');
 });
 
-test("an utterance that came whole is not spoken again, though its words are not known", async () => {
+test("an utterance that was received completely is not spoken again, even without word timings", async () => {
   const server = new FakeServer();
   const session = await server.connect();
   const context = session.context({ context: "c" });
@@ -100,7 +100,7 @@ test("an utterance that came whole is not spoken again, though its words are not
   assert.deepEqual(heard.events.filter((event) => event.type === "flushed"), [{ type: "flushed", context: "c", seq: 3 }]);
 });
 
-test("speech of which everything was heard is done, though nobody said so", async () => {
+test("an utterance of which all audio was received ends without the server's done", async () => {
   const scene = await speaking("Hello.");
   const { socket, context, heard, server } = scene;
   socket.say({ type: "clause", context, chars: [0, 6], pts: 0 });
@@ -115,7 +115,7 @@ test("speech of which everything was heard is done, though nobody said so", asyn
   assert.deepEqual([reason, frames, chars], ["completed", 4, 6]);
 });
 
-test("what was being heard is asked for again where a fresh session has no room yet", async () => {
+test("a start that a new session refuses as it has no room is sent again", async () => {
   const scene = await speaking("Hello.");
   const { socket, server, heard } = scene;
   socket.frames(0, 0, 2);
@@ -132,18 +132,18 @@ test("what was being heard is asked for again where a fresh session has no room 
   assert.equal(heard.error, null);
 });
 
-test("what was said before a ping that is answered is not said again", async () => {
+test("messages before an answered ping are not sent again", async () => {
   const scene = await speaking("Hello.");
   assert.equal(await scene.session.ping(), 0);
   scene.socket.drop();
   const second = await back(scene);
-  // A server that has lost count can't make it be said twice.
+  // A wrong count of the server does not make the client send a message twice.
   second.say({ type: "resumed", token: "t", received: 0, contexts: {} });
   await settle();
   assert.deepEqual(second.types, ["resume"]);
 });
 
-test("more than the server is known to have than four MiB waits for its word", async () => {
+test("with more than 4 MiB unacknowledged, sending waits for the server", async () => {
   const server = new FakeServer();
   server.readyFields = {
     limits: { ...server.ready(0).limits, text_chars_max: 1 << 20, unspoken_chars_max: 1 << 30 },
@@ -169,7 +169,7 @@ test("more than the server is known to have than four MiB waits for its word", a
   await writing;
 });
 
-test("a signal that outlives its speech is not held on to", async () => {
+test("the listener of an abort signal is removed when the utterance is over", async () => {
   const { signal } = new AbortController();
   const { socket, context, heard } = await speaking("Hello.", { signal });
   assert.equal(getEventListeners(signal, "abort").length, 1);
@@ -178,7 +178,7 @@ test("a signal that outlives its speech is not held on to", async () => {
   assert.equal(getEventListeners(signal, "abort").length, 0);
 });
 
-test("audio is acknowledged though timers are late", async () => {
+test("audio is acknowledged even if timers are late", async () => {
   const { server, socket } = await speaking();
   for (let seq = 0; seq < 100; seq++) {
     server.clock.skip(20);
@@ -188,7 +188,7 @@ test("audio is acknowledged though timers are late", async () => {
   assert.ok(socket.acks.length <= 10);
 });
 
-test("what was not told yet of a clause is spoken on from there", async () => {
+test("a clause whose word timings were incomplete continues after the last known word", async () => {
   const scene = await speaking("One two. Three four.");
   const { socket, context } = scene;
   socket.say({ type: "clause", context, chars: [0, 20], pts: 0 });

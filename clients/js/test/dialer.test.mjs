@@ -1,15 +1,15 @@
-/** Owns how a client gets in, and how it tries again: addresses, tokens and keys, refusals, delays. */
+/** Tests connecting and reconnecting: addresses, tokens and keys, refusals, delays. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Backoff } from "../dist/backoff.js";
-import { streamUrl } from "../dist/dial.js";
+import { streamUrl } from "../dist/dialer.js";
 import { ConnectionLost } from "../dist/index.js";
 import { back, FakeServer, speaking } from "./support/server.mjs";
 
 const TEXT = "Hello, world. And on.";
 
-test("it tries for as long as it was told to, then every open utterance throws", async () => {
+test("it reconnects for reconnectSeconds, then every open utterance throws", async () => {
   const { server, socket, heard, session } = await speaking(TEXT, {}, { reconnectSeconds: 12 });
   server.refusing = true;
   socket.drop();
@@ -22,7 +22,7 @@ test("it tries for as long as it was told to, then every open utterance throws",
   assert.equal(server.clock.waiting, 0);
 });
 
-test("what the server asks for counts: it is left alone for so long", async () => {
+test("the server's retry_after_ms is respected", async () => {
   const { server, socket } = await speaking();
   const error = { type: "error", code: "server.overloaded", message: "full", retryable: true, retry_after_ms: 4000 };
   server.refusals.push([error, 1013]);
@@ -35,7 +35,7 @@ test("what the server asks for counts: it is left alone for so long", async () =
   assert.equal(server.sockets.length, 3);
 });
 
-test("a token is asked for anew each time, and one that is refused ends it", async () => {
+test("a token is fetched for each attempt, and a refused one ends the session", async () => {
   let count = 0;
   const token = async () => `t${++count}`;
   const { server, socket, heard } = await speaking(TEXT, {}, { token });
@@ -48,7 +48,7 @@ test("a token is asked for anew each time, and one that is refused ends it", asy
   assert.equal(heard.error.retryable, false);
 });
 
-test("a token that can't be had for now is asked for again", async () => {
+test("a token that could not be fetched is fetched again", async () => {
   let count = 0;
   const token = async () => {
     if (++count === 2) throw new TypeError("fetch failed");
@@ -65,7 +65,7 @@ test("an API key goes into a header", async () => {
   assert.deepEqual([socket.headers, socket.protocols], [{ Authorization: "Bearer k" }, ["voxwire.v1.json"]]);
 });
 
-test("a first connection is tried once, and says what is in the way", async () => {
+test("the first connection is attempted once, and its error says why it failed", async () => {
   const server = new FakeServer();
   server.refusing = true;
   await assert.rejects(server.connect(), (error) => error instanceof ConnectionLost && error.closeCode === 1006);
@@ -78,7 +78,7 @@ test("a first connection is tried once, and says what is in the way", async () =
   assert.equal(server.clock.waiting, 0);
 });
 
-test("a server that does not greet is given up in time", async () => {
+test("a server that sends no ready is given up after the timeout", async () => {
   const server = new FakeServer();
   server.ready = () => ({ type: "state", contexts: {} });
   await assert.rejects(server.connect(), /began with state/);
@@ -91,7 +91,7 @@ test("a server that does not greet is given up in time", async () => {
   await connecting;
 });
 
-test("delays grow, are drawn at random, and begin anew after success", () => {
+test("delays grow, are drawn at random, and start again after success", () => {
   const most = new Backoff(() => 1);
   const bounds = Array.from({ length: 9 }, () => most.nextMs());
   assert.deepEqual(bounds, [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
@@ -102,7 +102,7 @@ test("delays grow, are drawn at random, and begin anew after success", () => {
   assert.equal(new Backoff(() => 0).nextMs(), 0);
 });
 
-test("a server's address may leave things out", () => {
+test("a server's address may leave out scheme and path", () => {
   assert.equal(streamUrl("http://h:1"), "ws://h:1/v1/stream");
   assert.equal(streamUrl("https://h/"), "wss://h/v1/stream");
   assert.equal(streamUrl("wss://h/prefix/v1/stream?a=b"), "wss://h/prefix/v1/stream?a=b");
@@ -110,7 +110,7 @@ test("a server's address may leave things out", () => {
   assert.throws(() => streamUrl("h:1"), TypeError);
 });
 
-test("a WebSocket that can't even be made is a lost connection, also for a session that comes back", async () => {
+test("a WebSocket that can't be created is a lost connection, also when reconnecting", async () => {
   let token = "fine";
   const server = new FakeServer();
   const { WebSocket } = server;

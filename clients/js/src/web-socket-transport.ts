@@ -1,9 +1,9 @@
-/** Owns one WebSocket: which class makes it, what came and was not taken yet, and how it ended. */
+/** Owns one WebSocket: the class that makes it, the messages received and not read yet, and how it closed. */
 
 import { CloseCode } from "./protocol/errors.js";
 import type { Raw } from "./protocol/codec.js";
 
-/** What is used of a WebSocket; browsers', Node's and the `ws` package's have it. */
+/** The part of a WebSocket that the client uses; those of browsers, of Node and of the package `ws` have it. */
 export interface SocketLike {
   binaryType: string;
   readonly bufferedAmount: number;
@@ -14,32 +14,32 @@ export interface SocketLike {
   onclose: ((event: never) => void) | null;
   send(data: string | Uint8Array<ArrayBuffer>): void;
   close(code?: number, reason?: string): void;
-  /** Ends the connection at once; browsers have no such thing. */
+  /** Ends the connection at once; not in browsers. */
   terminate?(): void;
 }
 
-/** A class of WebSockets. `init` is given only where headers have to be sent. */
+/** A class of WebSockets. `init` is passed only when headers have to be sent. */
 export type SocketClass = new (
   url: string,
   protocols: string[],
   init?: { readonly headers: Readonly<Record<string, string>> },
 ) => SocketLike;
 
-/** How a connection ended. */
+/** How a WebSocket closed. */
 export interface Closed {
-  /** 1006 where there was no goodbye. */
+  /** 1006 without a close frame. */
   readonly code: number;
   readonly reason: string;
 }
 
-/** What an open connection tells. */
+/** Receives the messages of an open WebSocket, then its close. */
 export interface SocketListener {
-  message(raw: Raw): void;
-  closed(closed: Closed): void;
+  onMessage(raw: Raw): void;
+  onClosed(closed: Closed): void;
 }
 
 /**
- * The class to use where none is given: the platform's own, or that of `ws` where it has none or headers are wanted.
+ * The default class of WebSockets: the platform's, or that of `ws` if the platform has none or headers are needed.
  *
  * @throws Error `ws` is needed, and not installed.
  */
@@ -47,7 +47,7 @@ export async function socketClass(withHeaders: boolean): Promise<SocketClass> {
   if (!withHeaders && typeof globalThis.WebSocket === "function") {
     return globalThis.WebSocket as unknown as SocketClass;
   }
-  // Not a literal, so that nobody bundles for browsers what they can't use.
+  // Not a literal, so that bundlers leave `ws`, which browsers can't use, out of their bundles.
   const name = "ws";
   try {
     const found = (await import(/* webpackIgnore: true */ /* @vite-ignore */ name)) as { readonly default: SocketClass };
@@ -60,10 +60,10 @@ export async function socketClass(withHeaders: boolean): Promise<SocketClass> {
   }
 }
 
-/** One connection. What comes waits here until there is a listener. */
-export class Connection {
+/** One WebSocket. Messages are buffered until `next` or a listener takes them. */
+export class WebSocketTransport {
   readonly #socket: SocketLike;
-  readonly #waiting: Raw[] = [];
+  readonly #buffered: Raw[] = [];
   #listener: SocketListener | null = null;
   #closed: Closed | null = null;
   #problem = "";
@@ -77,14 +77,14 @@ export class Connection {
       this.#open = true;
       this.#wake?.();
     };
-    socket.onmessage = (event: { readonly data: unknown }) => this.#take(event.data);
+    socket.onmessage = (event: { readonly data: unknown }) => this.#onData(event.data);
     socket.onerror = (event: { readonly message?: unknown }) => {
       if (typeof event.message === "string") this.#problem = event.message;
     };
-    socket.onclose = (event: Closed) => this.#end({ code: event.code, reason: event.reason || this.#problem });
+    socket.onclose = (event: Closed) => this.#close({ code: event.code, reason: event.reason || this.#problem });
   }
 
-  /** Resolves when the connection is open; with how it ended where it never was. */
+  /** Resolves with null when the WebSocket is open, or with how it closed if it never opened. */
   async opened(): Promise<Closed | null> {
     while (!this.#open) {
       if (this.#closed !== null) return this.#closed;
@@ -97,65 +97,65 @@ export class Connection {
     return this.#socket.protocol;
   }
 
-  /** Bytes that were given to the WebSocket and not to the network yet. */
+  /** Bytes that the WebSocket has not handed to the network yet. */
   get bufferedBytes(): number {
     return this.#socket.bufferedAmount;
   }
 
-  /** The next message, or how the connection ended. Not beside `listen`. */
+  /** The next message, or how the WebSocket closed. Not to be used after `listen`. */
   async next(): Promise<Raw | Closed> {
-    while (this.#waiting.length === 0) {
+    while (this.#buffered.length === 0) {
       if (this.#closed !== null) return this.#closed;
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
-    return this.#waiting.shift() as Raw;
+    return this.#buffered.shift() as Raw;
   }
 
-  /** Gives everything that came and will come to `listener`, at once. */
+  /** Passes all buffered and future messages to `listener`. */
   listen(listener: SocketListener): void {
     this.#listener = listener;
-    while (this.#waiting.length > 0 && this.#listener !== null) listener.message(this.#waiting.shift() as Raw);
-    if (this.#closed !== null && this.#listener !== null) listener.closed(this.#closed);
+    while (this.#buffered.length > 0 && this.#listener !== null) listener.onMessage(this.#buffered.shift() as Raw);
+    if (this.#closed !== null && this.#listener !== null) listener.onClosed(this.#closed);
   }
 
-  /** Sends a message; without effect when the connection is gone. */
+  /** Sends a message; without effect after the close. */
   send(raw: Raw): void {
     if (this.#closed === null) this.#socket.send(raw as string | Uint8Array<ArrayBuffer>);
   }
 
-  /** Says goodbye; the listener is told when the other side has answered. */
+  /** Starts the closing handshake; `onClosed` follows when the other side has answered. */
   close(code: number, reason = ""): void {
     if (this.#closed !== null) return;
     try {
       this.#socket.close(code, reason);
     } catch {
-      this.#socket.close(); // Browsers let pages use few of the codes.
+      this.#socket.close(); // Browsers let pages use only some of the codes.
     }
   }
 
-  /** Takes the connection for gone, at once, and says why. */
+  /** Closes at once, without a handshake; `onClosed` is called with code 1006 and `reason`. */
   abort(reason = ""): void {
     if (this.#closed !== null) return;
-    // What an aborted handshake throws or tells is of no interest.
+    // An aborted handshake may still raise events, which mean nothing now.
     this.#socket.onmessage = this.#socket.onclose = this.#socket.onopen = null;
     this.#socket.onerror = () => undefined;
     if (this.#socket.terminate !== undefined) this.#socket.terminate();
     else this.#socket.close();
-    this.#end({ code: CloseCode.ABNORMAL, reason });
+    this.#close({ code: CloseCode.ABNORMAL, reason });
   }
 
-  #take(data: unknown): void {
+  #onData(data: unknown): void {
     const raw = typeof data === "string" ? data : new Uint8Array(data as ArrayBuffer);
-    if (this.#listener !== null) return this.#listener.message(raw);
-    this.#waiting.push(raw);
+    if (this.#listener !== null) return this.#listener.onMessage(raw);
+    this.#buffered.push(raw);
     this.#wake?.();
   }
 
-  #end(closed: Closed): void {
+  #close(closed: Closed): void {
     if (this.#closed !== null) return;
-    // 1005: the other side gave no code. 0 comes from sockets that never opened.
+    // 1005 means that the other side gave no code; 0 comes from WebSockets that never opened.
     this.#closed = closed.code === 0 ? { ...closed, code: CloseCode.ABNORMAL } : closed;
     this.#wake?.();
-    this.#listener?.closed(this.#closed);
+    this.#listener?.onClosed(this.#closed);
   }
 }

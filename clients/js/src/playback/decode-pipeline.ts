@@ -1,58 +1,63 @@
-/** Carries audio frames to an output: gathers, decodes a little ahead, resamples, and counts every sample. */
+/** Owns the way of audio frames to an output: gathers, decodes a little ahead, resamples, and counts every sample. */
 
-import { createDecoder, PlaybackError } from "./decoder.js";
+import { createDecoder } from "./create-decoder.js";
 import type { AudioFormat, Decoder, DecoderKind, OpusChoice } from "./decoder.js";
-import type { JitterBuffer } from "./jitter.js";
+import { PlaybackError } from "./errors.js";
+import type { JitterBufferTarget } from "./jitter-buffer-target.js";
 import type { Output } from "./output.js";
 import { Resampler } from "./resampler.js";
 
-/** How much is decoded and given to the output ahead of what it plays; the rest waits as it came. */
+/** How much is decoded ahead of what the output plays; the rest stays encoded, which needs less memory. */
 const AHEAD_MS = 500;
-/** How much must be out of a decoder before playing begins, unless it has no more: one in another thread may stutter. */
+/** How much must be decoded before playing begins, unless there is no more: a decoder in another thread may stutter. */
 const DECODED_MS = 120;
 
 interface Frame {
   readonly payload: Uint8Array;
   readonly pts: number;
   readonly last: boolean;
-  /** The first frame of another encoder's stream. */
-  readonly fresh: boolean;
+  /** Whether it is the first of a new encoder's stream, which needs a new decoder. */
+  readonly startsStream: boolean;
 }
 
-export interface FeedOptions {
+export interface DecodePipelineOptions {
   readonly format: AudioFormat;
   readonly output: Output;
-  readonly jitter: JitterBuffer;
+  readonly jitter: JitterBufferTarget;
   readonly opus: OpusChoice;
   readonly failed: (error: PlaybackError) => void;
 }
 
-/** The frames of one context. Its pts and the output's positions count the same audio at two rates. */
-export class Feed {
+/** The frames of one context. Its pts and the output's positions count the same audio at two sample rates. */
+export class DecodePipeline {
   readonly frameMs: number;
-  /** The pts after the newest frame that came. */
+  /** The pts after the newest frame received. */
   receivedPts = 0;
-  private readonly options: FeedOptions;
+  private readonly options: DecodePipelineOptions;
   private readonly frames: Frame[] = [];
   private decoder: Decoder | null = null;
   private resampler: Resampler | null = null;
-  /** Samples that came out of decoders, at `decodedRate`, since pts `basePts`; lookahead does not count. */
+  /** How many samples were decoded, at `decodedRate`, since pts `basePts`; without the lookahead. */
   private decoded = 0;
   private decodedRate: number;
   private basePts: number | null = null;
+  /** How many of the decoder's next samples to drop: its lookahead, and what overlaps the stream before. */
   private skip = 0;
-  private fresh = false;
-  private flowing = false;
-  /** Decoded samples that wait for their successors, since the output ran dry; null: they go straight on. */
+  /** Whether the next frame is the first of a new encoder's stream. */
+  private streamStarts = false;
+  /** Whether enough was gathered to play. */
+  private playing = false;
+  /** Samples decoded since the output ran dry, kept until there are enough to play; null: they go straight on. */
   private gathered: Float32Array[] | null = [];
   private waitingSince: number | null = null;
   private complete = false;
   private busy = false;
   private closed = false;
-  private unfinished = false;
+  /** Whether the newest decoded frame ends an utterance, and the resampler is not flushed yet. */
+  private flushPending = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(options: FeedOptions) {
+  constructor(options: DecodePipelineOptions) {
     this.options = options;
     this.decodedRate = options.format.sample_rate;
     this.frameMs = (options.format.frame_samples / options.format.sample_rate) * 1000;
@@ -62,12 +67,12 @@ export class Feed {
     return this.decoder?.kind ?? null;
   }
 
-  /** Frames that the output has not been given. */
+  /** How many frames were not written to the output yet. */
   get queued(): number {
     return this.frames.length + (this.decoder?.pending ?? 0);
   }
 
-  /** The pts of an output position: of the first sample that it has not passed. */
+  /** The pts that belongs to an output position. */
   ptsAt(position: number): number {
     const pts = Math.floor((position * this.options.format.sample_rate) / this.options.output.rate + 1e-6);
     return Math.min((this.basePts ?? 0) + pts, this.receivedPts);
@@ -82,30 +87,30 @@ export class Feed {
   add(payload: Uint8Array, pts: number, last: boolean): void {
     if (this.closed) return;
     this.basePts ??= pts;
-    this.frames.push({ payload, pts, last, fresh: this.fresh });
-    this.fresh = false;
+    this.frames.push({ payload, pts, last, startsStream: this.streamStarts });
+    this.streamStarts = false;
     this.receivedPts = pts + this.options.format.frame_samples;
     this.waitingSince ??= performance.now();
     void this.pump();
   }
 
-  /** Another encoder goes on at `pts`: frames from there on that the output has not been given are dropped. */
-  beginAnew(pts: number): void {
+  /** A new encoder's stream begins at `pts`: drops queued frames from there on. */
+  restart(pts: number): void {
     while ((this.frames.at(-1)?.pts ?? -1) >= pts) this.frames.pop();
     this.receivedPts = pts;
-    this.fresh = true;
+    this.streamStarts = true;
   }
 
-  /** Nothing more comes; the output ends after what came. */
+  /** No more frames come; the output ends after the last one. */
   end(): void {
     this.complete = true;
     void this.pump();
   }
 
-  /** The output has run dry: what comes next is gathered first. */
-  ranDry(): void {
+  /** The output has run dry: the next frames are gathered first. */
+  onDry(): void {
     if (this.queued > 0) return;
-    this.flowing = false;
+    this.playing = false;
     this.gathered ??= [];
     this.waitingSince = null;
   }
@@ -117,9 +122,9 @@ export class Feed {
     this.decoder?.close();
   }
 
-  /** Gives the output what it has room for. Called whenever something came or was played. */
+  /** Decodes as much as the output has room for. Called for each frame received and each report of the output. */
   async pump(): Promise<void> {
-    if (this.busy || this.closed || !this.mayFlow()) return;
+    if (this.busy || this.closed || !this.mayPlay()) return;
     this.busy = true;
     try {
       while (this.frames.length > 0 && this.aheadMs() < AHEAD_MS && !this.closed) await this.decodeNext();
@@ -131,16 +136,16 @@ export class Feed {
     }
   }
 
-  private mayFlow(): boolean {
-    if (this.flowing) return true;
+  private mayPlay(): boolean {
+    if (this.playing) return true;
     const { jitter } = this.options;
     if (this.frames.length === 0) return this.complete;
     const waited = performance.now() - (this.waitingSince ?? 0);
-    const whole = this.complete || this.frames.at(-1)!.last;
-    this.flowing = jitter.enough(this.frames.length * this.frameMs, waited, this.frameMs, whole);
+    const complete = this.complete || this.frames.at(-1)!.last;
+    this.playing = jitter.isReached(this.frames.length * this.frameMs, waited, this.frameMs, complete);
     clearTimeout(this.timer);
-    if (!this.flowing) this.timer = setTimeout(() => void this.pump(), jitter.targetMs(this.frameMs) - waited + 1);
-    return this.flowing;
+    if (!this.playing) this.timer = setTimeout(() => void this.pump(), jitter.targetMs(this.frameMs) - waited + 1);
+    return this.playing;
   }
 
   private aheadMs(): number {
@@ -150,34 +155,34 @@ export class Feed {
 
   private async decodeNext(): Promise<void> {
     const frame = this.frames[0]!;
-    if (this.decoder === null || frame.fresh) await this.changeDecoder(frame.pts);
+    if (this.decoder === null || frame.startsStream) await this.changeDecoder(frame.pts);
     if (this.frames[0] !== frame || this.closed) return;
     this.frames.shift();
-    this.unfinished = frame.last;
+    this.flushPending = frame.last;
     this.decoder!.push(frame.payload);
-    this.settle();
+    this.flushAfterUtterance();
   }
 
-  /** A decoder for a new stream; where the one before owes samples, silence stands for them. */
+  /** Creates a decoder for the stream that begins at `pts`; a gap after the stream before is filled with silence. */
   private async changeDecoder(pts: number): Promise<void> {
     const { format, opus } = this.options;
-    const before = this.decoder;
-    await before?.finish();
-    before?.close();
-    const due = Math.round(((pts - this.basePts!) * this.decodedRate) / format.sample_rate);
-    if (due > this.decoded) this.take(new Float32Array(due - this.decoded));
-    const overlap = this.decoded - due;
+    const previous = this.decoder;
+    await previous?.finish();
+    previous?.close();
+    const start = Math.round(((pts - this.basePts!) * this.decodedRate) / format.sample_rate);
+    if (start > this.decoded) this.resample(new Float32Array(start - this.decoded));
+    const overlap = this.decoded - start;
     let first = true;
-    const samples = (some: Float32Array, rate: number): void => {
+    const samples = (decoded: Float32Array, rate: number): void => {
       if (first) this.skip = Math.round(((format.lookahead_samples ?? 0) * rate) / format.sample_rate) + overlap;
       first = false;
-      this.came(some, rate);
+      this.onDecoded(decoded, rate);
     };
     this.decoder = await createDecoder(format, opus, { samples, failed: (error) => this.fail(error) });
     if (this.closed) this.decoder.close();
   }
 
-  private came(samples: Float32Array, rate: number): void {
+  private onDecoded(samples: Float32Array, rate: number): void {
     if (this.closed) return;
     if (rate !== this.decodedRate) {
       this.decoded = Math.round((this.decoded * rate) / this.decodedRate);
@@ -185,21 +190,21 @@ export class Feed {
     }
     const dropped = Math.min(this.skip, samples.length);
     this.skip -= dropped;
-    this.take(dropped > 0 ? samples.slice(dropped) : samples);
-    this.settle();
+    this.resample(dropped > 0 ? samples.slice(dropped) : samples);
+    this.flushAfterUtterance();
   }
 
-  private take(samples: Float32Array): void {
+  private resample(samples: Float32Array): void {
     this.decoded += samples.length;
     const { rate } = this.options.output;
     if (this.resampler?.from !== this.decodedRate) this.resampler = new Resampler(this.decodedRate, rate);
     this.write(this.resampler.push(samples));
   }
 
-  /** After an utterance's last frame nothing may come for long: what the resampler keeps is given, too. */
-  private settle(): void {
-    if (!this.unfinished || this.decoder!.pending > 0) return;
-    this.unfinished = false;
+  /** Flushes the resampler after an utterance's last frame: the next frame may come much later. */
+  private flushAfterUtterance(): void {
+    if (!this.flushPending || this.decoder!.pending > 0) return;
+    this.flushPending = false;
     if (this.resampler !== null) this.write(this.resampler.flush());
   }
 
@@ -214,11 +219,11 @@ export class Feed {
       return;
     }
     this.gathered.push(samples);
-    if (this.decoder === null || this.decoder.pending === 0) this.letGo();
-    else if ((this.gatheredSamples / this.options.output.rate) * 1000 >= DECODED_MS) this.letGo();
+    if (this.decoder === null || this.decoder.pending === 0) this.writeGathered();
+    else if ((this.gatheredSamples / this.options.output.rate) * 1000 >= DECODED_MS) this.writeGathered();
   }
 
-  private letGo(): void {
+  private writeGathered(): void {
     const gathered = this.gathered ?? [];
     this.gathered = null;
     for (const samples of gathered) this.write(samples);
@@ -228,7 +233,7 @@ export class Feed {
     await this.decoder?.finish();
     if (this.closed) return;
     if (this.resampler !== null) this.write(this.resampler.flush());
-    this.letGo();
+    this.writeGathered();
     this.close();
     this.options.output.end();
   }
@@ -236,7 +241,7 @@ export class Feed {
   private fail(error: unknown): void {
     if (this.closed) return;
     this.close();
-    const known = error instanceof PlaybackError;
-    this.options.failed(known ? error : new PlaybackError(String(error), "Audio can't be decoded.", { cause: error }));
+    const wrapped = () => new PlaybackError(String(error), "Audio can't be decoded.", { cause: error });
+    this.options.failed(error instanceof PlaybackError ? error : wrapped());
   }
 }

@@ -1,8 +1,8 @@
-/** Owns counting and cutting of text in code points, and the joining of characters that were cut in two. */
+/** Tests counting and slicing of text in code points, and joining of split surrogate pairs. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { countChars, Joiner, sliceChars, wellFormed } from "../dist/characters.js";
+import { countChars, SurrogateJoiner, sliceChars, wellFormed } from "../dist/code-points.js";
 
 const TEXTS = ["", "plain", "🎉", "a🎉b", "日本語🎌と", "e\u0301👩‍👩‍👧", "🎉🎉🎉"];
 
@@ -19,24 +19,24 @@ test("characters are code points", () => {
   }
 });
 
-test("a text survives being cut anywhere", () => {
+test("a text cut into pieces anywhere is joined again", () => {
   const text = TEXTS.join("");
   for (let size = 1; size < 7; size++) {
-    const joiner = new Joiner();
+    const joiner = new SurrogateJoiner();
     let joined = "";
-    for (let at = 0; at < text.length; at += size) joined += joiner.take(text.slice(at, at + size));
+    for (let at = 0; at < text.length; at += size) joined += joiner.push(text.slice(at, at + size));
     assert.equal(joined + joiner.end(), text);
   }
 });
 
-test("halves of characters without their other half are replaced", () => {
+test("unpaired surrogates are replaced", () => {
   assert.equal(wellFormed("a\ud83db\udf89"), "a\ufffdb\ufffd");
-  const joiner = new Joiner();
-  assert.equal(joiner.take("a\ud83d"), "a");
-  assert.equal(joiner.take("b"), "\ufffdb");
-  assert.equal(joiner.take("\udf89\ud83d"), "\ufffd");
-  assert.equal(joiner.take(""), "");
-  assert.equal(joiner.take("\ud83d"), "\ufffd");
+  const joiner = new SurrogateJoiner();
+  assert.equal(joiner.push("a\ud83d"), "a");
+  assert.equal(joiner.push("b"), "\ufffdb");
+  assert.equal(joiner.push("\udf89\ud83d"), "\ufffd");
+  assert.equal(joiner.push(""), "");
+  assert.equal(joiner.push("\ud83d"), "\ufffd");
   assert.equal(joiner.end(), "\ufffd");
   assert.equal(joiner.end(), "");
 });
