@@ -1,0 +1,88 @@
+"""The vectors that are scripts, played by every client against one server that plays the other part."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from support import vector_player
+from support.javascript import javascript
+from support.vector_server import load, playing
+from support.vectors import DIRECTORY
+
+__all__ = ["javascript"]
+
+FILES = ("heard.json", "resuming.json")
+PATHS = [str(DIRECTORY / file) for file in FILES]
+SCRIPTS = [script for file in FILES for script in load(file)]
+
+
+async def program_answers(*command: str) -> list[dict[str, Any]]:
+    """What a program prints that plays all scripts."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, limit=1 << 24)
+    try:
+        assert process.stdout is not None
+        answers: list[dict[str, Any]] = json.loads(await process.stdout.readline())
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+    return answers
+
+
+async def python_answers(url: str) -> list[dict[str, Any]]:
+    return await vector_player.answers(url, SCRIPTS)
+
+
+def play(client: Any) -> list[tuple[dict[str, Any], str | None]]:
+    """What a client answers to each script, and what was wrong with what it said."""
+
+    async def run() -> list[tuple[dict[str, Any], str | None]]:
+        async with playing(SCRIPTS) as (url, cases), asyncio.timeout(110):
+            answers = await client(url)
+        problems = [case.problem or (None if case.finished else "it was left in the middle") for case in cases.values()]
+        return list(zip(answers, problems, strict=True))
+
+    return asyncio.run(run())
+
+
+def check(script: dict[str, Any], answer: dict[str, Any], problem: str | None) -> None:
+    assert (problem, answer.get("error")) == (None, None), json.dumps(answer, ensure_ascii=False)
+    check_reports(script, answer)
+    for name, wanted in script["listeners"].items():
+        got = answer["listeners"][name]
+        assert {kind: value for kind, value in wanted.items() if kind in got} == {kind: got[kind] for kind in wanted if kind in got}
+
+
+def check_reports(script: dict[str, Any], answer: dict[str, Any]) -> None:
+    steps = [step for step in script["steps"] if step["step"] == "report"]
+    assert len(answer["reports"]) == len(steps)
+    for step, report in zip(steps, answer["reports"], strict=True):
+        assert report["heard"] == step["heard"], f"at {step['played_pts']}"
+        assert report.get("unheard", step["unheard"]) == step["unheard"], f"at {step['played_pts']}"
+        assert report.get("text", "") in ("", step["heard"]["text"] + step["unheard"]["text"])
+    cancels = [{"heard": s["heard"], "unheard": s["unheard"]} for s in script["steps"] if s["step"] == "cancel"]
+    assert answer["cancels"] == cancels
+
+
+@pytest.fixture(scope="module")
+def python():
+    return play(python_answers)
+
+
+@pytest.fixture(scope="module")
+def js(javascript):
+    return play(lambda url: program_answers("node", str(javascript.root / "test" / "support" / "scripts.mjs"), url, *PATHS))
+
+
+NAMES = [script["name"] for script in SCRIPTS]
+
+
+@pytest.mark.parametrize("client", ["python", "js"])
+@pytest.mark.parametrize("number", range(len(SCRIPTS)), ids=NAMES)
+def test_every_client_plays_it(request, client, number):
+    check(SCRIPTS[number], *request.getfixturevalue(client)[number])
