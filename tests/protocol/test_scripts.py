@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support import vector_player
+from support import mono, vector_player
 from support.javascript import javascript
 from support.vector_server import load, playing
 from support.vectors import DIRECTORY
@@ -79,10 +79,26 @@ def js(javascript):
     return play(lambda url: program_answers("node", str(javascript.root / "test" / "support" / "scripts.mjs"), url, *PATHS))
 
 
+@pytest.fixture(scope="module")
+def unity(tmp_path_factory):
+    if mono.MCS is None or mono.MONO is None:
+        pytest.skip(mono.MISSING)
+    program = tmp_path_factory.mktemp("unity") / "scenarios.exe"
+    mono.build(program, [*mono.PACKAGE, mono.STUBS, *mono.SCENARIOS])
+
+    async def answers(url: str) -> list[dict[str, Any]]:
+        result = await asyncio.to_thread(mono.play, program, "scripts", url=url, files=PATHS)
+        assert "answers" in result, result
+        found: list[dict[str, Any]] = result["answers"]
+        return found
+
+    return play(answers)
+
+
 NAMES = [script["name"] for script in SCRIPTS]
 
 
-@pytest.mark.parametrize("client", ["python", "js"])
+@pytest.mark.parametrize("client", ["python", "js", "unity"])
 @pytest.mark.parametrize("number", range(len(SCRIPTS)), ids=NAMES)
 def test_every_client_plays_it(request, client, number):
     check(SCRIPTS[number], *request.getfixturevalue(client)[number])

@@ -51,7 +51,7 @@ def evenly() -> Script:
 
 def spaces() -> Script:
     """Every space of Unicode ends a word; a zero width space does not."""
-    text = "a\u3000bb\u00a0cc\u2003dd\u0085ee\ufeffff\u200bgg\u202fhh\u2028ii\u205fjj\u1680kk\tll\nmm"
+    text = "a\u3000bb\u00a0cc\u2003dd\u0085ee\ufeffff\u200bgg\u180ehh\x1dzz\u202fhh\u2028ii\u205fjj\u1680kk\tll\nmm"
     script = Script("evenly, with all kinds of space").open(text, end=True).clause(0, len(text), 0)
     script.frames(0, len(text), last=True).done(len(text), len(text) * 80, len(text))
     return script.reports(*(char * 80 for char in range(len(text) + 1)))

@@ -279,6 +279,8 @@ def places() -> list[Script]:
         goes_on_at("an ideographic space ends what opens a word", "東京\u3000大阪。", wide, 3, "大阪。"),
         goes_on_at("a dash closes a word", "one\u2014two.", half, 2, "two."),
         goes_on_at("a number is no closing mark", "x²½Ⅷ.", numbers, 2, "²½Ⅷ."),
+        goes_on_at("a next line is space", "one.\x85\x85", half, 2, ""),
+        goes_on_at("a zero width space is a sign, and none of the spaces", "one.\ufeff\u200b two.", half, 2, " two."),
         goes_on_at("signs close a word", "x+=€€™ y.", numbers, 2, " y."),
     ]
 

@@ -1,6 +1,6 @@
 /** Owns what came of one context, across all sessions that spoke it, and what its listener has heard of it. */
 
-import { sliceChars } from "./characters.js";
+import { isBlank, sliceChars } from "./characters.js";
 import { Inbox } from "./inbox.js";
 import { Playout } from "./playout.js";
 import type { AudioFrame } from "./protocol/audio.js";
@@ -162,6 +162,6 @@ export class Hearing {
 
   /** Whether nothing is left to hear of the text from a character on, and something was heard. */
   heardAll(chars: number): boolean {
-    return this.#receivedSeq >= 0 && sliceChars(this.transcript.text, chars).trim() === "";
+    return this.#receivedSeq >= 0 && isBlank(sliceChars(this.transcript.text, chars));
   }
 }

@@ -5,10 +5,9 @@
  * sent ahead, and the server has forgotten the context.
  */
 
-import { countChars, sliceChars } from "./characters.js";
+import { countChars, isBlank, isSpace, sliceChars } from "./characters.js";
 import type { ClauseMessage, Heard, TimingMessage, Unheard, WordTiming } from "./protocol/messages.js";
 
-const BLANK = /^\s$/u;
 const SPOKEN = /^[\p{L}\p{N}]$/u;
 
 /** A context's text, and when which part of it sounds. */
@@ -79,15 +78,15 @@ export class Transcript {
   /** Where what closes a word ends, such as its full stop; `end` where nothing but space follows before it. */
   #pastClosing(char: number, end: number): number {
     const rest = [...sliceChars(this.#text, char, end)];
-    const closing = rest.findIndex((each) => BLANK.test(each) || SPOKEN.test(each));
+    const closing = rest.findIndex((each) => isSpace(each) || SPOKEN.test(each));
     const from = closing < 0 ? rest.length : closing;
-    return rest.slice(from).join("").trim() === "" ? end : char + from;
+    return isBlank(rest.slice(from).join("")) ? end : char + from;
   }
 
   /** Where a word's opening quotes or brackets begin. */
   #withOpening(char: number, least: number): number {
     const before = [...sliceChars(this.#text, least, char)];
-    while (before.length > 0 && !BLANK.test(before.at(-1) as string)) before.pop();
+    while (before.length > 0 && !isSpace(before.at(-1) as string)) before.pop();
     return least + before.length;
   }
 
@@ -130,9 +129,10 @@ export class Transcript {
   #evenly(clause: ClauseMessage, endPts: number | null, pts: number, chars: number): number {
     if (endPts === null) return chars;
     const [from, to] = clause.chars;
-    const share = (pts - clause.pts) / Math.max(1, endPts - clause.pts);
-    const reached = [...sliceChars(this.#text, from, from + Math.floor((to - from) * share))];
-    while (reached.length > 0 && !BLANK.test(reached.at(-1) as string)) reached.pop();
+    // Multiplied first: a share of its own, rounded, can fall short of a whole character.
+    const passed = Math.floor(((to - from) * (pts - clause.pts)) / Math.max(1, endPts - clause.pts));
+    const reached = [...sliceChars(this.#text, from, from + passed)];
+    while (reached.length > 0 && !isSpace(reached.at(-1) as string)) reached.pop();
     return Math.max(chars, from + reached.length);
   }
 }

@@ -215,7 +215,7 @@ namespace Voxwire.Speech
         /// <summary>Whether nothing is left to hear of the text from a character on, and something was heard.</summary>
         internal bool HeardAll(long chars)
         {
-            return receivedSeq >= 0 && CodePoints.From(Transcript.Text, chars).Trim().Length == 0;
+            return receivedSeq >= 0 && CodePoints.IsBlank(CodePoints.From(Transcript.Text, chars), 0);
         }
     }
 }
