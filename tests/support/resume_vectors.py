@@ -313,6 +313,31 @@ def cancelled_before() -> Script:
     return script.done(6, 480, 15, "cancelled").listener(done=["cancelled", 13, 1040, 22])
 
 
+def cancelled_away() -> Script:
+    """The connection is away: the client works it out at once, and the server is told when it is back."""
+    script = Script("a barge-in while the connection is away, then resumed").open(TEXT, end=True)
+    script.clause(0, 14, 0, *HELLO).frames(0, 7).wait("audio", 7).drop().wait("dropped", 1).cancel(420)
+    script.write("So.", "b").step_end("b")
+    script.resume("s1", "t1", 11).pause(200).resumed("t1b", 3, a={"next_seq": 7, "text_seq": 0})
+    script.say(type="cancel", context="a", played_pts=420).spoken_at_last().frames(7, 1, replayed=True)
+    script.come(type="cancelled", context="a", sent_seq=7, **script.told["a"].report(420))
+    facts = {"reason": "cancelled", "frames": 8, "samples": 640, "chars": 22}
+    script.come(type="done", context="a", **facts).frames(0, 1, number=1, last=True, context="b", value=101)
+    script.done(1, 80, 3, context="b").listener(done=["cancelled", 7, 560, 22])
+    return script.listener("b", done=["completed", 1, 80, 3])
+
+
+def cancelled_away_for_good() -> Script:
+    """The same, where the session is gone: nothing is spoken anew."""
+    script = Script("a barge-in while the connection is away, and the session is gone").open(TEXT, end=True)
+    script.clause(0, 14, 0, *HELLO).frames(0, 7).wait("audio", 7).drop().wait("dropped", 1).cancel(420)
+    script.write("So.", "b").step_end("b").resume("s1", "t1", 11).pause(200)
+    script.come(type="resume_failed", reason="unknown").spoken_at_last()
+    script.frames(0, 1, number=1, last=True, context="b", value=101).done(1, 80, 3, context="b")
+    script.listener(done=["cancelled", 7, 560, 22])
+    return script.listener("b", done=["completed", 1, 80, 3])
+
+
 def retracted_behind() -> Script:
     """Characters are counted from the context's beginning by the caller, from the offset by the server."""
     script = Script("begun anew, then a retract", needs=("retract",)).open(TEXT)
@@ -345,6 +370,8 @@ SCRIPTS = (
     resumed_then_anew,
     cancelled_behind,
     cancelled_before,
+    cancelled_away,
+    cancelled_away_for_good,
     retracted_behind,
 )
 

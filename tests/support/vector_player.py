@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from voxwire_client import Audio, Context, Reconnected, Session, connect
+from support.vector_server import SERVERS
+from voxwire_client import Audio, Context, Interrupted, Reconnected, Session, connect
 from voxwire_protocol import messages as m
 
 
@@ -18,7 +19,7 @@ class Listener:
     def __init__(self, context: Context) -> None:
         self.context = context
         self.got: dict[str, Any] = {
-            kind: [] for kind in ("audio", "clauses", "words", "flushed", "reconnected", "anew", "done")
+            kind: [] for kind in ("audio", "clauses", "words", "flushed", "dropped", "reconnected", "anew", "done")
         }
         self._changed = asyncio.Event()
         self.task = asyncio.create_task(self._read())
@@ -39,6 +40,8 @@ class Listener:
                 got["words"] += [[word.text, *word.chars, word.pts, word.end_pts] for word in event.words]
             case m.Flushed():
                 got["flushed"].append([event.id, event.seq])
+            case Interrupted():
+                got["dropped"].append(event.reason.code)
             case Reconnected():
                 self._reconnected(event)
             case m.Done():
@@ -80,7 +83,7 @@ class Player:
 
     async def play(self, step: dict[str, Any]) -> None:
         """Do one step; those of the server's are not for this side."""
-        if step["step"] in ("connect", "say", "come", "frames", "drop"):
+        if step["step"] in SERVERS:
             return
         listener = self.listener(step["context"])
         context = listener.context

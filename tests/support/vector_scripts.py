@@ -165,6 +165,10 @@ class Script:
         """The server closes with 1001 when everything that came before has been read."""
         return self._step("drop", code=1001)
 
+    def pause(self, ms: int) -> Script:
+        """The server waits."""
+        return self._step("pause", ms=ms)
+
     def resume(self, session: str, token: str, received: int, **rest: Any) -> Script:
         """The client comes back, and asks for its session."""
         assert received == self._received, f"{self._name}: {self._received} were received"
@@ -302,6 +306,15 @@ class Script:
         for pts in played:
             self._step("report", context=context, played_pts=pts, **self.told[context].report(pts))
         return self
+
+    def step_end(self, context: str) -> Script:
+        """The caller ends the text; when the client says so is written by hand."""
+        return self._step("end", context=context)
+
+    def spoken_at_last(self) -> Script:
+        """What was written to `b` meanwhile is said to the session that goes on."""
+        self.say(type="start", context="b").started("b", 1).say(type="text", context="b", text="So.", seq=0)
+        return self.say(type="end", context="b").accepted(3, 0, "b")
 
     # -- what its listener got ----------------------------------------------------------------------------------------
 

@@ -23,6 +23,8 @@ from voxwire_protocol.audio import AudioFrame, Flag, pack_frame
 from voxwire_protocol.codec import JSON, MSGPACK, codec_for, server_message, to_map
 
 SECONDS_MAX = 20
+SERVERS = frozenset({"connect", "say", "come", "frames", "drop", "pause"})
+"""The server's steps; the others are the client's."""
 OPTIONAL = {"text": {"seq"}, "resume": {"contexts", "text_seq"}}
 """Fields that a client may leave out."""
 
@@ -39,7 +41,7 @@ class Case:
     def __init__(self, script: dict[str, Any]) -> None:
         self.problem: str | None = None
         self.finished = False
-        self._steps = deque(step for step in script["steps"] if step["step"] in ("connect", "say", "come", "frames", "drop"))
+        self._steps = deque(step for step in script["steps"] if step["step"] in SERVERS)
         self._names: dict[str, str] = {}
         self._seeds: dict[str, int | None] = {}
         self._said: list[bool] = []
@@ -134,6 +136,9 @@ class Case:
             flags |= Flag.REPLAYED if step["replayed"] else Flag(0)
             payload = (step["value"] + index).to_bytes(2, "little") * FRAME_SAMPLES
             await socket.send(pack_frame(AudioFrame(step["number"], seq, seq * FRAME_SAMPLES, payload, flags)))
+
+    async def _pause(self, _: ServerConnection, step: dict[str, Any]) -> None:
+        await asyncio.sleep(step["ms"] / 1000)
 
     async def _drop(self, socket: ServerConnection, step: dict[str, Any]) -> None:
         # What the client says meanwhile is lost on it, too.

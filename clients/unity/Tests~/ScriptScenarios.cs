@@ -146,7 +146,7 @@ namespace Voxwire.Tests
         internal ScriptListener(SpeechContext context)
         {
             Context = context;
-            foreach (string kind in new[] { "audio", "clauses", "words", "flushed", "reconnected", "anew", "done" })
+            foreach (string kind in new[] { "audio", "clauses", "words", "flushed", "dropped", "reconnected", "anew", "done" })
                 got[kind] = new List<object>();
         }
 
@@ -186,6 +186,8 @@ namespace Voxwire.Tests
                 TakeWords(timing);
             else if (flushed != null)
                 got["flushed"].Add(new List<object> { flushed.Id, flushed.Seq });
+            else if (happened is Interrupted)
+                got["dropped"].Add((long)((Interrupted)happened).Reason.CloseCode);
             else if (back != null)
                 TakeReconnected(back);
             else if (done != null)

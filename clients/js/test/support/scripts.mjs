@@ -7,11 +7,11 @@ import { readFileSync } from "node:fs";
 import { connect } from "../../dist/index.js";
 
 const MS_MAX = 3000;
-const SERVERS = new Set(["connect", "say", "come", "frames", "drop"]);
+const SERVERS = new Set(["connect", "say", "come", "frames", "drop", "pause"]);
 
 /** Reads the events of one context, and keeps them as the vectors have them. */
 class Listener {
-  got = { audio: [], clauses: [], words: [], flushed: [], reconnected: [], anew: [], done: [] };
+  got = { audio: [], clauses: [], words: [], flushed: [], dropped: [], reconnected: [], anew: [], done: [] };
   error = null;
   #changed = () => undefined;
 
@@ -41,6 +41,7 @@ class Listener {
     }
     if (event.type === "flushed") got.flushed.push([event.id ?? null, event.seq ?? null]);
     if (event.type === "done") got.done = [event.reason, event.frames, event.samples, event.chars];
+    if (event.type === "interrupted") got.dropped.push(event.code);
     if (event.type === "reconnected") this.#reconnected(event);
   }
 
