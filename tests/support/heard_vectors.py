@@ -51,9 +51,17 @@ def evenly() -> Script:
 
 def spaces() -> Script:
     """Every space of Unicode ends a word; a zero width space does not."""
-    text = "a\u3000bb\u00a0cc\u2003dd\u0085ee\ufeffff\u200bgg\u180ehh\x1dzz\u202fhh\u2028ii\u205fjj\u1680kk\tll\nmm"
+    text = "a\u3000bb\u00a0cc\u2003dd\u0085ee\ufeffff\u200bgg\u180ehh\u202fhh\u2028ii\u205fjj\u1680kk\tll\nmm"
     script = Script("evenly, with all kinds of space").open(text, end=True).clause(0, len(text), 0)
     script.frames(0, len(text), last=True).done(len(text), len(text) * 80, len(text))
+    return script.reports(*(char * 80 for char in range(len(text) + 1)))
+
+
+def control_characters() -> Script:
+    """The four separators of ASCII are space, too."""
+    text = "a\x1cbb\x1dcc\x1edd\x1fee\x0bff\x0cgg\x08hh\x7fii"
+    script = Script("evenly, with control characters", needs=("control characters",)).open(text, end=True)
+    script.clause(0, len(text), 0).frames(0, len(text), last=True).done(len(text), len(text) * 80, len(text))
     return script.reports(*(char * 80 for char in range(len(text) + 1)))
 
 
@@ -176,6 +184,7 @@ SCRIPTS = (
     words_to_come,
     evenly,
     spaces,
+    control_characters,
     without_spaces,
     beyond_the_first_plane,
     evenly_beyond_the_first_plane,
