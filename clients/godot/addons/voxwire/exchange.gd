@@ -179,19 +179,19 @@ func cancel(utterance: VoxwireUtterance, played: int) -> void:
 		_leaving[utterance.context] = utterance
 		return
 	if _is_live(utterance):
-		connection.send({"type": "cancel", "context": utterance.context})
+		connection.send({"type": "cancel", "context": utterance.context, "played_pts": utterance.there(played)})
 	_report_here(utterance)
 
 
-# The report, where the server can't be asked: it has said all of it, or is away.
+# The report and the end, where the server can't be asked: it has said all of it, or is away.
 func _report_here(utterance: VoxwireUtterance) -> void:
-	_finish_cancelled(utterance, utterance.report(utterance.cancelled_pts))
-
-
-func _finish_cancelled(utterance: VoxwireUtterance, report: Dictionary) -> void:
+	var report = utterance.cancelled
+	if report == null:
+		report = utterance.report(utterance.cancelled_pts)
 	_leaving.erase(utterance.context)
 	_open.erase(utterance.context)
-	utterance.end_here("cancelled")
+	if utterance.phase != Phase.SPOKEN:
+		utterance.end_here("cancelled")
 	emit_signal("interrupted", utterance, report)
 
 
@@ -223,11 +223,12 @@ func _on_message(map: Dictionary) -> void:
 			_take_error(utterance, map)
 		"cancelled":
 			if utterance.phase == Phase.LEAVING:
-				_finish_cancelled(utterance, utterance.spanning(map))
+				utterance.cancelled = utterance.spanning(map)
 		"done":
 			if utterance.phase == Phase.OPEN:
 				utterance.take_done(map)
 			elif utterance.phase == Phase.LEAVING:
+				utterance.take_done(map)
 				_report_here(utterance)
 			_open.erase(map.context)
 

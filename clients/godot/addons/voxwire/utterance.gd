@@ -26,6 +26,7 @@ var frames = []  # Received, not yet handed to the playout.
 var heard_anything = false
 var held_back = false
 var cancelled_pts = 0  # Where the listener was when it was cancelled.
+var cancelled = null  # What was heard of it then, once the server has said so.
 var acked = {}
 var restarts = 0
 var transcript = Transcript.new()
@@ -287,12 +288,12 @@ func begin_anew() -> Dictionary:
 	acked = {}
 	var kept = []
 	for cue in _cues:
-		if cue[0] < received_pts and cue[3].get("end_pts", 0) <= received_pts:
+		if cue[0] < received_pts:
 			kept.append(cue)
 	_cues = kept
 	_rewrite(chars)
 	restarts += 1
-	if _ended and received_seq >= 0 and transcript.text.substr(chars).strip_edges() == "":
+	if _ended and received_seq >= 0 and transcript.is_blank(chars, transcript.text.length()):
 		end_here("completed")
 	else:
 		phase = Phase.WAITING
