@@ -239,8 +239,10 @@ func report(pts: int) -> Dictionary:
 	return transcript.heard(int(min(pts, received_pts)), done.samples if done != null else -1)
 
 
-# The server's report, which knows nothing of what came before the seam.
+# The server's report, which knows nothing of what came before the seam: whoever had not come there is answered here.
 func spanning(map: Dictionary) -> Dictionary:
+	if cancelled_pts < _seam.pts:
+		return report(cancelled_pts)
 	var heard = map.heard.duplicate()
 	heard.pts = int(heard.pts) + _seam.pts
 	heard.chars = int(heard.chars) + _seam.chars
