@@ -190,7 +190,8 @@ func _report_here(utterance: VoxwireUtterance) -> void:
 		report = utterance.report(utterance.cancelled_pts)
 	_leaving.erase(utterance.context)
 	_open.erase(utterance.context)
-	if utterance.phase != Phase.SPOKEN:
+	if utterance.done == null or utterance.done.reason != "cancelled":
+		# The listener heard no more, though the server may have said all of it.
 		utterance.end_here("cancelled")
 	emit_signal("interrupted", utterance, report)
 
