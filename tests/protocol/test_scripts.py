@@ -12,6 +12,7 @@ from support import godot, mono, vector_player
 from support.javascript import javascript
 from support.vector_server import load, playing
 from support.vectors import DIRECTORY
+from voxwire_server.session.heard import ClauseSpan, HeardLog, WordSpan
 
 __all__ = ["javascript"]
 
@@ -87,7 +88,9 @@ def python():
 
 @pytest.fixture(scope="module")
 def js(javascript):
-    return play(lambda url: program_answers("node", str(javascript.root / "test" / "support" / "scripts.mjs"), url, *PATHS))
+    return play(
+        lambda url: program_answers("node", str(javascript.root / "test" / "support" / "scripts.mjs"), url, *PATHS)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +122,34 @@ def godot_client(tmp_path_factory):
         return found
 
     return play(answers)
+
+
+def spans(script: dict[str, Any], end_pts: int) -> HeardLog:
+    """What the server remembers of a context that was spoken to its end."""
+    told = [step["message"] for step in script["steps"] if step["step"] == "come"]
+    clauses = [message for message in told if message["type"] == "clause"]
+    words = [
+        WordSpan(word["text"], (word["chars"][0], word["chars"][1]), word["pts"], word["end_pts"])
+        for message in told
+        if message["type"] == "timing"
+        for word in message["words"]
+    ]
+    log = HeardLog()
+    for clause, end in zip(clauses, [*(clause["pts"] for clause in clauses[1:]), end_pts], strict=True):
+        own = tuple(word for word in words if clause["pts"] <= word.pts < end)
+        log.began(ClauseSpan((clause["chars"][0], clause["chars"][1]), clause["pts"], end, own))
+    return log
+
+
+@pytest.mark.parametrize("script", [pytest.param(script, id=script["name"]) for script in load("heard.json")])
+def test_the_server_says_the_same_of_what_was_heard(script):
+    for index, step in enumerate(script["steps"]):
+        if step["step"] == "come" and step["message"]["type"] == "done":
+            log = spans(script, step["message"]["samples"])
+            for report in script["steps"][index:]:
+                if report["step"] == "report":
+                    found = log.at(report["heard"]["pts"], report["heard"]["text"] + report["unheard"]["text"])
+                    assert (found.chars, found.word) == (report["heard"]["chars"], report["heard"].get("word"))
 
 
 NAMES = [script["name"] for script in SCRIPTS]

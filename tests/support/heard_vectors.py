@@ -18,8 +18,12 @@ def by_words() -> Script:
     return script.listener(
         audio=audio((1, 32)),
         clauses=[[0, 14, 0], [14, 22, 1600]],
-        words=[["Hello", 0, 5, 80, 480], ["world", 7, 12, 560, 1200], ["Bye", 14, 17, 1680, 1920]]
-        + [["now", 18, 21, 2000, 2400]],
+        words=[
+            ["Hello", 0, 5, 80, 480],
+            ["world", 7, 12, 560, 1200],
+            ["Bye", 14, 17, 1680, 1920],
+            ["now", 18, 21, 2000, 2400],
+        ],
         done=["completed", 32, 2500, 22],
     )
 
@@ -173,7 +177,9 @@ def interrupted_across_the_end() -> Script:
 
 def interrupted_at_the_end() -> Script:
     """The same, where everything was heard."""
-    script = Script("a barge-in when all has been heard", needs=("cancel after the end",)).open("Hello, world.", end=True)
+    script = Script("a barge-in when all has been heard", needs=("cancel after the end",)).open(
+        "Hello, world.", end=True
+    )
     script.clause(0, 13, 0, ("Hello", 0, 5, 80, 400), ("world", 7, 12, 480, 800)).frames(0, 12, last=True)
     return script.done(12, 900, 13).cancel(900)
 

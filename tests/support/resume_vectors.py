@@ -14,7 +14,9 @@ def goes_on() -> Script:
     """Nothing was lost but audio that was under way."""
     script = Script("resumed: audio goes on with the next frame").open(TEXT, end=True)
     script.clause(0, 14, 0, *HELLO).frames(0, 5).wait("audio", 5).drop()
-    script.resume("s1", "t1", 9, contexts={"a": 4}, text_seq={"a": 0}).resumed("t1b", 3, a={"next_seq": 5, "text_seq": 0})
+    script.resume("s1", "t1", 9, contexts={"a": 4}, text_seq={"a": 0}).resumed(
+        "t1b", 3, a={"next_seq": 5, "text_seq": 0}
+    )
     script.frames(5, 5, replayed=True).frames(10, 2).clause(14, 22, 1000, ("And", 14, 17, 1000, 1200))
     script.timing(("bye", 18, 21, 1200, 1500)).frames(12, 8, last=True).done(20, 1600, 22)
     return script.listener(
@@ -31,7 +33,9 @@ def said_again() -> Script:
     script = Script("resumed: what the server did not get is said again").open("One. ").clause(0, 5, 0).frames(0, 3)
     script.more("Two. ", 1).accepted(10, 1).wait("audio", 3)
     script.more("Three 🎉. ", 2, lost=True).flush("f", lost=True).end(lost=True).drop()
-    script.resume("s1", "t1", 7, contexts={"a": 2}, text_seq={"a": 1}).resumed("t1b", 3, a={"next_seq": 3, "text_seq": 1})
+    script.resume("s1", "t1", 7, contexts={"a": 2}, text_seq={"a": 1}).resumed(
+        "t1b", 3, a={"next_seq": 3, "text_seq": 1}
+    )
     script.say(type="text", context="a", text="Three 🎉. ", seq=2).say(type="flush", context="a", id="f")
     script.say(type="end", context="a").accepted(19, 2).clause(5, 19, 240).frames(3, 7, last=True)
     script.come(type="flushed", context="a", id="f", seq=9).done(10, 800, 19)
@@ -45,7 +49,9 @@ def start_was_lost() -> Script:
     script = Script("resumed: a context that never reached the server").open("One.", "a", end=True)
     script.clause(0, 4, 0).frames(0, 3).wait("audio", 3).write("Two.", "b").say(lost=True, type="start", context="b")
     script.say(lost=True, type="text", context="b", text="Two.", seq=0).drop()
-    script.resume("s1", "t1", 6, contexts={"a": 2}, text_seq={"a": 0}).resumed("t1b", 3, a={"next_seq": 3, "text_seq": 0})
+    script.resume("s1", "t1", 6, contexts={"a": 2}, text_seq={"a": 0}).resumed(
+        "t1b", 3, a={"next_seq": 3, "text_seq": 0}
+    )
     script.say(type="start", context="b").say(type="text", context="b", text="Two.", seq=0)
     script.started("b", 1).accepted(4, 0, "b").end("b").clause(0, 4, 0, context="b")
     script.frames(0, 2, number=1, last=True, context="b", value=101).frames(3, 2, last=True).done(5, 400, 4)
@@ -57,12 +63,16 @@ def twice() -> Script:
     """Counts go on over all connections of the session; each resume has the newest token."""
     script = Script("resumed twice: counts go on, tokens change").open("One two three.", end=True)
     script.clause(0, 14, 0).frames(0, 2).wait("audio", 2).drop()
-    script.resume("s1", "t1", 5, contexts={"a": 1}, text_seq={"a": 0}).resumed("t1b", 3, a={"next_seq": 2, "text_seq": 0})
+    script.resume("s1", "t1", 5, contexts={"a": 1}, text_seq={"a": 0}).resumed(
+        "t1b", 3, a={"next_seq": 2, "text_seq": 0}
+    )
     script.come(type="warning", code="text_without_speech", message="an emoji", context="a")
     script.come(type="state", contexts={"a": "speaking"}, received=3).frames(2, 3).wait("audio", 5).drop()
     script.resume("s1", "t1b", 10, contexts={"a": 4}, text_seq={"a": 0}).resumed("t1c", 3, a={"next_seq": 5})
-    return script.frames(5, 1, last=True).done(6, 480, 14).listener(
-        audio=audio((1, 6)), reconnected=[True, True], done=["completed", 6, 480, 14]
+    return (
+        script.frames(5, 1, last=True)
+        .done(6, 480, 14)
+        .listener(audio=audio((1, 6)), reconnected=[True, True], done=["completed", 6, 480, 14])
     )
 
 
@@ -77,7 +87,7 @@ def duplicates() -> Script:
 
 
 def before_the_answer() -> Script:
-    """What comes on the fresh session before `resume_failed` counts for the fresh session; before `resumed` for none."""
+    """What comes on the fresh session before `resume_failed` counts for the fresh one; before `resumed` for none."""
     script = Script("what comes before the answer to a resume counts for the fresh session").open("One two.", end=True)
     script.clause(0, 8, 0).frames(0, 2).wait("audio", 2).drop().connect("s1")
     script.come(type="warning", code="some_later_code", message="something")
@@ -124,8 +134,13 @@ def untold() -> Script:
     return script.listener(
         audio=audio((1, 3), (101, 20)),
         clauses=[[0, 14, 0], [0, 14, 240], [14, 22, 1200]],
-        words=[["Hello", 0, 5, 80, 400], ["Hello", 0, 5, 320, 640], ["world", 7, 12, 720, 1040]]
-        + [["And", 14, 17, 1200, 1440], ["bye", 18, 21, 1440, 1740]],
+        words=[
+            ["Hello", 0, 5, 80, 400],
+            ["Hello", 0, 5, 320, 640],
+            ["world", 7, 12, 720, 1040],
+            ["And", 14, 17, 1200, 1440],
+            ["bye", 18, 21, 1440, 1740],
+        ],
         anew=[[240, 0]],
         done=["completed", 23, 1840, 22],
     )
@@ -147,8 +162,11 @@ def no_frame() -> Script:
     """No audio at all had come, though a clause was told."""
     script = Script("begun anew: no frame had come").open("One two.", end=True).clause(0, 8, 0).drop()
     script.resume("s1", "t1", 3).anew(reason="refused").again("One two.").accepted(8, 0).clause(0, 8, 0)
-    return script.frames(0, 4, last=True, value=101).done(4, 320, 8).reports(0, 160, 320).listener(
-        audio=audio((101, 4)), anew=[[0, 0]], clauses=[[0, 8, 0]], done=["completed", 4, 320, 8]
+    return (
+        script.frames(0, 4, last=True, value=101)
+        .done(4, 320, 8)
+        .reports(0, 160, 320)
+        .listener(audio=audio((101, 4)), anew=[[0, 0]], clauses=[[0, 8, 0]], done=["completed", 4, 320, 8])
     )
 
 
@@ -193,7 +211,9 @@ def silent_flush() -> Script:
     """A flush without audio of its own is answered by the frame before the offset."""
     script = Script("begun anew: a flush without audio").open("One two. ").clause(0, 9, 0).frames(0, 4, last=True)
     script.wait("audio", 4).drop().resume("s1", "t1", 7).anew().say(type="start", context="a").started()
-    script.wait("reconnected", 1).flush("f").come(type="flushed", context="a", id="f").more("Three.", 0).end().accepted(6, 0)
+    script.wait("reconnected", 1).flush("f").come(type="flushed", context="a", id="f").more("Three.", 0).end().accepted(
+        6, 0
+    )
     script.clause(0, 6, 0).frames(0, 2, last=True, value=101).done(2, 160, 6)
     return script.listener(audio=audio((1, 4), (101, 2)), flushed=[["f", 3]], done=["completed", 6, 480, 15])
 
@@ -217,11 +237,16 @@ def nothing_speakable() -> Script:
 
 def two_restarts() -> Script:
     """Offsets add up."""
-    script = Script("begun anew twice").open(TEXT, end=True).clause(0, 14, 0, *HELLO).frames(0, 5).wait("audio", 5).drop()
+    script = (
+        Script("begun anew twice").open(TEXT, end=True).clause(0, 14, 0, *HELLO).frames(0, 5).wait("audio", 5).drop()
+    )
     script.resume("s1", "t1", 9).anew().again("world. And bye.").accepted(15, 0)
-    script.clause(0, 7, 0, ("world", 0, 5, 80, 400)).clause(7, 15, 480, ("And", 7, 10, 480, 640)).frames(0, 8, value=101)
+    script.clause(0, 7, 0, ("world", 0, 5, 80, 400)).clause(7, 15, 480, ("And", 7, 10, 480, 640)).frames(
+        0, 8, value=101
+    )
     script.wait("audio", 13).drop().resume("s2", "t2", 14).anew().again(" bye.").accepted(5, 0)
-    script.clause(0, 5, 0, ("bye", 1, 4, 80, 320)).frames(0, 5, last=True, value=201).done(5, 400, 5)
+    script.clause(0, 5, 0, ("bye", 1, 4, 80, 320)).frames(0, 5, last=True, value=201).pause(450)
+    script.done(5, 400, 5)
     script.reports(0, 400, 401, 480, 481, 800, 801, 880, 1039, 1040, 1041, 1120, 1121, 1360, 1439, 1440)
     return script.listener(
         audio=audio((1, 5), (101, 8), (201, 5)),

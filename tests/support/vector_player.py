@@ -1,6 +1,7 @@
 """Plays the client's part of the vectors that are scripts with the Python client, as programs beside the others do.
 
-A client's answer to a script: {"listeners": {context: {what: …}}, "reports": […], "cancels": […], "error": text or null}.
+A client's answer to a script: {"listeners": {context: {kind: […]}}, "reports": […], "cancels": […], "error"}; the error
+is a text, or null.
 """
 
 from __future__ import annotations

@@ -47,6 +47,9 @@ class Case:
         self._said: list[bool] = []
         """Of each message of the session: whether the script knows it."""
         self._lost_from: int | None = None
+        self._numbers: dict[int, str] = {}
+        self._sent: dict[str, int] = {}
+        """How many frames were sent of a context, by the client's name of it."""
 
     async def connected(self, socket: ServerConnection) -> None:
         """Play the script up to the end of this connection."""
@@ -82,7 +85,14 @@ class Case:
                 await socket.send(codec.encode(m.Pong(t=said["t"], server_ms=0)))
             if said["type"] not in ("ack", "ping"):
                 return said
+            if said["type"] == "ack":
+                self._acknowledged(said)
             self._said.append(False)
+
+    def _acknowledged(self, ack: dict[str, Any]) -> None:
+        sent = self._sent.get(ack["context"], 0)
+        assert ack.get("seq", -1) < sent, f"{ack}, and {sent} frames were sent"
+        assert ack.get("played_pts", 0) <= sent * FRAME_SAMPLES, f"{ack}, and {sent} frames were sent"
 
     async def _say(self, socket: ServerConnection, step: dict[str, Any]) -> None:
         wanted = step["message"]
@@ -115,7 +125,9 @@ class Case:
         if message["type"] in ("resumed", "state"):
             message["received"] = self._received(message["received"])
         if message["type"] == "resume_failed":
-            self._said, self._lost_from = [], None
+            self._said, self._lost_from, self._sent = [], None, {}
+        if message["type"] == "started":
+            self._numbers[message["number"]] = message["context"]
         codec = codec_for(socket.subprotocol or "") or JSON
         await socket.send(codec.encode(server_message(message)))
 
@@ -135,6 +147,8 @@ class Case:
             flags |= Flag.LAST if step["last"] and index == step["count"] - 1 else Flag(0)
             flags |= Flag.REPLAYED if step["replayed"] else Flag(0)
             payload = (step["value"] + index).to_bytes(2, "little") * FRAME_SAMPLES
+            context = self._numbers[step["number"]]
+            self._sent[context] = max(self._sent.get(context, 0), seq + 1)
             await socket.send(pack_frame(AudioFrame(step["number"], seq, seq * FRAME_SAMPLES, payload, flags)))
 
     async def _pause(self, _: ServerConnection, step: dict[str, Any]) -> None:
