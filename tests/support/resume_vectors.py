@@ -96,7 +96,9 @@ def before_the_answer() -> Script:
     script.come(type="warning", code="some_later_code", message="something")
     script.say(type="resume", session="s1", token="t1b", received=6).anew().again("One two.")
     script.accepted(8, 0).clause(0, 8, 0).frames(0, 2, value=101).wait("audio", 5).drop()
-    script.resume("s3", "t3", 6).resumed("t3b", 3, a={"next_seq": 2}).frames(2, 1, last=True, value=103)
+    script.resume("s3", "t3", 6, contexts={"a": 1}, text_seq={"a": 0}).resumed("t3b", 3, a={"next_seq": 2}).frames(
+        2, 1, last=True, value=103
+    )
     return script.done(3, 240, 8).listener(
         audio=audio((1, 3), (101, 3)),
         reconnected=[True, False, True],
@@ -244,7 +246,9 @@ def two_restarts() -> Script:
     script.clause(0, 7, 0, ("world", 0, 5, 80, 400)).clause(7, 15, 480, ("And", 7, 10, 480, 640)).frames(
         0, 8, value=101
     )
-    script.wait("audio", 13).drop().resume("s2", "t2", 14).anew().again(" bye.").accepted(5, 0)
+    script.wait("audio", 13).drop().resume("s2", "t2", 14, contexts={"a": 7}, text_seq={"a": 0}).anew().again(
+        " bye."
+    ).accepted(5, 0)
     script.clause(0, 5, 0, ("bye", 1, 4, 80, 320)).frames(0, 5, last=True, value=201).pause(450)
     script.done(5, 400, 5)
     script.reports(0, 400, 401, 480, 481, 800, 801, 880, 1039, 1040, 1041, 1120, 1121, 1360, 1439, 1440)
@@ -374,6 +378,17 @@ def retracted_behind() -> Script:
     return script.listener(done=["completed", 15, 1200, 17])
 
 
+def retracted_before() -> Script:
+    """What lies before the offset is spoken, and stays."""
+    script = Script("begun anew, then a retract from before the offset", needs=("retract",)).open(TEXT)
+    script.clause(0, 14, 0, *HELLO).frames(0, 7).wait("audio", 7).drop().resume("s1", "t1", 11).anew()
+    script.again("world. And bye.", end=False).accepted(15, 0).retract(3, 7)
+    script.say(type="retract", context="a", from_char=0).come(type="accepted", context="a", chars=0, text_seq=0)
+    script.reports(400, 560).more("So.", 1).end().accepted(3, 1).clause(0, 3, 0, ("So", 0, 2, 80, 240))
+    script.frames(0, 4, last=True, value=101).done(4, 320, 3).reports(560, 799, 800, 879, 880)
+    return script.listener(done=["completed", 11, 880, 10])
+
+
 SCRIPTS = (
     goes_on,
     said_again,
@@ -398,6 +413,7 @@ SCRIPTS = (
     cancelled_away,
     cancelled_away_for_good,
     retracted_behind,
+    retracted_before,
 )
 
 

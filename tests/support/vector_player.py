@@ -13,6 +13,9 @@ from support.vector_server import SERVERS
 from voxwire_client import Audio, Context, Interrupted, Reconnected, Session, connect
 from voxwire_protocol import messages as m
 
+SECONDS_MAX = 8
+"""A script that takes longer has failed."""
+
 
 class Listener:
     """Reads the events of one context, and keeps them as the vectors have them."""
@@ -120,7 +123,7 @@ async def answer(url: str, script: dict[str, Any]) -> dict[str, Any]:
         player = Player(session)
         error = None
         try:
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(SECONDS_MAX):
                 for step in script["steps"]:
                     await player.play(step)
                 await finish(player, script)

@@ -4,7 +4,7 @@ extends SceneTree
 
 const Options = preload("options.gd")
 const Client = preload("../addons/voxwire/client.gd")
-const MS_MAX = 3000
+const MS_MAX = 8000
 
 var options = Options.read()
 var scripts = []

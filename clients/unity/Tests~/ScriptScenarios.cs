@@ -31,7 +31,7 @@ namespace Voxwire.Tests
             try
             {
                 Task playing = player.PlayAsync(script);
-                if (await Task.WhenAny(playing, Task.Delay(3000)) != playing)
+                if (await Task.WhenAny(playing, Task.Delay(8000)) != playing)
                     throw new TimeoutException("it takes too long");
                 await playing;
             }

@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs";
 import { connect } from "../../dist/index.js";
 
-const MS_MAX = 3000;
+const MS_MAX = 8000;
 const SERVERS = new Set(["connect", "say", "come", "frames", "drop", "pause"]);
 
 /** Reads the events of one context, and keeps them as the vectors have them. */
