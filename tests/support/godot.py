@@ -64,7 +64,7 @@ async def script(name: str, tmp: Path, /, **options: object) -> list[dict[str, A
     told = errors.decode()
     if process.returncode != 0 or "SCRIPT ERROR" in told:
         raise ScriptFailed(f"{name}: status {process.returncode}\n{told}\n{out.decode()}")
-    return [json.loads(line) for line in out.decode().splitlines() if line.startswith("{")]
+    return [json.loads(line) for line in out.decode().split("\n") if line.startswith("{")]
 
 
 def play(action: Callable[[], Coroutine[Any, Any, T]], seconds: float = 110) -> T:

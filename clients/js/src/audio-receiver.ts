@@ -1,6 +1,6 @@
 /** Owns what was received of one context, over all sessions that spoke it, and what the listener has heard of it. */
 
-import { sliceChars } from "./code-points.js";
+import { isBlank, sliceChars } from "./code-points.js";
 import { EventQueue } from "./event-queue.js";
 import { PlayoutClock } from "./playout-clock.js";
 import type { AudioFrame } from "./protocol/audio.js";
@@ -169,6 +169,6 @@ export class AudioReceiver {
 
   /** Whether audio was received, and the text from character `chars` on is blank. */
   isComplete(chars: number): boolean {
-    return this.#receivedSeq >= 0 && sliceChars(this.transcript.text, chars).trim() === "";
+    return this.#receivedSeq >= 0 && isBlank(sliceChars(this.transcript.text, chars));
   }
 }

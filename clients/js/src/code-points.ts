@@ -4,6 +4,9 @@ const SURROGATE = /[\ud800-\udfff]/;
 /** Under the `u` flag a surrogate pair is one code point, so that this matches unpaired surrogates only. */
 const UNPAIRED = /[\ud800-\udfff]/gu;
 const REPLACEMENT = "\ufffd";
+/** The characters that end a word: JavaScript's own \s has U+FEFF as well, and neither U+0085 nor U+001C to U+001F. */
+const SPACE = /^[\p{White_Space}\x1c-\x1f]$/u;
+const BLANK = /^[\p{White_Space}\x1c-\x1f]*$/u;
 
 /** How many code points a text has. */
 export function countChars(text: string): number {
@@ -24,6 +27,16 @@ export function sliceChars(text: string, from: number, to = Infinity): string {
 function unitIndex(text: string, unit: number, chars: number): number {
   for (; chars > 0 && unit < text.length; chars--) unit += (text.codePointAt(unit) as number) > 0xffff ? 2 : 1;
   return unit;
+}
+
+/** Whether a character is space, as the protocol counts it. */
+export function isSpace(character: string): boolean {
+  return SPACE.test(character);
+}
+
+/** Whether a text is nothing but space. */
+export function isBlank(text: string): boolean {
+  return BLANK.test(text);
 }
 
 /** The text with U+FFFD in place of unpaired surrogates, which UTF-8 can't express. */

@@ -5,10 +5,9 @@
  * that was sent ahead and the server has removed the context, and for the time without a connection.
  */
 
-import { countChars, sliceChars } from "./code-points.js";
+import { countChars, isBlank, isSpace, sliceChars } from "./code-points.js";
 import type { ClauseMessage, Heard, TimingMessage, Unheard, WordTiming } from "./protocol/messages.js";
 
-const BLANK = /^\s$/u;
 const SPOKEN = /^[\p{L}\p{N}]$/u;
 
 /** A context's text, and the pts at which each part of it sounds. */
@@ -80,15 +79,15 @@ export class Transcript {
   /** The place after the punctuation that closes a word; `end` if only space follows before it. */
   #pastClosing(char: number, end: number): number {
     const rest = [...sliceChars(this.#text, char, end)];
-    const closing = rest.findIndex((each) => BLANK.test(each) || SPOKEN.test(each));
+    const closing = rest.findIndex((each) => isSpace(each) || SPOKEN.test(each));
     const from = closing < 0 ? rest.length : closing;
-    return rest.slice(from).join("").trim() === "" ? end : char + from;
+    return isBlank(rest.slice(from).join("")) ? end : char + from;
   }
 
   /** The place before the quotes or brackets that open the word at `char`; at least `min`. */
   #withOpening(char: number, min: number): number {
     const before = [...sliceChars(this.#text, min, char)];
-    while (before.length > 0 && !BLANK.test(before.at(-1) as string)) before.pop();
+    while (before.length > 0 && !isSpace(before.at(-1) as string)) before.pop();
     return min + before.length;
   }
 
@@ -132,9 +131,10 @@ export class Transcript {
   #heardByShare(clause: ClauseMessage, endPts: number | null, pts: number, chars: number): number {
     if (endPts === null) return chars;
     const [from, to] = clause.chars;
-    const share = (pts - clause.pts) / Math.max(1, endPts - clause.pts);
-    const reached = [...sliceChars(this.#text, from, from + Math.floor((to - from) * share))];
-    while (reached.length > 0 && !BLANK.test(reached.at(-1) as string)) reached.pop();
+    // Multiplied first: a share of its own, rounded, can fall short of a whole character.
+    const passed = Math.floor(((to - from) * (pts - clause.pts)) / Math.max(1, endPts - clause.pts));
+    const reached = [...sliceChars(this.#text, from, from + passed)];
+    while (reached.length > 0 && !isSpace(reached.at(-1) as string)) reached.pop();
     return Math.max(chars, from + reached.length);
   }
 }

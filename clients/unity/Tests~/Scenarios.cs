@@ -50,6 +50,7 @@ namespace Voxwire.Tests
                 case "drain": return BoundsScenarios.DrainAsync(wish);
                 case "play": return PlayScenarios.PlayAsync(wish);
                 case "play and interrupt": return PlayScenarios.InterruptAsync(wish);
+                case "scripts": return ScriptScenarios.PlayAsync(wish.Map("url"), wish.List("files"));
                 case "face": return PlayScenarios.FaceAsync(wish);
                 default: throw new ArgumentException("no scenario " + name);
             }
@@ -217,6 +218,11 @@ namespace Voxwire.Tests
         {
             object value;
             return map.TryGetValue(name, out value) ? (string)value : null;
+        }
+
+        internal List<object> List(string name)
+        {
+            return (List<object>)map[name];
         }
 
         internal long Number(string name)

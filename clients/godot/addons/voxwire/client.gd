@@ -264,6 +264,7 @@ func _play() -> void:
 			return
 		_playing = utterance
 		if utterance.started != null:
+			_playout.jitter_ms = jitter_ms
 			_playout.open(utterance.started.audio)
 			_playout.pause(_held)
 	for frame in utterance.frames:

@@ -182,19 +182,22 @@ func cancel(utterance: VoxwireUtterance, played: int) -> void:
 		_cancelling[utterance.context] = utterance
 		return
 	if _is_live(utterance):
-		connection.send({"type": "cancel", "context": utterance.context})
+		var session_pts = utterance.to_session_pts(played)
+		connection.send({"type": "cancel", "context": utterance.context, "played_pts": session_pts})
 	_report_locally(utterance)
 
 
-# Makes the report here, where the server can't: it has already sent `done`, or the connection is lost.
+# Ends a cancelled utterance: with the server's report if it came, else with one made here (the server has already sent
+# `done`, or the connection is lost).
 func _report_locally(utterance: VoxwireUtterance) -> void:
-	_finish_cancelled(utterance, utterance.heard_report(utterance.cancelled_pts))
-
-
-func _finish_cancelled(utterance: VoxwireUtterance, report: Dictionary) -> void:
+	var report = utterance.cancelled
+	if report == null:
+		report = utterance.heard_report(utterance.cancelled_pts)
 	_cancelling.erase(utterance.context)
 	_contexts.erase(utterance.context)
-	utterance.end_locally("cancelled")
+	if utterance.done == null or utterance.done.reason != "cancelled":
+		# The listener heard no more, even where the server has sent everything.
+		utterance.end_locally("cancelled")
 	emit_signal("interrupted", utterance, report)
 
 
@@ -226,11 +229,12 @@ func _on_message(map: Dictionary) -> void:
 			_on_error(utterance, map)
 		"cancelled":
 			if utterance.phase == Phase.CANCELLING:
-				_finish_cancelled(utterance, utterance.whole_report(map))
+				utterance.cancelled = utterance.whole_report(map)
 		"done":
 			if utterance.phase == Phase.OPEN:
 				utterance.on_done(map)
 			elif utterance.phase == Phase.CANCELLING:
+				utterance.on_done(map)
 				_report_locally(utterance)
 			_contexts.erase(map.context)
 

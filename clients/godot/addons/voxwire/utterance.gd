@@ -27,6 +27,7 @@ var frames = []  # Received, not yet given to the playout buffer.
 var heard_anything = false
 var held_back = false  # The server was asked to hold, because too much unheard audio is here.
 var cancelled_pts = 0  # What was played when it was cancelled.
+var cancelled = null  # What had been heard then, once the server has reported it.
 var acked = {}
 var restarts = 0
 var transcript = Transcript.new()
@@ -241,8 +242,11 @@ func heard_report(pts: int) -> Dictionary:
 	return transcript.heard(int(min(pts, received_pts)), done.samples if done != null else -1)
 
 
-# The server's `cancelled` report, which covers its own session only, as a report about the whole utterance.
+# The server's `cancelled` report, which covers its own session only, as a report about the whole utterance. A position
+# before the offset belongs to an earlier session: that report is computed here.
 func whole_report(map: Dictionary) -> Dictionary:
+	if cancelled_pts < _offset.pts:
+		return heard_report(cancelled_pts)
 	var heard = map.heard.duplicate()
 	heard.pts = int(heard.pts) + _offset.pts
 	heard.chars = int(heard.chars) + _offset.chars
@@ -290,12 +294,12 @@ func restart() -> void:
 	acked = {}
 	var kept = []
 	for event in _timed_events:
-		if event[0] < received_pts and event[3].get("end_pts", 0) <= received_pts:
+		if event[0] < received_pts:
 			kept.append(event)
 	_timed_events = kept
 	_requeue_from(chars)
 	restarts += 1
-	if _finished and received_seq >= 0 and transcript.text.substr(chars).strip_edges() == "":
+	if _finished and received_seq >= 0 and transcript.is_blank(chars, transcript.text.length()):
 		end_locally("completed")
 	else:
 		phase = Phase.WAITING

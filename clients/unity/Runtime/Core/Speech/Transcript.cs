@@ -87,9 +87,8 @@ namespace Voxwire.Speech
         {
             string rest = CodePoints.Slice(Text, chars, end);
             int at = 0;
-            while (at < rest.Length && !char.IsWhiteSpace(rest[at]) && !char.IsLetterOrDigit(rest[at]) && !char.IsSurrogate(rest[at]))
-                at++;
-            return rest.Substring(at).Trim().Length == 0 ? end : chars + at;
+            int closing = CodePoints.ClosingAt(rest, ref at);
+            return CodePoints.IsBlank(rest, at) ? end : chars + closing;
         }
 
         /// <summary>Discard the timings of characters from `chars` on, and of audio from `pts` on.</summary>
@@ -171,7 +170,7 @@ namespace Voxwire.Speech
         {
             string whole = Text;
             int index = CodePoints.IndexOf(whole, chars);
-            while (chars > least && !char.IsWhiteSpace(whole[index - 1]))
+            while (chars > least && !CodePoints.IsSpace(whole[index - 1]))
             {
                 index -= index > 1 && char.IsSurrogatePair(whole[index - 2], whole[index - 1]) ? 2 : 1;
                 chars--;

@@ -1,6 +1,7 @@
 // The protocol counts Unicode code points, C# strings count UTF-16 units; these functions convert.
 
 using System;
+using System.Globalization;
 using System.Text;
 
 namespace Voxwire
@@ -43,6 +44,39 @@ namespace Voxwire
         public static string From(string text, long start)
         {
             return text.Substring(IndexOf(text, start));
+        }
+
+        /// <summary>Whether words end at a character: all that Unicode calls White_Space, and U+001C to U+001F.</summary>
+        internal static bool IsSpace(char character)
+        {
+            return (character >= '\u001c' && character <= '\u001f') || (char.IsWhiteSpace(character) && character != '\u180e');
+        }
+
+        /// <summary>Whether a text from an index on is nothing but space.</summary>
+        internal static bool IsBlank(string text, int index)
+        {
+            while (index < text.Length && IsSpace(text[index]))
+                index++;
+            return index == text.Length;
+        }
+
+        /// <summary>How many code points belong to the word that ends before an index: neither space nor letter nor number.</summary>
+        internal static int ClosingAt(string text, ref int index)
+        {
+            int count = 0;
+            while (index < text.Length && !IsSpace(text[index]) && !IsLetterOrNumber(text, index))
+            {
+                index += Width(text, index);
+                count++;
+            }
+            return count;
+        }
+
+        private static bool IsLetterOrNumber(string text, int index)
+        {
+            UnicodeCategory category = CharUnicodeInfo.GetUnicodeCategory(text, index);
+            return category <= UnicodeCategory.OtherLetter
+                || (category >= UnicodeCategory.DecimalDigitNumber && category <= UnicodeCategory.OtherNumber);
         }
 
         /// <summary>The text with U+FFFD for each lone surrogate: UTF-8 can't encode those.</summary>
