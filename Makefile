@@ -72,8 +72,25 @@ lock: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@set -e; for name in $(BENCH); do $(BIN)/python bench/$$name.py; done
 
+# What `make docs` describes; "!" leaves out what needs torch.
+DOCUMENTED := voxwire_protocol voxwire_client $(addprefix voxwire_client.,captions player sync wav) voxwire_server '!voxwire_server[.]engines[.]kokoro.*'
+
+# The API reference, made of docstrings in an environment of its own. pdoc can't follow annotations of names that are imported
+# for type checkers alone, and shows them as they are written.
+.PHONY: docs
+docs: $(VENV)-docs/.installed
+	@$(VENV)-docs/bin/python -W "ignore:Error parsing type annotation" \
+		-m pdoc --docformat google --output-directory build/docs $(DOCUMENTED)
+	@echo "open build/docs/index.html"
+
+$(VENV)-docs/.installed: pyproject.toml | $(BIN)/python
+	@echo "installing what reads the docstrings (once)"
+	@$(PYTHON) -m venv $(VENV)-docs
+	@UV=$(BIN)/uv .ci/install $(VENV)-docs -e '.[docs]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV)-* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build $(VENV) $(VENV)-* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	@$(CHECK_PYTHON)

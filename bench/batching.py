@@ -38,7 +38,7 @@ from voxwire_server.scheduling.policy import Order, Policy
 from voxwire_server.speech import EndReason
 
 ENGINES = ("torch-float32", "torch-bfloat16", "onnx", "torch-float16")
-GFLOP_A_SECOND = 55.0
+GFLOP_PER_SECOND = 55.0
 """Arithmetic of a second of speech, counted on the reference implementation."""
 RATE = 24000
 TEXT = "The birch canoe slid on."
@@ -158,7 +158,7 @@ def batch_rows(engine: Engine, name: str, args: argparse.Namespace, keep: Any) -
             break
         last = {"engine": name} | batch_row(engine, size, args.text, device, args.batch_seconds)
         if peak:
-            last["flop_share"] = round(last["times_realtime"] * GFLOP_A_SECOND * 1e9 / peak, 4)
+            last["flop_share"] = round(last["times_realtime"] * GFLOP_PER_SECOND * 1e9 / peak, 4)
         keep("batches", last)
 
 

@@ -20,9 +20,9 @@ from load_client import percentile
 from support import kokoro
 from support.harvard_sentences import SENTENCES
 from voxwire_server.engines.base import Engine
-from voxwire_server.engines.runner import Runner
-from voxwire_server.engines.work import Work
 from voxwire_server.scheduling.policy import Policy
+from voxwire_server.scheduling.request import SynthesisRequest
+from voxwire_server.scheduling.runner import Runner
 from voxwire_server.scheduling.scheduler import Scheduler
 from voxwire_server.session.context import PlayoutPolicy
 
@@ -108,8 +108,8 @@ class ClosedLoop:
             listener.asked_at, listener.dry_at = now, None
         self._submitted += 1
         first = listener.dry_at is None
-        work = Work(
-            owner=(listener.number, listener.turn),
+        request = SynthesisRequest(
+            context_key=(listener.number, listener.turn),
             engine=self._engine.info.name,
             clause=kokoro.clause(self._random.choice(SENTENCES), seed=self._submitted),
             index=self._submitted,
@@ -121,10 +121,10 @@ class ClosedLoop:
         )
         listener.left -= 1
         listener.waits = True
-        self._runner.submit(work)
+        self._runner.submit(request)
 
-    def _sink(self, listener: Listener, work: Work, chunk: Any, finished: bool) -> bool:
-        if finished and not work.cancelled:
+    def _sink(self, listener: Listener, request: SynthesisRequest, chunk: Any, finished: bool) -> bool:
+        if finished and not request.cancelled:
             rate = self._engine.info.sample_rate
             self._done.put((listener, time.monotonic(), 0.0 if chunk is None else len(chunk.samples) / rate))
         return True

@@ -86,7 +86,7 @@ def _serve(pipe: Connection, name: str, texts: Sequence[str], options: Mapping[s
     engine = load_engine(name, "", options) if options else load_engine(name)
     engine.warm_up()
     info = engine.info
-    threads = min(max(1, info.concurrency), cores()) if info.lane == "cpu" else 1
+    threads = min(max(1, info.concurrency), cores()) if info.executor == "cpu" else 1
     while True:
         try:
             seconds = pipe.recv()
@@ -101,14 +101,14 @@ def _times_realtime(engine, threads: int, clauses: Sequence[str], seconds: float
     began = time.monotonic()
     ended = [began] * threads
 
-    def work(number: int) -> None:
+    def request(number: int) -> None:
         at = number
         while time.monotonic() < began + seconds:
             made[number] += _speak(engine, clauses[at % len(clauses)], at)
             ended[number] = time.monotonic()
             at += threads
 
-    workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
+    workers = [threading.Thread(target=request, args=(number,)) for number in range(threads)]
     for worker in workers:
         worker.start()
     for worker in workers:

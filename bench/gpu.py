@@ -29,12 +29,12 @@ kokoro_torch.stand_in()
 
 import torch
 
-from batching import GFLOP_A_SECOND, batch_row, described, flops, settle
+from batching import GFLOP_PER_SECOND, batch_row, described, flops, settle
 from closed_loop import ClosedLoop, Tally
 from support.harvard_sentences import SENTENCES
 from voxwire_server.engines.kokoro.engine import KokoroEngine, torch_info
 from voxwire_server.engines.kokoro.options import Graphs
-from voxwire_server.engines.kokoro.steps import TorchSteps
+from voxwire_server.engines.kokoro.runtime.steps import TorchSteps
 from voxwire_server.scheduling.policy import Policy
 
 LONG = "; ".join(SENTENCES[:3])
@@ -128,7 +128,7 @@ def measured(args: argparse.Namespace, budget: Budget) -> Iterator[tuple[str, di
                     continue
                 if budget.has(2 * ROUNDS_SECONDS, f"{what}: {length} batch of {size}"):
                     row = batch_row(engine, size, text, args.device, min(ROUNDS_SECONDS, args.round_seconds))
-                    share = {"flop_share": round(row["times_realtime"] * GFLOP_A_SECOND * 1e9 / peak, 5)}
+                    share = {"flop_share": round(row["times_realtime"] * GFLOP_PER_SECOND * 1e9 / peak, 5)}
                     yield "batches", named | {"text": length} | row | share
         if (precision, graphs) in (pairs[0], pairs[min(1, len(pairs) - 1)]):
             for count in args.sessions:

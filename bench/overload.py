@@ -171,7 +171,7 @@ def look(host: Host) -> dict[str, float]:
     kept = {
         "listeners": "voxwire_engine_listeners",
         "contexts": "voxwire_contexts",
-        "load": "voxwire_lane_load",
+        "load": "voxwire_executor_load",
         "audio_seconds": "voxwire_engine_audio_seconds_total",
         "realtime_factor": "voxwire_engine_realtime_factor",
         "underruns": "voxwire_underruns_total",

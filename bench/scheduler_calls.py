@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from support.scheduler_harness import work
+from support.scheduler_harness import request
 from support.scheduler_sim import model_info
 from voxwire_server.engines.base import Job, StageInfo
-from voxwire_server.engines.work import Row, Verdict
 from voxwire_server.scheduling.policy import Policy
+from voxwire_server.scheduling.request import StepOutcome, StepStatus
 from voxwire_server.scheduling.scheduler import Scheduler
 
 BUCKETS = 30
@@ -47,28 +47,30 @@ class Times:
         return f"{statistics.median(ordered):8.1f} {ordered[int(0.99 * len(ordered))]:8.1f}"
 
 
-def run(works: int, accounts: int) -> Times:
-    """Have `works` prepared, then stepped to the end."""
-    info = model_info("model", StageInfo("speak", ROWS), lane="device", realtime_factor=0.001)
-    sched = Scheduler({"model": info}, 2, Policy(owner_works_max=works, accounts=accounts))
+def run(requests: int, accounts: int) -> Times:
+    """Have `requests` prepared, then stepped to the end."""
+    info = model_info("model", StageInfo("speak", ROWS), executor="device", realtime_factor=0.001)
+    sched = Scheduler({"model": info}, 2, Policy(context_requests_max=requests, accounts=accounts))
     times = Times()
-    for number in range(works):
-        owned = work(number, deadline=0.0, first=True, account=f"account {number % accounts}")
+    for number in range(requests):
+        owned = request(number, deadline=0.0, first=True, account=f"account {number % accounts}")
         times.call("submit", lambda owned=owned: sched.submit(owned, 0.0))
-    for number in range(works):
+    for number in range(requests):
         batch = times.call("pick text", lambda: sched.pick("cpu", 0.0))
         assert batch is not None
-        (owned,) = batch.works
-        row = Row(owned, Verdict.NEXT, Job(owned.clause, "speak", number * 7 % BUCKETS))
-        times.call("complete text", lambda batch=batch, row=row: sched.complete(batch, [row], 0.0002, 0.0))
+        (owned,) = batch.requests
+        outcome = StepOutcome(owned, StepStatus.NEXT, Job(owned.clause, "speak", number * 7 % BUCKETS))
+        times.call("complete text", lambda batch=batch, outcome=outcome: sched.complete(batch, [outcome], 0.0002, 0.0))
     for _ in range(20):
         times.call("admission", lambda: sched.admission("model", False, 0.0))
         times.call("full", lambda: sched.full(0.0))
     now = 0.0
     while (batch := times.call("pick step", lambda now=now: sched.pick(DEVICE, now))) is not None:
-        rows = [Row(owned, Verdict.FINISHED, owned.job, audio_seconds=1.0) for owned in batch.works]
+        outcomes = [StepOutcome(owned, StepStatus.FINISHED, owned.job, audio_seconds=1.0) for owned in batch.requests]
         now += 0.01
-        times.call("complete step", lambda batch=batch, rows=rows, now=now: sched.complete(batch, rows, 0.01, now))
+        times.call(
+            "complete step", lambda batch=batch, outcomes=outcomes, now=now: sched.complete(batch, outcomes, 0.01, now)
+        )
         times.call("ready", lambda now=now: sched.ready(DEVICE, now))
     return times
 
@@ -79,10 +81,10 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, nargs="+", default=(1, 2, 20, 300))
     args = parser.parse_args()
     names = ("submit", "pick text", "complete text", "pick step", "complete step", "ready", "admission", "full")
-    print(f"{args.works} works; median and p99, microseconds")
+    print(f"{args.requests} works; median and p99, microseconds")
     print("accounts  " + "  ".join(f"{name:>17}" for name in names))
     for accounts in args.accounts:
-        times = run(args.works, accounts)
+        times = run(args.requests, accounts)
         print(f"{accounts:8}  " + "  ".join(times.line(name) for name in names), flush=True)
 
 

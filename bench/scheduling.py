@@ -25,7 +25,7 @@ SESSIONS = (250, 500, 700, 850, 1000, 1150, 1300, 1500)
 ARRIVING_SECONDS, SINCE_SECONDS = 20.0, 26.0
 STAGES = ("encode", "front", "generate")
 COMPARED_AT = 1000
-FED_UNDERRUNS_A_MINUTE, FED_WAIT_SECONDS = 0.02, 0.25
+FED_UNDERRUNS_PER_MINUTE, FED_WAIT_SECONDS = 0.02, 0.25
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Run:
     sessions: int
     seconds: float
     listener_minutes: float
-    underruns_a_minute: float
+    underruns_per_minute: float
     dry_share: float
     ttfa: dict[str, float]
     wait: dict[str, float]
@@ -71,7 +71,7 @@ class Run:
     @property
     def fed(self) -> bool:
         """Whether everybody was fed in time."""
-        return self.underruns_a_minute <= FED_UNDERRUNS_A_MINUTE and self.wait["0.95"] <= FED_WAIT_SECONDS
+        return self.underruns_per_minute <= FED_UNDERRUNS_PER_MINUTE and self.wait["0.95"] <= FED_WAIT_SECONDS
 
 
 def run(name: str, sessions: int, gpu: Gpu, seconds: float) -> Run:
@@ -87,7 +87,7 @@ def run(name: str, sessions: int, gpu: Gpu, seconds: float) -> Run:
         sessions=sessions,
         seconds=seconds,
         listener_minutes=round(heard.minutes, 1),
-        underruns_a_minute=round(len(heard.underruns) / heard.minutes, 4),
+        underruns_per_minute=round(len(heard.underruns) / heard.minutes, 4),
         dry_share=round(sum(heard.underruns) / heard.minutes / 60, 5),
         ttfa=_quantiles(heard.ttfa),
         wait=_quantiles(heard.clause_waits),
@@ -119,7 +119,7 @@ def line(run: Run) -> str:
     padding = "/".join(f"{run.padding[stage]:.2f}" for stage in STAGES)
     refused = f"  refused {run.refused}" if run.refused else ""
     return (
-        f"{run.sessions:8}  {run.way:10}  {run.listener_minutes:9}  {run.underruns_a_minute:13.3f}  {ttfa[0]:8}  "
+        f"{run.sessions:8}  {run.way:10}  {run.listener_minutes:9}  {run.underruns_per_minute:13.3f}  {ttfa[0]:8}  "
         f"{ttfa[1]:5} {ttfa[2]:5} {wait:9}  {run.use:.2f}  {rows:14}  {padding}{refused}"
     )
 
@@ -131,7 +131,7 @@ def compare(runs: Sequence[Run]) -> dict[str, object]:
     ours = by_way["deadline"]
     ratios = {
         name: {
-            "underruns_a_minute_more": round(r.underruns_a_minute - ours.underruns_a_minute, 3),
+            "underruns_a_minute_more": round(r.underruns_per_minute - ours.underruns_per_minute, 3),
             "ttfa_p95": round(r.ttfa["0.95"] / ours.ttfa["0.95"], 2),
             "first_clause_wait_p50": round(r.wait["0.5"] / ours.wait["0.5"], 2),
             "first_clause_wait_p95": round(r.wait["0.95"] / ours.wait["0.95"], 2),
@@ -145,7 +145,7 @@ def compare(runs: Sequence[Run]) -> dict[str, object]:
 
 
 PANELS = (
-    ("underruns a minute of listening", lambda run: run.underruns_a_minute),
+    ("underruns a minute of listening", lambda run: run.underruns_per_minute),
     ("first clause, from its cut to its audio, p95, ms", lambda run: 1000 * run.wait["0.95"]),
     ("rows a batch in generate", lambda run: run.rows["generate"]),
     ("speech heard, seconds a second", lambda run: 60 * run.listener_minutes / run.seconds),

@@ -53,13 +53,13 @@ class Level:
     sessions: float
     away: float
     contexts: float
-    works: float
+    requests: float
     listeners: float
 
     @property
     def quiet(self) -> bool:
         """Whether it holds no session but the residents'."""
-        return not (self.away or self.works or self.listeners) and self.sessions == self.contexts == RESIDENTS
+        return not (self.away or self.requests or self.listeners) and self.sessions == self.contexts == RESIDENTS
 
 
 def look(host: Host, began: float, done: int) -> Level:
@@ -76,7 +76,7 @@ def look(host: Host, began: float, done: int) -> Level:
             sessions=found["voxwire_sessions"],
             away=found["voxwire_sessions_away"],
             contexts=found["voxwire_contexts"],
-            works=found["voxwire_works"],
+            requests=found["voxwire_clauses"],
             listeners=sum(v for k, v in found.items() if k.startswith("voxwire_engine_listeners{")),
         )
 

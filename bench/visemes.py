@@ -27,11 +27,11 @@ from support.visemes import Mouth
 from voxwire_protocol import JSON, MSGPACK
 from voxwire_protocol import messages as m
 from voxwire_protocol.visemes import COUNT, FF, PP, SHAPES
-from voxwire_server.audio.path import AudioPath, Piece
+from voxwire_server.audio.pipeline import AudioPipeline, Piece
 from voxwire_server.engines.hibari import create
-from voxwire_server.session.mouth import mouth_for
+from voxwire_server.session.visemes import viseme_track_for
 from voxwire_server.speech import Alignment, AudioChunk, Clause
-from voxwire_server.text.sounds import sound
+from voxwire_server.text.phoneme_visemes import sound
 
 RATE = 24000
 STEP = RATE // 100
@@ -127,7 +127,7 @@ def costs(engine, spoken: list[Spoken]) -> list[dict]:
 def session_work(engine, spoken: Spoken) -> None:
     """What a worker does for a clause without visemes: text to samples, samples to frames."""
     chunk = speak(engine, spoken.text).chunk
-    AudioPath(RATE, FORMAT).push(0, chunk.samples, finished=True, ends_utterance=True, alignment=chunk.alignment)
+    AudioPipeline(RATE, FORMAT).push(0, chunk.samples, finished=True, ends_utterance=True, alignment=chunk.alignment)
 
 
 def pieces(spoken: Spoken, chunk_ms: int) -> list[tuple[Piece, int]]:
@@ -144,7 +144,7 @@ def pieces(spoken: Spoken, chunk_ms: int) -> list[tuple[Piece, int]]:
 
 def messages(info, cut: list[tuple[Piece, int]]) -> list[m.Timing]:
     """The messages of one utterance."""
-    mouth = mouth_for(info, FORMAT)
+    mouth = viseme_track_for(info, FORMAT)
     told = [mouth(piece, 0, start, start + len(piece.samples)) for piece, start in cut]
     return [m.Timing(context="answer-1", visemes=visemes) for visemes in told if visemes]
 
@@ -231,7 +231,7 @@ def report(found: dict) -> str:
         lines.append(
             f"  {row['way']:24}{row['build_us']:8.1f}{row['json_us']:7.1f}{row['msgpack_us']:9.1f}"
             f"{row['percent_of_a_core_at_100_sessions']:8.2f}{row['percent_of_a_session']:9.2f}"
-            f"{row['keyframes_a_second']:13.1f}{row['json_bytes_a_second']:10}"
+            f"{row['keyframes_per_second']:13.1f}{row['json_bytes_per_second']:10}"
         )
     lines += ["", "the whole server, ms of CPU a session-second"]
     lines += [

@@ -1,4 +1,4 @@
-"""Fits the network that guesses mouth shapes from audio, and writes `server/voxwire_server/audio/mouth.json`.
+"""Fits the network that guesses mouth shapes from audio: `server/voxwire_server/audio/viseme_estimator.json`.
 
     python bench/visemes_fit.py
 
@@ -48,9 +48,9 @@ def speech() -> list[tuple[np.ndarray, object]]:
     """Samples at 24 kHz and the mouth of each sentence."""
     from support.visemes import Mouth
     from voxwire_protocol.messages import AudioFormat
-    from voxwire_server.audio.path import AudioPath
+    from voxwire_server.audio.pipeline import AudioPipeline
     from voxwire_server.engines.hibari import create
-    from voxwire_server.session.mouth import mouth_for
+    from voxwire_server.session.visemes import viseme_track_for
     from voxwire_server.speech import Clause
 
     engine = create()
@@ -61,7 +61,7 @@ def speech() -> list[tuple[np.ndarray, object]]:
             clause = Clause(sentence, (0, len(sentence)), range(len(sentence)), "heart", "en-us", 1.0, 1)
             chunk = engine.step("speak", [engine.prepare(clause)])[0].chunk
             audio = AudioFormat(sample_rate=24000)
-            path = AudioPath(24000, audio, mouth=mouth_for(engine.info, audio))
+            path = AudioPipeline(24000, audio, mouth=viseme_track_for(engine.info, audio))
             mouth = Mouth()
             for piece in path.push(0, chunk.samples, finished=True, ends_utterance=True, alignment=chunk.alignment):
                 mouth.add(piece.visemes)
@@ -71,7 +71,7 @@ def speech() -> list[tuple[np.ndarray, object]]:
 
 def examples() -> tuple[np.ndarray, np.ndarray]:
     """Features, shape [n, features], and the shares to guess, shape [n, 15]."""
-    from voxwire_server.audio.mouth import CONTEXT, FEATURES, QUIET, Spectrum, lasting, stacked
+    from voxwire_server.audio.viseme_estimator import CONTEXT, FEATURES, QUIET, Spectrum, lasting, stacked
 
     features, wanted = [], []
     for k, (samples, mouth) in enumerate(speech()):
@@ -129,7 +129,7 @@ def main() -> None:
         numbers = np.round(layer, 2).tolist()
         lines = [json.dumps(row) for row in numbers] if layer.ndim == 2 else []
         rows.append(f' "{name}": ' + ("[\n  " + ",\n  ".join(lines) + "\n ]" if lines else json.dumps(numbers)))
-    target = Path(__file__).parents[1] / "server" / "voxwire_server" / "audio" / "mouth.json"
+    target = Path(__file__).parents[1] / "server" / "voxwire_server" / "audio" / "viseme_estimator.json"
     text = "{\n" + ",\n".join(rows) + "\n}\n"
     target.write_text(text, encoding="utf-8")
     print(f"{len(x)} frames, loss {loss:.3f}, {len(text)} bytes")

@@ -19,8 +19,8 @@ from voxwire_protocol.messages import AudioFormat
 from voxwire_server.audio.containers import Container, open_writer
 from voxwire_server.audio.encode import OpusStream
 from voxwire_server.audio.framing import Framer
-from voxwire_server.audio.path import AudioPath
 from voxwire_server.audio.pcm import alaw, mulaw, pcm_s16le
+from voxwire_server.audio.pipeline import AudioPipeline
 from voxwire_server.audio.resample import Resampler
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def encode(blocks: list[FrameBlock], format: AudioFormat, complexity: int) -> No
 
 def whole_path(clauses: list[np.ndarray], format: AudioFormat) -> None:
     """What a worker does with each clause."""
-    path = AudioPath(24000, format, 0, prefix)
+    path = AudioPipeline(24000, format, 0, prefix)
     for index, clause in enumerate(clauses):
         path.push(index, clause, finished=True, ends_utterance=True)
 

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from voxwire_protocol.messages import ErrorMessage
-
 
 class CloseCode(IntEnum):
     """WebSocket close codes (RFC 6455, section 7.4.1; 4000-4999 are the application's)."""
@@ -143,7 +141,7 @@ assert set(ERRORS) == set(ErrorCode)
 
 
 class VoxwireError(Exception):
-    """An error of the tree. What the table says of its code holds unless given here.
+    """An error of the tree. `retryable` and `hint` are those of its code in ERRORS, unless they are given here.
 
     `context` names the context it is about (None: the session). `details` is for programs, `hint` for a person.
     """
@@ -182,33 +180,6 @@ class VoxwireError(Exception):
     def close_code(self) -> CloseCode | None:
         """How it closes the connection, if it does."""
         return ERRORS[self.code].close_code
-
-    def to_message(self, context: str | None = None) -> ErrorMessage:
-        """The `error` message; `context` where the error does not name one itself."""
-        from voxwire_protocol.messages import ErrorMessage
-
-        return ErrorMessage(
-            code=self.raw_code,
-            message=self.message,
-            retryable=self.retryable,
-            retry_after_ms=self.retry_after_ms,
-            context=self.context or context,
-            details=self.details or None,
-            hint=self.hint or None,
-        )
-
-    @classmethod
-    def from_message(cls, message: ErrorMessage) -> VoxwireError:
-        """The error that an `error` message tells of; a code that is not known yet counts by its class."""
-        return cls(
-            message.code,
-            message.message,
-            retryable=message.retryable,
-            retry_after_ms=message.retry_after_ms,
-            context=message.context,
-            details=message.details,
-            hint=message.hint,
-        )
 
 
 class ProtocolError(VoxwireError):

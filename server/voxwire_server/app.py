@@ -22,12 +22,11 @@ from starlette.middleware import Middleware
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.audio.containers import warm_formats
-from voxwire_server.audio.lane import EncodeLane
+from voxwire_server.audio.encoder_pool import EncoderPool
 from voxwire_server.compat.vendors import routes as vendor_routes
 from voxwire_server.compat.wyoming_server import configured_server
 from voxwire_server.engines.base import EngineUnavailable
 from voxwire_server.engines.registry import load_engines
-from voxwire_server.engines.runner import Runner
 from voxwire_server.ops.admission import SessionAdmission
 from voxwire_server.ops.aliases import BUILT_IN_MODELS, BUILT_IN_VOICES, Aliases
 from voxwire_server.ops.auth import Authenticator
@@ -37,20 +36,21 @@ from voxwire_server.ops.memory import watch_memory
 from voxwire_server.ops.metrics import Metrics
 from voxwire_server.ops.readiness import Readiness, watch_readiness
 from voxwire_server.ops.reload import reloaded
+from voxwire_server.ops.scheduler_metrics import watch_devices, watch_scheduler, watch_workers
 from voxwire_server.ops.voices import VoiceDirectory
-from voxwire_server.ops.watch import watch_devices, watch_executors, watch_scheduler
 from voxwire_server.ops.watchdog import Watchdog
 from voxwire_server.page import routes as page_routes
 from voxwire_server.scheduling.policy import Policy
+from voxwire_server.scheduling.runner import Runner
 from voxwire_server.scheduling.scheduler import Scheduler
-from voxwire_server.session.caller import Caller
 from voxwire_server.session.context import PlayoutPolicy
 from voxwire_server.session.core import SessionCore, SessionSettings
-from voxwire_server.session.driver import Driver, Resumable, Studio
+from voxwire_server.session.driver import Driver, Resumable, SessionServices
+from voxwire_server.session.identity import ClientIdentity
 from voxwire_server.session.ledger import Ledger
-from voxwire_server.session.passes import Passes
 from voxwire_server.session.registry import Sessions
 from voxwire_server.session.replay import ReplayLog
+from voxwire_server.session.resume_tokens import ResumeTokens
 from voxwire_server.session.ticker import Ticker
 from voxwire_server.transport import door, http, websocket
 from voxwire_server.transport.loop_share import LoopShare, LoopShares
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from voxwire_server.engines.base import Engine, EngineInfo
     from voxwire_server.ops.reload import Reloaded
     from voxwire_server.speech import Voice
-    from voxwire_server.transport.websocket import WebSocketOutlet
+    from voxwire_server.transport.websocket import WebSocketSink
 
 log = logging.getLogger("voxwire")
 
@@ -110,7 +110,7 @@ class Application:
         self._loop_shares = LoopShares()
         self.admission = SessionAdmission(config, self.sessions, self.metrics, time.monotonic)
         self._ledger = Ledger(config.limits.account_bytes_max)
-        self.studio: Studio
+        self.services: SessionServices
         self._infos = {name: engine.info for name, engine in self._engines.items()}
         self._runner: Runner | None = None
         self._voices: VoiceDirectory | None = None
@@ -162,9 +162,11 @@ class Application:
             clock=time.monotonic,
             hang_seconds=scheduling.hang_seconds,
         )
-        encoder = EncodeLane(wake, threads=max(1, workers // 2))
+        encoder = EncoderPool(wake, threads=max(1, workers // 2))
         ticker = Ticker(loop, time.monotonic)
-        self.studio = Studio(runner, encoder, ticker, self.metrics, time.monotonic, self.config.audio.opus_complexity)
+        self.services = SessionServices(
+            runner, encoder, ticker, self.metrics, time.monotonic, self.config.audio.opus_complexity
+        )
         engines = self.config.engines
         self._runner = runner
         self._voices = VoiceDirectory(self._infos, engines.default, engines.default_voice, runner, self._voice_aliases)
@@ -172,7 +174,7 @@ class Application:
         self.admission.turn_away = lambda account: runner.locked(partial(scheduler.turn_away, account=account))
         self._watch_counts()
         watch_scheduler(self.metrics, lambda: runner.locked(scheduler.stats))
-        watch_executors(self.metrics, runner.executor_stats, encoder)
+        watch_workers(self.metrics, runner.worker_stats, encoder)
         watch_devices(self.metrics, self._engines.values())
         runner.start()
         encoder.start()
@@ -230,9 +232,9 @@ class Application:
         for task in self._tasks:
             task.cancel()
         if self._runner is not None:
-            self.studio.ticker.stop()
+            self.services.ticker.stop()
             await asyncio.to_thread(self._runner.stop, 5.0)
-            await asyncio.to_thread(self.studio.encoder.stop)
+            await asyncio.to_thread(self.services.encoder.stop)
         self.containers.shutdown(wait=False, cancel_futures=True)
 
     async def drain(self) -> None:
@@ -291,7 +293,7 @@ class Application:
 
     def engine_problems(self) -> Mapping[str, str]:
         """See `ServerState`."""
-        return {} if self._runner is None else self._runner.executor_stats().problems
+        return {} if self._runner is None else self._runner.worker_stats().problems
 
     @property
     def overloaded_ms(self) -> int | None:
@@ -322,17 +324,21 @@ class Application:
         """How many bytes may wait for a client to read them."""
         return self.config.limits.outbox_bytes_max
 
-    def authenticate(self, connection: HTTPConnection, key: str | None = None, *, tokens: bool = False) -> Caller:
+    def authenticate(
+        self, connection: HTTPConnection, key: str | None = None, *, tokens: bool = False
+    ) -> ClientIdentity:
         """See `CompatHost` and `StreamHost`."""
         address = connection.client.host if connection.client else ""
-        return Caller(self.auth.authenticate(connection, key, tokens=tokens).name, address)
+        return ClientIdentity(self.auth.authenticate(connection, key, tokens=tokens).name, address)
 
     def _admitted(self, connection: HTTPConnection, name: str) -> None:
         """Recognise a connection, unless its principal has its share of all that there may be."""
         place = door.place_of(connection)
         if place is None:
             return
-        principal = self.admission.principal_of(Caller(name, connection.client.host if connection.client else ""))
+        principal = self.admission.principal_of(
+            ClientIdentity(name, connection.client.host if connection.client else "")
+        )
         busy = self.door.busy(principal) - (place.principal == principal and place.state in door.BUSY)
         self.admission.check_connections(principal, busy, self.door.free)
         place.recognised(principal)
@@ -371,32 +377,34 @@ class Application:
             )
         return engine
 
-    def admit_session(self, caller: Caller) -> None:
+    def admit_session(self, identity: ClientIdentity) -> None:
         """See `StreamHost`."""
         self._check_state()
-        self.admission.admit(caller)
+        self.admission.admit(identity)
 
-    def admit_returning(self, caller: Caller, session_id: str) -> bool:
+    def admit_returning(self, identity: ClientIdentity, session_id: str) -> bool:
         """See `StreamHost`."""
-        return self.admission.admit_returning(caller, session_id)
+        return self.admission.admit_returning(identity, session_id)
 
-    def loop_share_of(self, caller: Caller) -> LoopShare:
+    def loop_share_of(self, identity: ClientIdentity) -> LoopShare:
         """See `StreamHost`."""
-        return LoopShare(self._loop_shares, self.admission.principal_of(caller))
+        return LoopShare(self._loop_shares, self.admission.principal_of(identity))
 
     def _loop_share_for(self, connection: HTTPConnection) -> LoopShare:
         """The part of a request that is not let in yet: its key's, else that of its address."""
         address = connection.client.host if connection.client else ""
         name = self.auth.name_of(connection)
         principal = (
-            door.unauthenticated(address) if name is None else self.admission.principal_of(Caller(name, address))
+            door.unauthenticated(address)
+            if name is None
+            else self.admission.principal_of(ClientIdentity(name, address))
         )
         return LoopShare(self._loop_shares, principal)
 
-    def check_session(self, caller: Caller) -> None:
+    def check_session(self, identity: ClientIdentity) -> None:
         """See `CompatHost`."""
         self._check_state()
-        self.admission.check(caller)
+        self.admission.check(identity)
 
     @property
     def full_ms(self) -> int | None:
@@ -409,25 +417,27 @@ class Application:
         if not self._ready:
             raise VoxwireError(ErrorCode.NOT_READY, "the server is starting", retry_after_ms=1000)
 
-    def new_core(self, session_id: str, token: str, caller: Caller) -> SessionCore:
+    def new_core(self, session_id: str, token: str, identity: ClientIdentity) -> SessionCore:
         """See `StreamHost`."""
         assert self._voices is not None, "started"
         seeds = partial(self._seeds.getrandbits, 63)
         return SessionCore(
-            session_id, token, self._settings, self._voices, seeds, time.monotonic(), caller, self._ledger
+            session_id, token, self._settings, self._voices, seeds, time.monotonic(), identity, self._ledger
         )
 
     # -- serving ----------------------------------------------------------------------------------------------------
 
-    def new_driver(self, caller: Caller, outlet: WebSocketOutlet) -> Driver:
+    def new_driver(self, identity: ClientIdentity, sink: WebSocketSink) -> Driver:
         """See `StreamHost`."""
         resume, node = self.config.resume, self.config.server.node
-        passes = Passes(lambda: secrets.token_urlsafe(24))
+        resume_tokens = ResumeTokens(lambda: secrets.token_urlsafe(24))
         session_id = (f"{node}." if node else "") + secrets.token_urlsafe(9)
         resumable = None
         if resume.window_seconds:
-            resumable = Resumable(caller.account, passes, ReplayLog(resume.replay_bytes_max, resume.replay_seconds))
-        return Driver(self.new_core(session_id, passes.current, caller), outlet, self.studio, resumable)
+            resumable = Resumable(
+                identity.account, resume_tokens, ReplayLog(resume.replay_bytes_max, resume.replay_seconds)
+            )
+        return Driver(self.new_core(session_id, resume_tokens.current, identity), sink, self.services, resumable)
 
     def asgi(self) -> Starlette:
         """The ASGI application; its lifespan starts and stops everything."""

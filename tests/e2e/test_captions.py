@@ -21,8 +21,8 @@ from support.browser import chromium  # noqa: F401 - a fixture
 from support.caption_events import read_subtitles
 from support.tcp_proxy import Proxy
 from voxwire_client import Timing, WordTiming, connect
-from voxwire_client.captions.script import columns
-from voxwire_client.mouth import closed
+from voxwire_client.captions.line_breaks import columns
+from voxwire_client.mouth_track import closed_mouth
 from voxwire_protocol.visemes import PP
 
 TEXT = (
@@ -215,7 +215,7 @@ def test_words_and_the_mouth_are_told_when_they_are_heard(host, interrupted):
             following = asyncio.create_task(follow())
             told = [word.text async for event in utterance if isinstance(event, Timing) for word in event.words]
             await asyncio.wait_for(following, 30)
-            assert utterance.mouth() == closed()
+            assert utterance.mouth() == closed_mouth()
             return told, heard, closures
 
     told, heard, closures = asyncio.run(listen())

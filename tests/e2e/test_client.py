@@ -13,7 +13,7 @@ from support.ports import free_port
 from support.tcp_proxy import Proxy
 from voxwire_client import Audio, ConnectionLost, Interrupted, Reconnected, VoxwireError, connect
 from voxwire_client import sync as synchronous
-from voxwire_client.playout import PlayoutClock
+from voxwire_client.playout_clock import PlayoutClock
 from voxwire_client.wav import WavWriter, alaw_sample, mulaw_sample
 from voxwire_protocol import messages as m
 
@@ -255,7 +255,7 @@ def test_the_playout_clock_waits_where_audio_is_missing():
     assert clock.position(12.125) == 625
     clock.pause(12.125)
     assert clock.position(20.0) == 625
-    clock.go_on(20.0)
+    clock.resume(20.0)
     assert clock.position(20.125) == 750
     clock.played(650)
     assert clock.position(30.0) == 650

@@ -71,8 +71,8 @@ def test_a_step_that_hangs_takes_its_own_clause_and_is_told(host, word):
         _, errors = await hanging
         assert errors == ["system.engine_failed"]
         metrics = await asyncio.to_thread(host.metrics)
-        assert metrics['voxwire_executor_hung{lane="cpu"}'] == 2, "it was tried on another worker, once"
-        assert metrics['voxwire_executor_replacements_total{cause="hung",lane="cpu"}'] == 2
+        assert metrics['voxwire_executor_hung{executor="cpu"}'] == 2, "it was tried on another worker, once"
+        assert metrics['voxwire_executor_replacements_total{cause="hung",executor="cpu"}'] == 2
         await until_ready_is(host, 200)
         done, errors = await say(host, HEALTHY)
         assert (done.reason, errors) == (m.DoneReason.COMPLETED, [])

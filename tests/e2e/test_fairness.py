@@ -25,7 +25,7 @@ from voxwire_server.ops.auth import generate_key, hash_key
 with warnings.catch_warnings():
     # The package wyoming imports audioop, which Python 3.13 no longer has.
     warnings.simplefilter("ignore", DeprecationWarning)
-    from voxwire_server.compat.wyoming_server.conversation import Conversation
+    from voxwire_server.compat.wyoming_server.conversation import WyomingHandler
 
 LISTENER, ATTACKER = generate_key(), generate_key()
 KEYS = f"listener={hash_key(LISTENER)},attacker={hash_key(ATTACKER)}"
@@ -107,7 +107,7 @@ async def cosyvoice(server: VirtualServer, text: str) -> None:
 async def wyoming(server: VirtualServer, text: str) -> None:
     reader, writer = asyncio.StreamReader(), Writer()
     reader.feed_data(json.dumps({"type": "synthesize", "data": {"text": text}}).encode() + b"\n")
-    await Conversation(server.application, reader, writer).run()  # type: ignore[arg-type]
+    await WyomingHandler(server.application, reader, writer).run()  # type: ignore[arg-type]
 
 
 class Writer:

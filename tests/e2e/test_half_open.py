@@ -41,7 +41,7 @@ def test_a_peer_that_answers_no_ping_is_away_then_gone(host):
     assert host.metrics()["voxwire_contexts"] == 1
     until(lambda: host.metrics()["voxwire_sessions"] == 0)
     assert host.metrics()["voxwire_contexts"] == 0
-    assert host.metrics()["voxwire_works"] == 0
+    assert host.metrics()["voxwire_clauses"] == 0
     assert peer.ending().code == 1011
     peer.close()
 

@@ -13,7 +13,7 @@ from support.protocol_client import say, wire
 from support.server import serving
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode
-from voxwire_server.engines.kokoro.reading.languages import Languages
+from voxwire_server.engines.kokoro.g2p.languages import Languages
 from voxwire_server.engines.mixing import mix_name, parse_mix
 
 pytestmark = pytest.mark.skipif(

@@ -19,9 +19,9 @@ from support.ports import free_port
 from support.server import Host, serving
 from voxwire_server.app import Application
 from voxwire_server.audio.encode import OpusStream
-from voxwire_server.audio.path import AudioPath
+from voxwire_server.audio.pipeline import AudioPipeline
 from voxwire_server.config import load_config
-from voxwire_server.engines.work import Work
+from voxwire_server.scheduling.request import SynthesisRequest
 from voxwire_server.serving import make_server
 from voxwire_server.session.context import Context
 from voxwire_server.session.core import SessionCore
@@ -48,17 +48,27 @@ SESSION_BYTES_MAX = 40 * 1024
 """What a session may leave behind in allocators and caches that still fill up. What it holds while it lives is an
 answer in its replay log, 200 kB and more: were those kept, it would be seen. What is smaller is counted by `LIVING`."""
 
-LIVING = (Driver, SessionCore, Context, ReplayLog, AudioPath, OpusStream, Work, Connection, WireProtocol)
+LIVING = (
+    Driver,
+    SessionCore,
+    Context,
+    ReplayLog,
+    AudioPipeline,
+    OpusStream,
+    SynthesisRequest,
+    Connection,
+    WireProtocol,
+)
 """What a session is made of."""
 
 HELD = (
     "voxwire_sessions",
     "voxwire_sessions_away",
     "voxwire_contexts",
-    "voxwire_works",
+    "voxwire_clauses",
     'voxwire_engine_listeners{engine="tone"}',
     'voxwire_engine_waiting{engine="tone"}',
-    'voxwire_lane_running{lane="cpu"}',
+    'voxwire_executor_running{executor="cpu"}',
 )
 
 

@@ -14,7 +14,7 @@ from support.tcp_proxy import Proxy
 from support.visemes import Mouth
 from voxwire_client import Audio, Done, Flushed, Reconnected, Started, Timing, connect
 from voxwire_protocol.visemes import PP, SIL, dominant
-from voxwire_server.text.sounds import sound
+from voxwire_server.text.phoneme_visemes import sound
 
 TEXT = "Peter and Bob move five big maps. Maybe the smooth river, above the farm, has a problem."
 SEED = 7

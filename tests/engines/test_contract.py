@@ -1,5 +1,6 @@
 """What every engine promises (`voxwire_server.engines.base`): by clause, by codec frame, the embedded voice, Kokoro.
 
+Engines of other packages are tested by `--engine NAME`, the name of their entry point (docs/engines.md).
 Kokoro's engines are slow on a CPU: they get fewer texts, and are skipped where weights or packages can't be had.
 """
 
@@ -20,6 +21,7 @@ from support.engine_driver import clause_for, speak, speak_all
 from voxwire_server.engines import tone
 from voxwire_server.engines.base import NoSlot
 from voxwire_server.engines.hibari import create as create_hibari
+from voxwire_server.engines.registry import load_engine
 from voxwire_server.speech import EndReason
 
 TEXTS = (
@@ -48,9 +50,16 @@ CREATORS = {
 }
 
 
-@pytest.fixture(scope="module", params=CREATORS)
+def pytest_generate_tests(metafunc):
+    if "engine" in metafunc.fixturenames:
+        names = metafunc.config.getoption("--engine", default=None) or list(CREATORS)
+        metafunc.parametrize("engine", names, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def engine(request):
-    created = CREATORS[request.param]()
+    create = CREATORS.get(request.param)
+    created = create() if create is not None else load_engine(request.param)
     created.warm_up()
     return created
 
@@ -133,7 +142,7 @@ def test_another_seed_gives_other_samples_of_the_same_length(engine):
 
 def test_threads_do_not_disturb_each_other(engine):
     spare(engine, "it takes minutes")
-    if engine.info.lane != "cpu":
+    if engine.info.executor != "cpu":
         pytest.skip("its steps run on one thread")
     clauses = [clause_for(engine, text, seed=i % 3) for i, text in enumerate(TEXTS * 4)]
     expected = [speak(engine, clause) for clause in clauses]

@@ -19,16 +19,16 @@ from support.engine_driver import clause_for, speak
 from support.harvard_sentences import SENTENCES
 from support.whisper import transcribe, word_error_rate
 from voxwire_server.engines.base import EngineUnavailable
+from voxwire_server.engines.common.alignment import DURATION_SAMPLES, align
+from voxwire_server.engines.common.g2p import SYMBOLS_MAX, Reader, Sentence
+from voxwire_server.engines.common.onnx_wire import delimited, fields, numbers, varints
+from voxwire_server.engines.common.source_map import map_rewriting
+from voxwire_server.engines.common.trimming import trim
 from voxwire_server.engines.hibari import create
-from voxwire_server.engines.hibari.alignment import DURATION_SAMPLES, align
-from voxwire_server.engines.hibari.edges import trim
 from voxwire_server.engines.hibari.engine import noise_row
 from voxwire_server.engines.hibari.graph import prepared
 from voxwire_server.engines.hibari.network import Network
-from voxwire_server.engines.hibari.reading import SYMBOLS_MAX, Reader, Sentence
-from voxwire_server.engines.hibari.source_map import map_rewriting
 from voxwire_server.engines.hibari.vocoder import BINS, HOP, Vocoder
-from voxwire_server.engines.onnx_wire import delimited, fields, numbers, varints
 from voxwire_server.speech import Alignment, PhonemeMark, WordMark
 
 MODEL = Path(hibari.__file__).parent / "assets" / "hibari.onnx"

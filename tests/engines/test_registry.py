@@ -46,9 +46,9 @@ def test_an_engine_that_cannot_load_leaves_the_others_alone(monkeypatch):
 
 def test_a_factory_gets_what_it_asks_for():
     asked = []
-    registry.made("both", lambda models, options: asked.append((models, options)), "/models", {"a": "1"})
-    registry.made("folder", lambda models: asked.append(models), "/models")
-    registry.made("nothing", lambda: asked.append("nothing"), "/models")
+    registry.create_engine("both", lambda models, options: asked.append((models, options)), "/models", {"a": "1"})
+    registry.create_engine("folder", lambda models: asked.append(models), "/models")
+    registry.create_engine("nothing", lambda: asked.append("nothing"), "/models")
     assert asked == [("/models", {"a": "1"}), "/models", "nothing"]
 
 

@@ -17,14 +17,14 @@ def test_every_code_has_its_class_before_the_dot_and_a_hint_that_is_a_sentence(c
 def test_an_error_survives_its_message_in_both_encodings(code: ErrorCode) -> None:
     error = VoxwireError(code, "what", retry_after_ms=3, context="a", details={"field": "x", "n": [1, {"y": None}]})
     for codec in (JSON, MSGPACK):
-        message = codec.decode_server(codec.encode(error.to_message()))
+        message = codec.decode_server(codec.encode(m.error_to_message(error)))
         assert isinstance(message, m.ErrorMessage)
-        back = VoxwireError.from_message(message)
+        back = m.error_from_message(message)
         assert vars(back) == vars(error)
         assert back.close_code == error.close_code
 
 
-def test_what_the_table_says_holds_unless_the_error_says_otherwise() -> None:
+def test_the_tables_facts_hold_unless_the_error_overrides_them() -> None:
     facts = ERRORS[ErrorCode.INTERNAL]
     assert VoxwireError(ErrorCode.INTERNAL, "x").retryable is facts.retryable
     assert VoxwireError(ErrorCode.INTERNAL, "x").hint == facts.hint
@@ -33,8 +33,8 @@ def test_what_the_table_says_holds_unless_the_error_says_otherwise() -> None:
 
 
 def test_an_error_takes_the_context_it_is_given_unless_it_has_its_own() -> None:
-    assert VoxwireError(ErrorCode.INTERNAL, "x").to_message(context="a").context == "a"
-    assert VoxwireError(ErrorCode.INTERNAL, "x", context="b").to_message(context="a").context == "b"
+    assert m.error_to_message(VoxwireError(ErrorCode.INTERNAL, "x"), context="a").context == "a"
+    assert m.error_to_message(VoxwireError(ErrorCode.INTERNAL, "x", context="b"), context="a").context == "b"
 
 
 @pytest.mark.parametrize(
@@ -47,10 +47,10 @@ def test_an_error_takes_the_context_it_is_given_unless_it_has_its_own() -> None:
     ],
 )
 def test_a_code_that_is_not_known_counts_by_its_class_and_keeps_its_name(code: str, error_class: ErrorClass) -> None:
-    error = VoxwireError.from_message(m.ErrorMessage(code=code, message="x", retryable=True, hint="Wait."))
+    error = m.error_from_message(m.ErrorMessage(code=code, message="x", retryable=True, hint="Wait."))
     assert error.error_class is error_class
     assert str(error) == f"{code}: x"
-    assert error.to_message().code == code
+    assert m.error_to_message(error).code == code
 
 
 def test_only_errors_that_end_a_session_have_a_close_code() -> None:

@@ -44,7 +44,7 @@ def test_codecs_are_found_by_subprotocol() -> None:
         (m.ErrorMessage(code="x", message="x", retryable=False, details={"a": {"b": "\ud83d"}}), "details.a.b"),
     ],
 )
-def test_what_can_not_be_written_is_refused_by_name(codec: Codec, message: Any, field: str) -> None:
+def test_fields_that_can_not_be_encoded_are_refused_by_name(codec: Codec, message: Any, field: str) -> None:
     with pytest.raises(ProtocolError) as caught:
         codec.encode(message)
     assert caught.value.code is ErrorCode.INVALID_FIELD

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from support import vectors
+from support import vector_messages, vectors
 from voxwire_protocol import JSON, MSGPACK, AudioFrame, Codec, ErrorCode, Flag, ProtocolError, pack_frame, unpack_frame
 from voxwire_protocol import messages as m
 from voxwire_protocol.codec import client_message, server_message, to_map
@@ -36,12 +36,12 @@ def test_the_files_are_what_the_script_writes(name: str) -> None:
 
 
 def test_there_is_a_vector_of_every_message() -> None:
-    for table, types in ((vectors.CLIENT, m.CLIENT_MESSAGES), (vectors.SERVER, m.SERVER_MESSAGES)):
+    for table, types in ((vector_messages.CLIENT, m.CLIENT_MESSAGES), (vector_messages.SERVER, m.SERVER_MESSAGES)):
         assert {each["type"] for each in table.values()} == {type_.type for type_ in types}
 
 
 def test_every_field_of_every_message_is_in_a_vector() -> None:
-    for table, types in ((vectors.CLIENT, m.CLIENT_MESSAGES), (vectors.SERVER, m.SERVER_MESSAGES)):
+    for table, types in ((vector_messages.CLIENT, m.CLIENT_MESSAGES), (vector_messages.SERVER, m.SERVER_MESSAGES)):
         for type_, fields in types.items():
             seen = {name for each in table.values() if each["type"] == type_.type for name in each}
             assert seen == {"type", *fields}
@@ -57,13 +57,13 @@ def test_a_message_means_the_same_in_both_encodings_and_is_written_as_in_the_vec
 
 
 @pytest.mark.parametrize("row", rows("lenient.json"))
-def test_what_is_written_otherwise_is_understood(row: Any) -> None:
+def test_other_spellings_of_a_message_are_understood(row: Any) -> None:
     for encoding, raw in (("json", row["json"]), ("msgpack", bytes.fromhex(row["msgpack"]))):
         assert to_map(decode(CODECS[encoding], row["from"], raw)) == row["map"]
 
 
 @pytest.mark.parametrize("row", rows("invalid.json"))
-def test_what_is_wrong_is_refused_by_the_name_of_its_field(row: Any) -> None:
+def test_invalid_messages_are_refused_by_the_name_of_the_field(row: Any) -> None:
     raw = row["raw"] if row["encoding"] == "json" else bytes.fromhex(row["raw"])
     with pytest.raises(ProtocolError) as caught:
         decode(CODECS[row["encoding"]], row["from"], raw)
@@ -75,7 +75,7 @@ def test_an_error_names_the_context_of_the_message_it_is_about() -> None:
     with pytest.raises(ProtocolError) as caught:
         JSON.decode_client('{"type":"text","context":"answer-1","text":5}')
     assert caught.value.context == "answer-1"
-    assert caught.value.to_message().context == "answer-1"
+    assert m.error_to_message(caught.value).context == "answer-1"
 
 
 @pytest.mark.parametrize("context", ["", "x" * 65, 5, None, ["0"]])

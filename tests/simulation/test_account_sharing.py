@@ -7,9 +7,9 @@ import pytest
 from support.retrying_clients import Caller, busy_world
 from support.session_sim import Client, World
 from voxwire_protocol import messages as m
-from voxwire_server.engines.work import PREPARE
 from voxwire_server.scheduling.policy import Policy
-from voxwire_server.session.caller import Caller as Whose
+from voxwire_server.scheduling.request import PREPARE
+from voxwire_server.session.identity import ClientIdentity
 
 SENTENCE = "Glue the sheet to the dark blue background, and then wait a while. "
 STEP_SECONDS = 0.02
@@ -17,7 +17,7 @@ STEP_SECONDS = 0.02
 
 def of(account, client):
     """A client as one of an account."""
-    client.driver.core.caller = Whose(account)
+    client.driver.core.identity = ClientIdentity(account)
     return client
 
 
@@ -91,8 +91,8 @@ def test_while_one_account_takes_all_it_can_get_listeners_of_another_are_let_in_
     crowd = [of("a", Caller(world, f"a{n}", begin=world.now + n / 10, until=until, chars=(60, 300))) for n in range(54)]
     few = [of("b", Caller(world, f"b{n}", begin=world.now + 30 + n, until=until, chars=(60, 300))) for n in range(3)]
     world.run(300)
-    waits = [wish.started_at - wish.asked_at for caller in few for wish in caller.wishes if wish.started_at]
-    others = [wish.started_at - wish.asked_at for caller in crowd for wish in caller.wishes if wish.started_at]
-    assert all(wish.over for caller in (*few, *crowd) for wish in caller.wishes)
+    waits = [wish.started_at - wish.asked_at for identity in few for wish in identity.wishes if wish.started_at]
+    others = [wish.started_at - wish.asked_at for identity in crowd for wish in identity.wishes if wish.started_at]
+    assert all(wish.over for identity in (*few, *crowd) for wish in identity.wishes)
     assert sum(waits) / len(waits) < 0.2 * sum(others) / len(others)
-    assert [caller.stalls for caller in (*few, *crowd) if caller.stalls] == []
+    assert [identity.stalls for identity in (*few, *crowd) if identity.stalls] == []

@@ -56,4 +56,4 @@ def test_every_clause_is_spoken_or_cancelled(by_deadline):
     stats = by_deadline.scheduler.stats(by_deadline.now)
     assert stats.failed == 0
     assert stats.cancelled > 0, "somebody broke in"
-    assert stats.submitted == stats.completed + stats.cancelled + stats.works
+    assert stats.submitted == stats.completed + stats.cancelled + stats.requests

@@ -26,7 +26,7 @@ def crowd(world, count: int, *, seconds: float = SECONDS, chars=(60, 300)) -> li
 
 
 def audio_seconds(callers: list[Caller]) -> float:
-    return sum(done.samples / 24_000 for caller in callers for done in caller.of(m.Done))
+    return sum(done.samples / 24_000 for identity in callers for done in identity.of(m.Done))
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def overload():
 
 def test_the_accepted_never_run_dry_at_three_times_the_capacity(overload):
     world, callers = overload
-    assert [caller.stalls for caller in callers if caller.stalls] == []
+    assert [identity.stalls for identity in callers if identity.stalls] == []
     assert world.counter.underruns == []
     assert max(world.counter.ttfa) < 1.5
 
@@ -48,12 +48,12 @@ def test_without_admission_most_would_run_dry():
     world = busy_world(0.1, admission=False)
     callers = crowd(world, 3 * CAPACITY, seconds=40)
     world.run(40)
-    assert sum(bool(caller.stalls) for caller in callers) > len(callers) / 2
+    assert sum(bool(identity.stalls) for identity in callers) > len(callers) / 2
 
 
 def test_the_refused_are_told_when_to_come_back_and_get_in(overload):
     _, callers = overload
-    wishes = [wish for caller in callers for wish in caller.wishes]
+    wishes = [wish for identity in callers for wish in identity.wishes]
     assert all(wish.over for wish in wishes), "everybody is heard in the end"
     refused = [wish for wish in wishes if wish.refusals]
     assert len(refused) > len(callers)
@@ -62,7 +62,7 @@ def test_the_refused_are_told_when_to_come_back_and_get_in(overload):
 
 def test_when_to_come_back_is_no_constant(overload):
     _, callers = overload
-    told = [ms for caller in callers for wish in caller.wishes for ms in wish.refusals]
+    told = [ms for identity in callers for wish in identity.wishes for ms in wish.refusals]
     assert len(set(told)) > len(told) // 4
     assert min(told) < 1000
     assert max(told) > 10_000
@@ -78,7 +78,7 @@ def test_a_first_guess_that_is_too_good_is_corrected_before_many_run_dry():
     world = busy_world(0.1, guess=0.03)
     callers = crowd(world, 3 * CAPACITY)
     world.run(SECONDS + 300)
-    stalls = [at for caller in callers for at, _ in caller.stalls]
+    stalls = [at for identity in callers for at, _ in identity.stalls]
     assert len(stalls) <= 5
     assert all(at < 1000.0 + 20 for at in stalls)
 
@@ -92,7 +92,7 @@ def test_bulk_makes_way_before_any_listener_is_kept_out_and_is_finished_afterwar
     ]
     for world in (alone, shared):
         world.run(SECONDS + 300)
-    assert [caller.stalls for caller in callers if caller.stalls] == []
+    assert [identity.stalls for identity in callers if identity.stalls] == []
     granted = [sum(len(each.granted) for each in group) for group in (without, callers)]
     assert granted[1] > 0.95 * granted[0]
     assert all(wish.over for reader in readers for wish in reader.wishes)
@@ -104,8 +104,8 @@ def test_bulk_is_refused_while_listeners_are_still_let_in():
     told: dict[str, list[float]] = {"bulk": [], "interactive": []}
     admission = world.runner.admission
 
-    def watched(engine, *, bulk=False, speaking=0, caller=None, account=""):
-        refusal = admission(engine, bulk=bulk, speaking=speaking, caller=caller, account=account)
+    def watched(engine, *, bulk=False, speaking=0, session_id=None, account=""):
+        refusal = admission(engine, bulk=bulk, speaking=speaking, session_id=session_id, account=account)
         if refusal is not None:
             told["bulk" if bulk else "interactive"].append(world.now)
         return refusal

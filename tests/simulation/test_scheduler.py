@@ -2,11 +2,11 @@
 
 import pytest
 
-from support.scheduler_harness import work
+from support.scheduler_harness import request
 from support.scheduler_sim import Audience, ModelEngine, VirtualRunner, batch_seconds, model_info
 from voxwire_server.engines.base import StageInfo
-from voxwire_server.engines.work import PREPARE
 from voxwire_server.scheduling.policy import Order, Policy
+from voxwire_server.scheduling.request import PREPARE
 from voxwire_server.scheduling.scheduler import Scheduler
 from voxwire_server.speech import EndReason
 
@@ -17,33 +17,33 @@ GPU = model_info(
     StageInfo("encode", 32),
     StageInfo("front", 32),
     StageInfo("generate", 32),
-    lane="device",
+    executor="device",
     realtime_factor=0.01,
 )
 GPU_SECONDS = batch_seconds(0.010, 0.00002)
 BUCKETS = (40, 80, 120, 160, 200)
 
 
-def audience(info, seconds, listeners, *, admit=False, **policy):
+def audience(info, seconds, streams, *, admit=False, **policy):
     scheduler = Scheduler({"model": info}, 2, Policy(**policy))
-    engines = {"model": ModelEngine(info, BUCKETS if info.lane == "device" else ())}
-    crowd = Audience(lambda heard: VirtualRunner(engines, scheduler, heard, seconds), "model", listeners, admit=admit)
+    engines = {"model": ModelEngine(info, BUCKETS if info.executor == "device" else ())}
+    crowd = Audience(lambda heard: VirtualRunner(engines, scheduler, heard, seconds), "model", streams, admit=admit)
     crowd.run(40.0)
     return crowd.report, scheduler.stats(40.0)
 
 
-@pytest.mark.parametrize(("info", "seconds", "listeners"), [(CPU, CPU_SECONDS, 180), (GPU, GPU_SECONDS, 250)])
-def test_nobody_runs_dry_when_the_engine_is_fast_enough(info, seconds, listeners):
-    report, stats = audience(info, seconds, listeners)
-    assert report.clauses > 5 * listeners
+@pytest.mark.parametrize(("info", "seconds", "streams"), [(CPU, CPU_SECONDS, 180), (GPU, GPU_SECONDS, 250)])
+def test_nobody_runs_dry_when_the_engine_is_fast_enough(info, seconds, streams):
+    report, stats = audience(info, seconds, streams)
+    assert report.clauses > 5 * streams
     assert report.underruns == 0
     assert stats.engines[0].late == 0
 
 
-@pytest.mark.parametrize(("info", "seconds", "listeners"), [(CPU, CPU_SECONDS, 200), (GPU, GPU_SECONDS, 350)])
-def test_first_words_come_sooner_by_deadline_than_by_arrival(info, seconds, listeners):
-    by_deadline, _ = audience(info, seconds, listeners)
-    by_arrival, _ = audience(info, seconds, listeners, order=Order.ARRIVAL)
+@pytest.mark.parametrize(("info", "seconds", "streams"), [(CPU, CPU_SECONDS, 200), (GPU, GPU_SECONDS, 350)])
+def test_first_words_come_sooner_by_deadline_than_by_arrival(info, seconds, streams):
+    by_deadline, _ = audience(info, seconds, streams)
+    by_arrival, _ = audience(info, seconds, streams, order=Order.ARRIVAL)
     assert by_deadline.ttfa_at(0.5) < 0.6 * by_arrival.ttfa_at(0.5)
     assert by_deadline.ttfa_at(0.95) < 0.8 * by_arrival.ttfa_at(0.95)
 
@@ -55,12 +55,12 @@ def misses(order, jobs, workers_seconds):
     runner = VirtualRunner(
         {"model": ModelEngine(CPU)},
         scheduler,
-        lambda outcomes: ended.update((outcome.work, runner.now) for outcome in outcomes),
+        lambda outputs: ended.update((output.request, runner.now) for output in outputs),
         lambda batch: 0.0 if batch.stage == PREPARE else workers_seconds,
     )
     due = {}
     for number, deadline in enumerate(jobs):
-        owned = work(number, deadline=deadline)
+        owned = request(number, deadline=deadline)
         due[owned] = deadline
         runner.submit(owned)
     runner.run_out()
@@ -96,7 +96,7 @@ def test_admission_keeps_those_who_listen_fed_when_far_too_many_come(info, secon
     assert guarded.refused > 0
     assert guarded.underruns < 0.05 * guarded.clauses
     assert guarded.underruns * 5 < open_door.underruns
-    workers = 2 if info.lane == "cpu" else 1
+    workers = 2 if info.executor == "cpu" else 1
     busy_seconds = sum(stage.busy_seconds for stage in stats.stages if stage.stage != PREPARE)
     assert busy_seconds > 0.7 * 40.0 * workers, "and the engine is not left idle"
 
@@ -109,39 +109,39 @@ def test_costs_are_predicted_within_a_few_percent_once_learned():
 
 
 def test_a_cancelled_job_costs_no_further_step():
-    info = model_info("model", StageInfo("frame", 4), lane="device", unit="codec_frame", slots=4)
+    info = model_info("model", StageInfo("frame", 4), executor="device", unit="codec_frame", slots=4)
     engine = ModelEngine(info, frame_seconds=0.1)
     scheduler = Scheduler({"model": info}, 1)
     heard = []
     runner = VirtualRunner({"model": engine}, scheduler, heard.extend, lambda batch: 0.01)
-    stays, goes = work("stays", text="x" * 60), work("goes", text="x" * 60)
-    runner.submit(stays)
+    session_time, goes = request("stays", text="x" * 60), request("goes", text="x" * 60)
+    runner.submit(session_time)
     runner.submit(goes)
     runner.advance(0.1)
-    steps_before = sum(goes in batch.works for batch in runner.batches)
-    heard_before = sum(outcome.work is goes for outcome in heard)
+    steps_before = sum(goes in batch.requests for batch in runner.batches)
+    heard_before = sum(output.request is goes for output in heard)
     assert steps_before > 2
     runner.cancel("goes")
     runner.run_out()
-    assert sum(goes in batch.works for batch in runner.batches) == steps_before
-    assert sum(outcome.work is goes for outcome in heard) == heard_before
-    assert engine.finished == {stays.job: EndReason.COMPLETED, goes.job: EndReason.CANCELLED}
+    assert sum(goes in batch.requests for batch in runner.batches) == steps_before
+    assert sum(output.request is goes for output in heard) == heard_before
+    assert engine.finished == {session_time.job: EndReason.COMPLETED, goes.job: EndReason.CANCELLED}
 
 
 def test_jobs_of_a_codec_frame_engine_join_and_leave_between_steps():
-    info = model_info("model", StageInfo("frame", 8), lane="device", unit="codec_frame", slots=3)
+    info = model_info("model", StageInfo("frame", 8), executor="device", unit="codec_frame", slots=3)
     scheduler = Scheduler({"model": info}, 1)
     ended = []
     runner = VirtualRunner(
         {"model": ModelEngine(info, frame_seconds=0.1)},
         scheduler,
-        lambda outcomes: ended.extend(o.work.owner for o in outcomes if o.finished),
+        lambda outputs: ended.extend(o.request.context_key for o in outputs if o.finished),
         lambda batch: 0.01,
     )
     for number, chars in enumerate((60, 15, 30, 45, 15)):
-        runner.submit(work(number, text="x" * chars, deadline=float(number)))
+        runner.submit(request(number, text="x" * chars, deadline=float(number)))
     runner.run_out()
-    sizes = [len(batch.works) for batch in runner.batches if batch.stage == "frame"]
+    sizes = [len(batch.requests) for batch in runner.batches if batch.stage == "frame"]
     assert max(sizes) == 3
     assert sorted(ended) == [0, 1, 2, 3, 4]
     assert ended[-1] in (0, 3)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.session_sim import Client, Sent, World
 from voxwire_protocol import messages as m
 from voxwire_server.engines.tone import CHAR_SAMPLES, SAMPLE_RATE
-from voxwire_server.engines.work import PREPARE
+from voxwire_server.scheduling.request import PREPARE
 from voxwire_server.session.context import ENDINGS_MAX
 from voxwire_server.session.core import SessionSettings
 from voxwire_server.session.heard import SPANS_MAX
@@ -144,7 +144,7 @@ def test_no_listener_runs_dry_when_the_engine_is_fast_enough(seed):
 @pytest.mark.parametrize("listeners", [1, 2])
 def test_no_listener_runs_dry_while_a_slow_engine_keeps_up(listeners):
     def seconds(batch):
-        spoken = sum(len(work.clause.text) for work in batch.works) * CHAR_SAMPLES / SAMPLE_RATE
+        spoken = sum(len(request.clause.text) for request in batch.requests) * CHAR_SAMPLES / SAMPLE_RATE
         return 0.001 if batch.stage == PREPARE else 0.35 * spoken
 
     world = World(seconds, 1, SETTINGS, realtime_factor=0.35)

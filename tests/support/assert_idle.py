@@ -13,7 +13,7 @@ from support.server import Host
 from voxwire_protocol import messages as m
 
 MIB = 1 << 20
-GAUGES = ("voxwire_contexts", "voxwire_sessions", "voxwire_works")
+GAUGES = ("voxwire_contexts", "voxwire_sessions", "voxwire_clauses")
 REST_SECONDS_MAX = 60.0
 PROBE_SECONDS = 0.02
 

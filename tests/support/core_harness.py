@@ -9,13 +9,13 @@ import numpy as np
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.audio.framing import FrameBlock
-from voxwire_server.audio.path import AudioPath
+from voxwire_server.audio.pipeline import AudioPipeline
 from voxwire_server.engines.base import EngineInfo, StageInfo
 from voxwire_server.session import effects as fx
-from voxwire_server.session.caller import Caller
 from voxwire_server.session.core import ResolvedVoice, SessionCore, SessionSettings
+from voxwire_server.session.identity import ClientIdentity
 from voxwire_server.session.ledger import Ledger
-from voxwire_server.session.mouth import mouth_for
+from voxwire_server.session.visemes import viseme_track_for
 from voxwire_server.speech import Alignment, Voice, WordMark
 
 RATE = 24000
@@ -77,18 +77,18 @@ class Desk:
     directory: FakeDirectory = field(default_factory=FakeDirectory)
     now: float = 1000.0
     name: str = "s"
-    caller: Caller | None = None
+    identity: ClientIdentity | None = None
     ledger: Ledger | None = None
 
     def __post_init__(self):
         self.sent: list[m.ServerMessage | Frame] = []
         self.effects: list[fx.Effect] = []
-        self.paths: dict[int, AudioPath] = {}
+        self.paths: dict[int, AudioPipeline] = {}
         self.pending: list[fx.Speak] = []
         self.spoken: list[str] = []
         self.closed: tuple[int, str] | None = None
         self.core = SessionCore(
-            self.name, "t", self.settings, self.directory, lambda: 7, self.now, self.caller, self.ledger
+            self.name, "t", self.settings, self.directory, lambda: 7, self.now, self.identity, self.ledger
         )
         self.apply(self.core.open(self.now))
 
@@ -133,14 +133,14 @@ class Desk:
                     self.sent.append(message)
                 case fx.SendFrames(block, start, stop):
                     self.sent += self._frames(block, start, stop)
-                case fx.OpenPath():
-                    self.paths[effect.serial] = AudioPath(
+                case fx.OpenPipeline():
+                    self.paths[effect.serial] = AudioPipeline(
                         effect.engine.sample_rate,
                         effect.format,
                         effect.number,
-                        mouth=mouth_for(effect.engine, effect.format) if effect.visemes else None,
+                        mouth=viseme_track_for(effect.engine, effect.format) if effect.visemes else None,
                     )
-                case fx.ClosePath(serial):
+                case fx.ClosePipeline(serial):
                     del self.paths[serial]
                 case fx.Speak():
                     self.pending.append(effect)

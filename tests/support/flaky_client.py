@@ -1,6 +1,6 @@
 """A client on the move, on virtual time: its connections drop, what is on the way is lost, and it resumes.
 
-The server side is the real one from `Conversation` down. A wire has a delay each way and delivers in order while it
+The server side is the real one from `NativeHandler` down. A wire has a delay each way and delivers in order while it
 lives; a cut loses what is in flight, and the server notices it only a while later.
 """
 
@@ -17,9 +17,9 @@ from support.session_sim import Sent, World
 from voxwire_protocol import messages as m
 from voxwire_server.session.core import SessionCore
 from voxwire_server.session.driver import Driver, Resumable
-from voxwire_server.session.passes import Passes
 from voxwire_server.session.replay import ReplayLog
-from voxwire_server.transport.websocket import Conversation
+from voxwire_server.session.resume_tokens import ResumeTokens
+from voxwire_server.transport.websocket import NativeHandler
 
 
 class Plain:
@@ -47,21 +47,21 @@ class Site:
         return self.world.sessions
 
     @property
-    def studio(self):
-        return self.world.studio
+    def services(self):
+        return self.world.services
 
     def admit_session(self, caller) -> None:
         """Everybody gets a place."""
 
-    def new_driver(self, outlet) -> Driver:
+    def new_driver(self, sink) -> Driver:
         tokens = (f"token-{next(self._names)}" for _ in itertools.count())
-        passes = Passes(lambda: next(tokens))
+        resume_tokens = ResumeTokens(lambda: next(tokens))
         world = self.world
         core = SessionCore(
-            f"s{next(self._names)}", passes.current, world.settings, world.directory, lambda: 5, world.now
+            f"s{next(self._names)}", resume_tokens.current, world.settings, world.directory, lambda: 5, world.now
         )
         log = ReplayLog(self.replay_bytes_max, self.replay_seconds)
-        return Driver(core, outlet, self.studio, Resumable(self.identity, passes, log))
+        return Driver(core, sink, self.services, Resumable(self.identity, resume_tokens, log))
 
 
 class Wire:
@@ -75,7 +75,7 @@ class Wire:
         self.told: tuple[int, str] | None = None
         self._world, self._phone, self._delay = site.world, phone, delay
         self._down_at = self._up_at = site.world.now
-        self.conversation = Conversation(self, site.new_driver(self), Plain(), site)
+        self.conversation = NativeHandler(self, site.new_driver(self), Plain(), site)
         self._up(self.conversation.open)
 
     def send(self, message: m.ClientMessage) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from voxwire_server.engines.base import EngineInfo, Job, StageInfo, StepResult
-from voxwire_server.engines.work import PREPARE, Batch
+from voxwire_server.scheduling.request import PREPARE, Batch
 from voxwire_server.speech import AudioChunk, Clause, EndReason, Voice
 
 RATE = 8000
@@ -73,7 +73,7 @@ class GpuEngine:
             RATE,
             voices=(Voice("anna", name, ("en-us",)),),
             stages=tuple(StageInfo(stage, rows, joins_buckets=True) for stage, rows in gpu.batch_max.items()),
-            lane="device",
+            executor="device",
             realtime_factor=0.005,
             chars_per_second=gpu.chars_per_second,
         )
@@ -107,8 +107,8 @@ class GpuEngine:
         """What a step of a batch takes; it is noted down."""
         fixed, per_char = self.gpu.prepare_seconds
         if batch.stage == PREPARE:
-            return sum(fixed + per_char * len(work.clause.text) for work in batch.works)
-        sizes = [self._size(batch.stage, work.job) for work in batch.works]
+            return sum(fixed + per_char * len(request.clause.text) for request in batch.requests)
+        sizes = [self._size(batch.stage, request.job) for request in batch.requests]
         padded = max(sizes) * len(sizes)
         unit = self.gpu.chars_per_second if batch.stage == "encode" else FRAMES_PER_SECOND
         seconds = self.gpu.launch_seconds[batch.stage]

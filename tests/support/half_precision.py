@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from support import kokoro
 from voxwire_server.engines.base import Engine
 from voxwire_server.engines.kokoro.engine import KokoroEngine, torch_info
+from voxwire_server.engines.kokoro.g2p.languages import Languages
 from voxwire_server.engines.kokoro.model.network import Kokoro
-from voxwire_server.engines.kokoro.reading.languages import Languages
-from voxwire_server.engines.kokoro.script import Script
-from voxwire_server.engines.kokoro.steps import TorchSteps
+from voxwire_server.engines.kokoro.runtime.steps import TorchSteps
+from voxwire_server.engines.kokoro.text_frontend import TextFrontend
 from voxwire_server.engines.kokoro.voices import Styles, voices_of
 
 
@@ -23,7 +23,7 @@ def rounding_engine(dtype: torch.dtype) -> Engine:
     languages = Languages(weights.vocabulary())
     voices = voices_of("kokoro", weights.voices(), languages.known)
     device = torch.device("cpu")
-    script = Script(languages, voices, Styles(weights.voices()))
+    script = TextFrontend(languages, voices, Styles(weights.voices()))
     return KokoroEngine(TorchSteps(network, device), script, torch_info("kokoro", voices, device, torch.float32))
 
 

@@ -108,7 +108,7 @@ def _piece(read: dict[str, Any]) -> Any:
 def read_and_keep(texts: Sequence[str]) -> None:
     """Read texts with the real readers and write `PHONEMES`. Each has to be one piece."""
     from support import kokoro
-    from voxwire_server.engines.kokoro.reading.languages import Languages
+    from voxwire_server.engines.kokoro.g2p.languages import Languages
 
     reader = Languages(kokoro.weights().vocabulary())
     found = []

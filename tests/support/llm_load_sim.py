@@ -13,11 +13,11 @@ from support.gpu_model import RATE, Gpu, GpuEngine, Step
 from support.scheduler_sim import VirtualRunner
 from support.session_sim import Client, Counter, ToneDirectory, World
 from voxwire_protocol import messages as m
-from voxwire_server.engines.work import Outcome
 from voxwire_server.ops.voices import VoiceDirectory
 from voxwire_server.scheduling.policy import Policy
+from voxwire_server.scheduling.request import RequestOutput
 from voxwire_server.scheduling.scheduler import Scheduler
-from voxwire_server.session.driver import Studio
+from voxwire_server.session.driver import SessionServices
 
 FRAME_MS = 60
 AUDIO = m.AudioRequest(codec="pcm_s16le", sample_rate=RATE, frame_ms=FRAME_MS)
@@ -92,7 +92,7 @@ class Crowd(World):
         if admission:
             self.directory = VoiceDirectory({info.name: info}, info.name, "", self.runner)
         self.counter = Ledger(lambda: self.now, self.now + since)
-        self.studio = Studio(self.runner, self, self, self.counter, lambda: self.now)
+        self.services = SessionServices(self.runner, self, self, self.counter, lambda: self.now)
         self.since = self.now + since
         source = random.Random(11)
         self.talkers = [
@@ -108,12 +108,12 @@ class Crowd(World):
         """The device's steps that count."""
         return [step for step in self.engine.steps if step.at >= self.since and stage in (None, step.stage)]
 
-    def _deliver(self, outcomes: list[Outcome]) -> None:
+    def _deliver(self, outputs: list[RequestOutput]) -> None:
         if self.counter.counts:
-            first = [outcome.work for outcome in outcomes if outcome.finished and outcome.work.first]
-            self.counter.clause_waits += [self.now - work.submitted_at for work in first]
+            first = [output.request for output in outputs if output.finished and output.request.first]
+            self.counter.clause_waits += [self.now - request.submitted_at for request in first]
         self.runner.batches.clear()
-        self.sessions.deliver(outcomes)
+        self.sessions.deliver(outputs)
 
 
 @dataclass

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from support.session_sim import Client, Sent, World
 from voxwire_protocol import messages as m
-from voxwire_server.engines.work import PREPARE, Batch
 from voxwire_server.ops.voices import VoiceDirectory
+from voxwire_server.scheduling.request import PREPARE, Batch
 
 CHARS_PER_SECOND = 1000 / 60
 """How fast the tone engine speaks."""
@@ -28,7 +28,7 @@ def costing(realtime_factor: float):
     def seconds(batch: Batch) -> float:
         if batch.stage == PREPARE:
             return 0.0002
-        return sum(len(work.clause.text) for work in batch.works) / CHARS_PER_SECOND * realtime_factor
+        return sum(len(request.clause.text) for request in batch.requests) / CHARS_PER_SECOND * realtime_factor
 
     return seconds
 

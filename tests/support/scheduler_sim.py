@@ -11,8 +11,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from voxwire_server.engines.base import Engine, EngineInfo, Job, StageInfo, StepResult
-from voxwire_server.engines.stepping import carry_out, end_of, outcome_of, overloaded_row
-from voxwire_server.engines.work import PREPARE, Batch, Outcome, Picker, Refusal, Row, Work
+from voxwire_server.scheduling.execution import end_of, execute_step, outcome_of, overloaded_outcome
+from voxwire_server.scheduling.request import (
+    PREPARE,
+    Batch,
+    Refusal,
+    RequestOutput,
+    SchedulerInterface,
+    StepOutcome,
+    SynthesisRequest,
+)
 from voxwire_server.speech import AudioChunk, Clause, EndReason
 
 CHARS_PER_SECOND = 15.0
@@ -34,8 +42,8 @@ class VirtualRunner:
     def __init__(
         self,
         engines: Mapping[str, Engine],
-        scheduler: Picker,
-        deliver: Callable[[list[Outcome]], None],
+        scheduler: SchedulerInterface,
+        deliver: Callable[[list[RequestOutput]], None],
         seconds: Callable[[Batch], float],
         now: float = 0.0,
     ) -> None:
@@ -46,7 +54,7 @@ class VirtualRunner:
         self._deliver = deliver
         self._seconds = seconds
         self._order = itertools.count()
-        self._running: list[tuple[float, int, Batch, list[Row]]] = []
+        self._running: list[tuple[float, int, Batch, list[StepOutcome]]] = []
 
     @property
     def next_at(self) -> float:
@@ -56,9 +64,9 @@ class VirtualRunner:
     def advance(self, until: float) -> None:
         """Let all steps end that end by `until`, and move there."""
         while self._running and self._running[0][0] <= until:
-            ends_at, _, batch, rows = heapq.heappop(self._running)
+            ends_at, _, batch, outcomes = heapq.heappop(self._running)
             self.now = max(self.now, ends_at)
-            self._complete(batch, rows)
+            self._complete(batch, outcomes)
         self.now = max(self.now, until)
 
     def run_out(self) -> None:
@@ -66,53 +74,56 @@ class VirtualRunner:
         while self._running:
             self.advance(self.next_at)
 
-    def submit(self, work: Work) -> None:
-        self.scheduler.submit(work, self.now)
+    def submit(self, request: SynthesisRequest) -> None:
+        self.scheduler.submit(request, self.now)
         self._start_all()
 
-    def cancel(self, owner: Hashable) -> None:
-        for work in self.scheduler.cancel(owner):
-            if work.job is not None:
-                self._engines[work.engine].finish(work.job, EndReason.CANCELLED)
+    def cancel(self, context_key: Hashable) -> None:
+        for request in self.scheduler.cancel(context_key):
+            if request.job is not None:
+                self._engines[request.engine].finish(request.job, EndReason.CANCELLED)
         self._start_all()
 
-    def reprioritise(self, owner: Hashable, deadline: float) -> None:
-        self.scheduler.reprioritise(owner, deadline)
+    def reprioritise(self, context_key: Hashable, deadline: float) -> None:
+        self.scheduler.reprioritise(context_key, deadline)
         self._start_all()
 
-    def listener_joined(self, owner: Hashable, engine: str, account: str = "") -> None:
-        self.scheduler.listener_joined(owner, engine, self.now, account)
+    def stream_started(self, context_key: Hashable, engine: str, account: str = "") -> None:
+        self.scheduler.stream_started(context_key, engine, self.now, account)
 
-    def listener_left(self, owner: Hashable, caller: Hashable = None) -> None:
-        self.scheduler.listener_left(owner, self.now, caller)
+    def stream_ended(self, context_key: Hashable, session_id: Hashable = None) -> None:
+        self.scheduler.stream_ended(context_key, self.now, session_id)
         self._start_all()
 
-    def caller_left(self, caller: Hashable) -> None:
-        self.scheduler.caller_left(caller)
+    def session_ended(self, session_id: Hashable) -> None:
+        self.scheduler.session_ended(session_id)
 
     def admission(
-        self, engine: str, *, bulk: bool = False, speaking: int = 0, caller: Hashable = None, account: str = ""
+        self, engine: str, *, bulk: bool = False, speaking: int = 0, session_id: Hashable = None, account: str = ""
     ) -> Refusal | None:
-        return self.scheduler.admission(engine, bulk, self.now, speaking, caller, account)
+        return self.scheduler.admission(engine, bulk, self.now, speaking, session_id, account)
 
     def _start_all(self) -> None:
-        for lane in self.scheduler.lanes:
-            while (batch := self.scheduler.pick(lane, self.now)) is not None:
-                rows = carry_out(self._engines[batch.engine], batch, lambda: None)
+        for executor in self.scheduler.executors:
+            while (batch := self.scheduler.pick(executor, self.now)) is not None:
+                outcomes = execute_step(self._engines[batch.engine], batch, lambda: None)
                 self.batches.append(batch)
-                heapq.heappush(self._running, (self.now + self._seconds(batch), next(self._order), batch, rows))
+                heapq.heappush(self._running, (self.now + self._seconds(batch), next(self._order), batch, outcomes))
 
-    def _complete(self, batch: Batch, rows: list[Row]) -> None:
-        starved = self.scheduler.complete(batch, rows, self.now - batch.picked_at, self.now)
-        rows = [overloaded_row(row.work, "no slot is free") if row.work in starved else row for row in rows]
-        outcomes = [outcome for outcome in map(outcome_of, rows) if outcome is not None]
-        for row in rows:
-            reason = end_of(row)
-            if reason is not None and row.job is not None:
-                self._engines[batch.engine].finish(row.job, reason)
+    def _complete(self, batch: Batch, outcomes: list[StepOutcome]) -> None:
+        starved = self.scheduler.complete(batch, outcomes, self.now - batch.picked_at, self.now)
+        outcomes = [
+            overloaded_outcome(outcome.request, "no slot is free") if outcome.request in starved else outcome
+            for outcome in outcomes
+        ]
+        outputs = [output for output in map(outcome_of, outcomes) if output is not None]
+        for outcome in outcomes:
+            reason = end_of(outcome)
+            if reason is not None and outcome.job is not None:
+                self._engines[batch.engine].finish(outcome.job, reason)
         self._start_all()
-        if outcomes:
-            self._deliver(outcomes)
+        if outputs:
+            self._deliver(outputs)
 
 
 class ModelEngine:
@@ -201,7 +212,7 @@ class Audience:
     """Listeners who follow a language model: a short first clause, longer ones after it, the next one asked for when
     less than `ahead` seconds are left to hear. Drives a `VirtualRunner`."""
 
-    def __init__(self, make_runner, engine: str, listeners: int, *, seed: int = 1, ahead: float = 3.0, admit=False):
+    def __init__(self, make_runner, engine: str, streams: int, *, seed: int = 1, ahead: float = 3.0, admit=False):
         self.reports: dict[str, Report] = {}
         self.runner: VirtualRunner = make_runner(self._heard)
         self._ahead = ahead
@@ -209,12 +220,12 @@ class Audience:
         self._events: list[tuple[float, int, Listener]] = []
         self._order = itertools.count()
         self._source = random.Random(seed)
-        self.join(engine, listeners)
+        self.join(engine, streams)
 
-    def join(self, engine: str, listeners: int) -> None:
+    def join(self, engine: str, streams: int) -> None:
         """Let listeners of another engine come, within five seconds."""
         self.reports[engine] = Report()
-        for _ in range(listeners):
+        for _ in range(streams):
             listener = Listener(engine, random.Random(self._source.random()))
             self._at(self.runner.now + self._source.uniform(0.0, 5.0), listener)
 
@@ -248,34 +259,36 @@ class Audience:
                 return
             listener.clauses_left = listener.random.randint(2, 6)
             listener.text_at = now
-            self.runner.listener_joined(listener, listener.engine)
+            self.runner.stream_started(listener, listener.engine)
         chars = listener.random.randint(15, 60) if first else listener.random.randint(60, 200)
         self.reports[listener.engine].clauses += 1
         deadline = now if first else listener.playing_until
         text = clause("x" * chars)
-        work = Work(listener, listener.engine, text, listener.index, deadline, False, first, False, lambda *_: True)
+        request = SynthesisRequest(
+            listener, listener.engine, text, listener.index, deadline, False, first, False, lambda *_: True
+        )
         listener.index += 1
-        self.runner.submit(work)
+        self.runner.submit(request)
 
-    def _heard(self, outcomes: list[Outcome]) -> None:
-        for outcome in outcomes:
-            work = outcome.work
-            if outcome.finished:
-                self._finished(work.owner, work)
+    def _heard(self, outputs: list[RequestOutput]) -> None:
+        for output in outputs:
+            request = output.request
+            if output.finished:
+                self._finished(request.context_key, request)
 
-    def _finished(self, listener: Listener, work: Work) -> None:
+    def _finished(self, listener: Listener, request: SynthesisRequest) -> None:
         now, report = self.runner.now, self.reports[listener.engine]
-        if work.first:
+        if request.first:
             report.ttfa.append(now - listener.text_at)
         else:
             report.dry.append(max(0.0, now - listener.playing_until))
-        seconds = len(work.clause.text) / CHARS_PER_SECOND
+        seconds = len(request.clause.text) / CHARS_PER_SECOND
         listener.playing_until = max(now, listener.playing_until) + seconds
         listener.clauses_left -= 1
         if listener.clauses_left:
             self._at(max(now, listener.playing_until - self._ahead), listener)
         else:
-            self.runner.listener_left(listener)
+            self.runner.stream_ended(listener)
             self._at(listener.playing_until + listener.random.uniform(0.5, 3.0), listener)
 
 
@@ -285,7 +298,7 @@ def batch_seconds(fixed: float, per_char: float, prepare: float = 0.0002) -> Cal
     def seconds(batch: Batch) -> float:
         if batch.stage == PREPARE:
             return prepare
-        longest = max(len(work.clause.text) for work in batch.works)
-        return fixed + per_char * longest * len(batch.works)
+        longest = max(len(request.clause.text) for request in batch.requests)
+        return fixed + per_char * longest * len(batch.requests)
 
     return seconds

@@ -88,7 +88,7 @@ class Peer:
 
     async def refuse(self, code: ErrorCode, context: str | None = None, **facts) -> None:
         """Say that something is wrong."""
-        await self.send(VoxwireError(code, "as the script wants it", context=context, **facts).to_message())
+        await self.send(m.error_to_message(VoxwireError(code, "as the script wants it", context=context, **facts)))
 
     async def resumed(self, received: int | None = None, **contexts: m.ResumedContext) -> m.Resume:
         """Wait for `resume`, and grant it; `received` are the client's messages that came before."""

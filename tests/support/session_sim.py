@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from support.core_harness import FakeDirectory
 from support.scheduler_sim import VirtualRunner
 from voxwire_protocol import messages as m
+from voxwire_server.audio.encoder_pool import EncodeTask
 from voxwire_server.audio.framing import FrameBlock
-from voxwire_server.audio.lane import EncodeTask
 from voxwire_server.engines.tone import create as create_tone
-from voxwire_server.engines.work import Batch
+from voxwire_server.scheduling.request import Batch
 from voxwire_server.scheduling.scheduler import Scheduler
 from voxwire_server.session.core import ResolvedVoice, SessionCore, SessionSettings
-from voxwire_server.session.driver import Driver, Studio
+from voxwire_server.session.driver import Driver, SessionServices
 from voxwire_server.session.registry import Sessions
 
 
@@ -81,7 +81,7 @@ class Client:
         self.received: list[m.ServerMessage | Sent] = []
         self.closed: tuple[int, str] | None = None
         core = SessionCore(name, "t", world.settings, world.directory, lambda: 5, world.now)
-        self.driver = Driver(core, self, world.studio)
+        self.driver = Driver(core, self, world.services)
         world.sessions.add(self.driver)
         self.driver.open()
 
@@ -157,7 +157,7 @@ class World:
         self.directory = ToneDirectory(engine.info)
         scheduler = Scheduler({"tone": engine.info}, workers)
         self.runner = VirtualRunner({"tone": engine}, scheduler, self.sessions.deliver, step_seconds, self.now)
-        self.studio = Studio(self.runner, self, self, self.counter, lambda: self.now)
+        self.services = SessionServices(self.runner, self, self, self.counter, lambda: self.now)
 
     def at(self, when: float, action: Callable[[], None]) -> None:
         """Let `action` happen at `when`."""

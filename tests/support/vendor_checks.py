@@ -66,11 +66,11 @@ def counters(host: Host) -> Counters:
         return sum(value for key, value in found.items() if key.split("{")[0] in (name, f"{name}_total"))
 
     return Counters(
-        submitted=total("voxwire_works_submitted"),
-        completed=total("voxwire_works_completed"),
-        cancelled=total("voxwire_works_cancelled"),
+        submitted=total("voxwire_clauses_submitted"),
+        completed=total("voxwire_clauses_completed"),
+        cancelled=total("voxwire_clauses_cancelled"),
         audio_seconds=total("voxwire_engine_audio_seconds"),
-        unfinished=total("voxwire_works"),
+        unfinished=total("voxwire_clauses"),
         sessions=total("voxwire_sessions"),
         contexts=total("voxwire_contexts"),
     )

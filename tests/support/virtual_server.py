@@ -25,10 +25,10 @@ from support.work_counter import Work, counting_turns, uncounted
 from voxwire_server.app import Application
 from voxwire_server.config import load_config
 from voxwire_server.engines.tone import create as create_tone
-from voxwire_server.engines.work import Batch
 from voxwire_server.ops.voices import VoiceDirectory
+from voxwire_server.scheduling.request import Batch
 from voxwire_server.scheduling.scheduler import Scheduler
-from voxwire_server.session.driver import Studio
+from voxwire_server.session.driver import SessionServices
 from voxwire_server.session.ticker import Ticker
 from voxwire_server.transport import connection as connection_module
 from voxwire_server.transport import requests_share as requests_share_module
@@ -63,7 +63,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         selector = NoWait()
         selector.loop = self
         self.idle = START
-        self.work = Work()
+        self.request = Work()
         self.turns = Turns()
         self.holds: list[tuple[float, str]] = []
         """Seconds that each callback took, and what it was."""
@@ -71,9 +71,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         """Seconds."""
-        return self.idle + self.work.total * SECONDS_PER_LINE
+        return self.idle + self.request.total * SECONDS_PER_LINE
 
-    def run_in_executor(self, executor: object, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(self, worker: object, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         """Call `func` now."""
         future = self.create_future()
         try:
@@ -98,7 +98,7 @@ def costing(loop: VirtualLoop) -> Iterator[None]:
     def tell(lines: float, handle: asyncio.Handle) -> None:
         loop.holds.append((lines * SECONDS_PER_LINE, repr(handle)[:300]))
 
-    with counting_turns(tell) as loop.work:
+    with counting_turns(tell) as loop.request:
         yield
 
 
@@ -204,7 +204,7 @@ class VirtualServer:
         scheduler = Scheduler(infos, 2)
         runner = LoopRunner(loop, engines, scheduler, app.sessions.deliver, step_seconds, loop.time())
         ticker = Ticker(loop, loop.time)
-        app.studio = Studio(runner, None, ticker, app.metrics, loop.time)  # type: ignore[arg-type]
+        app.services = SessionServices(runner, None, ticker, app.metrics, loop.time)  # type: ignore[arg-type]
         app._runner = runner  # type: ignore[assignment]
         app._voices = VoiceDirectory(infos, "tone", "", runner, app._voice_aliases)
         app.admission.turn_away = lambda account: scheduler.turn_away(loop.time(), account=account)

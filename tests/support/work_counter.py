@@ -12,11 +12,11 @@ import sys
 from collections.abc import Callable, Iterator
 from types import FrameType, ModuleType
 
-from voxwire_server.text import clauses, intake, markup, sounds, visemes
+from voxwire_server.text import clauses, coarticulation, intake, markup, phoneme_visemes
 
-MODULES = (clauses, intake, markup, sounds, visemes)
+MODULES = (clauses, intake, markup, phoneme_visemes, coarticulation)
 _FILES = frozenset(module.__file__ for module in MODULES)
-CHARS_A_LINE = 16
+CHARS_PER_LINE = 16
 """A line of Python takes about as long as a pattern takes to pass so many characters."""
 
 
@@ -70,7 +70,7 @@ class Work:
     @property
     def total(self) -> float:
         """In lines."""
-        return self.lines + self.chars / CHARS_A_LINE
+        return self.lines + self.chars / CHARS_PER_LINE
 
     def note(self, chars: int) -> None:
         self.chars += max(chars, 1)

@@ -3,11 +3,11 @@
 from voxwire_client.context import Context
 from voxwire_client.errors import ConnectionLost
 from voxwire_client.events import Audio, Event, Interrupted, Reconnected
-from voxwire_client.moments import Moment, Moments
-from voxwire_client.mouth import MouthTrack
+from voxwire_client.mouth_track import MouthTrack
 from voxwire_client.options import SpeakOptions
-from voxwire_client.playout import PlayoutClock
+from voxwire_client.playout_clock import PlayoutClock
 from voxwire_client.session import Session, connect
+from voxwire_client.timed_events import TimedEvent, TimedEvents
 from voxwire_client.tokens import Tokens
 from voxwire_client.utterance import Utterance
 from voxwire_protocol.errors import ErrorCode, VoxwireError
@@ -37,8 +37,6 @@ __all__ = [
     "Event",
     "Flushed",
     "Interrupted",
-    "Moment",
-    "Moments",
     "MouthTrack",
     "PhonemeTiming",
     "PlayoutClock",
@@ -46,6 +44,8 @@ __all__ = [
     "Session",
     "SpeakOptions",
     "Started",
+    "TimedEvent",
+    "TimedEvents",
     "Timing",
     "Tokens",
     "Utterance",

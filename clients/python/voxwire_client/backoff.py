@@ -1,4 +1,4 @@
-"""Says how long to wait before the next attempt to connect: at once, then longer and longer, never in step. Pure."""
+"""How long to wait before the next attempt to connect: exponential backoff with full jitter. Pure."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FIRST_SECONDS = 0.05
-"""The first attempt: at once, but not all clients of a node in the same instant."""
+"""The first attempt follows almost at once, spread over this time for all clients of a server that is gone."""
 STEP_SECONDS = 0.1
 SECONDS_MAX = 5.0
-"""The most without a word of the server's."""
+"""The largest bound of a delay for which the server has not asked."""
 ASKED_SECONDS_MAX = 60.0
-"""Nobody is believed who asks for more."""
+"""A server that asks for more is given no more than this."""
 
 
 class Backoff:
-    """Delays of one row of attempts. `draw` gives numbers in [0, 1).
+    """The delays of one series of attempts. `draw` returns random numbers in [0, 1).
 
     Full jitter: each delay is drawn from zero to a bound that doubles (Brooker, "Exponential Backoff And Jitter",
     2015), so that clients that lost their server together do not come back together.
@@ -28,13 +28,13 @@ class Backoff:
         self._attempts = 0
 
     def succeeded(self) -> None:
-        """The connection was good for something: begin again with short delays."""
+        """Messages were exchanged on a connection: begin again with short delays."""
         self._attempts = 0
 
     def next_seconds(self, asked_seconds: float | None = None) -> float:
-        """How long to wait before the next attempt; not before `asked_seconds`, if the server said so."""
+        """How long to wait before the next attempt: at least `asked_seconds`, where the server asked for a pause."""
         bound = FIRST_SECONDS if self._attempts == 0 else min(SECONDS_MAX, STEP_SECONDS * 2 ** (self._attempts - 1))
-        # Beyond ten doublings nothing changes any more.
+        # SECONDS_MAX is reached long before ten doublings.
         self._attempts = min(self._attempts + 1, 10)
         asked = min(max(0.0, asked_seconds or 0.0), ASKED_SECONDS_MAX)
         return asked + self._draw() * bound

@@ -1,4 +1,4 @@
-"""What goes wrong with a connection. What goes wrong with speech is a `VoxwireError` of the protocol."""
+"""Errors of the connection. Errors of speech are `VoxwireError`s of the protocol."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ ABNORMAL = 1006
 
 RETRYABLE = frozenset({ABNORMAL, CloseCode.GOING_AWAY, CloseCode.INTERNAL, CloseCode.RESTART, CloseCode.TRY_LATER})
 FINAL = frozenset({ErrorCode.NOT_AUTHENTICATED, ErrorCode.NOT_ALLOWED, ErrorCode.ABUSE})
-"""Whoever was told this is not wanted, whatever the close code says."""
+"""After these errors of the session the client must not reconnect, whatever the close code."""
 
 RETRY_SECONDS = 0.5
-"""The pause where the server names none."""
+"""The pause before a retry where the server names none."""
 
 
 class ConnectionLost(Exception):
     """There is no connection, or no longer one.
 
-    `code` and `reason` are those of the WebSocket close, 1006 without one. `error` is what the server said before it
-    closed, if it said anything about the session. `retry_after_ms` is how long it wants to be left alone.
+    `code` and `reason` are those of the WebSocket close; 1006 without a close frame. `error` is the error about the
+    session that the server sent before it closed, if any. `retry_after_ms` is the pause that the server asks for.
     """
 
     def __init__(
         self, code: int, reason: str, error: VoxwireError | None = None, *, retry_after_ms: int | None = None
     ) -> None:
-        said = str(error) if error is not None else reason
-        super().__init__(f"connection lost ({int(code)}{': ' + said if said else ''})")
+        problem = str(error) if error is not None else reason
+        super().__init__(f"connection lost ({int(code)}{': ' + problem if problem else ''})")
         self.code = int(code)
         self.reason = reason
         self.error = error
@@ -34,15 +34,15 @@ class ConnectionLost(Exception):
 
     @property
     def retryable(self) -> bool:
-        """Whether connecting anew may succeed."""
+        """Whether connecting again may succeed."""
         return self.error.retryable if self.error is not None else self.code in RETRYABLE
 
     @property
     def dropped(self) -> bool:
-        """Whether the session that was on this connection may go on at another one."""
+        """Whether the session may be resumed on another connection."""
         return self.code in RETRYABLE and (self.error is None or self.error.code not in FINAL)
 
 
 def pause_seconds(error: VoxwireError) -> float:
-    """How long to wait before the same is asked for again."""
+    """How long to wait before a refused request is sent again."""
     return RETRY_SECONDS if error.retry_after_ms is None else error.retry_after_ms / 1000

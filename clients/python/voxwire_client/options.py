@@ -1,4 +1,4 @@
-"""What can be asked of speech, and how it becomes a `start`."""
+"""The options of `speak` and `context`, and the `start` and `configure` messages made of them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from voxwire_protocol import messages as m
 class SpeakOptions(TypedDict, total=False):
     """How to speak. Everything left out, or None, is the server's choice.
 
-    `audio` sets codec, sample_rate, frame_ms and bitrate at once; each given beside it counts more. `lead_ms` goes with
-    `pacing`. `context` names the context (1 to 64 characters); by default each gets a fresh name.
+    `audio` sets codec, sample_rate, frame_ms and bitrate at once; one that is given beside it overrides it. `lead_ms`
+    goes with `pacing`. `context` names the context (1 to 64 characters); by default each gets a fresh name.
 
-    `codec="auto"` is PCM, and Opus once the line was seen to be too narrow for it: frames are Opus packets then, as
-    `Started` says. `adapt` asks for lower bitrates (Opus) and longer leads while audio comes too late.
+    `codec="auto"` is PCM, and Opus once the link was measured to be too narrow for PCM: frames are Opus packets then,
+    as `Started` says. `adapt` asks for lower bitrates (Opus) and longer leads while audio comes too late.
     """
 
     voice: str | None
@@ -44,7 +44,7 @@ def start(options: SpeakOptions, default_context: str, *, narrow: bool = False) 
 
     Raises:
         TypeError: there is no such option.
-        ValueError: a context can't be named so.
+        ValueError: a context can't have such a name.
     """
     unknown = sorted(set(options) - KNOWN)
     if unknown:
@@ -86,8 +86,8 @@ def _audio(options: SpeakOptions, narrow: bool) -> m.AudioRequest | None:
 
 
 def _pacing(options: SpeakOptions) -> m.PacingRequest | None:
-    wanted, lead_ms = options.get("pacing"), options.get("lead_ms")
-    pacing = m.PacingRequest(mode=wanted) if isinstance(wanted, str) else wanted or m.PacingRequest()
+    requested, lead_ms = options.get("pacing"), options.get("lead_ms")
+    pacing = m.PacingRequest(mode=requested) if isinstance(requested, str) else requested or m.PacingRequest()
     if lead_ms is not None:
         pacing = replace(pacing, lead_ms=lead_ms)
     return None if pacing == m.PacingRequest() else pacing
@@ -98,14 +98,14 @@ def configure(
 ) -> m.Configure | None:
     """The `configure` that asks for a change; None where none is asked for."""
     audio = None if bitrate is None else m.BitrateRequest(bitrate=bitrate)
-    wanted = None if pacing is None and lead_ms is None else m.PacingRequest(mode=pacing, lead_ms=lead_ms)
-    if audio is None and wanted is None:
+    requested = None if pacing is None and lead_ms is None else m.PacingRequest(mode=pacing, lead_ms=lead_ms)
+    if audio is None and requested is None:
         return None
-    return m.Configure(context=context, audio=audio, pacing=wanted)
+    return m.Configure(context=context, audio=audio, pacing=requested)
 
 
 def configured(start: m.Start, change: m.Configure) -> m.Start:
-    """The `start` that asks at once for what `start` and then `change` asked for."""
+    """`start` with the changes of a `configure` merged into it."""
     audio, pacing = start.audio, start.pacing
     if change.audio is not None and change.audio.bitrate is not None:
         audio = replace(audio or m.AudioRequest(), bitrate=change.audio.bitrate)
@@ -117,13 +117,13 @@ def configured(start: m.Start, change: m.Configure) -> m.Start:
 
 
 def same_again(start: m.Start, started: m.Started) -> m.Start:
-    """The `start` that asks for the voice and format which were granted to `start`, whatever another server prefers."""
-    granted, wanted = started.audio, start.audio or m.AudioRequest()
+    """`start` with the voice and format that the server granted, so that another server speaks with the same."""
+    granted, requested = started.audio, start.audio or m.AudioRequest()
     audio = m.AudioRequest(
         codec=granted.codec,
         sample_rate=granted.sample_rate,
         frame_ms=granted.frame_ms,
-        bitrate=wanted.bitrate or granted.bitrate,
+        bitrate=requested.bitrate or granted.bitrate,
     )
     return replace(start, voice=started.voice, audio=audio)
 

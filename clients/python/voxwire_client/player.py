@@ -1,4 +1,4 @@
-"""Plays 16-bit PCM through the sound card (extra `play`: miniaudio). Tells what has been played."""
+"""Plays 16-bit PCM through the sound card (extra `play`: miniaudio), and counts the samples that were played."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class PlayerUnavailable(Exception):
 class Player:
     """A player of mono audio at `sample_rate`; silence where audio is missing. May be used from several threads.
 
-    As a context manager it plays what is left at the end, and nothing more after an exception.
+    As a context manager it plays what is left when the block ends; after an exception it stops at once.
 
     Raises:
         PlayerUnavailable: there is no sound card, or miniaudio is not installed.
@@ -53,7 +53,7 @@ class Player:
 
     @property
     def played_samples(self) -> int:
-        """Samples that have been heard since the player was made or last dropped, less the sound card's own buffer."""
+        """Samples heard since the player was made or `drop` was called; the sound card's own buffer is subtracted."""
         latency = self.sample_rate * BUFFER_MS // 1000
         taken, waiting = self.buffer.taken_samples, self.buffer.waiting_samples
         return max(0, taken - latency) if waiting else taken
@@ -86,7 +86,7 @@ class Player:
 
 
 class PlayoutBuffer:
-    """Samples on their way to a sound card, which takes them from a thread of its own."""
+    """Samples waiting for the sound card, whose own thread takes them."""
 
     def __init__(self) -> None:
         self.drained = threading.Event()
@@ -115,7 +115,7 @@ class PlayoutBuffer:
             del self._bytes[:size]
             self.taken_samples += len(part) // 2
             if not part:
-                # One turn later than the last sample: the sound card has played what it had before.
+                # The call after the last sample was taken: the sound card has played what it had before.
                 self.drained.set()
         return part + bytes(size - len(part))
 

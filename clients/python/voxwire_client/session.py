@@ -1,4 +1,4 @@
-"""A session with a server: many utterances, over as many connections as it takes."""
+"""The caller's session with a server: any number of utterances, over one connection after another."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from voxwire_client import options as o
 from voxwire_client.context import Context
-from voxwire_client.dial import Dialer, Door, Encoding
+from voxwire_client.dialer import Dialer, Encoding, OpenSocket
 from voxwire_client.errors import ConnectionLost
 from voxwire_client.events import Interrupted, Reconnected
-from voxwire_client.line import Line
+from voxwire_client.resumable_connection import ResumableConnection
 from voxwire_client.utterance import Utterance
 from voxwire_protocol import messages as m
 
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
     from types import TracebackType
 
-    from voxwire_client.parties import Listener
+    from voxwire_client.resumable_connection import ContextHandler
     from voxwire_client.tokens import Tokens
 
 CONNECT_SECONDS_MAX = 10.0
 SEED_BITS = 32
-"""Any whole number will do; short ones are easier to write down."""
+"""The protocol takes any whole number; short ones are easier to write down."""
 
 
 class Session:
     """A session; `connect` makes it. Many utterances can be spoken on it, one after another or at once.
 
-    Where its connection drops it comes back by itself, and speech goes on where it was. It is `closed` only when that
-    fails, is not wanted, or when `close` was called.
+    When its connection drops it reconnects by itself, and speech goes on where it was. It is `closed` only when that
+    fails, when `reconnect` is off, or when `close` was called.
     """
 
     def __init__(
         self,
         dialer: Dialer,
-        door: Door,
+        open_socket: OpenSocket,
         *,
         reconnect: bool,
         reconnect_seconds: float | None,
@@ -51,17 +51,17 @@ class Session:
         self.reconnect_seconds = reconnect_seconds
         self.on_change = on_change
         self.narrow = False
-        """Whether the line was seen to carry its audio without headroom; then `codec="auto"` is Opus."""
+        """Whether the network link was measured to carry the audio without headroom; then `codec="auto"` is Opus."""
         self.step = 0
-        """How many steps below the bitrate that was wanted the newest speech that adapts is."""
+        """How many steps below the bitrate that was asked for the newest context with `adapt` is."""
         self._dialer = dialer
         self._lost: ConnectionLost | None = None
         self._names = itertools.count(1)
-        self._vacated = asyncio.Event()
+        self._context_detached = asyncio.Event()
         self._closed = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
-        self._former: set[Line] = set()
-        self._line = Line(self, dialer, door.ready, door)
+        self._draining: set[ResumableConnection] = set()
+        self._connection = ResumableConnection(self, dialer, open_socket.ready, open_socket)
 
     # -- speaking -------------------------------------------------------------------------------------------------
 
@@ -72,7 +72,7 @@ class Session:
         Nothing is sent before the first step of the iteration (or `open`).
 
         Raises:
-            TypeError, ValueError: an option that there is not, or a name that can't be.
+            TypeError, ValueError: there is no such option, or a context can't have such a name.
         """
         return Utterance(self, self._start(options), text, adapt=options.get("adapt", False))
 
@@ -87,7 +87,7 @@ class Session:
     def _start(self, options: o.SpeakOptions) -> m.Start:
         start = o.start(options, f"u{next(self._names)}", narrow=self.narrow)
         if start.seed is None and self.reconnect:
-            # What has to be spoken anew on another server is to sound the same there.
+            # What another server has to speak again is to sound the same there.
             start = replace(start, seed=random.getrandbits(SEED_BITS))
         return start
 
@@ -95,28 +95,28 @@ class Session:
 
     @property
     def ready(self) -> m.Ready:
-        """The server's greeting, with its limits; another one where the session had to begin anew."""
-        return self._line.ready
+        """The server's `ready`, with its limits; replaced when a fresh session takes over."""
+        return self._connection.ready
 
     @property
     def limits(self) -> m.Limits:
         """The session's bounds."""
-        return self._line.ready.limits
+        return self._connection.ready.limits
 
     @property
     def draining(self) -> m.Draining | None:
-        """Set once the server is going away; what comes next is spoken on another connection."""
-        return self._line.draining
+        """Set once the server is going away; new speech goes to another connection."""
+        return self._connection.draining
 
     @property
     def states(self) -> dict[str, m.ContextState]:
-        """What each open context is doing, as the server last said."""
-        return self._line.states
+        """What each open context is doing, from the server's last `state`."""
+        return self._connection.states
 
     @property
     def connected(self) -> bool:
         """Whether there is a connection now."""
-        return self._line.connected
+        return self._connection.connected
 
     @property
     def closed(self) -> bool:
@@ -129,22 +129,22 @@ class Session:
         Raises:
             ConnectionLost: there will be none any more.
         """
-        await self._line.wait_connected()
+        await self._connection.wait_connected()
 
     async def wait_closed(self) -> ConnectionLost:
         """Wait until the session is over; returns why."""
         await self._closed.wait()
-        assert self._lost is not None, "it is set first"
+        assert self._lost is not None, "it is set before `_closed`"
         return self._lost
 
     async def send(self, message: m.ClientMessage) -> None:
         """Send any message of the protocol as it is; `speak` and `context` send theirs themselves.
 
         Raises:
-            ConnectionLost: there is nobody to send it to, nor will be.
+            ConnectionLost: there is no connection, nor will be.
             ProtocolError: the message can't be encoded.
         """
-        await self._line.outbox.send(message)
+        await self._connection.outbox.send(message)
 
     async def ping(self) -> float:
         """Ask the server for an answer; returns the milliseconds it took.
@@ -153,12 +153,12 @@ class Session:
             ConnectionLost: it does not answer any more.
         """
         asked_at = time.monotonic()
-        await self._line.outbox.ping()
+        await self._connection.outbox.ping()
         return (time.monotonic() - asked_at) * 1000
 
     async def close(self) -> None:
         """End the session; what is still being spoken is dropped."""
-        await asyncio.gather(*(line.close() for line in [self._line, *self._former]))
+        await asyncio.gather(*(connection.close() for connection in [self._connection, *self._draining]))
         tasks = list(self._background)
         for task in tasks:
             task.cancel()
@@ -172,104 +172,104 @@ class Session:
     ) -> None:
         await self.close()
 
-    # -- what contexts want of it -----------------------------------------------------------------------------------
+    # -- for its contexts (`ContextSession`) -------------------------------------------------------------------------
 
-    async def attach(self, context: Listener) -> Line:
-        """See `Link`."""
+    async def attach(self, context: ContextHandler) -> ResumableConnection:
+        """See `ContextSession`."""
         while (former := self._named(context.context)) is not None:
-            if not former.leaving:
+            if not former.closing:
                 raise ValueError(f"context {context.context!r} is in use")
-            self._vacated.clear()
-            await self._vacated.wait()
-        line = self._open_line()
-        line.adopt(context)
-        return line
+            self._context_detached.clear()
+            await self._context_detached.wait()
+        connection = self._connection_for_new_speech()
+        connection.attach(context)
+        return connection
 
-    def move(self, context: Listener) -> bool:
-        """See `Link`."""
-        line = self._line_of(context)
-        if not self.reconnect or line is None or self._lost is not None:
+    def move(self, context: ContextHandler) -> bool:
+        """See `ContextSession`."""
+        connection = self._connection_of(context)
+        if not self.reconnect or connection is None or self._lost is not None:
             return False
-        if line is self._line:
-            self._succeed()
-        line.detach(context)
-        self._line.adopt(context)
-        context.restart(self._line, None)
+        if connection is self._connection:
+            self._open_successor()
+        connection.detach(context)
+        self._connection.attach(context)
+        context.restart(self._connection, None)
         return True
 
-    def later(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[None]:
-        """See `Link`."""
-        task = asyncio.create_task(_quietly(work))
+    def run_in_background(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[None]:
+        """See `ContextSession`."""
+        task = asyncio.create_task(_ignoring_lost_connection(work))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         return task
 
-    def _named(self, name: str) -> Listener | None:
-        for line in (self._line, *self._former):
-            if name in line.contexts:
-                return line.contexts[name]
+    def _named(self, name: str) -> ContextHandler | None:
+        for connection in (self._connection, *self._draining):
+            if name in connection.contexts:
+                return connection.contexts[name]
         return None
 
-    def _line_of(self, context: Listener) -> Line | None:
-        lines = (self._line, *self._former)
-        return next((line for line in lines if line.contexts.get(context.context) is context), None)
+    def _connection_of(self, context: ContextHandler) -> ResumableConnection | None:
+        connections = (self._connection, *self._draining)
+        return next((each for each in connections if each.contexts.get(context.context) is context), None)
 
-    def _open_line(self) -> Line:
-        """The line for new speech.
+    def _connection_for_new_speech(self) -> ResumableConnection:
+        """The connection for new contexts; another one is opened when the server is draining.
 
         Raises:
             ConnectionLost: there is none.
         """
         if self._lost is not None:
             raise self._lost
-        if self._line.draining is not None and self.reconnect:
-            self._succeed()
-        return self._line
+        if self._connection.draining is not None and self.reconnect:
+            self._open_successor()
+        return self._connection
 
-    def _succeed(self) -> None:
-        """Open another connection; on the one there is, speech under way is finished."""
-        self._former.add(self._line)
-        self._line = Line(self, self._dialer, self._line.ready, None)
+    def _open_successor(self) -> None:
+        """Open another connection; the current one finishes the speech that is under way."""
+        self._draining.add(self._connection)
+        self._connection = ResumableConnection(self, self._dialer, self._connection.ready, None)
 
-    # -- what lines tell ----------------------------------------------------------------------------------------------
+    # -- for its connections (`ConnectionOwner`) --------------------------------------------------------------------
 
-    def happened(self, line: Line, event: Interrupted | Reconnected) -> None:
-        """See `Owner`."""
-        if line is self._line and self.on_change is not None:
+    def on_connection_event(self, connection: ResumableConnection, event: Interrupted | Reconnected) -> None:
+        """See `ConnectionOwner`."""
+        if connection is self._connection and self.on_change is not None:
             self.on_change(event)
 
-    def successor(self, line: Line) -> Line | None:
-        """See `Owner`."""
-        return None if line is self._line or self._lost is not None else self._line
+    def successor(self, connection: ResumableConnection) -> ResumableConnection | None:
+        """See `ConnectionOwner`."""
+        return None if connection is self._connection or self._lost is not None else self._connection
 
-    def ended(self, line: Line, lost: ConnectionLost) -> None:
-        """See `Owner`."""
-        self._former.discard(line)
-        if line is self._line and self._lost is None:
+    def on_connection_lost(self, connection: ResumableConnection, lost: ConnectionLost) -> None:
+        """See `ConnectionOwner`."""
+        self._draining.discard(connection)
+        if connection is self._connection and self._lost is None:
             self._lost = lost
             self._closed.set()
-        self._vacated.set()
+        self._context_detached.set()
 
-    def vacated(self) -> None:
-        """See `Owner`."""
-        self._vacated.set()
+    def on_context_detached(self) -> None:
+        """See `ConnectionOwner`."""
+        self._context_detached.set()
 
 
 class connect:  # noqa: N801 - used like a function
     """Connect to a server: `async with connect(url) as session`, or `session = await connect(url)` and `close`.
 
-    `url` may leave out the path, and may begin with http or https; left out altogether, the environment variable
-    VOXWIRE_URL counts, then a server on this machine. `api_key` (or VOXWIRE_API_KEY) is an API key or a token.
+    `url` may leave out the path, and may begin with http or https. By default it is the environment variable
+    VOXWIRE_URL, or else a server on this machine. `api_key` (or VOXWIRE_API_KEY) is an API key or a token.
     `timeout` is in seconds, for the whole of connecting.
 
-    With `reconnect` a session whose connection drops comes back by itself, and tries for `reconnect_seconds` (by
+    With `reconnect` a session whose connection drops reconnects by itself, and tries for `reconnect_seconds` (by
     default as long as the server keeps the session, thirty seconds at least). `on_change` is called when the connection
     drops and when it is back. The first connection is tried once.
 
     Raises:
         VoxwireError: the server refused (client.not_authenticated, server.too_many_sessions, …).
-        ConnectionLost: there is no server, or it is not one of ours.
-        ValueError: the URL is none, or there is no such encoding.
+        ConnectionLost: there is no server, or it does not speak this protocol.
+        ValueError: the URL is not valid, or there is no such encoding.
     """
 
     def __init__(
@@ -317,6 +317,6 @@ class connect:  # noqa: N801 - used like a function
         )
 
 
-async def _quietly(work: Coroutine[Any, Any, Any]) -> None:
+async def _ignoring_lost_connection(work: Coroutine[Any, Any, Any]) -> None:
     with contextlib.suppress(ConnectionLost):
         await work

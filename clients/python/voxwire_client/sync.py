@@ -4,7 +4,7 @@ with connect(url) as session:
     for event in session.speak(tokens, voice="heart"):
         ...
 
-Every call may be made from any thread: a second one can `cancel` what the first one listens to.
+Every method may be called from any thread: one can `cancel` an utterance while another iterates over its events.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from voxwire_client.context import Context
-    from voxwire_client.dial import Encoding
+    from voxwire_client.dialer import Encoding
     from voxwire_client.events import Event, Interrupted, Reconnected
-    from voxwire_client.moments import Moment
     from voxwire_client.options import SpeakOptions
-    from voxwire_client.playout import PlayoutClock
+    from voxwire_client.playout_clock import PlayoutClock
+    from voxwire_client.timed_events import TimedEvent
     from voxwire_protocol import messages as m
 
 T = TypeVar("T")
@@ -46,12 +46,12 @@ class SyncContext:
 
     @property
     def playout(self) -> PlayoutClock:
-        """What the listener hears now; a player may tell it from its own thread."""
+        """What the listener hears now; a player may drive it from its own thread."""
         return self._context.playout
 
     @property
     def started(self) -> m.Started | None:
-        """What the server said it speaks with."""
+        """The server's `started`: voice, engine and audio format."""
         return self._context.started
 
     @property
@@ -78,7 +78,7 @@ class SyncContext:
         self._session._run(self._context.text(text, flush=flush))
 
     def flush(self, id: str | None = None) -> None:
-        """What was written is complete: speak it."""
+        """Speak all text that was written so far."""
         self._session._run(self._context.flush(id))
 
     def end(self) -> None:
@@ -107,13 +107,13 @@ class SyncContext:
         """Change Opus' bitrate or the pacing."""
         self._session._run(self._context.configure(bitrate=bitrate, pacing=pacing, lead_ms=lead_ms))
 
-    def moments(self) -> Iterator[Moment]:
-        """Clauses, words, phonemes and visemes when they are heard; waits for each. For a thread of its own."""
+    def moments(self) -> Iterator[TimedEvent]:
+        """Clauses, words, phonemes and visemes when they are heard; waits for each. Needs a thread of its own."""
         run, moments = self._session._run, self._context.moments()
-        return iter(lambda: run(_next_moment(moments)), None)
+        return iter(lambda: run(_next_timed(moments)), None)
 
     def mouth(self) -> list[float]:
-        """The weights of the fifteen mouth shapes that belong to what is heard now, by id."""
+        """The weights of the fifteen mouth shapes for the audio that is heard now, by id."""
         return self._session._run(_mouth(self._context))
 
     def __enter__(self) -> Self:
@@ -143,7 +143,7 @@ class SyncSession:
 
     @property
     def ready(self) -> m.Ready:
-        """The server's greeting, with its limits."""
+        """The server's `ready`, with its limits."""
         return self._session.ready
 
     @property
@@ -162,7 +162,7 @@ class SyncSession:
         return self._loop.is_closed()
 
     def speak(self, text: str | Iterable[str | None], **options: Unpack[SpeakOptions]) -> SyncContext:
-        """Speak a text or pieces of text; see `Session.speak`. Pieces are drawn in a thread and may take their time."""
+        """Speak a text or pieces of text; see `Session.speak`. A thread iterates over the pieces."""
         return SyncContext(self, self._session.speak(text, **options))
 
     def context(self, **options: Unpack[SpeakOptions]) -> SyncContext:
@@ -196,7 +196,7 @@ class SyncSession:
         try:
             return future.result()
         except BaseException:
-            # A Ctrl-C comes here while the loop goes on.
+            # Ctrl-C raises KeyboardInterrupt in this thread while the loop goes on in its own.
             future.cancel()
             raise
 
@@ -239,7 +239,7 @@ async def _next(events: AsyncGenerator[Event, None]) -> Event | None:
     return await anext(events, None)
 
 
-async def _next_moment(moments: AsyncIterator[Moment]) -> Moment | None:
+async def _next_timed(moments: AsyncIterator[TimedEvent]) -> TimedEvent | None:
     return await anext(moments, None)
 
 
@@ -248,7 +248,7 @@ async def _mouth(context: Context) -> list[float]:
 
 
 async def _close(events: AsyncGenerator[Event, None]) -> None:
-    with contextlib.suppress(RuntimeError):  # It is being cancelled, after a Ctrl-C, and closes by itself.
+    with contextlib.suppress(RuntimeError):  # After Ctrl-C it is being cancelled, and closes by itself.
         await events.aclose()
 
 

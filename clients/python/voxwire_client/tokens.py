@@ -1,4 +1,4 @@
-"""Turns whatever a caller has for a text into an asynchronous stream of pieces, and closes it when it is not needed."""
+"""Turns the text argument of `speak` (string, iterable or asynchronous iterable) into an asynchronous generator."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from typing import Any
 Tokens = str | Iterable[str | None] | AsyncIterable[str | None]
 """A text, or its pieces as they are written. None counts as empty: language models send deltas without text."""
 
-DRAWN_AHEAD_MAX = 64
-"""Pieces that a thread may draw before they are wanted."""
+READ_AHEAD_MAX = 64
+"""Pieces that the thread of an iterable may take ahead of the sender."""
 
 
 async def pieces(tokens: Tokens) -> AsyncGenerator[str, None]:
     """The pieces of `tokens` that are not empty.
 
-    An iterable that is no list or tuple is drawn in a thread of its own, as its next piece may be long in coming.
-    Generators are closed when the iteration ends early, so that a language model can stop writing.
+    An iterable other than a list or tuple is iterated in a thread of its own, as its next piece may block. Generators
+    are closed when the iteration ends early, so that a language model can stop writing.
 
     Raises:
-        TypeError: a piece is no text.
+        TypeError: a piece is not a string.
     """
     async with contextlib.aclosing(_stream(tokens)) as stream:
         async for token in stream:
@@ -52,8 +52,8 @@ async def _stream(tokens: Any) -> AsyncGenerator[Any, None]:
             if close is not None:
                 await close()
     else:
-        async with contextlib.aclosing(_drawn(tokens)) as drawn:
-            async for token in drawn:
+        async with contextlib.aclosing(_from_thread(tokens)) as stream:
+            async for token in stream:
                 yield token
 
 
@@ -62,27 +62,27 @@ class _End:
     error: BaseException | None
 
 
-async def _drawn(tokens: Iterable[Any]) -> AsyncGenerator[Any, None]:
+async def _from_thread(tokens: Iterable[Any]) -> AsyncGenerator[Any, None]:
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[Any] = asyncio.Queue()
-    room = threading.Semaphore(DRAWN_AHEAD_MAX)
+    room = threading.Semaphore(READ_AHEAD_MAX)
     stopped = threading.Event()
 
-    def tell(item: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # The loop is closed: nobody listens any more.
+    def put(item: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # The loop is closed, and nothing reads the queue any more.
             loop.call_soon_threadsafe(queue.put_nowait, item)
 
-    def draw() -> None:
+    def read() -> None:
         error: BaseException | None = None
         try:
-            _draw(tokens, tell, room, stopped)
+            _read(tokens, put, room, stopped)
         except BaseException as raised:
             error = raised
-        tell(_End(error))
+        put(_End(error))
 
-    # A daemon: a program must be able to end while a piece is waited for.
+    # A daemon thread: it must not keep the program alive while it waits for a piece.
     run = contextvars.copy_context().run
-    threading.Thread(target=run, args=(draw,), name="voxwire-tokens", daemon=True).start()
+    threading.Thread(target=run, args=(read,), name="voxwire-tokens", daemon=True).start()
     try:
         while not isinstance(item := await queue.get(), _End):
             room.release()
@@ -94,14 +94,14 @@ async def _drawn(tokens: Iterable[Any]) -> AsyncGenerator[Any, None]:
         room.release()
 
 
-def _draw(tokens: Iterable[Any], tell: Any, room: threading.Semaphore, stopped: threading.Event) -> None:
+def _read(tokens: Iterable[Any], put: Any, room: threading.Semaphore, stopped: threading.Event) -> None:
     iterator = iter(tokens)
     try:
         for token in iterator:
             room.acquire()
             if stopped.is_set():
                 return
-            tell(token)
+            put(token)
     finally:
         if isinstance(iterator, GeneratorType):
             iterator.close()

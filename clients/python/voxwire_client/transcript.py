@@ -1,7 +1,7 @@
-"""Keeps what was said of a context's text, clause by clause, and tells what a listener has heard of it. Pure.
+"""A context's text with the times of its clauses and words: which part was heard, and where to go on. Pure.
 
-The server tells the same in `cancelled`. This is for the time after `done`: a listener is still hearing what was sent
-ahead, and the server has forgotten the context.
+The server reports the same in `cancelled`. The client's own report is needed while there is no connection, and after
+`done`, when the listener still hears what was sent ahead and the server has forgotten the context.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Transcript:
-    """A context's text, and when which part of it sounds. `chars` are code points, `pts` samples."""
+    """A context's text, and when each part of it sounds. `chars` are code points, `pts` samples."""
 
     _pieces: list[str] = field(default_factory=list)
     _clauses: list[m.ClauseStarted] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Transcript:
 
     @property
     def spoken_chars(self) -> int:
-        """How far into the text the clauses go that have begun to sound."""
+        """The end of the last clause that was announced, in the text."""
         return self._clauses[-1].chars[1] if self._clauses else 0
 
     def append(self, text: str) -> None:
@@ -47,18 +47,18 @@ class Transcript:
         self.chars = len(self._pieces[0])
 
     def clause(self, message: m.ClauseStarted) -> None:
-        """A clause begins to sound."""
+        """Add the times of a clause."""
         self._clauses.append(message)
 
     def timing(self, message: m.Timing) -> None:
-        """Words sound."""
+        """Add the times of words."""
         self._words += message.words
 
     def first_unheard(self, pts: int, utterance_end_pts: int) -> int:
-        """The first character to speak anew where audio up to `pts` came and no more.
+        """The first character that a fresh session has to speak, where audio was received up to `pts`.
 
-        That is where the first word begins that did not come whole; where words are not known, the clause. Up to
-        `utterance_end_pts` utterances came to their end.
+        That is the start of the first word that was not received whole; where words have no times, of the clause.
+        `utterance_end_pts` is the end of the last utterance that was received whole.
         """
         begun = [clause for clause in self._clauses if clause.pts < pts]
         if not begun:
@@ -69,30 +69,30 @@ class Transcript:
         words = [w for w in self._words if w.pts >= clause.pts and clause.chars[0] <= w.chars[0] < clause.chars[1]]
         if not words:
             return clause.chars[0]
-        said_chars = clause.chars[0]
+        complete_chars = clause.chars[0]
         for word in words:
             if word.end_pts > pts:
-                return self._with_opening(word.chars[0], said_chars)
-            said_chars = word.chars[1]
-        # A clause's words are told in parts: there may be more of them.
-        return self._past_closing(said_chars, clause.chars[1])
+                return self._with_opening(word.chars[0], complete_chars)
+            complete_chars = word.chars[1]
+        # The times of a clause's words come in several messages: some may be missing.
+        return self._past_closing(complete_chars, clause.chars[1])
 
     def _past_closing(self, char: int, end: int) -> int:
-        """Where what closes a word ends, such as its full stop; `end` where nothing but space follows before it."""
+        """The end of the punctuation after a word; `end` where only white space follows before `end`."""
         text = self.text[:end]
         while char < len(text) and not text[char].isspace() and not text[char].isalnum():
             char += 1
         return char if text[char:].strip() else end
 
     def _with_opening(self, char: int, least: int) -> int:
-        """Where a word's opening quotes or brackets begin."""
+        """The start of the opening quotes or brackets before a word, not before `least`."""
         text = self.text
         while char > least and not text[char - 1].isspace():
             char -= 1
         return char
 
     def cut(self, pts: int, chars: int) -> None:
-        """What was said of characters from `chars` on, and of audio from `pts` on, counts no more."""
+        """Drop times of characters from `chars` on, and of audio from `pts` on."""
         self._clauses = [
             replace(clause, chars=(clause.chars[0], max(clause.chars[0], min(clause.chars[1], chars))))
             for clause in self._clauses
@@ -101,7 +101,7 @@ class Transcript:
         self._words = [word for word in self._words if word.chars[1] <= chars and word.end_pts <= pts]
 
     def heard(self, pts: int, end_pts: int | None) -> tuple[m.Heard, m.Unheard]:
-        """What has been heard up to `pts`: whole words. `end_pts` is where the last clause ends, None if unknown."""
+        """What was heard up to `pts`, in whole words. `end_pts` is the end of the last clause, None if unknown."""
         text = self.text
         chars, word = self._heard(pts, end_pts, text)
         heard = m.Heard(pts=pts, chars=chars, text=text[:chars], word=word)

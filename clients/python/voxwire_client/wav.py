@@ -1,4 +1,4 @@
-"""Writes what was received to a WAV file: 16-bit PCM, G.711 decoded on the way."""
+"""Writes received audio to a WAV file as 16-bit PCM; G.711 is decoded."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _CLIENTS_MISTAKES = (
 )
 
 
-def told(error: VoxwireError) -> str:
+def describe(error: VoxwireError) -> str:
     """What went wrong; of something that is not there, what is."""
     for kind in ("voices", "models"):
         known = error.details.get(kind)

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from voxwire_server.config import Config
     from voxwire_server.engines.base import EngineInfo
-    from voxwire_server.session.caller import Caller
     from voxwire_server.session.core import SessionCore
-    from voxwire_server.session.driver import Studio
+    from voxwire_server.session.driver import SessionServices
+    from voxwire_server.session.identity import ClientIdentity
     from voxwire_server.session.registry import Sessions
     from voxwire_server.speech import Voice
     from voxwire_server.transport.door import Door
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class CompatHost(Protocol):
     """The application, as vendors' endpoints see it."""
 
-    studio: Studio
+    services: SessionServices
     sessions: Sessions
     door: Door
 
@@ -36,7 +36,9 @@ class CompatHost(Protocol):
     def containers(self) -> Executor:
         """The threads in which MP3, AAC, FLAC and Ogg are written."""
 
-    def authenticate(self, connection: HTTPConnection, key: str | None = None, *, tokens: bool = False) -> Caller:
+    def authenticate(
+        self, connection: HTTPConnection, key: str | None = None, *, tokens: bool = False
+    ) -> ClientIdentity:
         """Who asks. `key` is an API key found where only this vendor's clients put it, `tokens` whether a browser's
         token will do.
 
@@ -44,26 +46,26 @@ class CompatHost(Protocol):
             VoxwireError: client.not_authenticated, client.not_allowed or client.rate_limited.
         """
 
-    def admit_session(self, caller: Caller) -> None:
-        """Let one more session of `caller` in.
+    def admit_session(self, identity: ClientIdentity) -> None:
+        """Let one more session of `identity` in.
 
         Raises:
             VoxwireError: server.not_ready, server.draining, server.too_many_sessions, server.overloaded or
                 client.rate_limited.
         """
 
-    def loop_share_of(self, caller: Caller) -> LoopShare:
-        """The part of the loop's time that a connection of `caller` has."""
+    def loop_share_of(self, identity: ClientIdentity) -> LoopShare:
+        """The part of the loop's time that a connection of `identity` has."""
 
-    def check_session(self, caller: Caller) -> None:
-        """Say whether a session of `caller` would be let in; none is.
+    def check_session(self, identity: ClientIdentity) -> None:
+        """Say whether a session of `identity` would be let in; none is.
 
         Raises:
             VoxwireError: as `admit_session`.
         """
 
-    def new_core(self, session_id: str, token: str, caller: Caller) -> SessionCore:
-        """A session core of `caller` with the configured limits."""
+    def new_core(self, session_id: str, token: str, identity: ClientIdentity) -> SessionCore:
+        """A session core of `identity` with the configured limits."""
 
     def engines(self) -> Sequence[EngineInfo]:
         """The engines that are loaded, the default first."""

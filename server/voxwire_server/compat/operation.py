@@ -54,7 +54,7 @@ QueryT = TypeVar("QueryT", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[BodyT, QueryT]):
-    """A checked request: `request.path_params` hold what the path names, `request.state.caller` who asks."""
+    """A checked request: `request.path_params` hold what the path names, `request.state.identity` who asks."""
 
     request: Request
     body: BodyT
@@ -98,12 +98,12 @@ class Operation(Generic[BodyT, QueryT]):
     async def _serve(self, host: CompatHost, request: Request) -> Response:
         try:
             self._refuse_address_keys(host, request)
-            request.state.caller = host.authenticate(request, self.key(request), tokens=self.tokens)
+            request.state.identity = host.authenticate(request, self.key(request), tokens=self.tokens)
             query = checked(self.query, dict(request.query_params), "query")
             body = await self._read(host, request)
             return await self.handler(host, Call(request, body, query))
         except VoxwireError as error:
-            host.studio.observer.error_sent(error.raw_code)
+            host.services.observer.error_sent(error.raw_code)
             return self.error(error)
         except ClientDisconnect:
             # What is returned goes nowhere.

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, assert_never
 import orjson
 
 from voxwire_protocol.errors import CloseCode, VoxwireError
-from voxwire_server.compat.line import AudioPiece, Closed, Line
-from voxwire_server.compat.translation import Action, Begin, Hangup, Reply, Tell
+from voxwire_server.compat.session_stream import AudioPiece, Closed, CompatSession
+from voxwire_server.compat.translation import Action, Begin, Forward, Hangup, Reply
 from voxwire_server.transport.connection import Connection
 from voxwire_server.transport.wire import EXTENSION, FIN_BINARY, FIN_TEXT, message_prefix
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("voxwire.compat")
 
 
-class Conversation:
+class CompatHandler:
     """A translated session as its connection sees it."""
 
-    def __init__(self, wire: WireProtocol, line: Line, translator: Translator, host: CompatHost) -> None:
+    def __init__(self, wire: WireProtocol, line: CompatSession, translator: Translator, host: CompatHost) -> None:
         self.closed = asyncio.Event()
         self.connection: Connection | None = None
         self.due = math.inf
@@ -86,13 +86,13 @@ class Conversation:
 
     def fail(self, error: VoxwireError) -> None:
         """See `Speaker`."""
-        self._host.studio.observer.error_sent(error.raw_code)
+        self._host.services.observer.error_sent(error.raw_code)
         self._carry_out([*self._translator.refused(error, self._now()), hangup_for(error)])
 
     def disconnected(self, code: int) -> None:  # noqa: ARG002 - no session of other vendors' can be resumed
         """See `Speaker`."""
         self._closing = self._closing or (CloseCode.NORMAL, "")
-        self._host.studio.ticker.forget(self)
+        self._host.services.ticker.forget(self)
         if self._consumer is not None:
             self._consumer.cancel()
         self._line.hang_up()
@@ -122,7 +122,7 @@ class Conversation:
     # -- actions ------------------------------------------------------------------------------------------------------
 
     def _now(self) -> float:
-        return self._host.studio.clock()
+        return self._host.services.clock()
 
     def _carry_out(self, actions: Iterable[Action]) -> None:
         for action in actions:
@@ -131,7 +131,7 @@ class Conversation:
             match action:
                 case Reply(payload):
                     self._gather(payload)
-                case Tell(message):
+                case Forward(message):
                     self._line.tell(message)
                 case Begin():
                     self._begin(action)
@@ -143,9 +143,9 @@ class Conversation:
         if self._closing is not None:
             self.closed.set()
         elif self._translator.due is not None:
-            self._host.studio.ticker.schedule(self, self._translator.due)
+            self._host.services.ticker.schedule(self, self._translator.due)
         else:
-            self._host.studio.ticker.forget(self)
+            self._host.services.ticker.forget(self)
 
     def _begin(self, action: Begin) -> None:
         try:
@@ -167,7 +167,7 @@ class Conversation:
             data = b"".join(self._gathered)
             self._gathered.clear()
             self._wire.write_wire(data)
-            self._host.studio.observer.bytes_sent(len(data))
+            self._host.services.observer.bytes_sent(len(data))
             if self.connection is not None:
                 self.connection.written()
 
@@ -200,13 +200,13 @@ async def serve_socket(
     if not wire.handshake_complete:
         await socket.accept(subprotocol)
     try:
-        caller = host.authenticate(socket, key, tokens=tokens)
-        line = Line(host, caller)
+        identity = host.authenticate(socket, key, tokens=tokens)
+        line = CompatSession(host, identity)
     except VoxwireError as error:
-        host.studio.observer.refused(error.raw_code)
+        host.services.observer.refused(error.raw_code)
         await refuse_socket(host, socket, translator, error)
         return
-    conversation = Conversation(wire, line, translator, host)
+    conversation = CompatHandler(wire, line, translator, host)
     limits = host.config.limits
     connection = conversation.connection = Connection(
         socket,
@@ -214,7 +214,7 @@ async def serve_socket(
         conversation,
         slow_reader_seconds=limits.slow_reader_seconds,
         outbox_bytes_max=limits.outbox_bytes_max,
-        share=host.loop_share_of(caller),
+        share=host.loop_share_of(identity),
     )
     await connection.run(first)
 
@@ -222,7 +222,7 @@ async def serve_socket(
 async def refuse_socket(host: CompatHost, socket: WebSocket, translator: Translator, error: VoxwireError) -> None:
     """Tell an accepted client why it is not let in, the vendor's way, and close."""
     closing = hangup_for(error)
-    for action in translator.refused(error, host.studio.clock()):
+    for action in translator.refused(error, host.services.clock()):
         match action:
             case Reply(payload):
                 if isinstance(payload, bytes):

@@ -10,7 +10,7 @@ from starlette.responses import StreamingResponse
 
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
-from voxwire_server.compat.line import AudioPiece, Closed, Line
+from voxwire_server.compat.session_stream import AudioPiece, Closed, CompatSession
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Coroutine, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from voxwire_server.compat.formats import OutputFormat
     from voxwire_server.compat.host import CompatHost
-    from voxwire_server.compat.line import Event
+    from voxwire_server.compat.session_stream import Event
 
 SpeechEvent = AudioPiece | m.Timing | m.Done
 
@@ -32,7 +32,7 @@ ResultT = TypeVar("ResultT")
 class Speech:
     """A text being spoken. Iterate over `events` once, or `close`."""
 
-    def __init__(self, line: Line, first: SpeechEvent) -> None:
+    def __init__(self, line: CompatSession, first: SpeechEvent) -> None:
         self._line = line
         self._first = first
 
@@ -40,7 +40,7 @@ class Speech:
     async def begin(cls, host: CompatHost, request: Request, text: str, start: m.Start, format: OutputFormat) -> Speech:
         """Have `text` spoken with the voice, language, speed, seed and timings of `start`; returns at its first event.
 
-        The session is that of `request.state.caller`.
+        The session is that of `request.state.identity`.
 
         Raises:
             VoxwireError: it can't be spoken; nothing of it goes on. Also when the client has gone (`client.idle`).
@@ -52,7 +52,7 @@ class Speech:
                 f"the text has {len(text)} characters, {limit} are allowed",
                 details={"unspoken_chars_max": limit},
             )
-        line = Line(host, request.state.caller)
+        line = CompatSession(host, request.state.identity)
         try:
             return cls(line, await _while_connected(request, _begin(line, text, start, format)))
         except BaseException:
@@ -134,7 +134,7 @@ def audio_response(speech: Speech, media_type: str, headers: Mapping[str, str] |
     return SpeechResponse(speech, speech.audio(), media_type, headers)
 
 
-async def _begin(line: Line, text: str, start: m.Start, format: OutputFormat) -> SpeechEvent:
+async def _begin(line: CompatSession, text: str, start: m.Start, format: OutputFormat) -> SpeechEvent:
     line.start(replace(start, context=CONTEXT), format, paced=False)
     line.tell(m.Text(context=CONTEXT, text=text), m.End(context=CONTEXT))
     while True:
@@ -152,7 +152,7 @@ def _speech_event(event: Event) -> SpeechEvent | None:
         case m.Done():
             return event
         case m.ErrorMessage():
-            raise VoxwireError.from_message(event)
+            raise m.error_from_message(event)
         case Closed(_, reason):
             raise VoxwireError(ErrorCode.DRAINING, reason or "the session is over")
         case _:

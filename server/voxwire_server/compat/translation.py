@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from voxwire_protocol.errors import VoxwireError
     from voxwire_server.compat.formats import OutputFormat
-    from voxwire_server.compat.line import AudioPiece
+    from voxwire_server.compat.session_stream import AudioPiece
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
+class Forward:
     """Pass a message to the session."""
 
     message: m.Text | m.Flush | m.End | m.Cancel | m.Hold | m.Release | m.Ack
@@ -45,7 +45,7 @@ class Hangup:
     reason: str = ""
 
 
-Action = Begin | Tell | Reply | Hangup
+Action = Begin | Forward | Reply | Hangup
 
 
 class Translator(Protocol):

@@ -33,11 +33,11 @@ class StageInfo:
 class EngineInfo:
     """What an engine is.
 
-    `lane`: where its steps run. "cpu": on the shared pool of CPU workers, at most `concurrency` at once (the engine's
-    `step` must be safe to call from that many threads). "device": on one thread of its own, or of its device's.
-    `device`: the device that an engine with lane "device" steps on, "cuda:0". Engines that name the same one take turns
-    on one thread, so that no two steps of theirs overlap; an engine that names none has a lane to itself.
-    `slots`: how many jobs may be past `prepare` at once (KV slots of a codec-frame engine); 0 means no limit.
+    `executor`: where its steps run. "cpu": on the shared pool of CPU workers, at most `concurrency` at once (the
+    engine's `step` must be safe to call from that many threads). "device": on one thread of its own, or of its
+    device's. `device`: the device that an engine with executor "device" steps on, "cuda:0". Engines that name the same
+    one take turns on one thread, so that no two steps of theirs overlap; an engine that names none has an executor to
+    itself. `slots`: how many jobs may be past `prepare` at once (KV slots of a codec-frame engine); 0 means no limit.
     `realtime_factor`: seconds of one worker per second of audio, a first guess until the scheduler has learned.
     `clause_chars_max`: the longest clause it takes, in characters of `Clause.text`.
     `mixes`: it speaks with mixtures of its voices too, named as `engines.mixing` reads them.
@@ -49,7 +49,7 @@ class EngineInfo:
     stages: tuple[StageInfo, ...]
     unit: Literal["clause", "codec_frame"] = "clause"
     timing: Literal["phoneme", "none"] = "none"
-    lane: Literal["cpu", "device"] = "cpu"
+    executor: Literal["cpu", "device"] = "cpu"
     device: str = ""
     concurrency: int = 1
     slots: int = 0
@@ -106,7 +106,7 @@ class EngineUnavailable(Exception):
 
 
 class Engine(Protocol):
-    """A model. `prepare` runs on CPU workers, `step` on the lane its info names; nothing runs on the event loop."""
+    """A model. `prepare` runs on CPU workers, `step` on the executor its info names; nothing runs on the event loop."""
 
     @property
     def info(self) -> EngineInfo:

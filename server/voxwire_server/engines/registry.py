@@ -24,7 +24,9 @@ def known_engines() -> list[str]:
     return sorted({point.name for point in entry_points(group=GROUP)})
 
 
-def made(name: str, factory: Callable[..., Engine], models: str = "", options: Mapping[str, str] = _NONE) -> Engine:
+def create_engine(
+    name: str, factory: Callable[..., Engine], models: str = "", options: Mapping[str, str] = _NONE
+) -> Engine:
     """What the factory of the entry point `name` makes.
 
     One that takes an argument is given the folder of models, or ""; one that takes two, the engine's options as well.
@@ -50,7 +52,7 @@ def load_engine(name: str, models: str = "", options: Mapping[str, str] = _NONE)
             f"there is no engine {name!r}", f"Installed are: {', '.join(known_engines()) or 'none'}."
         )
     try:
-        engine = made(name, next(iter(points)).load(), models, options)
+        engine = create_engine(name, next(iter(points)).load(), models, options)
     except ImportError as error:
         raise EngineUnavailable(
             f"engine {name} needs {error.name or error}", f"pip install 'voxwire[{name}]'"

@@ -119,7 +119,7 @@ class ToneFrameEngine:
             stages=(StageInfo("prefill", BATCH_MAX), StageInfo("decode", BATCH_MAX)),
             unit="codec_frame",
             timing="phoneme",
-            lane="device",
+            executor="device",
             slots=SLOTS,
             realtime_factor=0.002,
             description="A tone a character, 80 ms a step; for tests.",

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from voxwire_server.config import Config
-    from voxwire_server.engines.work import Refusal
     from voxwire_server.ops.metrics import Metrics
-    from voxwire_server.session.caller import Caller
+    from voxwire_server.scheduling.request import Refusal
+    from voxwire_server.session.identity import ClientIdentity
     from voxwire_server.session.places import Seat
     from voxwire_server.session.registry import Sessions
 
@@ -45,40 +45,40 @@ class SessionAdmission:
         self._places = Places(config.server.sessions_max)
         self._arrivals.change(config.limits.sessions_per_second, config.limits.sessions_burst)
 
-    def admit(self, caller: Caller) -> None:
-        """Let one more session of `caller` in.
+    def admit(self, identity: ClientIdentity) -> None:
+        """Let one more session of `identity` in.
 
         Raises:
             VoxwireError: server.too_many_sessions, server.overloaded or client.rate_limited.
         """
-        self._check_arrival(caller)
-        granted = self._place_for(caller)
-        self._check_engines(caller)
+        self._check_arrival(identity)
+        granted = self._place_for(identity)
+        self._check_engines(identity)
         seat = granted.displaced
         driver = None if seat is None else self._sessions.find(seat.session)
         if seat is not None and driver is not None:
             self._metrics.session_displaced(seat.use.name.lower())
             driver.displace()
 
-    def admit_returning(self, caller: Caller, session_id: str) -> bool:
+    def admit_returning(self, identity: ClientIdentity, session_id: str) -> bool:
         """Let a client in for a moment that says that it will resume a session; False: it is admitted like any other.
 
         Raises:
             VoxwireError: client.rate_limited.
         """
-        if not self._sessions.expect(session_id, caller.account):
+        if not self._sessions.expect(session_id, identity.account):
             return False
         try:
-            self._check_arrival(caller)
+            self._check_arrival(identity)
         except VoxwireError:
             self._sessions.expect_no_more(session_id)
             raise
         return True
 
-    def check(self, caller: Caller) -> None:
+    def check(self, identity: ClientIdentity) -> None:
         """Raise what `admit` would now, the rate aside; no session is let in and none is ended."""
-        self._place_for(caller)
-        self._check_engines(caller)
+        self._place_for(identity)
+        self._check_engines(identity)
 
     @property
     def full_ms(self) -> int | None:
@@ -86,20 +86,20 @@ class SessionAdmission:
         judged = self._places.judge("", 1.0, len(self._sessions), self._seats, self._clock())
         return FULL_RETRY_MS if isinstance(judged, Refused) else None
 
-    def principal_of(self, caller: Caller) -> str:
+    def principal_of(self, identity: ClientIdentity) -> str:
         """Whom places and the loop are shared between: the accounts, where there are several; else addresses."""
-        return caller.account if len(self._config.auth.keys) > 1 else network_of(caller.address)
+        return identity.account if len(self._config.auth.keys) > 1 else network_of(identity.address)
 
-    def _check_arrival(self, caller: Caller) -> None:
-        wait = self._arrivals.wait(self.principal_of(caller), self._clock())
+    def _check_arrival(self, identity: ClientIdentity) -> None:
+        wait = self._arrivals.wait(self.principal_of(identity), self._clock())
         if wait > 0:
             self._metrics.session_refused("rate")
             raise VoxwireError(
                 ErrorCode.RATE_LIMITED, "sessions are opened too fast", retry_after_ms=int(wait * 1000) + 1
             )
 
-    def _place_for(self, caller: Caller) -> Granted:
-        principal = self.principal_of(caller)
+    def _place_for(self, identity: ClientIdentity) -> Granted:
+        principal = self.principal_of(identity)
         share = self._share_of(principal) if self._config.server.sessions_max >= SHARED_PLACES_MIN else 1.0
         judged = self._places.judge(principal, share, len(self._sessions), self._seats, self._clock())
         if isinstance(judged, Granted):
@@ -137,8 +137,8 @@ class SessionAdmission:
         # Without keys, this machine is what the server is for; with one, its own backend.
         return 1.0 if keys or not principal or is_loopback(principal) else limits.address_share
 
-    def _check_engines(self, caller: Caller) -> None:
-        refusal = self.turn_away(caller.account)
+    def _check_engines(self, identity: ClientIdentity) -> None:
+        refusal = self.turn_away(identity.account)
         if refusal is not None:
             raise VoxwireError(
                 ErrorCode.OVERLOADED,

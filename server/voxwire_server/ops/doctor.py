@@ -247,12 +247,12 @@ def _check_engine(name: str, config: Config) -> Finding:
     if name not in known:
         fix = f"enable one of {', '.join(sorted(known))}" if known else install_command("server")
         return Finding(Status.PROBLEM, title, "is not installed", fix)
-    from voxwire_server.engines.registry import made
+    from voxwire_server.engines.registry import create_engine
 
     module, _, attribute = known[name].partition(":")
     try:
         factory = getattr(importlib.import_module(module), attribute)
-        info: Any = made(name, factory, config.models.path, config.engines.options_of(name)).info
+        info: Any = create_engine(name, factory, config.models.path, config.engines.options_of(name)).info
     except ModuleNotFoundError as error:
         extra = name if any(each.extra == name for each in requirements()) else "server"
         return Finding(Status.PROBLEM, title, f"lacks {error.name}", install_command(extra))

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from voxwire_server.config import ConfigError, find_config_file, load_config
 from voxwire_server.models.errors import Damaged, ModelError
 from voxwire_server.models.manifest import problems, read_manifest
-from voxwire_server.models.place import models_folder
+from voxwire_server.models.paths import models_folder
 from voxwire_server.models.progress import Printed
 from voxwire_server.models.pull import Recipe, Request, Source, pull, whole
 
 if TYPE_CHECKING:
     import argparse
 
-RECIPES = {"kokoro": "voxwire_server.engines.kokoro.sources:RECIPE"}
+RECIPES = {"kokoro": "voxwire_server.engines.kokoro.weights.sources:RECIPE"}
 """Models that are not inside a package, and where it is written how each is had."""
 
 _EXIT_INTERRUPTED = 130

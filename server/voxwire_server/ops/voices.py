@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
     from voxwire_server.engines.base import EngineInfo
-    from voxwire_server.engines.work import Refusal
+    from voxwire_server.scheduling.request import Refusal
     from voxwire_server.speech import Voice
 
 
 class Admission(Protocol):
     """Whether an engine takes one more listener; answers at once."""
 
-    def admission(self, engine: str, *, bulk: bool, caller: Hashable = None, account: str = "") -> Refusal | None:
+    def admission(self, engine: str, *, bulk: bool, session_id: Hashable = None, account: str = "") -> Refusal | None:
         """None, or why not and when to try again."""
 
 
@@ -101,7 +101,7 @@ class VoiceDirectory:
         account: str,
     ) -> None:
         """See `voxwire_server.session.core.Directory`."""
-        refusal = self._admission.admission(engine, bulk=bulk, caller=session, account=account)
+        refusal = self._admission.admission(engine, bulk=bulk, session_id=session, account=account)
         if refusal is not None:
             raise VoxwireError(
                 ErrorCode.ENGINE_OVERLOADED,

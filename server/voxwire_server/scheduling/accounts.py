@@ -12,13 +12,13 @@ from heapq import heapify, heappop, heappush
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from voxwire_server.scheduling.deadlines import DeadlineQueue
+from voxwire_server.scheduling.queue import DeadlineQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, KeysView, Mapping
 
-    from voxwire_server.engines.work import Work
-    from voxwire_server.scheduling.deadlines import Entry
+    from voxwire_server.scheduling.queue import Entry
+    from voxwire_server.scheduling.request import SynthesisRequest
 
 Rank = tuple[float, int]
 """Key and submission order of a work; the smallest is taken first."""
@@ -31,7 +31,7 @@ USE_HALF_LIFE_SECONDS = 5.0
 """After this time what an account used counts half. It is longer than several of the longest steps."""
 
 LACK_SECONDS_MAX = 0.5
-"""An account counts as at most so many worker seconds behind the one that used most. A new account has the lane to
+"""An account counts as at most so many worker seconds behind the one that used most. A new account has the executor to
 itself for no longer than this, and the listeners of others still have audio left so long."""
 
 FORGOTTEN_SECONDS = 0.001
@@ -63,20 +63,20 @@ class AccountQueues:
         """The accounts that have works in the queue."""
         return self._queues.keys()
 
-    def push(self, work: Work, key: float) -> None:
+    def push(self, request: SynthesisRequest, key: float) -> None:
         """Put a work in; it must not be in any queue."""
-        account = work.account
+        account = request.account
         queue = self._queues.get(account)
         if queue is None:
             queue = self._queues[account] = DeadlineQueue()
-        queue.push(work, key)
-        work.queue = self
+        queue.push(request, key)
+        request.queue = self
         self._live += 1
         self._counts[account] = self._counts.get(account, 0) + 1
-        if queue.head() is work:
+        if queue.head() is request:
             self._note_head(queue)
 
-    def head(self, account: str | None = None) -> Work | None:
+    def head(self, account: str | None = None) -> SynthesisRequest | None:
         """The most urgent work, of one account or of all, left in its place."""
         first = self._first(account)
         return None if first is None else first[3]
@@ -87,21 +87,21 @@ class AccountQueues:
         assert first is not None, "the queue is empty"
         return first[0]
 
-    def pop(self, account: str | None = None) -> Work:
+    def pop(self, account: str | None = None) -> SynthesisRequest:
         """Take the most urgent work out. There must be one."""
-        work = self.head(account)
-        assert work is not None, "the queue is empty"
-        self.remove(work)
-        return work
+        request = self.head(account)
+        assert request is not None, "the queue is empty"
+        self.remove(request)
+        return request
 
-    def remove(self, work: Work) -> None:
+    def remove(self, request: SynthesisRequest) -> None:
         """Take a work out, wherever it stands."""
-        assert work.queue is self, "the work stands in another queue"
-        account = work.account
+        assert request.queue is self, "the work stands in another queue"
+        account = request.account
         queue = self._queues[account]
-        was_head = queue.head() is work
-        work.queue = queue
-        queue.remove(work)
+        was_head = queue.head() is request
+        request.queue = queue
+        queue.remove(request)
         self._live -= 1
         count = self._counts[account] - 1
         if count:

@@ -141,16 +141,16 @@ class RealtimeCost:
             use.decay(keep)
         self._audio_seconds = self._audio_seconds * keep + audio_seconds
 
-    def stage_factor(self, stage: str, cost: StageCost, rows_a_batch: float) -> float:
-        """Seconds that `stage` takes for a second of audio when its batches have `rows_a_batch` rows.
+    def stage_factor(self, stage: str, cost: StageCost, rows_per_batch: float) -> float:
+        """Seconds that `stage` takes for a second of audio when its batches have `rows_per_batch` rows.
 
         A stage that batches shares its fixed cost; the measured seconds stand for batches as they were, and no batch is
         expected to have more than twice as many rows as those.
         """
         use = self.stages[stage]
-        if rows_a_batch <= 1.0 or use.steps <= 0.0 or cost.steps < WARM_STEPS:
+        if rows_per_batch <= 1.0 or use.steps <= 0.0 or cost.steps < WARM_STEPS:
             return use.seconds / self._audio_seconds
         rows_now = use.rows / use.steps
-        rows = max(rows_now, min(rows_a_batch, 2.0 * rows_now))
+        rows = max(rows_now, min(rows_per_batch, 2.0 * rows_now))
         spared = cost.fixed * (use.steps - use.rows / rows)
         return max(use.seconds - spared, use.seconds * 0.02) / self._audio_seconds

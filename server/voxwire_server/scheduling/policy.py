@@ -24,19 +24,19 @@ class Policy:
     `protect_seconds`: a clause whose listener has only this much left to hear ranks with first clauses that come now: a
     late first word is a delay, a gap in the middle is a fault.
     `relaxed_seconds`: a listener with more than this left to hear can wait, so its step leaves the last free worker of
-    a lane to whoever comes; `reserve` off lets it take any. `bulk_period`: while bulk work waits, it gets one step in
-    so many, where no listener is kept waiting too long by it. `bulk_step_seconds_max`: while somebody listens, a longer
-    bulk step never takes the last free worker.
-    `utilisation_max`: listeners are refused above this share of a lane's time, and bulk above `bulk_share` of it.
+    an executor to whoever comes; `reserve` off lets it take any. `bulk_period`: while bulk work waits, it gets one step
+    in so many, where no listener is kept waiting too long by it. `bulk_step_seconds_max`: while somebody listens, a
+    longer bulk step never takes the last free worker.
+    `utilisation_max`: listeners are refused above this share of an executor's time, and bulk above `bulk_share` of it.
     `start_seconds`: audio that a listener takes beyond real time when it begins (its lead, and the rest of its second
-    clause); `horizon_seconds`: the time in which it does. `expected_seconds`: who was let in counts for so long as a
-    listener before it begins; `kept_seconds`: the place of one who breaks in is kept for it for so long.
-    `queue_seconds_max`: listeners are also refused while a first clause would wait longer
-    than this. `late_share_max`: and while a greater share of clauses comes too late, on a lane that is busy at all.
-    `works_max`, `owner_works_max`: unfinished works in all and an owner; bulk has half of `works_max`.
-    `bulk_seconds_max`: bulk work queued on a lane, in seconds.
+    clause); `horizon_seconds`: the time in which it does. `pending_admission_seconds`: who was let in counts for so
+    long as a listener before it begins; `reservation_seconds`: the place of one who breaks in is kept for it for so
+    long. `queue_seconds_max`: listeners are also refused while a first clause would wait longer
+    than this. `late_share_max`: and while a greater share of clauses comes too late, on an executor that is busy at
+    all. `requests_max`, `context_requests_max`: unfinished works in all and an owner; bulk has half of `requests_max`.
+    `bulk_seconds_max`: bulk work queued on an executor, in seconds.
     `accounts`: how many may come; where there are several, one that has more than its share gets at most
-    `account_share` of what there is (of a lane's time, of works), and the rest is kept for those below theirs.
+    `account_share` of what there is (of an executor's time, of works), and the rest is kept for those below theirs.
     """
 
     order: Order = Order.DEADLINE
@@ -49,15 +49,15 @@ class Policy:
     bulk_period: int = 64
     bulk_step_seconds_max: float = 0.5
     bulk_share: float = 0.9
-    expected_seconds: float = 3.0
-    kept_seconds: float = 5.0
+    pending_admission_seconds: float = 3.0
+    reservation_seconds: float = 5.0
     utilisation_max: float = 0.9
     start_seconds: float = 9.0
     horizon_seconds: float = 3.0
     queue_seconds_max: float = 1.0
     late_share_max: float = 0.02
-    works_max: int = 8192
-    owner_works_max: int = 64
+    requests_max: int = 8192
+    context_requests_max: int = 64
     bulk_seconds_max: float = 600.0
     accounts: int = 1
     account_share: float = 0.9

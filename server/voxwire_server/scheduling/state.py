@@ -1,4 +1,4 @@
-"""The scheduler's books: lanes with their groups of works that may share a step, engines, and what they learned."""
+"""The scheduler's books: executors with their groups of works that may share a step, engines, and what they learned."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass, field
 from math import inf, log2
 from typing import TYPE_CHECKING
 
-from voxwire_server.engines.work import PREPARE
 from voxwire_server.scheduling.accounts import AccountQueues, AccountUse
 from voxwire_server.scheduling.cost import RealtimeCost, StageCost, StageUse
-from voxwire_server.scheduling.stays import Expected, Kept, Promises, Stays
-from voxwire_server.scheduling.tallies import ROWS, Tally
+from voxwire_server.scheduling.demand import MeanSessionTime, PendingAdmissions, PendingRetries, Reservations
+from voxwire_server.scheduling.request import PREPARE
+from voxwire_server.scheduling.tallies import ROWS, Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from voxwire_server.engines.base import EngineInfo
-    from voxwire_server.engines.work import Batch, Work
+    from voxwire_server.scheduling.request import Batch, SynthesisRequest
 
 CPU = "cpu"
-"""The lane that prepares for every engine and steps the engines that run on a CPU."""
+"""The executor that prepares for every engine and steps the engines that run on a CPU."""
 
-PREPARE_SECONDS_A_CHAR = 20e-6
+PREPARE_SECONDS_PER_CHAR = 20e-6
 """First guess of text work: 110-220 us a second of speech of 15 characters was measured for an English G2P."""
 
 LATE_HALF_LIFE_SECONDS = 2.0
@@ -34,7 +34,7 @@ LATE_WEIGHT_MIN = 20.0
 ACCOUNTS_JUDGED_MAX = 256
 """Of more accounts than this, those are not remembered of which too few clauses were judged lately."""
 
-LISTENERS_A_ROW = {"clause": 4.0, "codec_frame": 1.5}
+STREAMS_PER_ROW = {"clause": 4.0, "codec_frame": 1.5}
 """One listener in so many has a job that waits in a given bucket when the device is full."""
 
 ROWS_BETWEEN_GROWTH = 256
@@ -46,9 +46,9 @@ class StageState:
     """One stage of one engine: where it runs, how many rows it takes, what it costs."""
 
     name: str
-    lane: LaneState
+    executor: ExecutorState
     rows_max: int
-    seconds_a_char: float
+    seconds_per_char: float
     joins_buckets: bool = False
     rows_limit: int = field(init=False)
     cost: StageCost = field(init=False)
@@ -57,24 +57,28 @@ class StageState:
     busy_seconds: float = 0.0
     predicted_seconds: float = 0.0
     batch_sizes: Counter[int] = field(default_factory=Counter)
-    step_seconds: Tally = field(default_factory=Tally)
-    queue_seconds: Tally = field(default_factory=Tally)
-    batch_rows: Tally = field(default_factory=lambda: Tally(ROWS))
+    step_seconds: Histogram = field(default_factory=Histogram)
+    queue_seconds: Histogram = field(default_factory=Histogram)
+    batch_rows: Histogram = field(default_factory=lambda: Histogram(ROWS))
     units_asked: float = 0.0
     units_padded: float = 0.0
 
     def __post_init__(self) -> None:
         self.rows_limit = self.rows_max
-        self.cost = StageCost(self.seconds_a_char)
+        self.cost = StageCost(self.seconds_per_char)
 
-    def units(self, work: Work) -> float:
+    def units(self, request: SynthesisRequest) -> float:
         """The size of a work's next step, in characters: of its text, or as many as cost what its job says it costs."""
-        cost = 0.0 if work.job is None else work.job.cost
-        return cost / self.seconds_a_char if cost > 0.0 and self.seconds_a_char > 0.0 else float(len(work.clause.text))
+        cost = 0.0 if request.job is None else request.job.cost
+        return (
+            cost / self.seconds_per_char
+            if cost > 0.0 and self.seconds_per_char > 0.0
+            else float(len(request.clause.text))
+        )
 
     def count(self, batch: Batch, seconds: float) -> None:
         """Count a step."""
-        rows, sizes = len(batch.works), [work.units for work in batch.works]
+        rows, sizes = len(batch.requests), [request.units for request in batch.requests]
         self.units_asked += sum(sizes)
         self.units_padded += rows * max(sizes)
         self.steps += 1
@@ -88,7 +92,7 @@ class StageState:
             self.rows_limit += 1
 
 
-class Lateness:
+class DeadlineMissRate:
     """The share of clauses that came after their listener ran dry, lately."""
 
     __slots__ = ("_at", "_judged", "_late", "total")
@@ -145,11 +149,11 @@ class Group:
 
 
 USE_HALF_LIFE_SECONDS = 5.0
-"""After so long, what an engine took of a lane counts half: several of the longest steps."""
+"""After so long, what an engine took of an executor counts half: several of the longest steps."""
 
 
 @dataclass(slots=True, eq=False)
-class LaneState:
+class ExecutorState:
     """Where steps run: so many workers, so many of them busy.
 
     `queued` counts each account's works that wait for a step here, listeners' and bulk; `account_use` has what the
@@ -176,9 +180,9 @@ class LaneState:
         """Count a step of an engine."""
         self._uses[engine.info.name] = self._used(engine, now) + seconds, now
 
-    def use_by_listener(self, engine: EngineState, now: float) -> float:
-        """The seconds that an engine took of this lane lately, by each of its listeners."""
-        return self._used(engine, now) / max(1, len(engine.listeners))
+    def use_by_stream(self, engine: EngineState, now: float) -> float:
+        """The seconds that an engine took of this executor lately, by each of its listeners."""
+        return self._used(engine, now) / max(1, len(engine.streams))
 
     def _used(self, engine: EngineState, now: float) -> float:
         seconds, at = self._uses.get(engine.info.name, (0.0, now))
@@ -198,11 +202,11 @@ class LaneState:
 
     def charge(self, batch: Batch, seconds: float, now: float) -> None:
         """Count so many seconds of a worker as used by the accounts that share a batch, each by its works' sizes."""
-        works, units = batch.works, sum(work.units for work in batch.works)
+        requests, units = batch.requests, sum(request.units for request in batch.requests)
         shares: dict[tuple[bool, str], float] = {}
-        for work in works:
-            share = work.units / units if units > 0.0 else 1.0 / len(works)
-            key = work.bulk, work.account
+        for request in requests:
+            share = request.units / units if units > 0.0 else 1.0 / len(requests)
+            key = request.bulk, request.account
             shares[key] = shares.get(key, 0.0) + share
         for (bulk, account), share in shares.items():
             self.account_use[bulk].add(account, share * seconds, now)
@@ -211,16 +215,16 @@ class LaneState:
 class EngineState:
     """One engine: its stages, its slots, its listeners, what it was seen to cost.
 
-    `listeners` have each the seconds of audio they are still owed to build up their lead; `owed_seconds` is their sum.
-    `expected` were let in and have not joined yet; `promises` were refused; for those in `kept` a place is kept.
-    `stepping` counts its steps under way,
+    `streams` have each the seconds of audio they are still owed to build up their lead; `owed_seconds` is their sum.
+    `pending_admissions` were let in and have not joined yet; `pending_retries` were refused; for those in
+    `reservations` a place is kept. `stepping` counts its steps under way,
     `holders` its works past `prepare` (each has a slot), `held` the same by account. `blocked`: it said that no slot is
     free, and none of its works has ended since. `problem`: why it takes no works at all; empty while it does.
     """
 
-    def __init__(self, info: EngineInfo, cpu: LaneState, own: LaneState) -> None:
+    def __init__(self, info: EngineInfo, cpu: ExecutorState, own: ExecutorState) -> None:
         self.info = info
-        self.lane = own
+        self.executor = own
         self.concurrency = max(1, info.concurrency)
         self.stepping = 0
         self.holders = 0
@@ -229,59 +233,59 @@ class EngineState:
         self.problem = ""
         self.waiting = AccountQueues()
         self.waiting_bulk = AccountQueues()
-        self.stages = {PREPARE: StageState(PREPARE, cpu, 1, PREPARE_SECONDS_A_CHAR)}
+        self.stages = {PREPARE: StageState(PREPARE, cpu, 1, PREPARE_SECONDS_PER_CHAR)}
         a_char = info.realtime_factor / info.chars_per_second / max(1, len(info.stages))
         for stage in info.stages:
             self.stages[stage.name] = StageState(stage.name, own, stage.batch_size_max, a_char, stage.joins_buckets)
         self.realtime = RealtimeCost(info.realtime_factor, {name: stage.use for name, stage in self.stages.items()})
-        self.listeners: dict[Hashable, float] = {}
-        self.account_listeners: dict[str, int] = {}
+        self.streams: dict[Hashable, float] = {}
+        self.account_streams: dict[str, int] = {}
         self.owed_seconds = 0.0
-        self.stays = Stays()
-        self.expected = Expected()
-        self.promises = Promises()
-        self.kept = Kept()
+        self.session_time = MeanSessionTime()
+        self.pending_admissions = PendingAdmissions()
+        self.pending_retries = PendingRetries()
+        self.reservations = Reservations()
         self.audio_seconds = 0.0
-        self.lateness = Lateness()
-        self.account_lateness: dict[str, Lateness] = {}
+        self.miss_rate = DeadlineMissRate()
+        self.account_miss_rate: dict[str, DeadlineMissRate] = {}
 
-    def join(self, owner: Hashable, owed_seconds: float, now: float, account: str = "") -> None:
+    def join(self, context_key: Hashable, owed_seconds: float, now: float, account: str = "") -> None:
         """Count a listener that was not counted before."""
-        self.stays.pass_time(len(self.listeners), now)
-        self.expected.came(account)
-        self.account_listeners[account] = self.account_listeners.get(account, 0) + 1
-        self.listeners[owner] = owed_seconds
+        self.session_time.pass_time(len(self.streams), now)
+        self.pending_admissions.came(account)
+        self.account_streams[account] = self.account_streams.get(account, 0) + 1
+        self.streams[context_key] = owed_seconds
         self.owed_seconds += owed_seconds
 
-    def leave(self, owner: Hashable, now: float, account: str = "") -> None:
+    def leave(self, context_key: Hashable, now: float, account: str = "") -> None:
         """Stop counting a listener."""
-        self.stays.pass_time(len(self.listeners), now)
-        self.stays.leave()
-        self.account_listeners[account] -= 1
-        if not self.account_listeners[account]:
-            del self.account_listeners[account]
-        self.owed_seconds -= self.listeners.pop(owner, 0.0)
+        self.session_time.pass_time(len(self.streams), now)
+        self.session_time.leave()
+        self.account_streams[account] -= 1
+        if not self.account_streams[account]:
+            del self.account_streams[account]
+        self.owed_seconds -= self.streams.pop(context_key, 0.0)
 
     def judge(self, account: str, late: bool, now: float) -> None:
         """Count a clause that came in time or late, in all and for its account."""
-        self.lateness.judge(late, now)
-        own = self.account_lateness.get(account)
+        self.miss_rate.judge(late, now)
+        own = self.account_miss_rate.get(account)
         if own is None:
-            if len(self.account_lateness) > ACCOUNTS_JUDGED_MAX:
-                self.account_lateness = {a: e for a, e in self.account_lateness.items() if e.share(now) > 0.0}
-            own = self.account_lateness[account] = Lateness()
+            if len(self.account_miss_rate) > ACCOUNTS_JUDGED_MAX:
+                self.account_miss_rate = {a: e for a, e in self.account_miss_rate.items() if e.share(now) > 0.0}
+            own = self.account_miss_rate[account] = DeadlineMissRate()
         own.judge(late, now)
 
     def demand(self, account: str, now: float) -> int:
         """How many of an account listen or are about to."""
-        return self.account_listeners.get(account, 0) + self.expected.count_of(account, now)
+        return self.account_streams.get(account, 0) + self.pending_admissions.count_of(account, now)
 
-    def feed(self, owner: Hashable, audio_seconds: float) -> None:
+    def feed(self, context_key: Hashable, audio_seconds: float) -> None:
         """A listener got audio; whoever is none is passed over."""
-        owed = self.listeners.get(owner)
+        owed = self.streams.get(context_key)
         if owed:
             paid = min(owed, audio_seconds)
-            self.listeners[owner] = owed - paid
+            self.streams[context_key] = owed - paid
             self.owed_seconds -= paid
 
     def hold(self, account: str) -> None:
@@ -302,29 +306,29 @@ class EngineState:
         """The prepared works of one class that have no slot yet."""
         return self.waiting_bulk if bulk else self.waiting
 
-    def lanes(self) -> tuple[LaneState, ...]:
-        """The lanes it needs: the one that prepares and, if it is another, its own."""
-        cpu = self.stages[PREPARE].lane
-        return (cpu,) if cpu is self.lane else (cpu, self.lane)
+    def executors(self) -> tuple[ExecutorState, ...]:
+        """The executors it needs: the one that prepares and, if it is another, its own."""
+        cpu = self.stages[PREPARE].executor
+        return (cpu,) if cpu is self.executor else (cpu, self.executor)
 
     def busy(self, now: float) -> bool:
         """Whether anybody listens, or is about to."""
-        return bool(self.listeners) or self.coming(now) > 0
+        return bool(self.streams) or self.coming(now) > 0
 
     def coming(self, now: float) -> int:
         """How many were let in and do not listen yet, and of those whose place is kept one: of a crowd somebody else
         has left before they are back, but where a handful is fed a place given away is missed."""
-        return self.expected.count(now) + min(self.kept.count(now), 1)
+        return self.pending_admissions.count(now) + min(self.reservations.count(now), 1)
 
-    def workers(self, lane: LaneState) -> int:
-        """How many workers of a lane it may use at once."""
-        return min(self.concurrency, lane.workers) if lane is self.lane else lane.workers
+    def workers(self, executor: ExecutorState) -> int:
+        """How many workers of an executor it may use at once."""
+        return min(self.concurrency, executor.workers) if executor is self.executor else executor.workers
 
-    def shares_lane(self, other: EngineState) -> bool:
-        """Whether the steps of both run on one lane."""
-        return self.lane is other.lane
+    def shares_executor(self, other: EngineState) -> bool:
+        """Whether the steps of both run on one executor."""
+        return self.executor is other.executor
 
-    def next_entrant(self) -> Work | None:
+    def next_entrant(self) -> SynthesisRequest | None:
         """The work that gets the next slot; None where no slot is free or no work waits.
 
         A quarter of the slots is kept from bulk work, which holds a slot as long as a listener's does.
@@ -338,7 +342,7 @@ class EngineState:
             return self._first_entrant(self.waiting_bulk)
         return None
 
-    def _first_entrant(self, queue: AccountQueues) -> Work | None:
+    def _first_entrant(self, queue: AccountQueues) -> SynthesisRequest | None:
         """The most urgent work; where several accounts wait, of those that hold less than their share of the slots."""
         head = queue.head()
         slots = self.info.slots
@@ -350,11 +354,11 @@ class EngineState:
         below = [each for each in queue.heads_until(inf, len(queue.accounts)) if self.held.get(each[1], 0) < share]
         return queue.head(min(below)[1]) if below else head
 
-    def lane_factor(self, lane: LaneState, listeners: int) -> float:
-        """Seconds of one worker of `lane` that a second of audio takes, with so many listening."""
-        factor = self.realtime.prior if lane is self.lane else 0.0
+    def executor_factor(self, executor: ExecutorState, streams: int) -> float:
+        """Seconds of one worker of `executor` that a second of audio takes, with so many listening."""
+        factor = self.realtime.prior if executor is self.executor else 0.0
         for name, stage in self.stages.items():
-            if stage.lane is lane:
-                rows = min(stage.rows_limit, listeners / LISTENERS_A_ROW[self.info.unit])
+            if stage.executor is executor:
+                rows = min(stage.rows_limit, streams / STREAMS_PER_ROW[self.info.unit])
                 factor += self.realtime.stage_factor(name, stage.cost, rows)
         return factor

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from voxwire_server.scheduling.tallies import Distribution
+    from voxwire_server.scheduling.tallies import HistogramSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class StageStats:
 
     engine: str
     stage: str
-    lane: str
+    executor: str
     queued: int
     queued_bulk: int
     steps: int
@@ -31,9 +31,9 @@ class StageStats:
     padded_units: float
     busy_seconds: float
     predicted_seconds: float
-    step_seconds: Distribution
-    queue_seconds: Distribution
-    batch_rows: Distribution
+    step_seconds: HistogramSnapshot
+    queue_seconds: HistogramSnapshot
+    batch_rows: HistogramSnapshot
     prediction_error: float
     prediction_bias: float
 
@@ -45,7 +45,7 @@ class EngineStats:
     """
 
     engine: str
-    listeners: int
+    streams: int
     holders: int
     slots: int
     waiting: int
@@ -56,10 +56,10 @@ class EngineStats:
 
 
 @dataclass(frozen=True, slots=True)
-class LaneStats:
-    """One lane. `load`: the share of its workers' time that its present listeners take, predicted."""
+class ExecutorStats:
+    """One executor. `load`: the share of its workers' time that its present listeners take, predicted."""
 
-    lane: str
+    executor: str
     workers: int
     running: int
     load: float
@@ -67,12 +67,12 @@ class LaneStats:
 
 @dataclass(frozen=True, slots=True)
 class SchedulerStats:
-    """Everything at one moment. `works` are unfinished; the counts after it are totals."""
+    """Everything at one moment. `requests` are unfinished; the counts after it are totals."""
 
-    lanes: tuple[LaneStats, ...]
+    executors: tuple[ExecutorStats, ...]
     engines: tuple[EngineStats, ...]
     stages: tuple[StageStats, ...]
-    works: int
+    requests: int
     submitted: int
     completed: int
     failed: int

@@ -11,7 +11,7 @@ ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Distribution:
+class HistogramSnapshot:
     """How many values were at most each of `bounds`, and one count more for all of them; `total` is their sum."""
 
     bounds: tuple[float, ...]
@@ -19,7 +19,7 @@ class Distribution:
     total: float
 
 
-class Tally:
+class Histogram:
     """Values counted by size. Totals only grow."""
 
     __slots__ = ("_bounds", "_counts", "_total")
@@ -34,6 +34,6 @@ class Tally:
         self._counts[bisect_left(self._bounds, value)] += 1
         self._total += value
 
-    def read(self) -> Distribution:
+    def read(self) -> HistogramSnapshot:
         """What was counted so far."""
-        return Distribution(self._bounds, tuple(accumulate(self._counts)), self._total)
+        return HistogramSnapshot(self._bounds, tuple(accumulate(self._counts)), self._total)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from voxwire_protocol.errors import VoxwireError
     from voxwire_server.audio.framing import FrameBlock
-    from voxwire_server.audio.path import Shaped
+    from voxwire_server.audio.pipeline import EncodedChunk
     from voxwire_server.engines.base import EngineInfo
     from voxwire_server.session.heard import WordSpan
     from voxwire_server.session.underrun import Owed
@@ -123,7 +123,7 @@ class InFlight:
 
 
 @dataclass(slots=True)
-class Terminator:
+class UtteranceEnd:
     """A flush (with the client's id) or the end of a context, waiting for the last frame before it."""
 
     flush_id: str | None
@@ -131,7 +131,7 @@ class Terminator:
 
 
 @dataclass(slots=True)
-class Announcement:
+class PendingMessage:
     """A message that must not be later than the audio at `pts`; `ttfa_from` is set for the first of an utterance."""
 
     pts: int
@@ -140,7 +140,7 @@ class Announcement:
 
 
 @dataclass(slots=True)
-class Ready:
+class FrameCursor:
     """A block of frames and how many of them have been passed on."""
 
     block: FrameBlock
@@ -182,16 +182,16 @@ class Context:
     _next_index: int = 0
     _utterance_clauses: int = 0
     _inflight: dict[int, InFlight] = field(default_factory=dict)
-    _terminators: deque[Terminator] = field(default_factory=deque)
-    _endings: deque[tuple[int, Terminator]] = field(default_factory=deque)
-    _announcements: deque[Announcement] = field(default_factory=deque)
-    _raw: deque[Ready] = field(default_factory=deque)
-    _ready: deque[Ready] = field(default_factory=deque)
+    _terminators: deque[UtteranceEnd] = field(default_factory=deque)
+    _endings: deque[tuple[int, UtteranceEnd]] = field(default_factory=deque)
+    _announcements: deque[PendingMessage] = field(default_factory=deque)
+    _raw: deque[FrameCursor] = field(default_factory=deque)
+    _ready: deque[FrameCursor] = field(default_factory=deque)
     _ready_frames: int = 0
     _ending_at: float = -math.inf
     _endings_left: int = ENDINGS_MAX
     _encoding: bool = False
-    _early: dict[int, Shaped] = field(default_factory=dict)
+    _early: dict[int, EncodedChunk] = field(default_factory=dict)
     _next_order: int = 0
     _samples: int = 0
     _has_text: bool = False
@@ -219,7 +219,7 @@ class Context:
         )
         self._underruns = UnderrunWatch(self.playout, self.emit)
         self.last_text_at = self._told_at = self._waiting_since = self.opened_at
-        self.emit(fx.OpenPath(spec.serial, spec.number, spec.engine, spec.format, "viseme" in spec.timings))
+        self.emit(fx.OpenPipeline(spec.serial, spec.number, spec.engine, spec.format, "viseme" in spec.timings))
 
     # -- what the client says ---------------------------------------------------------------------------------
 
@@ -236,7 +236,7 @@ class Context:
         """Speak all that has been fed; `flushed` follows its last frame."""
         self.last_text_at = self._told_at = now
         self.intake.flush()
-        self._terminators.append(Terminator(flush_id, ends=False))
+        self._terminators.append(UtteranceEnd(flush_id, ends=False))
 
     @property
     def flushes_waiting(self) -> int:
@@ -248,7 +248,7 @@ class Context:
         self.phase = Phase.ENDING
         self._told_at = now
         self.intake.flush()
-        self._terminators.append(Terminator(None, ends=True))
+        self._terminators.append(UtteranceEnd(None, ends=True))
 
     def hold(self, now: float) -> None:
         """Stop sending; nothing is lost."""
@@ -338,7 +338,7 @@ class Context:
 
     # -- what the engine and the encoder say --------------------------------------------------------------------
 
-    def produced(self, index: int, pieces: Sequence[Shaped], now: float) -> None:
+    def produced(self, index: int, pieces: Sequence[EncodedChunk], now: float) -> None:
         """Take the audio that a step of clause `index` made ready.
 
         Steps of two clauses may run at once in two threads, so pieces can arrive out of their order; they wait for it.
@@ -353,7 +353,7 @@ class Context:
             self._next_order += 1
             self._take_piece(next_piece, now)
 
-    def _salvage(self, index: int, pieces: Sequence[Shaped], now: float) -> None:
+    def _salvage(self, index: int, pieces: Sequence[EncodedChunk], now: float) -> None:
         """Of a failing context, take what joins on to the audio that is there; some of it may have been abandoned."""
         for piece in pieces:
             self._take_piece(piece, now)
@@ -376,14 +376,14 @@ class Context:
         """A clause failed: what is ready is still sent, then the context ends with reason error."""
         if self.phase in (Phase.FAILING, Phase.CLOSED):
             return
-        self.emit(fx.Send(error.to_message(context=self.spec.name)))
+        self.emit(fx.Send(m.error_to_message(error, context=self.spec.name)))
         self.phase = Phase.FAILING
         self.emit(fx.Abandon(self.spec.serial))
         index = min(self._inflight, default=self._next_index)
         text = ClauseText("", (), (self.intake.taken_chars,) * 2, ends_utterance=True, boundary=Boundary.UTTERANCE)
         self._inflight = {index: self._inflight.get(index) or InFlight(text, 0.0, first=False, text_at=0.0)}
         self._terminators.clear()
-        self._terminators.append(Terminator(None, ends=True))
+        self._terminators.append(UtteranceEnd(None, ends=True))
         self._end_utterance(index)
 
     # -- progress -----------------------------------------------------------------------------------------------
@@ -554,7 +554,7 @@ class Context:
         if self._inflight:
             self.emit(fx.Reprioritise(self.spec.serial, deadline))
 
-    def _take_piece(self, piece: Shaped, now: float) -> None:
+    def _take_piece(self, piece: EncodedChunk, now: float) -> None:
         job = self._inflight.get(piece.index)
         if job is None:
             return
@@ -582,23 +582,23 @@ class Context:
             self._underruns.ready_since = now
         self.playout.ready_pts += block.count * self.playout.frame_samples
         if self.spec.format.codec == "opus":
-            self._raw.append(Ready(block))
+            self._raw.append(FrameCursor(block))
         else:
             self._append_ready(block)
 
     def _append_ready(self, block: FrameBlock) -> None:
-        self._ready.append(Ready(block))
+        self._ready.append(FrameCursor(block))
         self._ready_frames += block.count
 
-    def _begin_clause(self, job: InFlight, piece: Shaped) -> None:
+    def _begin_clause(self, job: InFlight, piece: EncodedChunk) -> None:
         spec, text = self.spec, job.text
         job.span = ClauseSpan(text.chars, piece.clause_pts)
         job.clock = ClauseClock(piece.clause_pts, spec.engine.sample_rate, spec.format.sample_rate)
         self.heard_log.began(job.span)
         message = m.ClauseStarted(context=spec.name, chars=text.chars, pts=piece.clause_pts)
-        self._announce_later(Announcement(piece.clause_pts, message, job.text_at if job.first else None))
+        self._announce_later(PendingMessage(piece.clause_pts, message, job.text_at if job.first else None))
 
-    def _time_words(self, job: InFlight, piece: Shaped) -> tuple[WordSpan, ...]:
+    def _time_words(self, job: InFlight, piece: EncodedChunk) -> tuple[WordSpan, ...]:
         """Note the words that came with a piece."""
         assert job.span is not None
         assert job.clock is not None
@@ -608,16 +608,16 @@ class Context:
         job.span.words += words
         return words
 
-    def _announce_timing(self, job: InFlight, piece: Shaped, words: tuple[WordSpan, ...]) -> None:
+    def _announce_timing(self, job: InFlight, piece: EncodedChunk, words: tuple[WordSpan, ...]) -> None:
         """Say what sounds when, no later than the piece's own audio."""
         alignment = piece.alignment if piece.samples else None
         message = timing(self.spec.name, self.spec.timings, words, alignment, job.clock, piece.visemes)
         if message is not None:
             # A piece without samples ends an utterance, whose last sample has not been sent yet.
             pts = piece.end_pts - (piece.samples or 1)
-            self._announce_later(Announcement(pts, message, None))
+            self._announce_later(PendingMessage(pts, message, None))
 
-    def _announce_later(self, announcement: Announcement) -> None:
+    def _announce_later(self, announcement: PendingMessage) -> None:
         self._announcements.append(announcement)
         self._told_bytes += message_bytes(announcement.message)
 
@@ -690,7 +690,7 @@ class Context:
         if not head.left:
             self._raw.popleft()
 
-    def _due_at(self, head: Ready, now: float) -> float:
+    def _due_at(self, head: FrameCursor, now: float) -> float:
         """When the next frame of a block has to leave."""
         playout = self.playout
         if playout.origin is None or not playout.paced:
@@ -782,7 +782,7 @@ class Context:
         if listening != self._listening:
             self._listening = listening
             serial = self.spec.serial
-            self.emit(fx.ListenerJoined(serial, self.spec.engine.name) if listening else fx.ListenerLeft(serial))
+            self.emit(fx.StreamStarted(serial, self.spec.engine.name) if listening else fx.StreamEnded(serial))
 
     def _close(self, reason: m.DoneReason) -> None:
         spec, times = self.spec, self.times
@@ -810,9 +810,9 @@ class Context:
             self.emit(fx.UnderrunEnded(self._underruns.dry_since))
             self._underruns.dry_since = None
         if self._listening:
-            self.emit(fx.ListenerLeft(self.spec.serial, interrupted))
+            self.emit(fx.StreamEnded(self.spec.serial, interrupted))
             self._listening = False
-        self.emit(fx.ClosePath(self.spec.serial))
+        self.emit(fx.ClosePipeline(self.spec.serial))
         self.phase = Phase.CLOSED
         self._ready.clear()
         self._raw.clear()

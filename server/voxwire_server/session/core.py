@@ -19,8 +19,8 @@ from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
 from voxwire_server.audio.framing import lookahead_samples
 from voxwire_server.session import effects as fx
 from voxwire_server.session.bucket import TokenBucket
-from voxwire_server.session.caller import Caller
 from voxwire_server.session.context import FLUSH_BYTES, Context, ContextSpec, Phase, PlayoutPolicy, fed_bytes
+from voxwire_server.session.identity import ClientIdentity
 from voxwire_server.session.ledger import Ledger
 from voxwire_server.session.places import Use
 from voxwire_server.session.replay import Frames
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from voxwire_server.audio.framing import FrameBlock
-    from voxwire_server.audio.path import Shaped
+    from voxwire_server.audio.pipeline import EncodedChunk
     from voxwire_server.engines.base import EngineInfo
     from voxwire_server.speech import Voice
 
@@ -115,12 +115,12 @@ class SessionCore:
         directory: Directory,
         seeds: Callable[[], int],
         now: float,
-        caller: Caller | None = None,
+        identity: ClientIdentity | None = None,
         ledger: Ledger | None = None,
     ) -> None:
         """`ledger` bounds what all sessions of the account hold; left out, nothing does."""
         self.session_id = session_id
-        self.caller = caller or Caller()
+        self.identity = identity or ClientIdentity()
         self._ledger = ledger or Ledger(sys.maxsize)
         self.kept_bytes = 0
         """What the driver keeps of this session beside the contexts: what was sent and not acknowledged."""
@@ -222,7 +222,7 @@ class SessionCore:
         self,
         serial: int,
         index: int,
-        pieces: Sequence[Shaped],
+        pieces: Sequence[EncodedChunk],
         now: float,
         *,
         queue_seconds: float | None = None,
@@ -487,7 +487,7 @@ class SessionCore:
         """Let a context in. One that is not keeps its name, so that text already on its way opens no other."""
         self._turned_away.pop(name, None)
         try:
-            account = self.caller.account
+            account = self.identity.account
             self._directory.admit(engine, bulk=bulk, now=now, session=self.session_id, account=account)
         except VoxwireError as error:
             self._turned_away[name] = error.retry_after_ms
@@ -552,7 +552,7 @@ class SessionCore:
 
     def _check_bytes(self, count: int) -> None:
         """Whether so many bytes more may be held."""
-        over = self._ledger.over(self.caller.account, self.session_id)
+        over = self._ledger.over(self.identity.account, self.session_id)
         if not over and self.held_bytes + count <= self._settings.session_bytes_max:
             return
         bound = "the sessions of one account" if over else "one session"
@@ -657,7 +657,7 @@ class SessionCore:
         held = context.held_bytes
         self._context_bytes += held - context.counted_bytes
         context.counted_bytes = held
-        account = self.caller.account
+        account = self.identity.account
         self._ledger.hold(account, self.session_id, self.held_bytes)
         frugal = self.held_bytes > self._settings.session_bytes_max or self._ledger.over(account, self.session_id)
         if frugal != self._frugal:
@@ -673,7 +673,7 @@ class SessionCore:
             f"context {name!r} was held for {self._settings.hold_seconds:g} s",
             details={"hold_seconds": self._settings.hold_seconds},
         )
-        self._send(error.to_message(context=name))
+        self._send(m.error_to_message(error, context=name))
         context.cancel(None, now)
 
     def _forget_if_closed(self, context: Context) -> None:
@@ -684,12 +684,12 @@ class SessionCore:
 
     def _mistake(self, error: VoxwireError, context: str | None, now: float) -> None:
         if self._mistakes.take(now):
-            self._send(error.to_message(context=error.context or context))
+            self._send(m.error_to_message(error, context=error.context or context))
         else:
             self._fail(VoxwireError(ErrorCode.ABUSE, "too many messages that are wrong"))
 
     def _fail(self, error: VoxwireError) -> None:
-        self._send(error.to_message())
+        self._send(m.error_to_message(error))
         self._shut(error.close_code or CloseCode.POLICY, error.code.value)
 
     def _shut(self, code: int, reason: str) -> None:
@@ -705,7 +705,7 @@ class SessionCore:
         self._by_serial.clear()
         self._held.clear()
         self._context_bytes = self.kept_bytes = 0
-        self._ledger.release(self.caller.account, self.session_id)
+        self._ledger.release(self.identity.account, self.session_id)
 
     def _close_if_drained(self, now: float) -> None:
         if self._drain_by is None or self.closed:

@@ -1,7 +1,7 @@
 """Carries out what a session core asks for: the only place of a session that does I/O and reads a clock.
 
-A driver belongs to one connection. What it sends goes to an `Outlet` (the native protocol's, or a vendor's), what it
-has synthesised goes to the shared `Studio`. `session/registry` knows all drivers and brings each its results.
+A driver belongs to one connection. What it sends goes to an `Sink` (the native protocol's, or a vendor's), what it
+has synthesised goes to the shared `SessionServices`. `session/registry` knows all drivers and brings each its results.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
-from voxwire_protocol.messages import ErrorMessage, Ready
+from voxwire_protocol.messages import ErrorMessage, Ready, error_to_message
 from voxwire_server.audio.encode import OpusStream
-from voxwire_server.audio.lane import EncodeLane, EncodeTask
-from voxwire_server.audio.path import AudioPath
-from voxwire_server.engines.work import Work
+from voxwire_server.audio.encoder_pool import EncoderPool, EncodeTask
+from voxwire_server.audio.pipeline import AudioPipeline
+from voxwire_server.scheduling.request import SynthesisRequest
 from voxwire_server.session import effects as fx
-from voxwire_server.session.mouth import mouth_for
 from voxwire_server.session.replay import Frames
+from voxwire_server.session.visemes import viseme_track_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
     from voxwire_protocol.messages import ClientMessage, ServerMessage
     from voxwire_server.audio.framing import FrameBlock
-    from voxwire_server.audio.path import Shaped
-    from voxwire_server.engines.work import Outcome
+    from voxwire_server.audio.pipeline import EncodedChunk
+    from voxwire_server.scheduling.request import RequestOutput
     from voxwire_server.session.core import SessionCore
-    from voxwire_server.session.passes import Passes
     from voxwire_server.session.replay import ReplayLog
+    from voxwire_server.session.resume_tokens import ResumeTokens
     from voxwire_server.session.ticker import Ticker
     from voxwire_server.speech import AudioChunk
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Outlet(Protocol):
+class Sink(Protocol):
     """Where a session's messages and audio frames leave. Calls never wait; `flush` writes what was gathered."""
 
     def message(self, message: ServerMessage) -> None:
@@ -62,22 +62,22 @@ class Outlet(Protocol):
 class Synthesis(Protocol):
     """Where work is submitted; thread-safe, never waits."""
 
-    def submit(self, work: Work) -> None:
+    def submit(self, request: SynthesisRequest) -> None:
         """Queue a clause."""
 
-    def cancel(self, owner: Hashable) -> None:
+    def cancel(self, context_key: Hashable) -> None:
         """Drop an owner's work."""
 
-    def reprioritise(self, owner: Hashable, deadline: float) -> None:
+    def reprioritise(self, context_key: Hashable, deadline: float) -> None:
         """Move an owner's deadline."""
 
-    def listener_joined(self, owner: Hashable, engine: str, account: str = "") -> None:
+    def stream_started(self, context_key: Hashable, engine: str, account: str = "") -> None:
         """Count a listener of an account."""
 
-    def listener_left(self, owner: Hashable, caller: Hashable = None) -> None:
-        """Stop counting a listener; keep its place for a while if `caller` is expected to ask for it again."""
+    def stream_ended(self, context_key: Hashable, session_id: Hashable = None) -> None:
+        """Stop counting a listener; keep its place for a while if `session_id` is expected to ask for it again."""
 
-    def caller_left(self, caller: Hashable) -> None:
+    def session_ended(self, session_id: Hashable) -> None:
         """Keep no places for a caller any more."""
 
 
@@ -119,11 +119,11 @@ class Observer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Studio:
+class SessionServices:
     """What all sessions share."""
 
     synthesis: Synthesis
-    encoder: EncodeLane
+    encoder: EncoderPool
     ticker: Ticker
     observer: Observer
     clock: Callable[[], float]
@@ -131,14 +131,14 @@ class Studio:
 
 
 @dataclass(slots=True)
-class Path:
+class ContextAudio:
     """One context's audio path and, for Opus, its encoder."""
 
-    audio: AudioPath
+    audio: AudioPipeline
     opus: OpusStream | None
 
 
-Owner = tuple[str, int]
+ContextKey = tuple[str, int]
 """Session id and context serial: whose work it is."""
 
 
@@ -147,11 +147,11 @@ class Resumable:
     """What makes a session survive its connection: who may come back, and what they have not got yet."""
 
     identity: str
-    passes: Passes
+    resume_tokens: ResumeTokens
     log: ReplayLog
 
 
-class Nowhere:
+class NullSink:
     """The outlet of a session whose client is away. What is sent meanwhile stays in the replay log."""
 
     def message(self, message: ServerMessage) -> None:
@@ -177,7 +177,9 @@ class Driver:
     A session with `resumable` can be detached from its connection and attached to another.
     """
 
-    def __init__(self, core: SessionCore, outlet: Outlet, studio: Studio, resumable: Resumable | None = None) -> None:
+    def __init__(
+        self, core: SessionCore, sink: Sink, services: SessionServices, resumable: Resumable | None = None
+    ) -> None:
         self.core = core
         self.due = math.inf
         self.resumable = resumable
@@ -185,9 +187,9 @@ class Driver:
         """Called when the session ends while no connection is there to see it."""
         self.on_superseded: Callable[[], None] | None = None
         """Called when the session goes over to another connection."""
-        self._outlet = outlet
-        self._studio = studio
-        self._paths: dict[int, Path] = {}
+        self._sink = sink
+        self._services = services
+        self._paths: dict[int, ContextAudio] = {}
         self._queue: deque[fx.Effect] = deque()
         self._applying = False
 
@@ -200,7 +202,7 @@ class Driver:
     def receive(self, message: ClientMessage) -> None:
         """A message came."""
         if self.resumable is not None:
-            self.resumable.passes.confirm()
+            self.resumable.resume_tokens.confirm()
         self._apply(self.core.receive(message, self._now()))
 
     def reject(self, error: VoxwireError) -> None:
@@ -212,39 +214,39 @@ class Driver:
         self._apply(self.core.fail(error))
 
     def drain(self, deadline_ms: int) -> None:
-        """The server goes away. Never raises: see `outcome`."""
+        """The server goes away. Never raises: see `output`."""
         try:
             self._apply(self.core.drain(deadline_ms, self._now()))
         except Exception as error:
             self._crash(error)
 
     def writable(self, writable: bool) -> None:
-        """The socket takes more, or does not. Never raises: see `outcome`."""
+        """The socket takes more, or does not. Never raises: see `output`."""
         try:
             self._apply(self.core.writable(writable, self._now()))
         except Exception as error:
             self._crash(error)
 
     def tick(self, now: float) -> None:
-        """It is `due`. Never raises: see `outcome`."""
+        """It is `due`. Never raises: see `output`."""
         try:
             self._apply(self.core.tick(now))
         except Exception as error:
             self._crash(error)
 
     def disconnected(self) -> None:
-        """The connection is gone, for good. Never raises: see `outcome`."""
+        """The connection is gone, for good. Never raises: see `output`."""
         try:
             self._apply(self.core.disconnected())
         except Exception as error:
             self._crash(error)
-        self._studio.ticker.forget(self)
+        self._services.ticker.forget(self)
         self._let_go()
 
     def _let_go(self) -> None:
         """Drop what is large, and what leads back here: a session that is over need not wait for the collector."""
         self.on_over = self.on_superseded = None
-        self._studio.synthesis.caller_left(self.core.session_id)
+        self._services.synthesis.session_ended(self.core.session_id)
         self._paths.clear()
         if self.resumable is not None:
             self.resumable.log.clear()
@@ -266,7 +268,7 @@ class Driver:
 
     def detach(self, on_over: Callable[[], None]) -> None:
         """The connection dropped, but the client may come back; `on_over` is called if it does not."""
-        self._outlet = Nowhere()
+        self._sink = NullSink()
         self.on_superseded = None
         self.on_over = on_over
         self._apply(self.core.detached(self._now()))
@@ -274,7 +276,7 @@ class Driver:
     @property
     def away(self) -> bool:
         """Whether its client is away."""
-        return isinstance(self._outlet, Nowhere)
+        return isinstance(self._sink, NullSink)
 
     def abandon(self) -> None:
         """End the session wherever its connection is."""
@@ -283,46 +285,46 @@ class Driver:
         self.on_over = self.on_superseded = None
         self.disconnected()
 
-    def attach(self, outlet: Outlet, position: int, resumed: ServerMessage, on_superseded: Callable[[], None]) -> None:
+    def attach(self, sink: Sink, position: int, resumed: ServerMessage, on_superseded: Callable[[], None]) -> None:
         """Go on at another connection: say `resumed`, send what was sent from `position` on again, then what is new."""
         assert self.resumable is not None
         if self.on_superseded is not None:
             self.on_superseded()
         self.on_over, self.on_superseded = None, on_superseded
-        outlet.message(resumed)
+        sink.message(resumed)
         for item in self.resumable.log.since(position):
             if isinstance(item, Frames):
-                outlet.frames(item.block.again(item.start, item.stop), 0, item.stop - item.start)
+                sink.frames(item.block.again(item.start, item.stop), 0, item.stop - item.start)
             else:
-                outlet.message(item)
-        self._outlet = outlet
+                sink.message(item)
+        self._sink = sink
         self._apply(self.core.attached(self._now()))
 
-    def outcome(self, serial: int, outcome: Outcome) -> None:
+    def output(self, serial: int, output: RequestOutput) -> None:
         """A step of one of this session's clauses is over.
 
         Never raises: an error in here ends this session with `server.internal`, and no other.
         """
         try:
-            self._take_outcome(serial, outcome)
+            self._take_outcome(serial, output)
         except Exception as error:
             self._crash(error)
 
-    def _take_outcome(self, serial: int, outcome: Outcome) -> None:
-        if outcome.finished:
-            self._studio.observer.clause_spoken(outcome.work.engine, outcome.queue_seconds, outcome.synth_seconds)
-        if outcome.error is not None:
-            self._apply(self.core.failed(serial, outcome.error, self._now()))
+    def _take_outcome(self, serial: int, output: RequestOutput) -> None:
+        if output.finished:
+            self._services.observer.clause_spoken(output.request.engine, output.queue_seconds, output.synth_seconds)
+        if output.error is not None:
+            self._apply(self.core.failed(serial, output.error, self._now()))
             return
         self._apply(
             self.core.produced(
                 serial,
-                outcome.work.index,
-                outcome.shaped or (),
+                output.request.index,
+                output.encoded or (),
                 self._now(),
                 # The sums of a clause are whole with its last outcome.
-                queue_seconds=outcome.queue_seconds if outcome.finished else None,
-                synth_seconds=outcome.synth_seconds if outcome.finished else None,
+                queue_seconds=output.queue_seconds if output.finished else None,
+                synth_seconds=output.synth_seconds if output.finished else None,
             )
         )
 
@@ -339,16 +341,16 @@ class Driver:
     def _crash(self, error: Exception) -> None:
         """End the session after an error of the server's own: tell the client, close, give back all that it holds."""
         logger.error("session %s failed: %s", self.core.session_id, _place_of(error))
-        self._studio.observer.session_failed()
+        self._services.observer.session_failed()
         self._queue.clear()
         # What failed may fail again; each effect is tried on its own, so that the rest is given back all the same.
         for effect in self._farewell():
             self._attempt(partial(self._carry_out, effect))
-        self._attempt(self._outlet.flush)
+        self._attempt(self._sink.flush)
         self.core.closed = True
-        self._studio.ticker.forget(self)
+        self._services.ticker.forget(self)
         for serial in list(self._paths):
-            for effect in (fx.Abandon(serial), fx.ListenerLeft(serial), fx.ClosePath(serial)):
+            for effect in (fx.Abandon(serial), fx.StreamEnded(serial), fx.ClosePipeline(serial)):
                 self._attempt(partial(self._carry_out, effect))
         self._queue.clear()
         on_over = self.on_over
@@ -363,7 +365,7 @@ class Driver:
             return self.core.fail(problem)
         except Exception as error:
             logger.error("a failed session could not be ended in full: %s", _place_of(error))
-            return fx.Send(problem.to_message()), fx.Close(CloseCode.INTERNAL, problem.code.value)
+            return fx.Send(error_to_message(problem)), fx.Close(CloseCode.INTERNAL, problem.code.value)
 
     @staticmethod
     def _attempt(action: Callable[[], object]) -> None:
@@ -375,7 +377,7 @@ class Driver:
     # -- effects ----------------------------------------------------------------------------------------------------
 
     def _now(self) -> float:
-        return self._studio.clock()
+        return self._services.clock()
 
     def _apply(self, effects: Sequence[fx.Effect]) -> None:
         """Carry out effects; those that they lead to come after them, in order."""
@@ -388,24 +390,24 @@ class Driver:
                 self._carry_out(self._queue.popleft())
         finally:
             self._applying = False
-        self._outlet.flush()
+        self._sink.flush()
         if self.resumable is not None:
             self.core.kept_bytes = self.resumable.log.bytes
         if not self.core.closed:
-            self._studio.ticker.schedule(self, self.core.next_due(self._now()))
+            self._services.ticker.schedule(self, self.core.next_due(self._now()))
         elif self.on_over is not None:
             on_over = self.on_over
             self._let_go()
             on_over()
 
     def _carry_out(self, effect: fx.Effect) -> None:
-        studio, owner = self._studio, self._owner
+        services, context_key = self._services, self._context_key
         match effect:
             case fx.SendFrames(block, start, stop):
-                self._outlet.frames(block, start, stop)
+                self._sink.frames(block, start, stop)
                 if self.resumable is not None:
                     self.resumable.log.frames(block, start, stop, self._now())
-                studio.observer.frames_sent(stop - start)
+                services.observer.frames_sent(stop - start)
             case fx.Send(message):
                 self._send(message)
             case fx.Speak():
@@ -414,60 +416,60 @@ class Driver:
                 self._end_utterance(serial, index)
             case fx.Encode():
                 self._encode(effect)
-            case fx.OpenPath():
+            case fx.OpenPipeline():
                 self._open_path(effect)
-            case fx.ClosePath(serial):
+            case fx.ClosePipeline(serial):
                 self._paths.pop(serial, None)
-                studio.observer.contexts_changed(-1)
+                services.observer.contexts_changed(-1)
             case fx.SetBitrate(serial, bitrate):
                 self._set_bitrate(serial, bitrate)
             case fx.Abandon(serial):
-                studio.synthesis.cancel(owner(serial))
+                services.synthesis.cancel(context_key(serial))
             case fx.Reprioritise(serial, deadline):
-                studio.synthesis.reprioritise(owner(serial), deadline)
-            case fx.ListenerJoined(serial, engine):
-                studio.synthesis.listener_joined(owner(serial), engine, self.core.caller.account)
-            case fx.ListenerLeft(serial, interrupted):
-                studio.synthesis.listener_left(owner(serial), self.core.session_id if interrupted else None)
+                services.synthesis.reprioritise(context_key(serial), deadline)
+            case fx.StreamStarted(serial, engine):
+                services.synthesis.stream_started(context_key(serial), engine, self.core.identity.account)
+            case fx.StreamEnded(serial, interrupted):
+                services.synthesis.stream_ended(context_key(serial), self.core.session_id if interrupted else None)
             case fx.FirstAudio(engine, ttfa_seconds):
-                studio.observer.first_audio(engine, ttfa_seconds)
+                services.observer.first_audio(engine, ttfa_seconds)
             case fx.UnderrunBegan():
-                studio.observer.underrun_began()
+                services.observer.underrun_began()
             case fx.UnderrunEnded(since):
-                studio.observer.underrun_ended(self._now() - since)
+                services.observer.underrun_ended(self._now() - since)
             case fx.Acknowledged(number, seq):
                 if self.resumable is not None:
                     self.resumable.log.acknowledged(number, seq)
             case fx.Close(code, reason):
-                self._outlet.close(code, reason)
+                self._sink.close(code, reason)
             case _:
                 assert_never(effect)
 
-    def _owner(self, serial: int) -> Owner:
+    def _context_key(self, serial: int) -> ContextKey:
         return self.core.session_id, serial
 
     def _send(self, message: ServerMessage) -> None:
         if isinstance(message, ErrorMessage):
-            self._studio.observer.error_sent(message.code)
-        self._outlet.message(message)
+            self._services.observer.error_sent(message.code)
+        self._sink.message(message)
         if self.resumable is not None and not isinstance(message, Ready):
             self.resumable.log.message(message, self._now())
 
-    def _open_path(self, effect: fx.OpenPath) -> None:
-        mouth = mouth_for(effect.engine, effect.format) if effect.visemes else None
-        audio = AudioPath(effect.engine.sample_rate, effect.format, effect.number, self._outlet.prefix, mouth)
+    def _open_path(self, effect: fx.OpenPipeline) -> None:
+        mouth = viseme_track_for(effect.engine, effect.format) if effect.visemes else None
+        audio = AudioPipeline(effect.engine.sample_rate, effect.format, effect.number, self._sink.prefix, mouth)
         opus = None
         if effect.format.codec == "opus":
-            opus = OpusStream(effect.format, self._studio.opus_complexity, self._outlet.prefix)
-        self._paths[effect.serial] = Path(audio, opus)
-        self._studio.observer.contexts_changed(+1)
+            opus = OpusStream(effect.format, self._services.opus_complexity, self._sink.prefix)
+        self._paths[effect.serial] = ContextAudio(audio, opus)
+        self._services.observer.contexts_changed(+1)
 
     def _speak(self, effect: fx.Speak) -> None:
         path = self._paths.get(effect.serial)
         if path is None:
             return
-        work = Work(
-            owner=self._owner(effect.serial),
+        request = SynthesisRequest(
+            context_key=self._context_key(effect.serial),
             engine=effect.engine,
             clause=effect.clause,
             index=effect.index,
@@ -475,11 +477,11 @@ class Driver:
             bulk=effect.bulk,
             first=effect.first,
             ends_utterance=effect.ends_utterance,
-            sink=Shaper(path.audio),
-            account=self.core.caller.account,
+            sink=ChunkProcessor(path.audio),
+            account=self.core.identity.account,
         )
         try:
-            self._studio.synthesis.submit(work)
+            self._services.synthesis.submit(request)
         except VoxwireError as error:
             self._queue.extend(self.core.failed(effect.serial, error, self._now()))
 
@@ -498,9 +500,9 @@ class Driver:
         def done(block: FrameBlock | None, error: Exception | None) -> None:
             self._encoded(serial, block, error)
 
-        account = self.core.caller.account
+        account = self.core.identity.account
         task = EncodeTask(path.opus, effect.block, effect.start, effect.stop, done, account)
-        self._studio.encoder.submit(task, effect.deadline)
+        self._services.encoder.submit(task, effect.deadline)
 
     def _set_bitrate(self, serial: int, bitrate: int) -> None:
         path = self._paths.get(serial)
@@ -517,22 +519,22 @@ def _place_of(error: Exception) -> str:
     return f"{type(error).__name__}{where}"
 
 
-class Shaper:
+class ChunkProcessor:
     """A work's sink: called in a worker thread right after each step, it gives the audio its final shape."""
 
     __slots__ = ("_path",)
 
-    def __init__(self, path: AudioPath) -> None:
+    def __init__(self, path: AudioPipeline) -> None:
         self._path = path
 
-    def __call__(self, work: Work, chunk: AudioChunk | None, finished: bool) -> Sequence[Shaped]:
+    def __call__(self, request: SynthesisRequest, chunk: AudioChunk | None, finished: bool) -> Sequence[EncodedChunk]:
         """Resample, frame and convert `chunk`."""
         if chunk is None:
-            return self._path.skip(work.index, ends_utterance=work.ends_utterance) if finished else ()
+            return self._path.skip(request.index, ends_utterance=request.ends_utterance) if finished else ()
         return self._path.push(
-            work.index,
+            request.index,
             chunk.samples,
             finished=finished,
-            ends_utterance=work.ends_utterance,
+            ends_utterance=request.ends_utterance,
             alignment=chunk.alignment,
         )

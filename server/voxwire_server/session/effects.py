@@ -29,7 +29,7 @@ class SendFrames:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenPath:
+class OpenPipeline:
     """Make the audio path of a new context. `serial` names the context for the life of the session.
 
     `visemes`: the path is to say how the mouth moves.
@@ -43,7 +43,7 @@ class OpenPath:
 
 
 @dataclass(frozen=True, slots=True)
-class ClosePath:
+class ClosePipeline:
     """Forget a context's audio path; its work is over or abandoned."""
 
     serial: int
@@ -106,7 +106,7 @@ class Reprioritise:
 
 
 @dataclass(frozen=True, slots=True)
-class ListenerJoined:
+class StreamStarted:
     """A context now wants audio at playout speed; admission counts it."""
 
     serial: int
@@ -114,7 +114,7 @@ class ListenerJoined:
 
 
 @dataclass(frozen=True, slots=True)
-class ListenerLeft:
+class StreamEnded:
     """A context wants no audio for now. `interrupted`: its client broke in, and is expected to start again at once."""
 
     serial: int
@@ -160,16 +160,16 @@ class Close:
 Effect = (
     Send
     | SendFrames
-    | OpenPath
-    | ClosePath
+    | OpenPipeline
+    | ClosePipeline
     | Speak
     | EndUtterance
     | Encode
     | SetBitrate
     | Abandon
     | Reprioritise
-    | ListenerJoined
-    | ListenerLeft
+    | StreamStarted
+    | StreamEnded
     | FirstAudio
     | UnderrunBegan
     | UnderrunEnded

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from voxwire_protocol.messages import Resume
-    from voxwire_server.engines.work import Outcome
-    from voxwire_server.session.caller import Caller
+    from voxwire_server.scheduling.request import RequestOutput
     from voxwire_server.session.driver import Driver
+    from voxwire_server.session.identity import ClientIdentity
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ResumeGrant:
     """A session that goes on at another connection: from which position of its replay log on, and its `resumed`."""
 
     driver: Driver
@@ -59,15 +59,15 @@ class Sessions:
 
     def of_accounts(self, accounts: Collection[str]) -> list[Driver]:
         """The drivers of sessions that belong to one of some accounts, their clients there or away."""
-        return [driver for driver in self._drivers.values() if driver.core.caller.account in accounts]
+        return [driver for driver in self._drivers.values() if driver.core.identity.account in accounts]
 
-    def seats(self, principal_of: Callable[[Caller], str]) -> list[Seat]:
+    def seats(self, principal_of: Callable[[ClientIdentity], str]) -> list[Seat]:
         """The place of each session that is not over, and what it is used for."""
         found = []
         for session_id, driver in self._drivers.items():
             core = driver.core
             if not core.closed:
-                found.append(Seat(session_id, principal_of(core.caller), *core.use))
+                found.append(Seat(session_id, principal_of(core.identity), *core.use))
         return found
 
     def expect(self, session_id: str, account: str) -> bool:
@@ -94,13 +94,13 @@ class Sessions:
         """How many sessions wait for their client to come back."""
         return sum(driver.away for driver in self._drivers.values())
 
-    def claim(self, message: Resume, identity: str) -> Claimed | ResumeFailed:
+    def claim(self, message: Resume, identity: str) -> ResumeGrant | ResumeFailed:
         """Use a token to take a session up again; says why not otherwise."""
         driver = self.find(message.session)
         if driver is None or driver.resumable is None or driver.core.closed:
             return ResumeFailed(reason="unknown")
         able = driver.resumable
-        if able.identity != identity or not able.passes.redeem(message.token):
+        if able.identity != identity or not able.resume_tokens.redeem(message.token):
             return ResumeFailed(reason="refused")
         numbers = driver.core.numbers
         frames = {numbers[name]: seq for name, seq in message.contexts.items() if name in numbers}
@@ -110,8 +110,8 @@ class Sessions:
             self.remove(driver)
             return ResumeFailed(reason="expired")
         contexts = driver.core.resumed_contexts(able.log.since(position))
-        resumed = Resumed(token=able.passes.current, received=driver.core.received, contexts=contexts)
-        return Claimed(driver, position, resumed)
+        resumed = Resumed(token=able.resume_tokens.current, received=driver.core.received, contexts=contexts)
+        return ResumeGrant(driver, position, resumed)
 
     def remove(self, driver: Driver) -> None:
         """A session is over."""
@@ -119,13 +119,13 @@ class Sessions:
         if not self._drivers and self._empty is not None:
             self._empty.set()
 
-    def deliver(self, outcomes: Sequence[Outcome]) -> None:
+    def deliver(self, outputs: Sequence[RequestOutput]) -> None:
         """Bring outcomes home; those of sessions that are gone are dropped. One session's error is its own."""
-        for outcome in outcomes:
-            owner: Any = outcome.work.owner
-            driver = self._drivers.get(owner[0])
+        for output in outputs:
+            context_key: Any = output.request.context_key
+            driver = self._drivers.get(context_key[0])
             if driver is not None:
-                driver.outcome(owner[1], outcome)
+                driver.output(context_key[1], output)
 
     async def drain(self, deadline_ms: int, empty: asyncio.Event) -> None:
         """Ask every session to finish, and return when the last is gone; each ends itself at the deadline."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("voxwire.stream")
 
 
-class Speaker(Protocol):
+class SessionHandler(Protocol):
     """Whose connection it is: a session, native or translated. Calls never wait."""
 
     closed: asyncio.Event
@@ -61,7 +61,7 @@ class Connection:
         self,
         socket: WebSocket,
         wire: WireProtocol,
-        speaker: Speaker,
+        speaker: SessionHandler,
         *,
         slow_reader_seconds: float,
         outbox_bytes_max: int,

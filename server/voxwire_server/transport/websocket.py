@@ -10,7 +10,7 @@ from starlette.routing import WebSocketRoute
 from voxwire_protocol.bounds import VALUES_MAX
 from voxwire_protocol.codec import JSON, MSGPACK, codec_for
 from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
-from voxwire_protocol.messages import Resume, ResumeFailed
+from voxwire_protocol.messages import Resume, ResumeFailed, error_to_message
 from voxwire_server.transport.connection import Connection
 from voxwire_server.transport.wire import (
     BUFFER_HIGH_BYTES,
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from voxwire_protocol.codec import Codec
     from voxwire_protocol.messages import ServerMessage
     from voxwire_server.audio.framing import FrameBlock
-    from voxwire_server.session.caller import Caller
-    from voxwire_server.session.driver import Driver, Observer, Studio
+    from voxwire_server.session.driver import Driver, Observer, SessionServices
+    from voxwire_server.session.identity import ClientIdentity
     from voxwire_server.session.registry import Sessions
     from voxwire_server.transport.loop_share import LoopShare
     from voxwire_server.transport.wire import WireProtocol
@@ -48,35 +48,35 @@ TOKEN_PREFIX = "voxwire.token."  # noqa: S105 - the name of a subprotocol, not a
 class StreamHost(Protocol):
     """What the endpoint needs of the application."""
 
-    studio: Studio
+    services: SessionServices
     sessions: Sessions
 
-    def authenticate(self, connection: HTTPConnection, *, tokens: bool) -> Caller:
+    def authenticate(self, connection: HTTPConnection, *, tokens: bool) -> ClientIdentity:
         """Who asks, by key or (`tokens`) token, the Origin checked.
 
         Raises:
             VoxwireError: client.not_authenticated or client.not_allowed.
         """
 
-    def admit_session(self, caller: Caller) -> None:
-        """Let one more session of `caller` in.
+    def admit_session(self, identity: ClientIdentity) -> None:
+        """Let one more session of `identity` in.
 
         Raises:
             VoxwireError: server.not_ready, server.draining, server.too_many_sessions, server.overloaded or
                 client.rate_limited.
         """
 
-    def admit_returning(self, caller: Caller, session_id: str) -> bool:
+    def admit_returning(self, identity: ClientIdentity, session_id: str) -> bool:
         """Let a client in for a moment that says that it will resume a session; False: it is admitted like any other.
 
         `sessions.expect_no_more` is called once it has, or has not.
         """
 
-    def new_driver(self, caller: Caller, outlet: WebSocketOutlet) -> Driver:
-        """A session with the configured limits, which the account of `caller` may resume."""
+    def new_driver(self, identity: ClientIdentity, sink: WebSocketSink) -> Driver:
+        """A session with the configured limits, which the account of `identity` may resume."""
 
-    def loop_share_of(self, caller: Caller) -> LoopShare:
-        """The part of the loop's time that a connection of `caller` has."""
+    def loop_share_of(self, identity: ClientIdentity) -> LoopShare:
+        """The part of the loop's time that a connection of `identity` has."""
 
     @property
     def contexts_max(self) -> int:
@@ -91,7 +91,7 @@ class StreamHost(Protocol):
         """How many bytes may wait for a client to read them."""
 
 
-class WebSocketOutlet:
+class WebSocketSink:
     """Gathers messages and frames as WebSocket frames, and writes them at once."""
 
     def __init__(self, wire: WireProtocol, codec: Codec, observer: Observer) -> None:
@@ -182,30 +182,30 @@ class StreamEndpoint:
                     ErrorCode.UNSUPPORTED_SUBPROTOCOL,
                     f"this server speaks {JSON.subprotocol} and {MSGPACK.subprotocol}",
                 )
-            caller = self._host.authenticate(socket, tokens=True)
+            identity = self._host.authenticate(socket, tokens=True)
             returns_to: str | None = socket.query_params.get("resume", "")
-            if not self._host.admit_returning(caller, returns_to or ""):
+            if not self._host.admit_returning(identity, returns_to or ""):
                 returns_to = None
-                self._host.admit_session(caller)
+                self._host.admit_session(identity)
         except VoxwireError as error:
             await self._refuse(socket, codec, error)
             return
-        outlet = WebSocketOutlet(wire, codec, self._host.studio.observer)
-        driver = self._host.new_driver(caller, outlet)
+        sink = WebSocketSink(wire, codec, self._host.services.observer)
+        driver = self._host.new_driver(identity, sink)
         connection = Connection(
             socket,
             wire,
-            Conversation(outlet, driver, codec, self._host, returns_to),
+            NativeHandler(sink, driver, codec, self._host, returns_to),
             slow_reader_seconds=self._host.slow_reader_seconds,
             outbox_bytes_max=self._host.outbox_bytes_max,
-            share=self._host.loop_share_of(caller),
+            share=self._host.loop_share_of(identity),
         )
-        outlet.on_written = connection.written
+        sink.on_written = connection.written
         await connection.run()
 
     async def _refuse(self, socket: WebSocket, codec: Codec, error: VoxwireError) -> None:
-        self._host.studio.observer.refused(error.raw_code)
-        raw = codec.encode(error.to_message())
+        self._host.services.observer.refused(error.raw_code)
+        raw = codec.encode(error_to_message(error))
         if isinstance(raw, str):
             await socket.send_text(raw)
         else:
@@ -213,7 +213,7 @@ class StreamEndpoint:
         await socket.close(error.close_code or CloseCode.POLICY, error.code.value)
 
 
-class Conversation:
+class NativeHandler:
     """A native session as its connection sees it; which session that is changes when the client resumes another.
 
     A client that came to resume the session `returns_to` has no place of its own before its first message. If that
@@ -222,7 +222,7 @@ class Conversation:
 
     def __init__(
         self,
-        outlet: WebSocketOutlet,
+        sink: WebSocketSink,
         driver: Driver,
         codec: Codec,
         host: StreamHost,
@@ -230,7 +230,7 @@ class Conversation:
     ) -> None:
         self._returns_to = returns_to
         self._patience: asyncio.TimerHandle | None = None
-        self._outlet = outlet
+        self._sink = sink
         self._driver = driver
         self._codec = codec
         self._sessions = host.sessions
@@ -239,12 +239,12 @@ class Conversation:
         self._values_max = max(VALUES_MAX, 4 * host.contexts_max)
         self._first = True
         self._superseded = False
-        self.closed = outlet.closed
+        self.closed = sink.closed
 
     @property
     def close_reason(self) -> tuple[int, str]:
         """See `Speaker`."""
-        return self._outlet.close_reason
+        return self._sink.close_reason
 
     @property
     def over(self) -> bool:
@@ -281,9 +281,9 @@ class Conversation:
         if not self._expected_no_more():
             return True
         try:
-            self._host.admit_session(self._driver.core.caller)
+            self._host.admit_session(self._driver.core.identity)
         except VoxwireError as error:
-            self._host.studio.observer.refused(error.raw_code)
+            self._host.services.observer.refused(error.raw_code)
             self._driver.fail(error)
             return False
         self._sessions.add(self._driver)
@@ -305,27 +305,27 @@ class Conversation:
         assert fresh.resumable is not None
         found = self._sessions.claim(message, fresh.resumable.identity)
         if isinstance(found, ResumeFailed):
-            self._host.studio.observer.resumed(found.reason)
+            self._host.services.observer.resumed(found.reason)
             if self._take_a_place():
-                self._outlet.message(found)
-                self._outlet.flush()
+                self._sink.message(found)
+                self._sink.flush()
             return
         self._expected_no_more()
-        self._host.studio.observer.resumed("resumed")
+        self._host.services.observer.resumed("resumed")
         fresh.on_superseded = None
         fresh.disconnected()
         self._sessions.remove(fresh)
         self._driver = found.driver
-        self._driver.attach(self._outlet, found.position, found.resumed, self._supersede)
+        self._driver.attach(self._sink, found.position, found.resumed, self._supersede)
         assert found.driver.resumable is not None
-        self._outlet.on_arrival(found.driver.resumable.passes.arrived)
+        self._sink.on_arrival(found.driver.resumable.resume_tokens.arrived)
 
     def _supersede(self) -> None:
         """The session goes on at another connection; nothing more is read from this one."""
         self._superseded = True
-        self._outlet.on_arrival(None)
-        self._outlet.close(CloseCode.RESUMED_ELSEWHERE, "resumed on another connection")
-        self._outlet.flush()
+        self._sink.on_arrival(None)
+        self._sink.close(CloseCode.RESUMED_ELSEWHERE, "resumed on another connection")
+        self._sink.flush()
 
     def read_delay(self) -> float:
         """See `Speaker`."""
@@ -340,14 +340,14 @@ class Conversation:
         """See `Speaker`."""
         if error.code is ErrorCode.SLOW_READER and self._driver.resumable is not None:
             # Who does not read may be out of reach, and come back: the connection is lost, the session is not.
-            self._host.studio.observer.error_sent(error.raw_code)
+            self._host.services.observer.error_sent(error.raw_code)
         else:
             self._driver.fail(error)
 
     def disconnected(self, code: int) -> None:
         """See `Speaker`."""
-        self._outlet.on_written = None
-        self._outlet.on_arrival(None)
+        self._sink.on_written = None
+        self._sink.on_arrival(None)
         self._expected_no_more()
         if self._superseded:
             return

@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from voxwire_server.engines.kokoro.capture import CudaCapture  # noqa: E402
+from voxwire_server.engines.kokoro.runtime.cuda_capture import CudaCapture  # noqa: E402
 
 MB = 1 << 20
 DEVICE = torch.device("cuda:0")

@@ -12,12 +12,12 @@ torch = pytest.importorskip("torch")
 
 from support.scheduler_sim import VirtualRunner  # noqa: E402
 from voxwire_protocol.errors import ErrorCode  # noqa: E402
-from voxwire_server.engines.hibari.reading import _own_vocabulary as vocabulary  # noqa: E402
+from voxwire_server.engines.common.g2p import _own_vocabulary as vocabulary  # noqa: E402
 from voxwire_server.engines.kokoro.engine import KokoroEngine, torch_info  # noqa: E402
-from voxwire_server.engines.kokoro.reading.languages import Languages  # noqa: E402
-from voxwire_server.engines.kokoro.script import Script  # noqa: E402
+from voxwire_server.engines.kokoro.g2p.languages import Languages  # noqa: E402
+from voxwire_server.engines.kokoro.text_frontend import TextFrontend  # noqa: E402
 from voxwire_server.engines.kokoro.voices import Styles, voices_of  # noqa: E402
-from voxwire_server.engines.work import Work  # noqa: E402
+from voxwire_server.scheduling.request import SynthesisRequest  # noqa: E402
 from voxwire_server.scheduling.scheduler import Scheduler  # noqa: E402
 from voxwire_server.speech import Clause  # noqa: E402
 
@@ -71,7 +71,7 @@ class Room:
         reader = Languages(vocabulary())
         known = voices_of("kokoro", voices, ("en-us",))
         info = torch_info("kokoro", known, torch.device("cuda:0"), torch.float16)
-        self.engine = KokoroEngine(self.steps, Script(reader, known, Styles(voices)), info)
+        self.engine = KokoroEngine(self.steps, TextFrontend(reader, known, Styles(voices)), info)
         self.outcomes = {}
         scheduler = Scheduler({"kokoro": self.engine.info}, 4)
         self.runner = VirtualRunner({"kokoro": self.engine}, scheduler, self._deliver, lambda batch: 0.01)
@@ -84,7 +84,9 @@ class Room:
             clause = Clause(text, (0, len(text)), range(len(text)), "af_heart", "en-us", 1.0, seed)
             sink = lambda work, chunk, finished: True  # noqa: E731
             self.runner.submit(
-                Work(seed, "kokoro", clause, 0, 10.0, bulk=False, first=True, ends_utterance=True, sink=sink)
+                SynthesisRequest(
+                    seed, "kokoro", clause, 0, 10.0, bulk=False, first=True, ends_utterance=True, sink=sink
+                )
             )
 
     def speak(self, *seeds: int) -> dict[int, ErrorCode | None]:

@@ -25,14 +25,14 @@ kokoro_torch.stand_in()
 
 from support.kokoro_torch import jobs_of, random_ids, random_network, speak  # noqa: E402
 from support.logmel import distance_db  # noqa: E402
-from voxwire_server.engines.kokoro.capture import CudaCapture  # noqa: E402
-from voxwire_server.engines.kokoro.graphs import Options, Replayed  # noqa: E402
-from voxwire_server.engines.kokoro.lengths import Classes, Shape, Stage  # noqa: E402
 from voxwire_server.engines.kokoro.model.network import Encoded, Fronted  # noqa: E402
 from voxwire_server.engines.kokoro.model.ragged import Rows  # noqa: E402
 from voxwire_server.engines.kokoro.options import Graphs  # noqa: E402
-from voxwire_server.engines.kokoro.rehearsal import rehearsal  # noqa: E402
-from voxwire_server.engines.kokoro.steps import TorchSteps  # noqa: E402
+from voxwire_server.engines.kokoro.runtime.cuda_capture import CudaCapture  # noqa: E402
+from voxwire_server.engines.kokoro.runtime.cuda_graphs import CudaGraphRunner, Options  # noqa: E402
+from voxwire_server.engines.kokoro.runtime.dummy_inputs import dummy_inputs  # noqa: E402
+from voxwire_server.engines.kokoro.runtime.graph_buckets import Shape, ShapeBuckets, Stage  # noqa: E402
+from voxwire_server.engines.kokoro.runtime.steps import TorchSteps  # noqa: E402
 
 DEVICE = torch.device("cuda:0" if NAME == "cuda" else "cpu")
 RATE = 24000
@@ -40,9 +40,9 @@ SIZES = (30, 12, 21, 44, 9, 17, 25, 38) if NAME == "cuda" else (6, 4, 5)
 LENGTH = 80 if NAME == "cuda" else 9
 needs_graphs = pytest.mark.skipif(NAME != "cuda", reason="needs a GPU: graphs are CUDA's")
 FEW = {
-    Stage.ENCODE: Classes((1, 4, 8), (32, 64), 512),
-    Stage.FRONT: Classes((1, 4, 8), (80, 200), 1600),
-    Stage.GENERATE: Classes((1, 4), (80, 200), 800),
+    Stage.ENCODE: ShapeBuckets((1, 4, 8), (32, 64), 512),
+    Stage.FRONT: ShapeBuckets((1, 4, 8), (80, 200), 1600),
+    Stage.GENERATE: ShapeBuckets((1, 4), (80, 200), 800),
 }
 
 
@@ -59,7 +59,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def replayed(network):
-    found = Replayed(network, CudaCapture(DEVICE), Options(FEW, only_faster=False, seconds_max=300.0))
+    found = CudaGraphRunner(network, CudaCapture(DEVICE), Options(FEW, only_faster=False, seconds_max=300.0))
     found.record()
     return found
 
@@ -98,7 +98,7 @@ def assert_same(found, wanted, error_max: float) -> None:
 @pytest.mark.parametrize("stage", list(Stage))
 def test_float32_there_is_float32_here(network, stage):
     here = random_network()
-    taken = rehearsal(here, Shape(stage, 4, LENGTH), 0)
+    taken = dummy_inputs(here, Shape(stage, 4, LENGTH), 0)
     there = [each.to(DEVICE) for each in taken]
     assert_same(by_row(network, stage, there), by_row(here, stage, taken), 2e-3)
 
@@ -138,7 +138,7 @@ def test_every_shape_of_a_stage_can_be_recorded(replayed, stage):
 @needs_graphs
 def test_a_recording_is_as_the_network_whatever_it_is_played_with(network, replayed, stage):
     batches = [
-        rehearsal(network, Shape(stage, rows, n), turn) for rows, n, turn in ((3, 60, 0), (1, 33, 1), (4, 64, 0))
+        dummy_inputs(network, Shape(stage, rows, n), turn) for rows, n, turn in ((3, 60, 0), (1, 33, 1), (4, 64, 0))
     ]
     found = [by_row(replayed, stage, taken) for taken in batches]
     for mine, taken in zip(found, batches, strict=True):
@@ -181,12 +181,12 @@ def test_nothing_in_a_step_waits_but_its_end(network, request, played):
 def test_what_cannot_be_recorded_runs_without_and_spoils_nothing(network, monkeypatch):
     forward = network.decoder.generator.conv_post.forward
     monkeypatch.setattr(network.decoder.generator.conv_post, "forward", lambda x: forward(x) + 0 * x.sum().item())
-    classes = {stage: Classes((1,), (80,), 80) for stage in (Stage.GENERATE, Stage.FRONT, Stage.ENCODE)}
-    found = Replayed(network, CudaCapture(DEVICE), Options(classes, only_faster=False))
+    classes = {stage: ShapeBuckets((1,), (80,), 80) for stage in (Stage.GENERATE, Stage.FRONT, Stage.ENCODE)}
+    found = CudaGraphRunner(network, CudaCapture(DEVICE), Options(classes, only_faster=False))
     found.record()
     assert {shape.stage for shape in found.recorded} == {Stage.FRONT, Stage.ENCODE}
     for stage in Stage:
-        taken = rehearsal(network, Shape(stage, 1, 60), 0)
+        taken = dummy_inputs(network, Shape(stage, 1, 60), 0)
         assert_same(by_row(found, stage, taken), by_row(network, stage, taken), 2e-3)
 
 

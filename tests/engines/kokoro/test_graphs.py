@@ -11,18 +11,18 @@ torch = pytest.importorskip("torch")
 
 from support.fake_cuda_graph import TapeCapture  # noqa: E402
 from support.kokoro_torch import jobs_of, random_ids, random_network  # noqa: E402
-from voxwire_server.engines.kokoro.graphs import GIVEN, TAKEN, Options, Replayed  # noqa: E402
-from voxwire_server.engines.kokoro.lengths import CLASSES, Classes, Shape, Stage, in_order, shape_of  # noqa: E402
 from voxwire_server.engines.kokoro.model.network import Encoded, Fronted  # noqa: E402
 from voxwire_server.engines.kokoro.model.ragged import Rows  # noqa: E402
-from voxwire_server.engines.kokoro.rehearsal import rehearsal  # noqa: E402
-from voxwire_server.engines.kokoro.steps import TorchSteps  # noqa: E402
+from voxwire_server.engines.kokoro.runtime.cuda_graphs import GIVEN, TAKEN, CudaGraphRunner, Options  # noqa: E402
+from voxwire_server.engines.kokoro.runtime.dummy_inputs import dummy_inputs  # noqa: E402
+from voxwire_server.engines.kokoro.runtime.graph_buckets import BUCKETS, Shape, ShapeBuckets, Stage, in_order, shape_of  # noqa: E402
+from voxwire_server.engines.kokoro.runtime.steps import TorchSteps  # noqa: E402
 
 ENDLESS = 1e9
 ONE_EACH = {
-    Stage.ENCODE: Classes((4,), (12,), 48),
-    Stage.FRONT: Classes((4,), (12,), 48),
-    Stage.GENERATE: Classes((4,), (6,), 24),
+    Stage.ENCODE: ShapeBuckets((4,), (12,), 48),
+    Stage.FRONT: ShapeBuckets((4,), (12,), 48),
+    Stage.GENERATE: ShapeBuckets((4,), (6,), 24),
 }
 
 
@@ -33,7 +33,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def replayed(network):
-    found = Replayed(network, TapeCapture(), Options(ONE_EACH, only_faster=False, seconds_max=ENDLESS))
+    found = CudaGraphRunner(network, TapeCapture(), Options(ONE_EACH, only_faster=False, seconds_max=ENDLESS))
     found.record()
     assert {shape.stage for shape in found.recorded} == set(Stage)
     return found
@@ -60,7 +60,7 @@ def called(network, stage: Stage, taken) -> list:
 
 def batch(network, stage: Stage, rows: int, turn: int = 0, length: int = 9):
     """A batch that a class of `ONE_EACH` holds."""
-    return rehearsal(network, Shape(stage, rows, min(length, ONE_EACH[stage].lengths[0] - 1)), turn)
+    return dummy_inputs(network, Shape(stage, rows, min(length, ONE_EACH[stage].lengths[0] - 1)), turn)
 
 
 def assert_same(found, wanted, tolerance=1e-4) -> None:
@@ -165,7 +165,7 @@ class Small(torch.nn.Module):
         return level[:, None].expand(-1, 300 * fronted.pitch.shape[1]) * self.weight
 
 
-SMALL = dict.fromkeys(Stage, Classes((1, 2, 4), (10, 20), 40))
+SMALL = dict.fromkeys(Stage, ShapeBuckets((1, 2, 4), (10, 20), 40))
 
 
 class Room:
@@ -173,14 +173,14 @@ class Room:
 
     def __init__(self, **options) -> None:
         self.network, self.capture, self.now = Small(), TapeCapture(), 0.0
-        self.replayed = Replayed(self.network, self.capture, Options(SMALL, **options), clock=lambda: self.now)
+        self.replayed = CudaGraphRunner(self.network, self.capture, Options(SMALL, **options), clock=lambda: self.now)
 
     def shapes(self, stage: Stage) -> set[tuple[int, int]]:
         return {(shape.rows, shape.length) for shape in self.replayed.recorded if shape.stage is stage}
 
     def plays(self, stage: Stage, rows: int, length: int) -> bool:
         """Whether a batch is played; it has to come out right either way."""
-        taken = rehearsal(self.network, Shape(stage, rows, length), 0)
+        taken = dummy_inputs(self.network, Shape(stage, rows, length), 0)
         before = self.capture.played
         found = called(self.replayed, stage, taken)
         assert_same(found, called(self.network, stage, taken))
@@ -284,7 +284,7 @@ def test_recording_ends_when_its_time_is_over_and_what_there_is_is_played():
 def test_a_step_without_memory_leaves_the_recordings_as_they_were():
     room = Room()
     room.replayed.record()
-    taken = rehearsal(room.network, Shape(Stage.FRONT, 3, 9), 0)
+    taken = dummy_inputs(room.network, Shape(Stage.FRONT, 3, 9), 0)
     room.capture.play_errors = [torch.OutOfMemoryError("CUDA out of memory")]
     with pytest.raises(torch.OutOfMemoryError):
         called(room.replayed, Stage.FRONT, taken)
@@ -307,15 +307,15 @@ def test_memory_is_one_for_all_shapes_of_a_stage():
 
 
 def test_a_batch_goes_into_the_smallest_class_that_holds_it():
-    assert shape_of(CLASSES, Stage.GENERATE, 3, 81) == Shape(Stage.GENERATE, 4, 125)
-    assert shape_of(CLASSES, Stage.GENERATE, 4, 125) == Shape(Stage.GENERATE, 4, 125)
-    assert shape_of(CLASSES, Stage.GENERATE, 33, 20) is None
-    assert shape_of(CLASSES, Stage.GENERATE, 1, 801) is None
-    assert shape_of(CLASSES, Stage.GENERATE, 17, 80) is None, "32 rows of 80 frames keep a GPU busy by themselves"
+    assert shape_of(BUCKETS, Stage.GENERATE, 3, 81) == Shape(Stage.GENERATE, 4, 125)
+    assert shape_of(BUCKETS, Stage.GENERATE, 4, 125) == Shape(Stage.GENERATE, 4, 125)
+    assert shape_of(BUCKETS, Stage.GENERATE, 33, 20) is None
+    assert shape_of(BUCKETS, Stage.GENERATE, 1, 801) is None
+    assert shape_of(BUCKETS, Stage.GENERATE, 17, 80) is None, "32 rows of 80 frames keep a GPU busy by themselves"
 
 
 def test_the_set_of_shapes_and_its_memory_are_bounded():
-    shapes = in_order(CLASSES)
+    shapes = in_order(BUCKETS)
     assert len(shapes) == len(set(shapes)) <= 130
     held = 0
     for stage in Stage:
@@ -327,7 +327,7 @@ def test_the_set_of_shapes_and_its_memory_are_bounded():
 
 
 def test_each_stage_begins_with_its_largest_shape_and_goes_on_with_single_rows():
-    shapes = in_order(CLASSES)
+    shapes = in_order(BUCKETS)
     for shape in shapes[:3]:
         same = [each for each in shapes if each.stage is shape.stage]
         assert shape.rows * shape.length == max(each.rows * each.length for each in same)

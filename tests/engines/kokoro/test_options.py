@@ -6,7 +6,7 @@ import pytest
 
 from voxwire_server.engines import kokoro, registry
 from voxwire_server.engines.base import EngineUnavailable
-from voxwire_server.engines.kokoro import creation
+from voxwire_server.engines.kokoro import factory
 from voxwire_server.engines.kokoro.options import Graphs, KokoroOptions, Precision, read_options
 
 
@@ -14,12 +14,12 @@ class Machine:
     """Stands in for what is installed, and tells which engine would have been made."""
 
     def __init__(self, monkeypatch, *, torch: bool, faster: bool, exported: bool) -> None:
-        monkeypatch.setattr(creation, "_is_there", lambda package: torch or package != "torch")
-        monkeypatch.setattr(creation, "_torch_is_faster", lambda options: faster)
-        monkeypatch.setattr(creation, "_located", lambda models: self)
-        monkeypatch.setattr(creation, "_on_onnx", lambda name, models: "int8")
+        monkeypatch.setattr(factory, "_is_there", lambda package: torch or package != "torch")
+        monkeypatch.setattr(factory, "_torch_is_faster", lambda options: faster)
+        monkeypatch.setattr(factory, "_located", lambda models: self)
+        monkeypatch.setattr(factory, "_on_onnx", lambda name, models: "int8")
         if torch:
-            monkeypatch.setattr(creation, "_on_torch", lambda name, models, options: options)
+            monkeypatch.setattr(factory, "_on_torch", lambda name, models, options: options)
         self.onnx_path = "there" if exported else None
 
 

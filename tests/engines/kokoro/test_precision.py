@@ -11,13 +11,13 @@ torch = pytest.importorskip("torch")
 
 from support import half_precision, kokoro  # noqa: E402
 from support.logmel import distance_db  # noqa: E402
-from voxwire_server.engines.kokoro import creation  # noqa: E402
+from voxwire_server.engines.kokoro import factory  # noqa: E402
 from voxwire_server.engines.kokoro.engine import torch_info  # noqa: E402
+from voxwire_server.engines.kokoro.g2p.languages import Languages  # noqa: E402
 from voxwire_server.engines.kokoro.model import precision  # noqa: E402
 from voxwire_server.engines.kokoro.model.network import Kokoro  # noqa: E402
 from voxwire_server.engines.kokoro.model.ragged import Rows  # noqa: E402
 from voxwire_server.engines.kokoro.options import Precision  # noqa: E402
-from voxwire_server.engines.kokoro.reading.languages import Languages  # noqa: E402
 from voxwire_server.speech import Voice  # noqa: E402
 
 RATE = 24000
@@ -140,17 +140,17 @@ def test_on_a_cpu_nobody_waits_for_companions():
     on_cpu, on_gpu = (torch_info("kokoro", voices, device, torch.bfloat16) for device in (CPU, GPU))
     assert {stage.batch_size_max for stage in on_cpu.stages} == {1}
     assert min(stage.batch_size_max for stage in on_gpu.stages) > 1
-    assert (on_cpu.lane, on_cpu.device) == ("cpu", "")
-    assert (on_gpu.lane, on_gpu.device) == ("device", "cuda:0")
+    assert (on_cpu.executor, on_cpu.device) == ("cpu", "")
+    assert (on_gpu.executor, on_gpu.device) == ("device", "cuda:0")
 
 
 @pytest.mark.parametrize(("cores", "torchs", "threads", "steps"), [(2, 2, 2, 1), (16, 8, 4, 4), (2, 1, 1, 2)])
 def test_many_cores_run_several_steps_at_once(monkeypatch, cores, torchs, threads, steps):
     chosen = []
-    monkeypatch.setattr(creation, "_cores", lambda: cores)
+    monkeypatch.setattr(factory, "_cores", lambda: cores)
     monkeypatch.setattr(torch, "get_num_threads", lambda: torchs)
     monkeypatch.setattr(torch, "set_num_threads", chosen.append)
-    assert creation._steps_at_once(CPU) == steps
+    assert factory._steps_at_once(CPU) == steps
     assert chosen == [threads]
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from voxwire_server.engines.hibari.reading import Sentence
-from voxwire_server.engines.hibari.reading import _own_vocabulary as vocabulary
-from voxwire_server.engines.kokoro.reading.languages import Languages
+from voxwire_server.engines.common.g2p import Sentence
+from voxwire_server.engines.common.g2p import _own_vocabulary as vocabulary
+from voxwire_server.engines.kokoro.g2p.languages import Languages
 
 VOCABULARY = vocabulary()
 

@@ -13,8 +13,8 @@ from support.fake_cuda_graph import TapeCapture  # noqa: E402
 from voxwire_server.engines.base import DeviceMemory, UsesDevice  # noqa: E402
 from voxwire_server.engines.kokoro.engine import KokoroEngine  # noqa: E402
 from voxwire_server.engines.kokoro.options import Graphs  # noqa: E402
-from voxwire_server.engines.kokoro.steps import TorchSteps  # noqa: E402
-from voxwire_server.engines.kokoro.transfer import memory_of  # noqa: E402
+from voxwire_server.engines.kokoro.runtime.steps import TorchSteps  # noqa: E402
+from voxwire_server.engines.kokoro.runtime.transfer import memory_of  # noqa: E402
 
 CPU = torch.device("cpu")
 
@@ -47,7 +47,7 @@ def test_a_cpu_has_no_device_memory_and_its_engine_says_so():
 def test_graphs_are_recorded_when_the_steps_warm_up(monkeypatch, graphs, only_faster):
     recorded = []
     monkeypatch.setattr(
-        "voxwire_server.engines.kokoro.graphs.Replayed.record", lambda self: recorded.append(self._options)
+        "voxwire_server.engines.kokoro.runtime.cuda_graphs.Replayed.record", lambda self: recorded.append(self._options)
     )
     steps = TorchSteps(Network(), CPU, graphs, capture=TapeCapture())
     assert not recorded
@@ -56,7 +56,7 @@ def test_graphs_are_recorded_when_the_steps_warm_up(monkeypatch, graphs, only_fa
 
 
 def test_no_graphs_are_recorded_where_they_are_off(monkeypatch):
-    monkeypatch.delattr("voxwire_server.engines.kokoro.graphs.Replayed.record")
+    monkeypatch.delattr("voxwire_server.engines.kokoro.runtime.cuda_graphs.Replayed.record")
     TorchSteps(Network(), CPU, Graphs.OFF, capture=TapeCapture()).warm_up()
 
 

@@ -14,12 +14,12 @@ from torch.utils._pytree import tree_leaves  # noqa: E402
 
 from support.fake_cuda_graph import TapeCapture  # noqa: E402
 from support.kokoro_torch import jobs_of, random_ids  # noqa: E402
-from voxwire_server.engines.kokoro.graphs import GIVEN, TAKEN, Recording  # noqa: E402
-from voxwire_server.engines.kokoro.lengths import Shape, Stage  # noqa: E402
 from voxwire_server.engines.kokoro.model.network import Encoded, Fronted, Kokoro  # noqa: E402
 from voxwire_server.engines.kokoro.options import Graphs  # noqa: E402
-from voxwire_server.engines.kokoro.steps import TorchSteps  # noqa: E402
-from voxwire_server.engines.kokoro.transfer import CudaLink, HostLink  # noqa: E402
+from voxwire_server.engines.kokoro.runtime.cuda_graphs import GIVEN, TAKEN, CapturedGraph  # noqa: E402
+from voxwire_server.engines.kokoro.runtime.graph_buckets import Shape, Stage  # noqa: E402
+from voxwire_server.engines.kokoro.runtime.steps import TorchSteps  # noqa: E402
+from voxwire_server.engines.kokoro.runtime.transfer import CudaTransfer, HostTransfer  # noqa: E402
 
 META = torch.device("meta")
 TOKEN_FRAMES = 2
@@ -135,7 +135,7 @@ def test_a_step_that_is_played_waits_no_more_than_another():
     plays = []
     for shape in (Shape(stage, 4, 16 if stage is Stage.ENCODE else 32) for stage in Stage):
         memory = (steps._replayed._own(shape, slots[shape.stage], is_taken=slots is TAKEN) for slots in (TAKEN, GIVEN))
-        steps._replayed._recordings[shape] = Recording(*memory, play=lambda: plays.append(1))
+        steps._replayed._recordings[shape] = CapturedGraph(*memory, play=lambda: plays.append(1))
     jobs = jobs_of([random_ids(size, size) for size in (12, 14, 16)])
     for stage in Stage:
         link.crossed.clear()
@@ -187,7 +187,7 @@ class Recorded:
 
 def test_what_comes_back_lands_in_pinned_memory_and_is_waited_for_once(monkeypatch):
     recorded = Recorded(monkeypatch)
-    link = CudaLink(torch.device("cpu"))
+    link = CudaTransfer(torch.device("cpu"))
     rows = torch.arange(12.0).view(2, 6)
     landed = link.to_host([rows[0, :3], rows[1, :5]])
     copied = ["copy to pinned, going on", "record on stream", "synchronise"]
@@ -201,7 +201,7 @@ def test_what_comes_back_lands_in_pinned_memory_and_is_waited_for_once(monkeypat
 
 def test_what_a_link_hands_over_once_is_overwritten_by_the_next(monkeypatch):
     Recorded(monkeypatch)
-    link = CudaLink(torch.device("cpu"))
+    link = CudaTransfer(torch.device("cpu"))
     (first,) = link.to_host([torch.ones(4)])
     link.to_host([torch.zeros(4)])
     assert first.tolist() == [0, 0, 0, 0], "so steps copy it"
@@ -220,7 +220,7 @@ def test_steps_keep_nothing_of_what_the_link_handed_over():
     assert all(np.all(part == 1) for part in samples)
 
 
-class Overwriting(HostLink):
+class Overwriting(HostTransfer):
     """Gives the same memory to everybody, as the pinned buffer is."""
 
     def to_host(self, parts):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxwire_protocol.visemes import AA, CH, COUNT, SIL, SS, E, I, O, U
-from voxwire_server.audio.mouth import Listener, Spectrum, pose_of
+from voxwire_server.audio.viseme_estimator import Spectrum, VisemeEstimator, pose_of
 from voxwire_server.speech import CLOSED
 
 RATES = [16000, 22050, 24000, 32000, 44100, 48000]
@@ -14,7 +14,7 @@ RATES = [16000, 22050, 24000, 32000, 44100, 48000]
 
 def moves_of(samples, rate, cuts=()):
     """The moves of an utterance that comes in pieces."""
-    listener, moves = Listener(rate), []
+    listener, moves = VisemeEstimator(rate), []
     bounds = [0, *sorted(cuts), len(samples)]
     for k in range(len(bounds) - 1):
         moves += listener.push(samples[bounds[k] : bounds[k + 1]], ends_utterance=k == len(bounds) - 2)
@@ -93,7 +93,7 @@ def test_where_the_audio_is_cut_changes_little():
 )
 def test_moves_follow_each_other_whatever_is_heard(parts, rate, seed):
     draw = np.random.default_rng(seed)
-    listener, start, before, moves = Listener(rate), 0, 0, []
+    listener, start, before, moves = VisemeEstimator(rate), 0, 0, []
     for k, (count, loudness) in enumerate(parts):
         noise = (draw.normal(0, 0.3, count) * loudness).astype(np.float32)
         moves = listener.push(noise, ends_utterance=k == len(parts) - 1)
@@ -108,7 +108,7 @@ def test_moves_follow_each_other_whatever_is_heard(parts, rate, seed):
 def test_a_new_utterance_begins_closed_and_at_nought():
     rate = 24000
     ah = voiced(rate, 0.4, (750, 1200, 2500))
-    listener = Listener(rate)
+    listener = VisemeEstimator(rate)
     first = listener.push(ah, ends_utterance=True)
     second = listener.push(ah, ends_utterance=True)
     assert first[-1].reach <= len(ah)

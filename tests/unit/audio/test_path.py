@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from support.frames import assert_numbered, frames_of, speech_like, websocket_prefix
 from voxwire_protocol.audio import Flag
 from voxwire_protocol.messages import AudioFormat
-from voxwire_server.audio.path import AudioPath, Shaped
+from voxwire_server.audio.pipeline import AudioPipeline, EncodedChunk
 from voxwire_server.audio.resample import rescaled
 
 if TYPE_CHECKING:
@@ -55,17 +55,17 @@ def pushes_of(index: int, said: Said) -> Pushes:
     return [(index, chunk, i == last, said.ends_utterance) for i, chunk in enumerate(said.chunks)]
 
 
-def push(path: AudioPath, index: int, chunk: np.ndarray | None, finished: bool, ends: bool) -> list[Shaped]:
+def push(path: AudioPipeline, index: int, chunk: np.ndarray | None, finished: bool, ends: bool) -> list[EncodedChunk]:
     if chunk is None:
         return path.skip(index, ends_utterance=ends)
     return path.push(index, chunk, finished=finished, ends_utterance=ends)
 
 
-def make_path(format: AudioFormat, engine_rate: int = 24000) -> AudioPath:
-    return AudioPath(engine_rate, format, 3, websocket_prefix)
+def make_path(format: AudioFormat, engine_rate: int = 24000) -> AudioPipeline:
+    return AudioPipeline(engine_rate, format, 3, websocket_prefix)
 
 
-def speak_whole(format: AudioFormat, clauses: list[Said], engine_rate: int) -> list[Shaped]:
+def speak_whole(format: AudioFormat, clauses: list[Said], engine_rate: int) -> list[EncodedChunk]:
     path, shaped = make_path(format, engine_rate), []
     for index, said in enumerate(clauses):
         whole = np.concatenate(said.chunks) if said.chunks else None
@@ -73,7 +73,7 @@ def speak_whole(format: AudioFormat, clauses: list[Said], engine_rate: int) -> l
     return shaped
 
 
-def frames_in(format: AudioFormat, shaped: list[Shaped]) -> list[bytes]:
+def frames_in(format: AudioFormat, shaped: list[EncodedChunk]) -> list[bytes]:
     """Everything of every frame; Opus blocks are not framed for a transport yet, so messages are compared."""
     blocks = [piece.block for piece in shaped if piece.block is not None]
     if format.codec != "opus":

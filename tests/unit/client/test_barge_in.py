@@ -119,7 +119,7 @@ def test_the_playout_clock_tells_where_the_listener_was():
     serve_and(script, action)
 
 
-def test_without_a_player_the_server_is_left_to_judge():
+def test_without_a_player_the_server_estimates_the_position():
     async def script(peer: Peer):
         assert (await speaks_until_cancelled(peer)).played_pts is None
         await peer.cancelled("a")
@@ -178,7 +178,7 @@ def test_a_cancel_after_done_that_was_not_taken_yet_comes_before_it():
     assert [type(event) for event in serve_and(script, action)] == [m.Started, m.Cancelled, m.Done]
 
 
-def test_a_cancel_that_crosses_done_is_answered_here():
+def test_a_cancel_that_crosses_done_is_answered_by_the_client():
     async def script(peer: Peer):
         await peer.start()
         await peer.until(m.End)
@@ -223,7 +223,7 @@ def test_cancel_answers_though_the_connection_is_lost():
     assert serve_and(script, action).heard.text == "Hi"
 
 
-def test_cancel_before_anything_was_said_says_nothing():
+def test_cancel_before_anything_was_sent_sends_nothing():
     async def script(peer: Peer):
         assert (await peer.expect(m.Start)).context == "other"
 
@@ -255,7 +255,7 @@ def test_cancel_before_the_start_was_granted():
     assert [type(event) for event in events] == [m.Started, m.Cancelled, m.Done]
 
 
-def test_whoever_waits_for_cancel_can_be_cancelled():
+def test_a_task_that_waits_for_cancel_can_be_cancelled():
     async def script(peer: Peer):
         await speaks_until_cancelled(peer)
         asked.set()
@@ -412,7 +412,7 @@ def test_a_name_can_be_used_again_and_hears_nothing_of_the_former():
     assert events[1].seq == 0
 
 
-def test_a_name_in_use_is_refused_here():
+def test_a_name_in_use_is_refused_by_the_client():
     async def script(peer: Peer):
         await peer.start()
 
@@ -470,7 +470,7 @@ def test_an_empty_text_can_flush():
     serve_and(script, action)
 
 
-def test_retract_tells_what_is_left():
+def test_retract_returns_the_characters_that_are_left():
     async def script(peer: Peer):
         await peer.start()
         text = await peer.expect(m.Text)
@@ -522,7 +522,7 @@ def test_hold_and_release_stop_the_clock():
     serve_and(script, action)
 
 
-def test_a_bitrate_for_a_codec_without_one_is_refused_here():
+def test_a_bitrate_for_a_codec_without_one_is_refused_by_the_client():
     async def script(peer: Peer):
         await peer.start()
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.caption_events import CONTEXT, RATE, audio, clause, cues_of, read_subtitles, told, word, words_of
 from voxwire_client import Reconnected
 from voxwire_client.captions import Captions, SrtFormat, VttFormat
-from voxwire_client.captions.script import columns
+from voxwire_client.captions.line_breaks import columns
 from voxwire_protocol import messages as m
 
 WIDE = 42 / 16
@@ -52,7 +52,7 @@ def test_several_spoken_words_on_one_stretch_show_it_once():
     assert [each.text for each in cue.words] == [each[0] for each in said]
 
 
-def test_words_on_parts_of_what_is_written_in_one_are_not_torn_apart():
+def test_spoken_words_within_one_written_word_are_not_separated():
     address = "https://example.com/a/very/long/address/that/does/not/fit/one/line"
     text = f"Look at {address} now."
     words = [
@@ -114,7 +114,7 @@ def test_white_space_and_control_characters_make_no_lines():
     assert shown("One\u2028two\r\n three\x00\tfour.") == ["One two three four."]
 
 
-def test_nothing_said_shows_nothing():
+def test_without_speech_there_are_no_cues():
     assert shown("", []) == []
     assert shown("😀", []) == []
 
@@ -165,7 +165,7 @@ def test_a_cue_is_given_out_when_its_audio_has_come_and_the_next_word_is_known()
     assert [cue.text for cue in captions.finish(text)] == []
 
 
-def test_what_a_fresh_session_says_anew_is_shown_once():
+def test_text_that_a_fresh_session_speaks_again_is_shown_once():
     text = "One two three four five."
     words = words_of(text)
     captions = Captions()
@@ -183,7 +183,7 @@ def test_what_a_fresh_session_says_anew_is_shown_once():
     assert cue.words == (*words[:3], *anew)
 
 
-def test_what_is_cancelled_is_shown_as_far_as_it_was_heard():
+def test_cancelled_speech_is_shown_as_far_as_it_was_heard():
     text = "One two three four five."
     words = words_of(text)
     captions = Captions()

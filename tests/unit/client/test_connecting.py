@@ -108,7 +108,7 @@ def test_a_server_that_speaks_something_else_is_left():
     play(action)
 
 
-def test_nobody_at_the_port_is_a_lost_connection_that_can_be_retried():
+def test_a_port_without_a_server_is_a_lost_connection_that_can_be_retried():
     with pytest.raises(ConnectionLost) as caught:
         asyncio.run(visit(f"ws://127.0.0.1:{free_port()}"))
     assert caught.value.retryable

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxwire_client import options as o
-from voxwire_client.dial import stream_url
+from voxwire_client.dialer import stream_url
 from voxwire_client.errors import ConnectionLost
 from voxwire_client.options import start
 from voxwire_client.player import PlayoutBuffer
-from voxwire_client.playout import PlayoutClock
+from voxwire_client.playout_clock import PlayoutClock
 from voxwire_client.session import connect
 from voxwire_client.tokens import pieces
 from voxwire_client.transcript import Transcript
@@ -53,7 +53,7 @@ async def asynchronous(*texts):
     [["a", "", None, "b"], ("a", "b"), iter(["a", None, "b"]), (x for x in "ab"), asynchronous("a", None, "b")],
     ids=["list", "tuple", "iterator", "generator", "asynchronous"],
 )
-def test_whatever_yields_text_is_a_stream(tokens):
+def test_every_kind_of_iterable_is_a_stream(tokens):
     assert drawn(tokens) == ["a", "b"]
 
 
@@ -63,7 +63,7 @@ def test_a_text_is_one_piece():
 
 
 @pytest.mark.parametrize("tokens", [[b"bytes"], iter([7]), asynchronous(object())])
-def test_what_is_no_text_is_refused(tokens):
+def test_pieces_that_are_not_strings_are_refused(tokens):
     with pytest.raises(TypeError, match="pieces of str"):
         drawn(tokens)
 
@@ -89,7 +89,7 @@ def test_an_iterator_that_waits_does_not_stop_the_event_loop():
     assert asyncio.run(run()) == "ab"
 
 
-def test_a_generator_in_a_thread_is_closed_when_nobody_wants_more():
+def test_a_generator_in_a_thread_is_closed_when_the_iteration_ends_early():
     closed = threading.Event()
 
     def forever():
@@ -112,7 +112,7 @@ def test_an_error_in_a_thread_is_raised_where_it_is_waited_for():
         drawn(broken())
 
 
-def test_an_asynchronous_generator_is_closed_when_nobody_wants_more():
+def test_an_asynchronous_generator_is_closed_when_the_iteration_ends_early():
     closed = []
 
     async def forever():
@@ -182,7 +182,7 @@ def test_who_listens_longer_hears_no_less(speech, pts, more):
 
 
 @given(speeches(), st.integers(0, 4000))
-def test_the_client_hears_what_the_server_reports(speech, pts):
+def test_the_client_reports_the_same_as_the_server(speech, pts):
     text, clauses, end_pts = speech
     log = HeardLog()
     for clause, words, clause_end in clauses:
@@ -230,11 +230,11 @@ def test_a_clock_that_is_paused_before_it_starts_waits():
     clock.pause(1.0)
     clock.start(2.0)
     assert clock.position(5.0) == 0
-    clock.go_on(6.0)
+    clock.resume(6.0)
     assert clock.position(6.5) == pytest.approx(500, abs=1)
 
 
-@given(st.lists(st.tuples(st.sampled_from(["receive", "start", "pause", "go_on", "wait"]), st.integers(0, 500))))
+@given(st.lists(st.tuples(st.sampled_from(["receive", "start", "pause", "resume", "wait"]), st.integers(0, 500))))
 def test_the_clock_never_runs_backwards_or_ahead_of_what_came(steps):
     clock, now, heard = PlayoutClock(1000), 0.0, 0
     clock.start(now)
@@ -246,8 +246,8 @@ def test_the_clock_never_runs_backwards_or_ahead_of_what_came(steps):
                 clock.start(now)
             case "pause":
                 clock.pause(now)
-            case "go_on":
-                clock.go_on(now)
+            case "resume":
+                clock.resume(now)
             case _:
                 now += amount / 1000
         position = clock.position(now)
@@ -264,13 +264,13 @@ def test_no_options_ask_for_nothing():
     assert start({"voice": None, "codec": None, "pacing": None}, "u1") == m.Start(context="u1")
 
 
-def test_an_option_that_there_is_not_is_named():
+def test_an_unknown_option_is_named():
     with pytest.raises(TypeError, match="'pitch'"):
         start({"pitch": 3}, "u1")
 
 
 @pytest.mark.parametrize("name", ["x" * 65, "\ud83d"])
-def test_a_name_that_can_not_be_is_refused(name):
+def test_an_invalid_name_is_refused(name):
     with pytest.raises(ValueError, match="1 to 64"):
         start({"context": name}, "u1")
 
@@ -289,7 +289,7 @@ def test_a_url_may_be_short(given_url, url):
 
 
 @pytest.mark.parametrize("url", ["localhost:8765", "ftp://h", "", "/v1/stream"])
-def test_what_is_no_url_is_refused(url):
+def test_an_invalid_url_is_refused(url):
     with pytest.raises(ValueError, match="no URL"):
         stream_url(url)
 
@@ -302,7 +302,7 @@ def test_the_environment_names_the_server(monkeypatch):
     assert connect("ws://h").url == "ws://h/v1/stream"
 
 
-def test_an_encoding_that_there_is_not_is_named():
+def test_an_unknown_encoding_is_named():
     with pytest.raises(ValueError, match="'xml'"):
         connect(encoding="xml")
 
@@ -314,7 +314,7 @@ def test_a_lost_connection_tells_whether_to_try_again(code, retryable):
     assert ConnectionLost(code, "").retryable is retryable
 
 
-def test_what_the_server_said_decides_whether_to_try_again():
+def test_the_servers_error_decides_whether_to_try_again():
     said = VoxwireError(ErrorCode.SLOW_READER, "read faster")
     assert ConnectionLost(1008, "client.slow_reader", said).retryable
     assert "read faster" in str(ConnectionLost(1008, "client.slow_reader", said))
@@ -367,7 +367,7 @@ def test_a_player_gets_silence_where_audio_is_missing():
     assert buffer.taken_samples == 3
 
 
-def test_a_player_that_drops_counts_anew():
+def test_a_player_counts_from_zero_after_drop():
     buffer = PlayoutBuffer()
     buffer.write(b"\x01\x00" * 10)
     buffer.take(4)
@@ -376,7 +376,7 @@ def test_a_player_that_drops_counts_anew():
     assert buffer.drained.is_set()
 
 
-def test_an_automatic_codec_is_opus_where_the_line_is_narrow():
+def test_an_automatic_codec_is_opus_where_the_link_is_narrow():
     options = {"codec": "auto", "sample_rate": 22050, "bitrate": 20_000}
     assert o.start(options, "a").audio == m.AudioRequest(sample_rate=22050)
     narrow = o.start(options, "a", narrow=True).audio
@@ -385,7 +385,7 @@ def test_an_automatic_codec_is_opus_where_the_line_is_narrow():
     assert o.start({"codec": "auto", "sample_rate": 44100}, "a", narrow=True).audio.sample_rate == 48000
 
 
-def test_what_was_configured_and_granted_is_asked_for_again():
+def test_a_fresh_start_asks_for_what_was_configured_and_granted():
     start = o.start({"codec": "opus", "voice": "heart", "pacing": "burst", "seed": 4}, "a")
     start = o.configured(start, m.Configure(context="a", audio=m.BitrateRequest(bitrate=12_000)))
     start = o.configured(start, m.Configure(context="a", pacing=m.PacingRequest(lead_ms=900)))

@@ -8,7 +8,16 @@ import msgpack
 import pytest
 
 from support.scripted_server import FRAME_SAMPLES, LIMITS, Peer, done, play, scripted, started
-from voxwire_client import Audio, ConnectionLost, ErrorCode, VoxwireError, connect, line, speaking, writing
+from voxwire_client import (
+    Audio,
+    ConnectionLost,
+    ErrorCode,
+    VoxwireError,
+    connect,
+    context_lifecycle,
+    resumable_connection,
+    text_sender,
+)
 from voxwire_protocol import messages as m
 from voxwire_protocol.audio import is_audio_frame
 from voxwire_protocol.codec import JSON, MSGPACK
@@ -28,8 +37,8 @@ def serve_and(script, action, **options):
     """Run `action(session)` against `script(peer)`."""
 
     async def run():
-        async with scripted(script, **options) as url, connect(url, reconnect=False) as speaking:
-            return await action(speaking)
+        async with scripted(script, **options) as url, connect(url, reconnect=False) as session:
+            return await action(session)
 
     return play(run)
 
@@ -52,8 +61,8 @@ def test_events_come_in_the_order_in_which_they_were_sent(encoding, codec):
         await peer.send(m.Flushed(context="a", id="x", seq=1), done("a", frames=2))
 
     async def action():
-        async with scripted(script) as url, connect(url, encoding=encoding) as speaking:
-            return await everything(speaking.speak("Hi.", context="a"))
+        async with scripted(script) as url, connect(url, encoding=encoding) as session:
+            return await everything(session.speak("Hi.", context="a"))
 
     got = play(action)
     kinds = [m.Started, m.ClauseStarted, m.Timing, Audio, Audio, m.Flushed, m.Done]
@@ -77,9 +86,9 @@ def test_options_become_a_start():
         await peer.until(m.End)
         await peer.send(done("a"))
 
-    async def action(speaking):
+    async def action(session):
         await everything(
-            speaking.speak(
+            session.speak(
                 "Hi.",
                 context="a",
                 voice="heart",
@@ -105,8 +114,8 @@ def test_texts_are_numbered_and_come_whole():
         assert [(text.seq, text.text) for text in texts] == [(0, "Hel"), (1, "lo "), (2, "there.")]
         await peer.send(done(start.context))
 
-    async def action(speaking):
-        return await everything(speaking.speak(pieces("Hel", "", "lo ", None, "there.")))
+    async def action(session):
+        return await everything(session.speak(pieces("Hel", "", "lo ", None, "there.")))
 
     assert serve_and(script, action)[-1].reason is m.DoneReason.COMPLETED
 
@@ -122,7 +131,7 @@ def test_a_long_text_is_sent_in_pieces_that_the_server_takes():
         assert max(map(len, texts)) <= LIMITS.text_chars_max
         await peer.send(done(start.context))
 
-    serve_and(script, lambda speaking: everything(speaking.speak(text)))
+    serve_and(script, lambda session: everything(session.speak(text)))
 
 
 def test_text_waits_while_the_server_has_enough_and_goes_on_where_it_was_refused():
@@ -143,7 +152,7 @@ def test_text_waits_while_the_server_has_enough_and_goes_on_where_it_was_refused
         await peer.expect(m.End)
         await peer.send(done(start.context, chars=300))
 
-    assert serve_and(script, lambda speaking: everything(speaking.speak("x" * 300)))[-1].chars == 300
+    assert serve_and(script, lambda session: everything(session.speak("x" * 300)))[-1].chars == 300
 
 
 def test_text_flows_freely_again_once_clauses_have_been_spoken():
@@ -159,8 +168,8 @@ def test_text_flows_freely_again_once_clauses_have_been_spoken():
         await peer.expect(m.Text)
         await peer.send(done("a"))
 
-    async def action(speaking):
-        spoken = speaking.context(context="a")
+    async def action(session):
+        spoken = session.context(context="a")
         await spoken.text("x" * 200)
         async for event in spoken:
             if isinstance(event, Audio):
@@ -193,8 +202,8 @@ def test_text_that_was_interrupted_while_it_waited_is_not_lost():
 
     interrupt = asyncio.Event()
 
-    async def action(speaking):
-        spoken = speaking.context(context="a")
+    async def action(session):
+        spoken = session.context(context="a")
         await spoken.text("x" * 100)
         await spoken.text("y" * 100)
         writer = asyncio.create_task(spoken.text("z" * 100))
@@ -225,11 +234,11 @@ def test_a_refused_start_is_raised_and_its_text_opens_nothing():
         await peer.until(m.End)
         await peer.send(done("a", frames=1))
 
-    async def action(speaking):
+    async def action(session):
         with pytest.raises(VoxwireError) as caught:
-            await everything(speaking.speak(pieces("Hi ", "you."), voice="nobody", context="a"))
+            await everything(session.speak(pieces("Hi ", "you."), voice="nobody", context="a"))
         assert caught.value.details == {"voices": ["heart"]}
-        return await everything(speaking.speak("Hi.", context="a"))
+        return await everything(session.speak("Hi.", context="a"))
 
     assert [type(event) for event in serve_and(script, action)] == [m.Started, Audio, m.Done]
 
@@ -237,24 +246,26 @@ def test_a_refused_start_is_raised_and_its_text_opens_nothing():
 def test_little_is_sent_before_the_start_is_granted():
     async def script(peer: Peer):
         await peer.expect(m.Start)
-        for seq in range(writing.PIPELINED_TEXTS_MAX):
+        for seq in range(text_sender.PIPELINED_TEXTS_MAX):
             assert (await peer.expect(m.Text)).seq == seq
         reached.set()
         await seen.wait()
         await peer.send(started("a"))
-        assert (await peer.expect(m.Text)).seq == writing.PIPELINED_TEXTS_MAX
+        assert (await peer.expect(m.Text)).seq == text_sender.PIPELINED_TEXTS_MAX
         await peer.until(m.End)
         await peer.send(done("a"))
 
     reached, seen = asyncio.Event(), asyncio.Event()
 
-    async def action(speaking):
-        utterance = speaking.speak(["x"] * 40, context="a")
+    async def action(session):
+        utterance = session.speak(["x"] * 40, context="a")
         listener = asyncio.create_task(everything(utterance))
         await reached.wait()
         for _ in range(20):
             await asyncio.sleep(0)
-        assert len(utterance.text_so_far) == writing.PIPELINED_TEXTS_MAX + 1, "one piece waits, and no more are drawn"
+        assert len(utterance.text_so_far) == text_sender.PIPELINED_TEXTS_MAX + 1, (
+            "one piece waits, and no more are drawn"
+        )
         seen.set()
         return await listener
 
@@ -269,9 +280,9 @@ def test_an_engine_that_fails_is_raised_after_the_audio_that_was_ready():
         await peer.frames(0, 3)
         await peer.send(done("a", m.DoneReason.ERROR, frames=3))
 
-    async def action(speaking):
+    async def action(session):
         got = []
-        utterance = speaking.speak("Hi.", context="a")
+        utterance = session.speak("Hi.", context="a")
         with pytest.raises(VoxwireError) as caught:
             await everything(utterance, got)
         assert caught.value.code is ErrorCode.CLAUSE_FAILED
@@ -288,8 +299,8 @@ def test_text_written_by_hand_learns_that_the_engine_failed():
         await peer.refuse(ErrorCode.ENGINE_FAILED, "a")
         await peer.send(done("a", m.DoneReason.ERROR))
 
-    async def action(speaking):
-        spoken = speaking.context(context="a")
+    async def action(session):
+        spoken = session.context(context="a")
         await spoken.text("Hi.")
         with pytest.raises(VoxwireError):
             await everything(spoken)
@@ -300,7 +311,7 @@ def test_text_written_by_hand_learns_that_the_engine_failed():
     serve_and(script, action)
 
 
-def test_what_version_1_may_get_is_ignored():
+def test_messages_of_later_versions_are_ignored():
     async def script(peer: Peer):
         await peer.start()
         await peer.until(m.End)
@@ -309,7 +320,7 @@ def test_what_version_1_may_get_is_ignored():
         await peer.socket.send(b"")
         await peer.send(done("a"))
 
-    assert len(serve_and(script, lambda speaking: everything(speaking.speak("Hi.", context="a")))) == 2
+    assert len(serve_and(script, lambda session: everything(session.speak("Hi.", context="a")))) == 2
 
 
 def test_audio_of_unknown_contexts_is_ignored():
@@ -320,7 +331,7 @@ def test_audio_of_unknown_contexts_is_ignored():
         await peer.until(m.End)
         await peer.send(done("a"))
 
-    assert len(serve_and(script, lambda speaking: everything(speaking.speak("Hi.", context="a")))) == 2
+    assert len(serve_and(script, lambda session: everything(session.speak("Hi.", context="a")))) == 2
 
 
 def test_several_utterances_are_kept_apart():
@@ -336,8 +347,8 @@ def test_several_utterances_are_kept_apart():
         for name, number in names.items():
             await peer.send(done(name, frames=4 * (number + 1)))
 
-    async def action(speaking):
-        return await asyncio.gather(*(everything(speaking.speak("Hi.", context=name)) for name in "abc"))
+    async def action(session):
+        return await asyncio.gather(*(everything(session.speak("Hi.", context=name)) for name in "abc"))
 
     for events in serve_and(script, action):
         audio = [event.seq for event in events if isinstance(event, Audio)]
@@ -345,8 +356,8 @@ def test_several_utterances_are_kept_apart():
 
 
 def test_a_slow_listener_holds_back_itself_alone(monkeypatch):
-    monkeypatch.setattr(speaking, "EVENTS_HOLD", 10)
-    monkeypatch.setattr(speaking, "EVENTS_RELEASE", 4)
+    monkeypatch.setattr(context_lifecycle, "EVENTS_HOLD", 10)
+    monkeypatch.setattr(context_lifecycle, "EVENTS_RELEASE", 4)
 
     async def script(peer: Peer):
         await peer.start(number=0)
@@ -364,18 +375,18 @@ def test_a_slow_listener_holds_back_itself_alone(monkeypatch):
 
     held = asyncio.Event()
 
-    async def action(speaking):
-        slow = speaking.context(context="slow")
+    async def action(session):
+        slow = session.context(context="slow")
         await slow.open()
         await held.wait()
-        assert isinstance((await everything(speaking.speak("Hi.", context="quick")))[-1], m.Done)
+        assert isinstance((await everything(session.speak("Hi.", context="quick")))[-1], m.Done)
         return [event.seq async for event in slow if isinstance(event, Audio)]
 
     assert serve_and(script, action) == list(range(15))
 
 
-def test_events_that_nobody_takes_are_bounded(monkeypatch):
-    monkeypatch.setattr(speaking, "EVENTS_MAX", 50)
+def test_events_that_are_not_taken_out_are_bounded(monkeypatch):
+    monkeypatch.setattr(context_lifecycle, "EVENTS_MAX", 50)
 
     async def script(peer: Peer):
         await peer.start()
@@ -386,12 +397,12 @@ def test_events_that_nobody_takes_are_bounded(monkeypatch):
 
     over = asyncio.Event()
 
-    async def action(speaking):
-        spoken = speaking.context(context="a")
+    async def action(session):
+        spoken = session.context(context="a")
         await spoken.open()
         await over.wait()
         # What was said before the pong has been taken.
-        await speaking.ping()
+        await session.ping()
         with pytest.raises(VoxwireError) as caught:
             await everything(spoken)
         assert caught.value.code is ErrorCode.SLOW_READER
@@ -400,7 +411,7 @@ def test_events_that_nobody_takes_are_bounded(monkeypatch):
 
 
 def test_acks_say_what_was_received_and_played(monkeypatch):
-    monkeypatch.setattr(line, "ACK_SECONDS", 0.001)
+    monkeypatch.setattr(resumable_connection, "ACK_SECONDS", 0.001)
 
     async def script(peer: Peer):
         await peer.start()
@@ -412,8 +423,8 @@ def test_acks_say_what_was_received_and_played(monkeypatch):
         assert len(acks) == len(set(acks)), "nothing is said twice"
         await peer.send(done("a", frames=3))
 
-    async def action(speaking):
-        spoken = speaking.context(context="a")
+    async def action(session):
+        spoken = session.context(context="a")
         async for event in spoken:
             if isinstance(event, Audio) and event.seq == 2:
                 spoken.playout.played(700)
@@ -421,24 +432,24 @@ def test_acks_say_what_was_received_and_played(monkeypatch):
     serve_and(script, action)
 
 
-def test_what_came_before_the_connection_was_lost_is_still_heard():
+def test_events_from_before_the_connection_was_lost_still_come():
     async def script(peer: Peer):
         await peer.start()
         await peer.frames(0, 2)
         await peer.refuse(ErrorCode.ABUSE)
         await peer.socket.close(CloseCode.POLICY, ErrorCode.ABUSE.value)
 
-    async def action(speaking):
+    async def action(session):
         got = []
         with pytest.raises(ConnectionLost) as caught:
-            await everything(speaking.context(context="a"), got)
+            await everything(session.context(context="a"), got)
         assert caught.value.code == CloseCode.POLICY
         assert caught.value.error.code is ErrorCode.ABUSE
         assert not caught.value.retryable
-        assert speaking.closed
+        assert session.closed
         with pytest.raises(ConnectionLost):
-            await everything(speaking.speak("More."))
-        assert (await speaking.wait_closed()) is caught.value
+            await everything(session.speak("More."))
+        assert (await session.wait_closed()) is caught.value
         return got
 
     assert [type(event) for event in serve_and(script, action)] == [m.Started, Audio, Audio]
@@ -449,24 +460,24 @@ def test_a_restart_can_be_retried():
         await peer.send(m.Draining(deadline_ms=1000))
         await peer.socket.close(CloseCode.RESTART, "the server is going away")
 
-    async def action(speaking):
-        lost = await speaking.wait_closed()
-        assert speaking.draining == m.Draining(deadline_ms=1000)
+    async def action(session):
+        lost = await session.wait_closed()
+        assert session.draining == m.Draining(deadline_ms=1000)
         return lost
 
     assert serve_and(script, action).retryable
 
 
-def test_a_server_that_says_nonsense_is_left():
+def test_a_connection_with_invalid_messages_is_closed():
     async def script(peer: Peer):
         await peer.start()
         await peer.socket.send(b"\x81\xa4type\x07")
         await peer.socket.wait_closed()
         assert peer.socket.close_code == CloseCode.INVALID_DATA
 
-    async def action(speaking):
+    async def action(session):
         with pytest.raises(ConnectionLost) as caught:
-            await everything(speaking.context())
+            await everything(session.context())
         assert caught.value.code == CloseCode.INVALID_DATA
 
     serve_and(script, action)
@@ -477,9 +488,9 @@ def test_a_silent_server_is_noticed():
         await peer.start()
         await peer.silence()
 
-    async def action(speaking):
+    async def action(session):
         with pytest.raises(ConnectionLost, match="does not answer"):
-            await everything(speaking.context())
+            await everything(session.context())
 
     serve_and(script, action, heartbeat_ms=5)
 
@@ -498,22 +509,22 @@ def test_a_server_that_answers_pings_is_not_left():
     assert isinstance(serve_and(script, lambda s: everything(s.context()), heartbeat_ms=100)[-1], m.Done)
 
 
-def test_closing_the_session_ends_what_is_listened_to():
+def test_closing_the_session_ends_its_utterances():
     async def script(peer: Peer):
         await peer.start()
         await peer.frames(0, 1)
 
-    async def action(speaking):
+    async def action(session):
         heard = asyncio.Event()
 
         async def listen():
-            async for event in speaking.context():
+            async for event in session.context():
                 if isinstance(event, Audio):
                     heard.set()
 
         listener = asyncio.create_task(listen())
         await heard.wait()
-        await speaking.close()
+        await session.close()
         with pytest.raises(ConnectionLost) as caught:
             await listener
         assert caught.value.code == CloseCode.NORMAL
@@ -525,9 +536,9 @@ def test_a_ping_is_answered():
     async def script(peer: Peer):
         await peer.until(m.Start)
 
-    async def action(speaking):
-        took_ms = await speaking.ping()
-        await speaking.context().open()
+    async def action(session):
+        took_ms = await session.ping()
+        await session.context().open()
         return took_ms
 
     assert serve_and(script, action) >= 0
@@ -538,9 +549,9 @@ def test_states_are_kept():
         await peer.start()
         await peer.send(m.State(contexts={"a": m.ContextState.SPEAKING}), done("a"))
 
-    async def action(speaking):
-        await everything(speaking.context(context="a"))
-        return speaking.states
+    async def action(session):
+        await everything(session.context(context="a"))
+        return session.states
 
     assert serve_and(script, action) == {"a": m.ContextState.SPEAKING}
 
@@ -552,8 +563,8 @@ def test_the_time_to_first_audio_counts_from_the_first_text():
         await peer.frames(0, 1)
         await peer.send(done("a", frames=1))
 
-    async def action(speaking):
-        utterance = speaking.speak("Hi.", context="a")
+    async def action(session):
+        utterance = session.speak("Hi.", context="a")
         assert utterance.ttfa_client_ms is None
         await everything(utterance)
         return utterance.ttfa_client_ms
@@ -563,7 +574,7 @@ def test_the_time_to_first_audio_counts_from_the_first_text():
 
 def test_is_audio_frame_and_maps_never_collide():
     assert not is_audio_frame(b"\x81\xa4type")
-    assert line.is_map(b"\x81")
-    assert line.is_map(b"\xde\x00\x00")
-    assert not line.is_map(b"\x01")
-    assert not line.is_map(b"")
+    assert resumable_connection.is_map(b"\x81")
+    assert resumable_connection.is_map(b"\xde\x00\x00")
+    assert not resumable_connection.is_map(b"\x01")
+    assert not resumable_connection.is_map(b"")

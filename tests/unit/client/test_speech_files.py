@@ -145,7 +145,7 @@ def test_captions_are_written_while_text_is_still_awaited(tmp_path, monkeypatch)
     assert [cue.text for cue in read_subtitles(path.read_text("utf-8"))][1:] == ["Really?"]
 
 
-def test_what_a_fresh_session_says_anew_is_written_once(tmp_path, monkeypatch):
+def test_text_that_a_fresh_session_speaks_again_is_written_once(tmp_path, monkeypatch):
     monkeypatch.setattr(backoff, "FIRST_SECONDS", 0.001)
     path, record = tmp_path / "a.vtt", tmp_path / "a.json"
     whole = WORDS[1].end_pts // FRAME_SAMPLES
@@ -201,7 +201,7 @@ def test_speech_that_is_refused_leaves_older_files_alone(tmp_path, capsys):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
-def test_a_full_disk_is_told(capsys):
+def test_a_full_disk_is_reported(capsys):
     async def starts(peer: Peer):
         await peer.start()
 
@@ -222,7 +222,7 @@ def test_a_full_disk_is_told(capsys):
         (["--vtt-words"], "give --vtt FILE too"),
     ],
 )
-def test_files_that_make_no_sense_are_refused_before_anything_is_said(argv, problem, tmp_path, monkeypatch, capsys):
+def test_contradictory_files_are_refused_before_anything_is_sent(argv, problem, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x").mkdir()
     assert command("Hi", *argv, "--url", "ws://127.0.0.1:9") == 2

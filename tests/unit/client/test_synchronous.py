@@ -147,7 +147,7 @@ def test_say_writes_a_file_and_tells_the_times(tmp_path, capsys):
         assert (file.getframerate(), file.getnframes()) == (24000, 960)
 
 
-def test_say_asks_for_what_is_wanted(tmp_path):
+def test_say_asks_for_what_its_options_name(tmp_path):
     starts = []
 
     async def script(peer: Peer):
@@ -196,7 +196,7 @@ def test_say_ends_though_standard_input_does_not(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("argv", [[], ["Hi", "--stdin"], ["Hi", "--play", "--codec", "alaw"]])
-def test_say_refuses_what_makes_no_sense(argv, capsys):
+def test_say_refuses_contradictory_options(argv, capsys):
     assert command(say, *argv) == 2
     assert capsys.readouterr().err
 
@@ -283,7 +283,7 @@ def test_voices_as_json(capsys):
         (200, {"something": "else"}, "no list of voices"),
     ],
 )
-def test_voices_that_can_not_be_had_are_told(status, body, told, capsys):
+def test_a_failed_list_of_voices_is_explained(status, body, told, capsys):
     with web(status, body) as (url, _):
         assert command(voices, "--url", url) == 1
     assert told in capsys.readouterr().err

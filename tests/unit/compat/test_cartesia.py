@@ -17,8 +17,8 @@ from voxwire_server.compat.cartesia.errors import http_error
 from voxwire_server.compat.cartesia.formats import raw_sound, sound
 from voxwire_server.compat.cartesia.messages import DELAY_MS_DEFAULT, WantedFormat
 from voxwire_server.compat.cartesia.translator import Contexts
-from voxwire_server.compat.line import AudioPiece
-from voxwire_server.compat.translation import Action, Begin, Reply, Tell
+from voxwire_server.compat.session_stream import AudioPiece
+from voxwire_server.compat.translation import Action, Begin, Forward, Reply
 
 RAW = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 24000}
 
@@ -54,7 +54,7 @@ class Client:
 
 
 def told(actions: Iterable[Action]) -> list[object]:
-    return [action.message for action in actions if isinstance(action, Tell)]
+    return [action.message for action in actions if isinstance(action, Forward)]
 
 
 def replies(actions: Iterable[Action]) -> list[dict]:
@@ -321,7 +321,7 @@ def test_a_context_that_can_not_be_opened_is_told_by_its_id(client, wrong, statu
 def test_an_error_of_the_session_ends_its_context(client):
     client.says("Hi. ")
     error = VoxwireError(ErrorCode.UNKNOWN_VOICE, "there is no voice", details={"voices": ["heart"]})
-    actions = list(client.translator.message(error.to_message("c1"), 0.0))
+    actions = list(client.translator.message(m.error_to_message(error, "c1"), 0.0))
     (answer,) = replies(actions)
     assert (answer["context_id"], answer["error_code"], answer["status_code"]) == ("a", "voice_not_found", 404)
     assert "heart" in answer["message"]

@@ -15,8 +15,8 @@ from voxwire_server.compat.deepgram.flux import TURNS_MAX, Flux
 from voxwire_server.compat.deepgram.messages import spoken
 from voxwire_server.compat.deepgram.parameters import Wish
 from voxwire_server.compat.formats import OutputFormat
-from voxwire_server.compat.line import AudioPiece
-from voxwire_server.compat.translation import Action, Begin, Hangup, Reply, Tell, Translator
+from voxwire_server.compat.session_stream import AudioPiece
+from voxwire_server.compat.translation import Action, Begin, Forward, Hangup, Reply, Translator
 
 WISH = Wish(m.Start(voice="tone/heart", speed=1.1, timings=()), OutputFormat(sample_rate=24000), "aura-x-en", "uuid")
 CHARS_MAX = 1000
@@ -44,7 +44,7 @@ class Client:
 
 
 def told(actions: Iterable[Action]) -> list[object]:
-    return [action.message for action in actions if isinstance(action, Tell)]
+    return [action.message for action in actions if isinstance(action, Forward)]
 
 
 def replies(actions: Iterable[Action]) -> list[str]:
@@ -68,7 +68,7 @@ def done(context: str, reason: m.DoneReason = m.DoneReason.COMPLETED) -> m.Done:
 
 
 def failure(code: ErrorCode, context: str | None) -> m.ErrorMessage:
-    return VoxwireError(code, "no").to_message(context)
+    return m.error_to_message(VoxwireError(code, "no"), context)
 
 
 def cancelled(context: str, heard: str, unheard: str) -> m.Cancelled:
@@ -125,8 +125,8 @@ def test_the_first_text_opens_a_context_and_the_rest_is_passed_on_as_it_is(eithe
     assert isinstance(begin, Begin)
     assert (begin.start.context, begin.start.voice, begin.start.speed) == ("c1", "tone/heart", 1.1)
     assert begin.format == WISH.format
-    assert text == Tell(m.Text(context="c1", text="Hel"))
-    assert either.says("Speak", text="lo ") == [Tell(m.Text(context="c1", text="lo "))]
+    assert text == Forward(m.Text(context="c1", text="Hel"))
+    assert either.says("Speak", text="lo ") == [Forward(m.Text(context="c1", text="lo "))]
 
 
 def test_an_empty_text_opens_nothing(either):

@@ -13,8 +13,8 @@ from voxwire_server.compat.elevenlabs.contexts import HOLD_SECONDS, StreamOption
 from voxwire_server.compat.elevenlabs.messages import key_in_message
 from voxwire_server.compat.elevenlabs.translators import MultiStreamInput, StreamInput
 from voxwire_server.compat.formats import OutputFormat
-from voxwire_server.compat.line import AudioPiece
-from voxwire_server.compat.translation import Begin, Hangup, Reply, Tell
+from voxwire_server.compat.session_stream import AudioPiece
+from voxwire_server.compat.translation import Begin, Forward, Hangup, Reply
 
 RATE = 8000
 OPTIONS = StreamOptions(voice="heart", format=OutputFormat(sample_rate=RATE))
@@ -27,7 +27,7 @@ def sent(translator, *messages, now: float = 0.0) -> list:
 
 
 def told(actions) -> list:
-    return [action.message for action in actions if isinstance(action, Tell)]
+    return [action.message for action in actions if isinstance(action, Forward)]
 
 
 def texts(actions) -> list[str]:
@@ -289,7 +289,7 @@ def test_an_error_ends_a_stream_with_1008() -> None:
     translator = single()
     (start,) = begins(sent(translator, {"text": "Hello. "}))
     error = VoxwireError(ErrorCode.UNKNOWN_VOICE, "there is no voice 'x'", details={"voices": ["heart"]})
-    actions = translator.message(error.to_message(start.context), 0.0)
+    actions = translator.message(m.error_to_message(error, start.context), 0.0)
     (reply,) = replies(actions)
     assert (reply["error"], reply["code"]) == ("voice_not_found", 1008)
     assert "heart" in reply["message"]
@@ -332,7 +332,7 @@ def test_an_error_of_one_context_leaves_the_others() -> None:
     translator = multi()
     (a,) = begins(sent(translator, in_a("Hello. ")))
     sent(translator, {"text": "Other. ", "context_id": "b"})
-    failed = VoxwireError(ErrorCode.ENGINE_FAILED, "it broke").to_message(a.context)
+    failed = m.error_to_message(VoxwireError(ErrorCode.ENGINE_FAILED, "it broke"), a.context)
     actions = translator.message(failed, 0.0)
     error, final = replies(actions)
     assert (error["contextId"], error["error"]) == ("a", "engine_failed")
@@ -344,7 +344,7 @@ def test_an_error_of_one_context_leaves_the_others() -> None:
 def test_an_error_that_leaves_no_context_closes_the_connection() -> None:
     translator = multi()
     (a,) = begins(sent(translator, in_a("Hello. ")))
-    error = VoxwireError(ErrorCode.TEXT_BUFFER_FULL, "too much").to_message(a.context)
+    error = m.error_to_message(VoxwireError(ErrorCode.TEXT_BUFFER_FULL, "too much"), a.context)
     _, closing, *_ = translator.message(error, 0.0)
     assert (closing.code, closing.reason) == (1008, "max_character_limit_exceeded: too much")
 
@@ -353,7 +353,7 @@ def test_a_wrong_voice_closes_the_connection_even_with_other_contexts() -> None:
     translator = multi()
     (a,) = begins(sent(translator, in_a("Hello. ")))
     sent(translator, {"text": "Other. ", "context_id": "b"})
-    error = VoxwireError(ErrorCode.UNKNOWN_VOICE, "there is no such voice").to_message(a.context)
+    error = m.error_to_message(VoxwireError(ErrorCode.UNKNOWN_VOICE, "there is no such voice"), a.context)
     assert hangups(translator.message(error, 0.0))[0].code == 1008
 
 

@@ -13,14 +13,20 @@ from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.audio.containers import Container
 from voxwire_server.compat.formats import OutputFormat
-from voxwire_server.compat.line import BACKLOG_HIGH_BYTES, ENCODED_SECONDS_MAX, AudioPiece, Closed, Line
-from voxwire_server.session.caller import Caller
+from voxwire_server.compat.session_stream import (
+    BACKLOG_HIGH_BYTES,
+    ENCODED_SECONDS_MAX,
+    AudioPiece,
+    Closed,
+    CompatSession,
+)
+from voxwire_server.session.identity import ClientIdentity
 
 PCM = OutputFormat(sample_rate=24000)
 TEXT = "The birch canoe slid on the smooth planks. Glue the sheet to the dark blue background."
 
 
-async def until(line: Line, kind, context: str = "a") -> list:
+async def until(line: CompatSession, kind, context: str = "a") -> list:
     """Events up to the first of a kind about a context, that one included."""
     events = []
     while True:
@@ -34,8 +40,8 @@ def pieces(events) -> list[AudioPiece]:
     return [event for event in events if isinstance(event, AudioPiece)]
 
 
-def open_line(app, *, format: OutputFormat = PCM, paced: bool = False, **start) -> Line:
-    line = Line(app, Caller())
+def open_line(app, *, format: OutputFormat = PCM, paced: bool = False, **start) -> CompatSession:
+    line = CompatSession(app, ClientIdentity())
     line.start(m.Start(context="a", **start), format, paced=paced)
     return line
 
@@ -155,7 +161,7 @@ async def test_a_container_is_ended_before_its_context_is_done():
 @on_loop
 async def test_a_container_that_can_not_be_written_is_refused_before_anything_starts():
     async with running() as app:
-        line = Line(app, Caller())
+        line = CompatSession(app, ClientIdentity())
         with pytest.raises(VoxwireError) as refused:
             line.start(
                 m.Start(context="a"), OutputFormat(codec="mulaw", sample_rate=8000, container=Container.MP3), paced=True
@@ -204,7 +210,7 @@ async def test_a_consumer_that_does_not_come_pauses_its_own_audio():
     async with running() as app:
         line = open_line(app)
         line.tell(m.Text(context="a", text=TEXT * 200), m.End(context="a"))
-        other = Line(app, Caller())
+        other = CompatSession(app, ClientIdentity())
         other.start(m.Start(context="a"), PCM, paced=False)
         other.tell(m.Text(context="a", text=TEXT), m.End(context="a"))
         assert isinstance((await until(other, m.Done))[-1], m.Done)
@@ -240,14 +246,14 @@ async def test_draining_lets_a_line_finish_its_speech_and_closes_it():
         assert closed.code == 1012
         await drained
         with pytest.raises(VoxwireError) as refused:
-            Line(app, Caller())
+            CompatSession(app, ClientIdentity())
         assert refused.value.code is ErrorCode.DRAINING
 
 
 @on_loop
 async def test_a_mistake_is_counted_and_not_told_twice():
     async with running(limits__bad_messages_max=3) as app:
-        line = Line(app, Caller())
+        line = CompatSession(app, ClientIdentity())
         mistake = VoxwireError(ErrorCode.MALFORMED_MESSAGE, "no JSON")
         line.reject(mistake)
         line.start(m.Start(context="a"), PCM, paced=False)

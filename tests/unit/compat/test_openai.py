@@ -22,7 +22,7 @@ from voxwire_server.compat.openai.errors import error_body, http_error
 from voxwire_server.compat.openai.messages import FORMATS, SAMPLE_RATE, SpeechBody
 from voxwire_server.compat.operation import checked
 from voxwire_server.compat.speech import Speech, audio_response, gathered
-from voxwire_server.session.caller import Caller
+from voxwire_server.session.identity import ClientIdentity
 
 TEXT = "The birch canoe slid on the smooth planks. Glue the sheet to the dark blue background."
 
@@ -110,7 +110,7 @@ class Client:
         self.gone = asyncio.Event()
         self.sent: list[dict] = []
         self.request = Request(http_scope("POST", "/v1/audio/speech", {}) | {"asgi": {}}, self.receive)
-        self.request.state.caller = Caller()
+        self.request.state.identity = ClientIdentity()
 
     async def receive(self) -> dict:
         await self.gone.wait()

@@ -11,7 +11,7 @@ import pytest
 
 from voxwire_server.models.errors import Unusable, disk_errors
 from voxwire_server.models.manifest import Manifest, describe, problems, read_manifest, write_manifest
-from voxwire_server.models.place import models_folder
+from voxwire_server.models.paths import models_folder
 from voxwire_server.models.progress import Silent
 from voxwire_server.models.staging import check_place, check_room, staging
 

@@ -8,28 +8,28 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from support.in_process_app import running
-from support.scheduler_harness import prepare_all, scheduler, work
+from support.scheduler_harness import prepare_all, request, scheduler
 from support.scheduler_sim import model_info
 from voxwire_server.engines.base import DeviceMemory, StageInfo
-from voxwire_server.engines.work import Row, Verdict
 from voxwire_server.ops.metrics import Metrics
-from voxwire_server.ops.watch import watch_devices, watch_scheduler
+from voxwire_server.ops.scheduler_metrics import watch_devices, watch_scheduler
+from voxwire_server.scheduling.request import StepOutcome, StepStatus
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 STAGE = {"engine": "model", "stage": "speak"}
 
 
 def test_batches_padding_and_prediction_errors_are_read_from_the_scheduler():
-    info = model_info("model", StageInfo("speak", 8), lane="device", realtime_factor=0.015)
+    info = model_info("model", StageInfo("speak", 8), executor="device", realtime_factor=0.015)
     sched = scheduler(info)
     metrics = Metrics()
     watch_scheduler(metrics, lambda: sched.stats(0.0))
     for owner, chars in (("a", 30), ("b", 10)):
-        sched.submit(work(owner, text="x" * chars), 0.0)
+        sched.submit(request(owner, text="x" * chars), 0.0)
     prepare_all(sched)
     batch = sched.pick("device:model", 0.0)
     assert batch.predicted_seconds == pytest.approx(0.04)
-    sched.complete(batch, [Row(each, Verdict.FINISHED, each.job) for each in batch.works], 0.05, 0.05)
+    sched.complete(batch, [StepOutcome(each, StepStatus.FINISHED, each.job) for each in batch.requests], 0.05, 0.05)
 
     def value(name: str) -> float | None:
         return metrics.registry.get_sample_value(name, STAGE)
@@ -63,16 +63,18 @@ def watched(sched, now: float = 0.0) -> Metrics:
 
 
 def on_gpu(name: str):
-    return model_info(name, StageInfo("speak", 8), lane="device", device="cuda:0", realtime_factor=0.015)
+    return model_info(name, StageInfo("speak", 8), executor="device", device="cuda:0", realtime_factor=0.015)
 
 
 def step(sched, seconds: float, now: float, owners: str) -> None:
     """One step for works of so many owners, that were queued when the last step ended."""
     for owner in owners:
-        sched.submit(work(owner, engine="a"), now)
+        sched.submit(request(owner, engine="a"), now)
     prepare_all(sched, now)
     batch = sched.pick("device:cuda:0", now + 0.03)
-    sched.complete(batch, [Row(each, Verdict.FINISHED, each.job) for each in batch.works], seconds, now + 0.03)
+    sched.complete(
+        batch, [StepOutcome(each, StepStatus.FINISHED, each.job) for each in batch.requests], seconds, now + 0.03
+    )
 
 
 def test_step_times_waits_and_batches_are_counted_by_size_for_each_stage():
@@ -102,15 +104,15 @@ def test_step_times_waits_and_batches_are_counted_by_size_for_each_stage():
     assert found["voxwire_stage_batch_rows_sum"]["a", "speak"] == found["voxwire_stage_rows_total"]["a", "speak"] == 6
 
 
-def test_engines_of_one_device_are_told_of_as_one_lane():
+def test_engines_of_one_device_are_told_of_as_one_executor():
     found = scrape(watched(scheduler(on_gpu("a"), on_gpu("b"))))
-    assert set(found["voxwire_lane_load"]) == {("cpu",), ("device:cuda:0",)}
-    assert found["voxwire_lane_workers"]["device:cuda:0",] == 1
+    assert set(found["voxwire_executor_load"]) == {("cpu",), ("device:cuda:0",)}
+    assert found["voxwire_executor_workers"]["device:cuda:0",] == 1
 
 
 def test_refusals_are_told_by_reason():
     sched = scheduler(model_info(realtime_factor=1.0), start_seconds=0.0)
-    sched.listener_joined("a", "model", 0.0)
+    sched.stream_started("a", "model", 0.0)
     sched.admission("model", False, 0.0)
     assert scrape(watched(sched))["voxwire_admission_refusals_total"] == {("utilisation",): 1}
 

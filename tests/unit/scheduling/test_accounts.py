@@ -2,12 +2,12 @@
 
 import pytest
 
-from support.scheduler_harness import finish, owners, prepare_all, scheduler, work
+from support.scheduler_harness import context_keys, finish, prepare_all, request, scheduler
 from support.scheduler_sim import model_info
 from voxwire_protocol.errors import VoxwireError
 from voxwire_server.engines.base import Job, StageInfo
-from voxwire_server.engines.work import RefusalReason, Row, Verdict
 from voxwire_server.scheduling.accounts import LACK_SECONDS_MAX, AccountQueues, AccountUse
+from voxwire_server.scheduling.request import RefusalReason, StepOutcome, StepStatus
 
 DEVICE = "device:model"
 STEADY = {"start_seconds": 0.0}
@@ -16,23 +16,25 @@ TEN = model_info(realtime_factor=0.09)
 """Ten listeners fill nine tenths of a worker."""
 
 
-def gpu(rows=1, slots=0, **more):
-    return model_info("model", StageInfo("speak", rows), lane="device", slots=slots, realtime_factor=0.001, **more)
+def gpu(outcomes=1, slots=0, **more):
+    return model_info(
+        "model", StageInfo("speak", outcomes), executor="device", slots=slots, realtime_factor=0.001, **more
+    )
 
 
 def flood(sched, account, count, *, now=0.0, **more):
     """First clauses of an account that are all due now."""
     for number in range(count):
-        owner = (account, number)
-        sched.submit(work(owner, deadline=now, first=True, account=account, **more), now)
+        context_key = (account, number)
+        sched.submit(request(context_key, deadline=now, first=True, account=account, **more), now)
 
 
-def steps_until(sched, lane, owner, now=0.0, seconds=0.01):
+def steps_until(sched, executor, context_key, now=0.0, seconds=0.01):
     """Make steps until one is the owner's; whose they were."""
     made = []
-    while (batch := sched.pick(lane, now)) is not None:
-        made += owners(batch)
-        if owner in owners(batch):
+    while (batch := sched.pick(executor, now)) is not None:
+        made += context_keys(batch)
+        if context_key in context_keys(batch):
             finish(sched, batch, seconds, now)
             return made
         now += seconds
@@ -44,10 +46,10 @@ def steps_until(sched, lane, owner, now=0.0, seconds=0.01):
 
 
 def test_a_listener_does_not_wait_behind_thousands_of_clauses_of_another_account():
-    sched = scheduler(gpu(), owner_works_max=10_000)
+    sched = scheduler(gpu(), context_requests_max=10_000)
     flood(sched, "a", 3200)
     prepare_all(sched)
-    sched.submit(work("b", deadline=1.0, first=True, account="b"), 1.0)
+    sched.submit(request("b", deadline=1.0, first=True, account="b"), 1.0)
     assert steps_until(sched, "cpu", "b", 1.0) == ["b"], "its text work comes first"
     assert len(steps_until(sched, DEVICE, "b", 1.0)) <= 2
 
@@ -64,11 +66,11 @@ def test_with_one_account_the_order_is_that_of_deadlines():
     def order(account):
         sched = scheduler(gpu())
         for number in range(50):
-            sched.submit(work(number, deadline=number * 7 % 50 / 10, account=account), 0.0)
+            sched.submit(request(number, deadline=number * 7 % 50 / 10, account=account), 0.0)
         prepare_all(sched)
         made = []
         while (batch := sched.pick(DEVICE, 3.0)) is not None:
-            made += owners(batch)
+            made += context_keys(batch)
             finish(sched, batch, 0.01, 3.0)
         return made
 
@@ -78,36 +80,36 @@ def test_with_one_account_the_order_is_that_of_deadlines():
 def test_those_who_can_wait_are_taken_by_their_deadlines_whosever_they_are():
     sched = scheduler(gpu())
     for number in range(20):
-        sched.submit(work(number, deadline=50.0 + number, account="ab"[number > 4]), 0.0)
+        sched.submit(request(number, deadline=50.0 + number, account="ab"[number > 4]), 0.0)
     prepare_all(sched)
     made = []
     while (batch := sched.pick(DEVICE, 0.0)) is not None:
-        made += owners(batch)
+        made += context_keys(batch)
         finish(sched, batch, 0.5, 0.0)
     assert made == list(range(20))
 
 
 def test_accounts_that_are_due_get_the_same_time_whatever_their_number_of_clauses():
-    sched = scheduler(gpu(), owner_works_max=10_000)
+    sched = scheduler(gpu(), context_requests_max=10_000)
     for account, count in (("a", 900), ("b", 100), ("c", 50)):
         flood(sched, account, count)
     prepare_all(sched)
     made, now = [], 0.0
     for _ in range(90):
         batch = sched.pick(DEVICE, now)
-        made += [owner[0] for owner in owners(batch)]
+        made += [context_key[0] for context_key in context_keys(batch)]
         now += 0.01
         finish(sched, batch, 0.01, now)
     assert all(28 <= made.count(account) <= 32 for account in "abc")
 
 
 def test_however_many_accounts_flood_none_is_forgotten():
-    sched = scheduler(gpu(), works_max=100_000)
+    sched = scheduler(gpu(), requests_max=100_000)
     for account in range(30):
         flood(sched, f"flood {account}", 20)
     for account in range(40):
-        sched.submit(work(account, deadline=500.0, account=f"can wait {account}"), 0.0)
-    sched.submit(work("late", deadline=1.0, first=True, account="late"), 1.0)
+        sched.submit(request(account, deadline=500.0, account=f"can wait {account}"), 0.0)
+    sched.submit(request("late", deadline=1.0, first=True, account="late"), 1.0)
     prepare_all(sched, 1.0)
     assert len(steps_until(sched, DEVICE, "late", 1.0)) <= 60
 
@@ -116,7 +118,7 @@ def test_an_account_that_was_alone_for_long_shares_with_a_newcomer_at_once():
     sched = scheduler(gpu())
     now = 0.0
     for number in range(400):
-        sched.submit(work(number, deadline=now, first=True, account="a"), now)
+        sched.submit(request(number, deadline=now, first=True, account="a"), now)
         prepare_all(sched, now)
         batch = sched.pick(DEVICE, now)
         now += 0.1
@@ -127,7 +129,7 @@ def test_an_account_that_was_alone_for_long_shares_with_a_newcomer_at_once():
     made = []
     for _ in range(20):
         batch = sched.pick(DEVICE, now)
-        made += [owner[0] for owner in owners(batch)]
+        made += [context_key[0] for context_key in context_keys(batch)]
         now += 0.1
         finish(sched, batch, 0.1, now)
     assert made.index("a") <= LACK_SECONDS_MAX / 0.1 + 1
@@ -137,25 +139,25 @@ def test_an_account_that_was_alone_for_long_shares_with_a_newcomer_at_once():
 def test_a_batch_is_filled_by_accounts_in_turn():
     sched = scheduler(gpu(8))
     flood(sched, "a", 100)
-    sched.submit(work("b", deadline=0.0, first=True, account="b"), 0.0)
-    sched.submit(work("c", deadline=0.0, first=True, account="c"), 0.0)
+    sched.submit(request("b", deadline=0.0, first=True, account="b"), 0.0)
+    sched.submit(request("c", deadline=0.0, first=True, account="c"), 0.0)
     prepare_all(sched)
     batch = sched.pick(DEVICE, 0.0)
-    assert {"b", "c"} < set(owners(batch))
-    assert len(batch.works) == 8
+    assert {"b", "c"} < set(context_keys(batch))
+    assert len(batch.requests) == 8
 
 
 def test_bulk_takes_turns_between_accounts():
     sched = scheduler(gpu())
     for account, count in (("a", 200), ("b", 2)):
         for number in range(count):
-            sched.submit(work((account, number), deadline=0.0, bulk=True, account=account), 0.0)
+            sched.submit(request((account, number), deadline=0.0, bulk=True, account=account), 0.0)
     prepare_all(sched)
     assert len(steps_until(sched, DEVICE, ("b", 1))) <= 5
 
 
 def test_an_account_gets_no_more_than_its_share_of_slots_while_others_wait():
-    sched = scheduler(gpu(rows=4, slots=4, unit="codec_frame"))
+    sched = scheduler(gpu(outcomes=4, slots=4, unit="codec_frame"))
     flood(sched, "a", 20)
     prepare_all(sched)
     assert sched._engines["model"].held == {"a": 4}, "alone it has all"
@@ -163,9 +165,11 @@ def test_an_account_gets_no_more_than_its_share_of_slots_while_others_wait():
     prepare_all(sched)
     for _ in range(6):
         batch = sched.pick(DEVICE, 0.0)
-        leaving = batch.works[0]
-        rows = [Row(w, Verdict.FINISHED if w is leaving else Verdict.NEXT, w.job) for w in batch.works]
-        sched.complete(batch, rows, 0.01, 0.0)
+        leaving = batch.requests[0]
+        outcomes = [
+            StepOutcome(w, StepStatus.FINISHED if w is leaving else StepStatus.NEXT, w.job) for w in batch.requests
+        ]
+        sched.complete(batch, outcomes, 0.01, 0.0)
     assert min(sched._engines["model"].held.values()) >= 1
     assert set(sched._engines["model"].held) == {"a", "b"}
 
@@ -179,20 +183,20 @@ def test_accounts_that_left_are_forgotten():
 
 @pytest.mark.parametrize("bulk", [False, True])
 def test_one_account_cannot_take_all_works_that_there_may_be(bulk):
-    sched = scheduler(gpu(), works_max=100, owner_works_max=1000, accounts=2)
+    sched = scheduler(gpu(), requests_max=100, context_requests_max=1000, accounts=2)
     most = 100 if not bulk else 50
     taken = 0
-    while sched._works < most:
+    while sched._requests < most:
         try:
-            sched.submit(work("a", account="a", bulk=bulk), 0.0)
+            sched.submit(request("a", account="a", bulk=bulk), 0.0)
         except VoxwireError:
             break
         taken += 1
     assert taken == 0.9 * most
     for _ in range(most - taken):
-        sched.submit(work("b", account="b", bulk=bulk), 0.0)
+        sched.submit(request("b", account="b", bulk=bulk), 0.0)
     with pytest.raises(VoxwireError):
-        sched.submit(work("b", account="b", bulk=bulk), 0.0)
+        sched.submit(request("b", account="b", bulk=bulk), 0.0)
 
 
 # -- admission --------------------------------------------------------------------------------------------------------
@@ -203,7 +207,7 @@ def fill(sched, account, now=0.0):
     for count in range(1000):
         if sched.admission("model", False, now, account=account) is not None:
             return count
-        sched.listener_joined((account, now, count), "model", now, account)
+        sched.stream_started((account, now, count), "model", now, account)
     return 1000
 
 
@@ -234,13 +238,13 @@ def test_as_listeners_leave_accounts_come_to_their_shares():
     fill(sched, "a")
     present, now = [("a", 0.0, count) for count in range(90)], 0.0
     fill(sched, "b")
-    for owner in present:
+    for context_key in present:
         now += 4.0
-        sched.listener_left(owner, now)
+        sched.stream_ended(context_key, now)
         for account in ("a", "b"):
             if sched.admission("model", False, now, account=account) is None:
-                sched.listener_joined((account, now), "model", now, account)
-    counts = sched._engines["model"].account_listeners
+                sched.stream_started((account, now), "model", now, account)
+    counts = sched._engines["model"].account_streams
     assert abs(counts["a"] - counts["b"]) < 20
 
 
@@ -250,7 +254,7 @@ def test_refused_starts_of_one_account_do_not_make_the_others_wait():
     fill(sched, "b")
     before = sched.admission("model", False, 0.0, account="c").retry_after_ms
     for number in range(1000):
-        sched.admission("model", False, 0.0, caller=f"s{number}", account="a")
+        sched.admission("model", False, 0.0, session_id=f"s{number}", account="a")
     after = sched.admission("model", False, 0.0, account="d").retry_after_ms
     assert after <= 4 * before
 
@@ -258,17 +262,17 @@ def test_refused_starts_of_one_account_do_not_make_the_others_wait():
 def test_a_session_that_asks_all_the_time_stands_in_line_a_few_times_only():
     sched = scheduler(TEN, **STEADY)
     for number in range(10):
-        sched.listener_joined(number, "model", 0.0)
+        sched.stream_started(number, "model", 0.0)
     for _ in range(1000):
-        sched.admission("model", False, 0.0, caller="impatient")
-    assert sched._engines["model"].promises.ahead(0.0) == 32
+        sched.admission("model", False, 0.0, session_id="impatient")
+    assert sched._engines["model"].pending_retries.ahead(0.0) == 32
 
 
 def test_one_accounts_refusals_do_not_make_the_server_unready_for_others():
     sched = scheduler(model_info(realtime_factor=0.009), **SHARED)
     fill(sched, "a")
     for number in range(1000):
-        sched.admission("model", False, 0.0, caller=f"s{number}", account="a")
+        sched.admission("model", False, 0.0, session_id=f"s{number}", account="a")
         sched.turn_away(0.0, "a")
     assert sched.full(0.0) is None
     assert sched.turn_away(0.0, "b") is None
@@ -276,8 +280,8 @@ def test_one_accounts_refusals_do_not_make_the_server_unready_for_others():
 
 
 def test_first_clauses_of_one_account_that_wait_keep_no_other_account_out():
-    sched = scheduler(model_info(realtime_factor=0.01), queue_seconds_max=1.0, **SHARED, owner_works_max=1000)
-    sched.listener_joined("somebody", "model", 0.0, "a")
+    sched = scheduler(model_info(realtime_factor=0.01), queue_seconds_max=1.0, **SHARED, context_requests_max=1000)
+    sched.stream_started("somebody", "model", 0.0, "a")
     flood(sched, "a", 300, text="x" * 60)
     assert sched.admission("model", False, 0.0, account="a").reason is RefusalReason.QUEUE
     assert sched.admission("model", False, 0.0, account="b") is None
@@ -286,17 +290,17 @@ def test_first_clauses_of_one_account_that_wait_keep_no_other_account_out():
 def late(sched, account, count=40):
     """Clauses of an account that come long after their listeners ran dry."""
     for number in range(count):
-        owned = work((account, number), deadline=99.9, account=account)
+        owned = request((account, number), deadline=99.9, account=account)
         sched.submit(owned, 95.0)
         batch = sched.pick("cpu", 95.0)
-        sched.complete(batch, [Row(owned, Verdict.NEXT, Job(owned.clause, "speak"))], 0.0001, 95.0)
+        sched.complete(batch, [StepOutcome(owned, StepStatus.NEXT, Job(owned.clause, "speak"))], 0.0001, 95.0)
         finish(sched, sched.pick("cpu", 100.0), 0.009, 100.0)
 
 
 def test_an_account_that_took_too_much_and_is_late_keeps_no_other_out():
     sched = scheduler(model_info(realtime_factor=0.009), **SHARED)
     for number in range(60):
-        sched.listener_joined(number, "model", 0.0, "a")
+        sched.stream_started(number, "model", 0.0, "a")
     late(sched, "a")
     assert sched.admission("model", False, 100.0, account="a").reason is RefusalReason.LATENESS
     assert sched.admission("model", False, 100.0, account="b") is None
@@ -305,16 +309,16 @@ def test_an_account_that_took_too_much_and_is_late_keeps_no_other_out():
 def test_an_account_within_its_share_that_is_late_keeps_everybody_out():
     sched = scheduler(model_info(realtime_factor=0.009), **SHARED)
     for number in range(60):
-        sched.listener_joined(number, "model", 0.0, "ab"[number % 2])
+        sched.stream_started(number, "model", 0.0, "ab"[number % 2])
     late(sched, "a")
     assert sched.admission("model", False, 100.0, account="b").reason is RefusalReason.LATENESS
 
 
 def test_bulk_of_one_account_leaves_room_for_that_of_another():
-    sched = scheduler(model_info(realtime_factor=1.0), bulk_seconds_max=60.0, **SHARED, owner_works_max=1000)
+    sched = scheduler(model_info(realtime_factor=1.0), bulk_seconds_max=60.0, **SHARED, context_requests_max=1000)
     asked = 0
     while sched.admission("model", True, 0.0, account="a") is None:
-        sched.submit(work(("a", asked), bulk=True, account="a", text="x" * 15), 0.0)
+        sched.submit(request(("a", asked), bulk=True, account="a", text="x" * 15), 0.0)
         asked += 1
     assert 50 <= asked <= 60
     assert sched.admission("model", True, 0.0, account="b") is None
@@ -323,24 +327,24 @@ def test_bulk_of_one_account_leaves_room_for_that_of_another():
 def test_places_that_are_kept_are_bounded_for_each_caller():
     sched = scheduler(TEN, **STEADY)
     for number in range(500):
-        sched.listener_joined(number, "model", 0.0)
-        sched.listener_left(number, 0.0, "caller")
-    assert sched._engines["model"].kept.count(0.0) == 32
-    assert sched._engines["model"].kept.count(6.0) == 0
+        sched.stream_started(number, "model", 0.0)
+        sched.stream_ended(number, 0.0, "caller")
+    assert sched._engines["model"].reservations.count(0.0) == 32
+    assert sched._engines["model"].reservations.count(6.0) == 0
 
 
 def test_where_accounts_share_a_kept_place_is_given_back_within_what_can_be_fed():
     sched = scheduler(model_info(realtime_factor=0.09), **SHARED)
     for number in range(10):
-        sched.listener_joined(number, "model", 0.0, "a")
-    sched.listener_left(0, 0.0, "caller")
-    sched.listener_joined("other", "model", 1.0, "b")
-    assert sched.admission("model", False, 2.0, caller="caller", account="a") is not None
+        sched.stream_started(number, "model", 0.0, "a")
+    sched.stream_ended(0, 0.0, "caller")
+    sched.stream_started("other", "model", 1.0, "b")
+    assert sched.admission("model", False, 2.0, session_id="caller", account="a") is not None
 
 
 def test_queues_without_works_hold_on_to_none():
     queues = AccountQueues()
-    first, second = work("a", account="a"), work("b", account="b")
+    first, second = request("a", account="a"), request("b", account="b")
     queues.push(first, 2.0)
     queues.push(second, 1.0)
     queues.remove(first)

@@ -1,17 +1,17 @@
 import pytest
 
-from support.scheduler_harness import finish, prepare_all, scheduler, work
+from support.scheduler_harness import finish, prepare_all, request, scheduler
 from support.scheduler_sim import model_info
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.engines.base import StageInfo
-from voxwire_server.engines.work import RefusalReason
+from voxwire_server.scheduling.request import RefusalReason
 
 STEADY = {"start_seconds": 0.0}
 
 
 def join(sched, count, engine="model", start=0):
     for number in range(start, start + count):
-        sched.listener_joined((engine, number), engine, 0.0)
+        sched.stream_started((engine, number), engine, 0.0)
 
 
 def room(sched, engine="model", most=10_000):
@@ -41,7 +41,7 @@ def test_what_was_measured_replaces_the_guess():
     sched = scheduler(model_info(concurrency=1, realtime_factor=0.1), utilisation_max=0.9, **STEADY)
     now = 0.0
     for number in range(200):
-        sched.submit(work(number, text="x" * 30), now)
+        sched.submit(request(number, text="x" * 30), now)
         for seconds in (0.001, 0.018):
             batch = sched.pick("cpu", now)
             now += seconds
@@ -65,7 +65,7 @@ def test_a_listener_who_has_its_lead_leaves_room_for_the_next_to_start():
     join(sched, 22)
     assert sched.admission("model", False, 0.0) is not None
     for number in range(22):
-        sched.submit(work(("model", number), text="x"), 0.0)
+        sched.submit(request(("model", number), text="x"), 0.0)
     while (batch := sched.pick("cpu", 0.0)) is not None:
         finish(sched, batch, 0.00001 if batch.stage == "prepare" else 0.1, 0.0, audio=10.0)
     assert sched.admission("model", False, 0.0) is None
@@ -75,19 +75,19 @@ def test_listeners_who_left_make_room():
     sched = scheduler(model_info(realtime_factor=0.3), **STEADY)
     join(sched, 3)
     assert sched.admission("model", False, 0.0) is not None
-    sched.listener_left(("model", 0), 0.0)
+    sched.stream_ended(("model", 0), 0.0)
     assert sched.admission("model", False, 0.0) is None
 
 
 def test_a_listener_counts_once_and_leaving_twice_does_no_harm():
     sched = scheduler(model_info(realtime_factor=0.3), start_seconds=9.0)
     for _ in range(5):
-        sched.listener_joined("a", "model", 0.0)
-    assert sched.stats(0.0).engines[0].listeners == 1
-    sched.listener_left("a", 0.0)
-    sched.listener_left("a", 0.0)
-    assert sched.stats(0.0).engines[0].listeners == 0
-    assert sched.stats(0.0).lanes[0].load == 0.0
+        sched.stream_started("a", "model", 0.0)
+    assert sched.stats(0.0).engines[0].streams == 1
+    sched.stream_ended("a", 0.0)
+    sched.stream_ended("a", 0.0)
+    assert sched.stats(0.0).engines[0].streams == 0
+    assert sched.stats(0.0).executors[0].load == 0.0
 
 
 def test_listeners_that_only_the_caller_knows_of_count_too():
@@ -97,7 +97,7 @@ def test_listeners_that_only_the_caller_knows_of_count_too():
     assert refusal.reason is RefusalReason.UTILISATION
 
 
-def test_engines_share_the_cpu_lane():
+def test_engines_share_the_cpu_executor():
     one, two = model_info("one", realtime_factor=0.09), model_info("two", realtime_factor=0.09)
     sched = scheduler(one, two, **STEADY)
     join(sched, 6, "one")
@@ -111,8 +111,8 @@ def test_a_slow_engine_is_not_let_in_beside_listeners_it_would_starve():
 
 
 def test_engines_with_devices_do_not_share_them():
-    one = model_info("one", lane="device", realtime_factor=0.09)
-    two = model_info("two", lane="device", realtime_factor=0.09)
+    one = model_info("one", executor="device", realtime_factor=0.09)
+    two = model_info("two", executor="device", realtime_factor=0.09)
     sched = scheduler(one, two, **STEADY)
     join(sched, 10, "one")
     assert room(sched, "two") == 10
@@ -121,7 +121,7 @@ def test_engines_with_devices_do_not_share_them():
 def test_a_queue_of_first_clauses_refuses_and_says_when_to_come_back():
     sched = scheduler(model_info(realtime_factor=0.01), queue_seconds_max=1.0, **STEADY)
     for number in range(60):
-        sched.submit(work(number, deadline=0.0, first=True, text="x" * 60), 0.0)
+        sched.submit(request(number, deadline=0.0, first=True, text="x" * 60), 0.0)
     refusal = sched.admission("model", False, 0.0)
     assert refusal.reason is RefusalReason.QUEUE
     assert 1000 <= refusal.retry_after_ms <= 5000
@@ -130,13 +130,13 @@ def test_a_queue_of_first_clauses_refuses_and_says_when_to_come_back():
 def test_work_that_is_not_due_yet_does_not_count_as_a_queue():
     sched = scheduler(model_info(realtime_factor=0.01), queue_seconds_max=1.0, **STEADY)
     for number in range(60):
-        sched.submit(work(number, deadline=30.0, text="x" * 60), 0.0)
+        sched.submit(request(number, deadline=30.0, text="x" * 60), 0.0)
     assert sched.admission("model", False, 0.0) is None
 
 
 def serve_late(sched, clauses, now, *, submitted=None):
     for number in range(clauses):
-        sched.submit(work(("model", number), deadline=now - 0.1), now - 5.0 if submitted is None else submitted)
+        sched.submit(request(("model", number), deadline=now - 0.1), now - 5.0 if submitted is None else submitted)
     while (batch := sched.pick("cpu", now)) is not None:
         finish(sched, batch, 0.0001, now)
 
@@ -163,14 +163,14 @@ def test_bulk_is_let_in_until_its_backlog_is_full():
     sched = scheduler(model_info("model", StageInfo("speak"), realtime_factor=0.1), bulk_seconds_max=10.0)
     assert sched.admission("model", True, 0.0) is None
     for number in range(60):
-        sched.submit(work(number, bulk=True, text="x" * 60), 0.0)
+        sched.submit(request(number, bulk=True, text="x" * 60), 0.0)
     assert sched.admission("model", True, 0.0).reason is RefusalReason.BULK_BACKLOG
 
 
 def test_bulk_work_does_not_keep_listeners_out():
-    sched = scheduler(model_info("model", lane="device", realtime_factor=0.1))
+    sched = scheduler(model_info("model", executor="device", realtime_factor=0.1))
     for number in range(60):
-        sched.submit(work(number, bulk=True, text="x" * 60), 0.0)
+        sched.submit(request(number, bulk=True, text="x" * 60), 0.0)
     prepare_all(sched)
     assert sched.admission("model", False, 0.0) is None
 

@@ -5,64 +5,64 @@ import dataclasses
 import pytest
 
 from support.core_harness import FakeDirectory
-from support.scheduler_harness import finish, scheduler, work
+from support.scheduler_harness import finish, request, scheduler
 from support.scheduler_sim import model_info
 from support.session_sim import Client, World
 from voxwire_protocol import messages as m
-from voxwire_server.engines.work import PREPARE, RefusalReason
 from voxwire_server.ops.voices import VoiceDirectory
+from voxwire_server.scheduling.request import PREPARE, RefusalReason
 
 SLOW = model_info(concurrency=1, realtime_factor=0.4)
 STEADY = {"start_seconds": 0.0}
 
 
-def interrupted(*others, caller="caller", **policy):
+def interrupted(*others, session_id="caller", **policy):
     """A listener's step of 1.6 s runs, and the listener breaks in; `others` go on listening."""
     sched = scheduler(SLOW, **STEADY, **policy)
-    for owner in ("gone", *others):
-        sched.listener_joined(owner, "model", 0.0)
-    sched.submit(work("gone", text="x" * 60), 0.0)
+    for context_key in ("gone", *others):
+        sched.stream_started(context_key, "model", 0.0)
+    sched.submit(request("gone", text="x" * 60), 0.0)
     finish(sched, sched.pick("cpu", 0.0))
     assert sched.pick("cpu", 0.0).predicted_seconds > 1.5
     sched.cancel("gone")
-    sched.listener_left("gone", 0.0, caller)
+    sched.stream_ended("gone", 0.0, session_id)
     return sched
 
 
 def test_who_breaks_in_is_let_in_again_at_once():
-    assert interrupted("other").admission("model", False, 0.0, caller="caller") is None
+    assert interrupted("other").admission("model", False, 0.0, session_id="caller") is None
 
 
 def test_somebody_else_is_not_let_in_while_the_abandoned_step_runs():
     sched = interrupted("other")
-    assert sched.admission("model", False, 0.0, caller="newcomer").reason is RefusalReason.QUEUE
+    assert sched.admission("model", False, 0.0, session_id="newcomer").reason is RefusalReason.QUEUE
 
 
 def test_a_place_is_given_back_once():
     sched = interrupted("other")
-    assert sched.admission("model", False, 0.0, caller="caller") is None
-    assert sched.admission("model", False, 0.0, caller="caller") is not None
+    assert sched.admission("model", False, 0.0, session_id="caller") is None
+    assert sched.admission("model", False, 0.0, session_id="caller") is not None
 
 
 def test_a_place_that_is_kept_is_nobody_elses():
     sched = interrupted("other")
-    assert sched.admission("model", False, 2.0, caller="newcomer").reason is RefusalReason.UTILISATION
-    assert sched.admission("model", False, 2.0, caller="caller") is None
+    assert sched.admission("model", False, 2.0, session_id="newcomer").reason is RefusalReason.UTILISATION
+    assert sched.admission("model", False, 2.0, session_id="caller") is None
 
 
-@pytest.mark.parametrize("give_up", [lambda sched: 6.0, lambda sched: sched.caller_left("caller") or 2.0])
+@pytest.mark.parametrize("give_up", [lambda sched: 6.0, lambda sched: sched.session_ended("caller") or 2.0])
 def test_a_place_is_kept_for_some_seconds_and_no_longer_than_the_session_lasts(give_up):
     sched = interrupted("other")
-    assert sched.admission("model", False, give_up(sched), caller="newcomer") is None
+    assert sched.admission("model", False, give_up(sched), session_id="newcomer") is None
 
 
 def test_a_listener_who_heard_it_all_leaves_its_place_to_the_next():
-    sched = interrupted("other", caller=None)
-    assert sched.admission("model", False, 2.0, caller="newcomer") is None
+    sched = interrupted("other", session_id=None)
+    assert sched.admission("model", False, 2.0, session_id="newcomer") is None
 
 
 def test_where_nobody_else_listens_an_abandoned_step_keeps_nobody_out():
-    assert interrupted(caller=None).admission("model", False, 0.0) is None
+    assert interrupted(session_id=None).admission("model", False, 0.0) is None
 
 
 # -- whole sessions ---------------------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ def test_a_session_that_breaks_in_on_a_slow_engine_may_start_again_at_once():
     say(second, "Hello there, all of you who listen.")
     say(first, "This is a sentence that takes the engine a while.")
     world.run(2.2)
-    assert world.runner.scheduler.stats(world.now).engines[0].listeners == 2
+    assert world.runner.scheduler.stats(world.now).engines[0].streams == 2
     first.send(m.Cancel(context="c"))
     say(first, "And this is what comes after it.")
     world.run(30.0)

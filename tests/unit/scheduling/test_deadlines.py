@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.scheduler_harness import work
-from voxwire_server.scheduling.deadlines import DeadlineQueue
+from support.scheduler_harness import request
+from voxwire_server.scheduling.queue import DeadlineQueue
 
 KEYS = st.floats(-1e6, 1e6, allow_nan=False)
 OPERATIONS = st.lists(st.tuples(st.sampled_from(["push", "pop", "remove", "move"]), KEYS, st.integers(0, 1000)))
@@ -14,7 +14,7 @@ def test_the_queue_gives_what_a_sorted_list_would(operations):
     for name, key, which in operations:
         if name == "push":
             count += 1
-            owned = work(count)
+            owned = request(count)
             owned.order = count
             queue.push(owned, key)
             model[owned] = key
@@ -37,7 +37,7 @@ def test_the_queue_gives_what_a_sorted_list_would(operations):
 
 def test_a_work_that_moves_a_thousand_times_does_not_grow_the_queue():
     queue = DeadlineQueue()
-    owned = work()
+    owned = request()
     queue.push(owned, 0.0)
     for key in range(1000, 0, -1):
         queue.remove(owned)
@@ -48,7 +48,7 @@ def test_a_work_that_moves_a_thousand_times_does_not_grow_the_queue():
 
 def test_a_queue_without_works_holds_on_to_none():
     queue = DeadlineQueue()
-    moved, removed = work("a"), work("b")
+    moved, removed = request("a"), request("b")
     queue.push(moved, 2.0)
     queue.push(removed, 1.0)
     queue.remove(moved)

@@ -7,17 +7,17 @@ import threading
 import numpy as np
 import pytest
 
-from support.scheduler_harness import work
+from support.scheduler_harness import request
 from support.scheduler_sim import model_info
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.engines.base import Job, NoSlot, StageInfo, StepResult
-from voxwire_server.engines.runner import Runner
 from voxwire_server.scheduling.policy import Policy
+from voxwire_server.scheduling.runner import Runner
 from voxwire_server.scheduling.scheduler import Scheduler
 from voxwire_server.speech import Alignment, AudioChunk, PhonemeMark, WordMark
 
 WAIT_SECONDS = 10.0
-GPU = model_info("model", StageInfo("speak", 8), lane="device", realtime_factor=0.0001)
+GPU = model_info("model", StageInfo("speak", 8), executor="device", realtime_factor=0.0001)
 CPU = model_info("model", concurrency=3)
 AUDIO = AudioChunk(np.full(100, 0.5, np.float32))
 
@@ -118,21 +118,21 @@ class Bench:
         self.now = 0.0
         self.engine = TroubledEngine(info)
         self.scheduler = Scheduler({"model": info}, workers, Policy(**policy))
-        self.calls, self.outcomes = queue.Queue(), []
+        self.calls, self.outputs = queue.Queue(), []
         self.runner = Runner(
-            {"model": self.engine}, self.scheduler, self.outcomes.extend, self.calls.put, clock=lambda: self.now
+            {"model": self.engine}, self.scheduler, self.outputs.extend, self.calls.put, clock=lambda: self.now
         )
         self.runner.start()
 
     def submit(self, *texts):
         for text in texts:
-            self.runner.submit(work(text, text=text))
+            self.runner.submit(request(text, text=text))
 
     def until(self, count):
         """Run what the loop was called for until so many outcomes are there; by owner."""
-        while len(self.outcomes) < count:
+        while len(self.outputs) < count:
             self.calls.get(timeout=WAIT_SECONDS)()
-        return {outcome.work.owner: outcome for outcome in self.outcomes}
+        return {output.request.context_key: output for output in self.outputs}
 
     def hang(self, text):
         """Have a step hang, and long enough."""
@@ -146,7 +146,7 @@ class Bench:
 
     @property
     def stats(self):
-        return self.runner.executor_stats()
+        return self.runner.worker_stats()
 
     def until_well(self):
         """Wait until the engine has shown that it is well, and is told of no more."""
@@ -197,8 +197,8 @@ def test_a_step_within_its_time_is_left_alone(bench):
 
 
 def test_a_step_that_was_predicted_to_take_long_may(bench):
-    b = bench(model_info("model", StageInfo("speak", 8), lane="device", realtime_factor=10.0))
-    b.runner.submit(work("slow", text="hang " + "x" * 60))
+    b = bench(model_info("model", StageInfo("speak", 8), executor="device", realtime_factor=10.0))
+    b.runner.submit(request("slow", text="hang " + "x" * 60))
     b.engine.entered.get(timeout=WAIT_SECONDS)
     b.now += 300.0
     b.runner.look_after()
@@ -227,7 +227,7 @@ def test_a_clause_that_is_spoken_shows_that_the_engine_is_well(bench):
 def test_what_a_hung_step_makes_in_the_end_is_dropped_and_its_thread_ends(bench):
     b = bench()
     sunk = []
-    b.runner.submit(work("hang", text="hang", sink=lambda *facts: sunk.append(facts)))
+    b.runner.submit(request("hang", text="hang", sink=lambda *facts: sunk.append(facts)))
     b.engine.entered.get(timeout=WAIT_SECONDS)
     thread = next(each for each in threading.enumerate() if each.name == "voxwire-device:model-0")
     b.now += 31.0
@@ -237,7 +237,7 @@ def test_what_a_hung_step_makes_in_the_end_is_dropped_and_its_thread_ends(bench)
     thread.join(WAIT_SECONDS)
     assert not thread.is_alive()
     assert sunk == []
-    assert len(b.outcomes) == 1
+    assert len(b.outputs) == 1
     assert b.engine.finished.get(timeout=WAIT_SECONDS)[0] in ("hang", "one")
     assert b.stats.hung["device:model"] == 0
 
@@ -269,7 +269,7 @@ def test_a_clause_that_was_cancelled_while_it_hangs_says_nothing_more(bench):
     b.runner.look_after()
     b.submit("after")
     assert set(b.until(1)) == {"after"}
-    assert b.scheduler.stats(b.now).works == 0
+    assert b.scheduler.stats(b.now).requests == 0
 
 
 def shut_out(b):
@@ -287,15 +287,15 @@ def shut_out(b):
 
 def test_an_engine_that_hangs_again_after_its_thread_was_replaced_is_given_nothing_more(bench):
     b = bench()
-    outcomes = shut_out(b)
-    assert {each.error.code for each in outcomes.values()} == {ErrorCode.ENGINE_FAILED}
+    outputs = shut_out(b)
+    assert {each.error.code for each in outputs.values()} == {ErrorCode.ENGINE_FAILED}
     with pytest.raises(VoxwireError) as refusal:
         b.submit("after")
     assert (refusal.value.code, refusal.value.retryable) == (ErrorCode.ENGINE_UNAVAILABLE, True)
     with pytest.raises(VoxwireError):
         b.runner.admission("model")
     assert "model" in b.stats.problems
-    assert b.scheduler.stats(b.now).works == 0
+    assert b.scheduler.stats(b.now).requests == 0
 
 
 def test_an_engine_whose_hung_thread_comes_back_is_tried_again(bench):
@@ -319,9 +319,9 @@ def test_a_job_that_cannot_be_let_go_of_costs_one_thread(bench):
     b = bench()
     b.hang("finish hangs")
     b.submit("after")
-    outcomes = b.until(2)
-    assert outcomes["finish hangs"].error is None
-    assert outcomes["after"].error is None
+    outputs = b.until(2)
+    assert outputs["finish hangs"].error is None
+    assert outputs["after"].error is None
     assert b.stats.hung["device:model"] == 1
 
 
@@ -336,15 +336,15 @@ def test_a_job_that_cannot_be_let_go_of_costs_one_thread(bench):
 def test_nonsense_from_an_engine_ends_its_clause_and_no_thread(bench, info, text):
     b = bench(info)
     b.submit(text)
-    outcome = b.until(1)[text]
-    assert outcome.finished
-    assert (outcome.error is None) == (text == "cannot finish")
+    output = b.until(1)[text]
+    assert output.finished
+    assert (output.error is None) == (text == "cannot finish")
     b.submit(*(f"after {number}" for number in range(8)))
     assert all(b.until(9)[f"after {number}"].error is None for number in range(8))
     b.runner.look_after()
     assert b.stats.replacements == {}
     stats = b.scheduler.stats(b.now)
-    assert (stats.works, stats.engines[0].holders) == (0, 0)
+    assert (stats.requests, stats.engines[0].holders) == (0, 0)
 
 
 def test_a_worker_that_dies_all_the_same_is_replaced(bench):
@@ -366,7 +366,7 @@ def test_a_worker_that_dies_all_the_same_is_replaced(bench):
     assert b.stats.replacements == {("cpu", "died"): 1}
     b.submit("after")
     assert b.until(2)["after"].error is None
-    assert b.scheduler.stats(b.now).works == 0
+    assert b.scheduler.stats(b.now).requests == 0
 
 
 # -- outcomes ---------------------------------------------------------------------------------------------------------
@@ -376,9 +376,9 @@ def test_outcomes_that_take_long_to_deliver_leave_the_loop_in_between(bench):
     b = bench(workers=1)
     delivered = []
 
-    def slowly(outcomes):
+    def slowly(outputs):
         b.now += 0.001
-        delivered.extend(outcomes)
+        delivered.extend(outputs)
 
     b.runner._deliver = slowly
     for number in range(20):
@@ -389,17 +389,17 @@ def test_outcomes_that_take_long_to_deliver_leave_the_loop_in_between(bench):
     assert 1 <= len(delivered) <= 3
     while len(delivered) < 20:
         b.calls.get(timeout=WAIT_SECONDS)()
-    assert [each.work.owner for each in delivered] == [f"clause {number}" for number in range(20)]
+    assert [each.request.context_key for each in delivered] == [f"clause {number}" for number in range(20)]
 
 
 def test_a_delivery_that_fails_does_not_lose_the_others(bench):
     b = bench(workers=1)
     delivered = []
 
-    def poisonous(outcomes):
-        if outcomes[0].work.owner == "poison":
+    def poisonous(outputs):
+        if outputs[0].request.context_key == "poison":
             raise RuntimeError
-        delivered.extend(each.work.owner for each in outcomes)
+        delivered.extend(each.request.context_key for each in outputs)
 
     b.runner._deliver = poisonous
     b.submit("one", "poison", "two")

@@ -2,21 +2,21 @@
 
 import pytest
 
-from support.scheduler_harness import finish, owners, prepare_all, scheduler, work
+from support.scheduler_harness import context_keys, finish, prepare_all, request, scheduler
 from support.scheduler_sim import model_info
 from voxwire_server.engines.base import StageInfo
-from voxwire_server.engines.work import RefusalReason
-from voxwire_server.scheduling.stays import STAY_SECONDS, Expected, Promises, Stays
+from voxwire_server.scheduling.demand import SESSION_SECONDS, MeanSessionTime, PendingAdmissions, PendingRetries
+from voxwire_server.scheduling.request import RefusalReason
 
 STEADY = {"start_seconds": 0.0}
 TEN = model_info(realtime_factor=0.09)
 """Ten listeners fill nine tenths of a worker."""
 
 
-def crowd(*infos, listeners=10, now=0.0, **policy):
+def crowd(*infos, streams=10, now=0.0, **policy):
     sched = scheduler(*(infos or (TEN,)), **(STEADY | policy))
-    for number in range(listeners):
-        sched.listener_joined(number, "model", now)
+    for number in range(streams):
+        sched.stream_started(number, "model", now)
     return sched
 
 
@@ -24,8 +24,8 @@ def let_stay(sched, seconds, *, rounds=200, now=0.0):
     """Ten listeners at a time who each stay so long."""
     for turn in range(rounds):
         now += seconds / 10
-        sched.listener_left(turn % 10, now)
-        sched.listener_joined(turn % 10, "model", now)
+        sched.stream_ended(turn % 10, now)
+        sched.stream_started(turn % 10, "model", now)
     return now
 
 
@@ -66,16 +66,16 @@ def test_nobody_is_asked_back_later_than_a_minute_or_sooner_than_a_quarter_of_a_
 
 
 def test_starts_alone_are_over_sooner_than_listeners_leave():
-    sched = crowd(model_info(realtime_factor=0.01), listeners=22, start_seconds=9.0)
+    sched = crowd(model_info(realtime_factor=0.01), streams=22, start_seconds=9.0)
     refusal = sched.admission("model", False, 0.0)
     assert refusal.reason is RefusalReason.STARTING
     assert refusal.retry_after_ms < 1000
 
 
 def test_late_clauses_shut_the_door_until_they_are_forgotten():
-    sched = crowd(model_info(realtime_factor=0.01), listeners=40)
+    sched = crowd(model_info(realtime_factor=0.01), streams=40)
     for number in range(80):
-        sched.submit(work(number, deadline=99.0), 95.0)
+        sched.submit(request(number, deadline=99.0), 95.0)
     while (batch := sched.pick("cpu", 100.0)) is not None:
         finish(sched, batch, 0.005, 100.0)
     refusal = sched.admission("model", False, 100.0)
@@ -88,13 +88,13 @@ def test_late_clauses_shut_the_door_until_they_are_forgotten():
 
 
 def test_who_was_let_in_counts_before_it_speaks():
-    sched = crowd(listeners=0)
+    sched = crowd(streams=0)
     answers = [sched.admission("model", False, 0.0) for _ in range(20)]
     assert [answer is None for answer in answers] == [True] * 10 + [False] * 10
 
 
 def test_who_was_let_in_and_never_speaks_is_given_up():
-    sched = crowd(listeners=0, expected_seconds=3.0)
+    sched = crowd(streams=0, pending_admission_seconds=3.0)
     for _ in range(10):
         assert sched.admission("model", False, 0.0) is None
     assert sched.admission("model", False, 2.9) is not None
@@ -102,30 +102,30 @@ def test_who_was_let_in_and_never_speaks_is_given_up():
 
 
 def test_who_was_let_in_and_speaks_counts_once():
-    sched = crowd(listeners=0)
+    sched = crowd(streams=0)
     for number in range(10):
         assert sched.admission("model", False, 0.0) is None
-        sched.listener_joined(number, "model", 0.0)
+        sched.stream_started(number, "model", 0.0)
     assert sched.admission("model", False, 0.0) is not None
 
 
 def test_the_server_is_full_when_no_engine_has_room():
-    sched = crowd(TEN, model_info("other", lane="device", realtime_factor=0.09))
+    sched = crowd(TEN, model_info("other", executor="device", realtime_factor=0.09))
     assert sched.admission("model", False, 0.0) is not None
     assert sched.full(0.0) is None
     for number in range(10):
-        sched.listener_joined(f"other{number}", "other", 0.0)
+        sched.stream_started(f"other{number}", "other", 0.0)
     assert sched.full(0.0).reason is RefusalReason.UTILISATION
 
 
 def test_a_server_whose_listeners_only_begin_is_not_full():
-    sched = crowd(model_info(realtime_factor=0.01), listeners=22, start_seconds=9.0)
+    sched = crowd(model_info(realtime_factor=0.01), streams=22, start_seconds=9.0)
     assert sched.full(0.0) is None
     assert sched.admission("model", False, 0.0) is not None
 
 
 def test_new_sessions_are_turned_away_while_others_wait_for_starts_to_be_over():
-    sched = crowd(model_info(realtime_factor=0.01), listeners=22, start_seconds=9.0)
+    sched = crowd(model_info(realtime_factor=0.01), streams=22, start_seconds=9.0)
     assert sched.turn_away(0.0) is None
     sched.admission("model", False, 0.0)
     assert sched.turn_away(0.0).reason is RefusalReason.STARTING
@@ -136,7 +136,7 @@ def test_a_place_that_is_free_is_for_those_who_come_back_soon():
     sched = crowd()
     for _ in range(3):
         assert sched.admission("model", False, 0.0) is not None
-    sched.listener_left(0, 0.0)
+    sched.stream_ended(0, 0.0)
     assert sched.turn_away(0.0) is None
     assert sched.full(0.0).reason is RefusalReason.UTILISATION
     assert sched.full(60.0) is None
@@ -164,74 +164,74 @@ def test_asking_whether_the_server_is_full_changes_nothing():
 
 
 def test_bulk_is_refused_before_the_last_listener_is_let_in():
-    sched = crowd(listeners=9)
+    sched = crowd(streams=9)
     assert sched.admission("model", True, 0.0).reason is RefusalReason.BULK_YIELDS
     assert sched.admission("model", False, 0.0) is None
 
 
 def test_bulk_is_let_in_on_a_slow_engine_that_nobody_listens_to():
-    assert crowd(model_info(realtime_factor=3.0), listeners=0).admission("model", True, 0.0) is None
+    assert crowd(model_info(realtime_factor=3.0), streams=0).admission("model", True, 0.0) is None
 
 
 def test_a_bulk_step_that_is_running_keeps_no_listener_out():
     sched = scheduler(model_info(realtime_factor=0.5), queue_seconds_max=0.5, **STEADY)
-    sched.submit(work("bulk", bulk=True, text="x" * 300), 0.0)
+    sched.submit(request("bulk", bulk=True, text="x" * 300), 0.0)
     finish(sched, sched.pick("cpu", 0.0))
     assert sched.pick("cpu", 0.0).predicted_seconds > 5.0
     assert sched.admission("model", False, 0.0) is None
 
 
 def one_of_each(deadline, **policy):
-    sched = scheduler(model_info("model", StageInfo("speak"), lane="device", realtime_factor=0.01), **policy)
-    sched.submit(work("bulk", bulk=True, text="x" * 60), 0.0)
-    sched.submit(work("listener", deadline=deadline), 0.0)
+    sched = scheduler(model_info("model", StageInfo("speak"), executor="device", realtime_factor=0.01), **policy)
+    sched.submit(request("bulk", bulk=True, text="x" * 60), 0.0)
+    sched.submit(request("listener", deadline=deadline), 0.0)
     prepare_all(sched)
     return sched
 
 
 def test_bulk_whose_turn_has_come_does_not_make_a_listener_late():
-    assert owners(one_of_each(0.6, bulk_period=0).pick("device:model", 0.0)) == ["bulk"]
-    assert owners(one_of_each(0.5, bulk_period=0).pick("device:model", 0.0)) == ["listener"]
+    assert context_keys(one_of_each(0.6, bulk_period=0).pick("device:model", 0.0)) == ["bulk"]
+    assert context_keys(one_of_each(0.5, bulk_period=0).pick("device:model", 0.0)) == ["listener"]
 
 
 def test_a_long_bulk_step_waits_for_the_last_listener_to_leave():
     sched = scheduler(model_info(realtime_factor=0.5))
-    sched.submit(work("bulk", bulk=True, text="x" * 300), 0.0)
+    sched.submit(request("bulk", bulk=True, text="x" * 300), 0.0)
     finish(sched, sched.pick("cpu", 0.0))
-    sched.listener_joined("a", "model", 0.0)
+    sched.stream_started("a", "model", 0.0)
     assert sched.pick("cpu", 0.0) is None
-    sched.listener_left("a", 0.0)
-    assert owners(sched.pick("cpu", 0.0)) == ["bulk"]
+    sched.stream_ended("a", 0.0)
+    assert context_keys(sched.pick("cpu", 0.0)) == ["bulk"]
 
 
 # -- how long listeners stay ------------------------------------------------------------------------------------------
 
 
 def test_stays_are_guessed_until_some_were_seen():
-    stays = Stays()
-    assert stays.seconds == STAY_SECONDS
-    stays.pass_time(5, 4.0)
-    stays.leave()
-    assert stays.seconds == pytest.approx((2 * STAY_SECONDS + 20) * 0.98 / (2 * 0.98 + 1))
+    session_time = MeanSessionTime()
+    assert session_time.seconds == SESSION_SECONDS
+    session_time.pass_time(5, 4.0)
+    session_time.leave()
+    assert session_time.seconds == pytest.approx((2 * SESSION_SECONDS + 20) * 0.98 / (2 * 0.98 + 1))
 
 
 def test_listeners_who_never_leave_are_seen_to_stay_long():
-    stays = Stays()
-    stays.pass_time(10, 600.0)
-    assert stays.seconds > 1000
+    session_time = MeanSessionTime()
+    session_time.pass_time(10, 600.0)
+    assert session_time.seconds > 1000
 
 
 def test_promises_are_counted_until_they_are_due():
-    promises = Promises()
+    pending_retries = PendingRetries()
     for due in (3.0, 1.0, 2.0):
-        promises.add(due)
-    assert [promises.ahead(now) for now in (0.0, 1.0, 2.5, 9.0)] == [3, 2, 1, 0]
+        pending_retries.add(due)
+    assert [pending_retries.ahead(now) for now in (0.0, 1.0, 2.5, 9.0)] == [3, 2, 1, 0]
 
 
 def test_whoever_came_unexpectedly_does_no_harm():
-    expected = Expected()
-    expected.came()
-    expected.add(5.0)
-    assert expected.count(4.0) == 1
-    expected.came()
-    assert expected.count(4.0) == 0
+    pending_admissions = PendingAdmissions()
+    pending_admissions.came()
+    pending_admissions.add(5.0)
+    assert pending_admissions.count(4.0) == 1
+    pending_admissions.came()
+    assert pending_admissions.count(4.0) == 0

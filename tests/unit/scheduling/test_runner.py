@@ -6,16 +6,16 @@ import threading
 import numpy as np
 import pytest
 
-from support.scheduler_harness import work
+from support.scheduler_harness import request
 from support.scheduler_sim import model_info
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.engines.base import Job, NoSlot, StageInfo, StepResult
-from voxwire_server.engines.runner import Runner
+from voxwire_server.scheduling.runner import Runner
 from voxwire_server.scheduling.scheduler import Scheduler
 from voxwire_server.speech import Alignment, AudioChunk, EndReason
 
 WAIT_SECONDS = 10.0
-GPU = model_info("model", StageInfo("speak", 8), lane="device", realtime_factor=0.0001)
+GPU = model_info("model", StageInfo("speak", 8), executor="device", realtime_factor=0.0001)
 
 
 class FakeEngine:
@@ -72,24 +72,24 @@ class Loop:
 
     def __init__(self):
         self.calls = queue.Queue()
-        self.outcomes = []
+        self.outputs = []
 
     def until(self, count):
         """Run calls until so many outcomes are there."""
-        while len(self.outcomes) < count:
+        while len(self.outputs) < count:
             self.calls.get(timeout=WAIT_SECONDS)()
-        return {outcome.work.owner: outcome for outcome in self.outcomes}
+        return {output.request.context_key: output for output in self.outputs}
 
 
 @pytest.fixture
-def studio():
+def services():
     runners = []
 
     def make(engine=None, workers=2):
         engine = engine or FakeEngine()
         loop = Loop()
         scheduler = Scheduler({"model": engine.info}, workers)
-        runner = Runner({"model": engine}, scheduler, loop.outcomes.extend, loop.calls.put)
+        runner = Runner({"model": engine}, scheduler, loop.outputs.extend, loop.calls.put)
         runners.append((runner, engine))
         runner.start()
         return runner, engine, loop, scheduler
@@ -100,76 +100,76 @@ def studio():
         assert runner.stop(WAIT_SECONDS), "workers end"
 
 
-def test_a_clause_becomes_audio_in_its_sink_in_a_worker(studio):
-    runner, engine, loop, _ = studio()
+def test_a_clause_becomes_audio_in_its_sink_in_a_worker(services):
+    runner, engine, loop, _ = services()
     seen = []
 
     def sink(owned, chunk, finished):
         seen.append((owned, len(chunk.samples), finished, threading.current_thread().name))
         return "shaped"
 
-    owned = work("a", sink=sink)
+    owned = request("a", sink=sink)
     runner.submit(owned)
-    outcome = loop.until(1)["a"]
-    assert (outcome.shaped, outcome.finished, outcome.error, outcome.alignment) == ("shaped", True, None, Alignment())
-    assert outcome.synth_seconds > 0.0
+    output = loop.until(1)["a"]
+    assert (output.encoded, output.finished, output.error, output.alignment) == ("shaped", True, None, Alignment())
+    assert output.synth_seconds > 0.0
     ((_, samples, finished, thread),) = seen
     assert (samples, finished) == (100, True)
     assert thread.startswith("voxwire-cpu-")
     assert engine.finished.get(timeout=WAIT_SECONDS)[:2] == ("hello there", EndReason.COMPLETED)
 
 
-def test_hundreds_of_clauses_of_many_owners_all_come_back_once(studio):
-    runner, _, loop, scheduler = studio()
+def test_hundreds_of_clauses_of_many_owners_all_come_back_once(services):
+    runner, _, loop, scheduler = services()
     for number in range(600):
-        runner.submit(work((number % 50, number), deadline=float(number % 7)))
+        runner.submit(request((number % 50, number), deadline=float(number % 7)))
     loop.until(600)
-    assert len({outcome.work.owner for outcome in loop.outcomes}) == 600
-    assert scheduler.stats(0.0).works == 0
+    assert len({output.request.context_key for output in loop.outputs}) == 600
+    assert scheduler.stats(0.0).requests == 0
 
 
-def test_outcomes_that_gather_reach_the_loop_in_one_call(studio):
-    runner, engine, loop, _ = studio(workers=1)
+def test_outcomes_that_gather_reach_the_loop_in_one_call(services):
+    runner, engine, loop, _ = services(workers=1)
     for number in range(20):
-        runner.submit(work(number))
+        runner.submit(request(number))
     for _ in range(20):
         engine.finished.get(timeout=WAIT_SECONDS)
     assert loop.calls.qsize() == 1
     loop.until(20)
 
 
-def test_steps_of_an_engine_with_a_device_stay_on_its_own_thread(studio):
-    runner, engine, loop, _ = studio(FakeEngine(GPU))
+def test_steps_of_an_engine_with_a_device_stay_on_its_own_thread(services):
+    runner, engine, loop, _ = services(FakeEngine(GPU))
     for number in range(50):
-        runner.submit(work(number))
+        runner.submit(request(number))
     loop.until(50)
     assert engine.threads == {"voxwire-device:model-0"}
 
 
-def test_works_that_wait_for_the_device_share_its_next_step(studio):
-    runner, engine, loop, _ = studio(FakeEngine(GPU), workers=1)
+def test_works_that_wait_for_the_device_share_its_next_step(services):
+    runner, engine, loop, _ = services(FakeEngine(GPU), workers=1)
     engine.gate.clear()
-    runner.submit(work("first"))
+    runner.submit(request("first"))
     engine.entered.get(timeout=WAIT_SECONDS)
     prepared = threading.Semaphore(0)
     prepare = engine.prepare
     engine.prepare = lambda clause: (prepared.release(), prepare(clause))[1]
     for number in range(4):
-        runner.submit(work(number))
-    runner.submit(work("empty", text="empty", deadline=1000.0))  # is over when all before it are prepared
+        runner.submit(request(number))
+    runner.submit(request("empty", text="empty", deadline=1000.0))  # is over when all before it are prepared
     loop.until(1)
     engine.gate.set()
     loop.until(6)
     assert max(len(texts) for texts in engine.steps) == 4
 
 
-def test_a_clause_with_nothing_to_say_is_finished_without_a_step(studio):
-    runner, engine, loop, _ = studio()
+def test_a_clause_with_nothing_to_say_is_finished_without_a_step(services):
+    runner, engine, loop, _ = services()
     calls = []
-    runner.submit(work("a", text="empty", sink=lambda owned, chunk, finished: calls.append((chunk, finished))))
-    outcome = loop.until(1)["a"]
-    assert outcome.finished
-    assert outcome.error is None
+    runner.submit(request("a", text="empty", sink=lambda owned, chunk, finished: calls.append((chunk, finished))))
+    output = loop.until(1)["a"]
+    assert output.finished
+    assert output.error is None
     assert calls == [(None, True)]
     assert engine.steps == []
 
@@ -185,23 +185,23 @@ def test_a_clause_with_nothing_to_say_is_finished_without_a_step(studio):
         ("ends the thread", ErrorCode.ENGINE_FAILED),
     ],
 )
-def test_a_clause_that_fails_says_why_and_the_workers_go_on(studio, text, code):
-    runner, engine, loop, _ = studio()
+def test_a_clause_that_fails_says_why_and_the_workers_go_on(services, text, code):
+    runner, engine, loop, _ = services()
     sunk = []
-    runner.submit(work("bad", text=text, sink=lambda *facts: sunk.append(facts)))
-    outcome = loop.until(1)["bad"]
-    assert (outcome.finished, outcome.error.code, outcome.shaped) == (True, code, None)
+    runner.submit(request("bad", text=text, sink=lambda *facts: sunk.append(facts)))
+    output = loop.until(1)["bad"]
+    assert (output.finished, output.error.code, output.encoded) == (True, code, None)
     assert sunk == []
     if text != "unreadable":
         assert engine.finished.get(timeout=WAIT_SECONDS)[:2] == (text, EndReason.FAILED)
     for number in range(4):
-        runner.submit(work(number))
+        runner.submit(request(number))
     assert loop.until(5)[3].error is None
 
 
-def test_what_a_user_wrote_is_in_no_error_and_no_log(studio, caplog):
-    runner, _, loop, _ = studio()
-    runner.submit(work("bad", text="breaks the step"))
+def test_what_a_user_wrote_is_in_no_error_and_no_log(services, caplog):
+    runner, _, loop, _ = services()
+    runner.submit(request("bad", text="breaks the step"))
     error = loop.until(1)["bad"].error
     assert "secret" not in str(error)
     assert "secret" not in caplog.text
@@ -211,77 +211,77 @@ def test_what_a_user_wrote_is_in_no_error_and_no_log(studio, caplog):
 def rows_of_one_step(runner, engine, loop, texts):
     """Have clauses stepped as one batch; outcomes by text."""
     engine.gate.clear()
-    runner.submit(work("before"))
+    runner.submit(request("before"))
     engine.entered.get(timeout=WAIT_SECONDS)
     for text in texts:
-        runner.submit(work(text, text=text))
-    runner.submit(work("empty", text="empty", deadline=1000.0))
+        runner.submit(request(text, text=text))
+    runner.submit(request("empty", text="empty", deadline=1000.0))
     loop.until(1)
     engine.gate.set()
     return loop.until(2 + len(texts))
 
 
-def test_one_rows_failure_does_not_fail_its_batch(studio):
-    runner, engine, loop, _ = studio(FakeEngine(GPU), workers=1)
-    outcomes = rows_of_one_step(runner, engine, loop, ["one", "breaks alone", "not a number", "two"])
-    assert outcomes["one"].error is None
-    assert outcomes["two"].error is None
-    assert outcomes["breaks alone"].error.code is ErrorCode.CLAUSE_FAILED
-    assert outcomes["not a number"].error.code is ErrorCode.CLAUSE_FAILED
+def test_one_rows_failure_does_not_fail_its_batch(services):
+    runner, engine, loop, _ = services(FakeEngine(GPU), workers=1)
+    outputs = rows_of_one_step(runner, engine, loop, ["one", "breaks alone", "not a number", "two"])
+    assert outputs["one"].error is None
+    assert outputs["two"].error is None
+    assert outputs["breaks alone"].error.code is ErrorCode.CLAUSE_FAILED
+    assert outputs["not a number"].error.code is ErrorCode.CLAUSE_FAILED
 
 
-def test_a_step_that_does_not_fit_into_memory_is_split_in_two(studio):
+def test_a_step_that_does_not_fit_into_memory_is_split_in_two(services):
     engine = FakeEngine(GPU)
     engine.memory_rows = 2
-    runner, _, loop, _ = studio(engine, workers=1)
-    outcomes = rows_of_one_step(runner, engine, loop, ["a", "b", "c", "d"])
-    assert all(outcome.error is None for outcome in outcomes.values())
+    runner, _, loop, _ = services(engine, workers=1)
+    outputs = rows_of_one_step(runner, engine, loop, ["a", "b", "c", "d"])
+    assert all(output.error is None for output in outputs.values())
     assert [len(texts) for texts in engine.steps] == [1, 4, 2, 2]
 
 
-def test_what_does_not_fit_even_then_is_refused_and_the_engine_lives(studio):
+def test_what_does_not_fit_even_then_is_refused_and_the_engine_lives(services):
     engine = FakeEngine(GPU)
     engine.memory_rows = 1
-    runner, _, loop, _ = studio(engine, workers=1)
-    outcomes = rows_of_one_step(runner, engine, loop, ["a", "b", "c"])
-    assert outcomes["a"].error.code is ErrorCode.ENGINE_OVERLOADED
-    assert outcomes["c"].error is None
-    runner.submit(work("after"))
+    runner, _, loop, _ = services(engine, workers=1)
+    outputs = rows_of_one_step(runner, engine, loop, ["a", "b", "c"])
+    assert outputs["a"].error.code is ErrorCode.ENGINE_OVERLOADED
+    assert outputs["c"].error is None
+    runner.submit(request("after"))
     assert loop.until(6)["after"].error is None
 
 
-def test_a_sink_that_fails_fails_its_own_clause_only(studio):
+def test_a_sink_that_fails_fails_its_own_clause_only(services):
     def sink(owned, chunk, finished):
         raise RuntimeError("broken")
 
-    runner, _, loop, _ = studio()
-    runner.submit(work("bad", sink=sink))
-    runner.submit(work("good"))
-    outcomes = loop.until(2)
-    assert outcomes["bad"].error.code is ErrorCode.INTERNAL
-    assert outcomes["good"].error is None
+    runner, _, loop, _ = services()
+    runner.submit(request("bad", sink=sink))
+    runner.submit(request("good"))
+    outputs = loop.until(2)
+    assert outputs["bad"].error.code is ErrorCode.INTERNAL
+    assert outputs["good"].error is None
 
 
-def test_a_clause_cancelled_while_it_waits_is_never_stepped(studio):
-    runner, engine, loop, _ = studio(FakeEngine(model_info(concurrency=1)), workers=1)
+def test_a_clause_cancelled_while_it_waits_is_never_stepped(services):
+    runner, engine, loop, _ = services(FakeEngine(model_info(concurrency=1)), workers=1)
     engine.gate.clear()
-    runner.submit(work("running"))
+    runner.submit(request("running"))
     engine.entered.get(timeout=WAIT_SECONDS)
-    runner.submit(work("waits", text="never"))
+    runner.submit(request("waits", text="never"))
     runner.cancel("waits")
     engine.gate.set()
-    runner.submit(work("after"))
+    runner.submit(request("after"))
     assert set(loop.until(2)) == {"running", "after"}
     assert ["never"] not in engine.steps
 
 
-def test_a_prepared_clause_that_is_cancelled_is_finished_in_a_worker(studio):
-    runner, engine, loop, _ = studio(FakeEngine(GPU), workers=1)
+def test_a_prepared_clause_that_is_cancelled_is_finished_in_a_worker(services):
+    runner, engine, loop, _ = services(FakeEngine(GPU), workers=1)
     engine.gate.clear()
-    runner.submit(work("running"))
+    runner.submit(request("running"))
     engine.entered.get(timeout=WAIT_SECONDS)
-    runner.submit(work("waits", text="prepared"))
-    runner.submit(work("empty", text="empty", deadline=1000.0))
+    runner.submit(request("waits", text="prepared"))
+    runner.submit(request("empty", text="empty", deadline=1000.0))
     loop.until(1)
     runner.cancel("waits")
     texts = {engine.finished.get(timeout=WAIT_SECONDS) for _ in range(2)}
@@ -290,40 +290,40 @@ def test_a_prepared_clause_that_is_cancelled_is_finished_in_a_worker(studio):
     assert ended[2].startswith("voxwire-")
 
 
-def test_a_clause_cancelled_in_its_step_yields_nothing(studio):
-    runner, engine, loop, _ = studio()
+def test_a_clause_cancelled_in_its_step_yields_nothing(services):
+    runner, engine, loop, _ = services()
     engine.gate.clear()
     sunk = []
-    runner.submit(work("gone", sink=lambda *facts: sunk.append(facts)))
+    runner.submit(request("gone", sink=lambda *facts: sunk.append(facts)))
     engine.entered.get(timeout=WAIT_SECONDS)
     runner.cancel("gone")
     engine.gate.set()
     assert engine.finished.get(timeout=WAIT_SECONDS)[1] is EndReason.CANCELLED
-    runner.submit(work("after"))
+    runner.submit(request("after"))
     assert set(loop.until(1)) == {"after"}
     assert sunk == []
 
 
-def test_nothing_is_delivered_of_what_was_cancelled_after_its_step(studio):
-    runner, engine, loop, _ = studio()
-    runner.submit(work("gone"))
+def test_nothing_is_delivered_of_what_was_cancelled_after_its_step(services):
+    runner, engine, loop, _ = services()
+    runner.submit(request("gone"))
     engine.finished.get(timeout=WAIT_SECONDS)
     runner.cancel("gone")
-    runner.submit(work("after"))
+    runner.submit(request("after"))
     assert set(loop.until(1)) == {"after"}
 
 
-def test_a_stopped_runner_takes_no_more_and_lets_go_of_every_job(studio):
-    runner, engine, _, _ = studio(FakeEngine(GPU), workers=1)
+def test_a_stopped_runner_takes_no_more_and_lets_go_of_every_job(services):
+    runner, engine, _, _ = services(FakeEngine(GPU), workers=1)
     engine.gate.clear()
-    runner.submit(work("running"))
+    runner.submit(request("running"))
     engine.entered.get(timeout=WAIT_SECONDS)
     assert not runner.stop(timeout=0.0)
     engine.gate.set()
     assert runner.stop(WAIT_SECONDS)
     assert engine.finished.get(timeout=WAIT_SECONDS)[1] is EndReason.CANCELLED
     with pytest.raises(VoxwireError) as refusal:
-        runner.submit(work("late"))
+        runner.submit(request("late"))
     assert refusal.value.code is ErrorCode.DRAINING
 
 
@@ -336,28 +336,28 @@ def test_a_loop_that_is_closed_does_not_end_the_workers():
     runner = Runner({"model": engine}, Scheduler({"model": engine.info}, 1), lambda _: None, closed)
     runner.start()
     for number in range(3):
-        runner.submit(work(number))
+        runner.submit(request(number))
         engine.finished.get(timeout=WAIT_SECONDS)
     assert runner.stop(WAIT_SECONDS)
 
 
-def test_listeners_and_admission_are_passed_on(studio):
-    runner, _, _, scheduler = studio(FakeEngine(model_info(realtime_factor=10.0)))
+def test_listeners_and_admission_are_passed_on(services):
+    runner, _, _, scheduler = services(FakeEngine(model_info(realtime_factor=10.0)))
     assert runner.admission("model") is None
-    runner.listener_joined("a", "model")
-    assert scheduler.stats(0.0).engines[0].listeners == 1
+    runner.stream_started("a", "model")
+    assert scheduler.stats(0.0).engines[0].streams == 1
     assert runner.admission("model") is not None
     assert runner.admission("model", bulk=True) is not None
-    runner.listener_left("a")
+    runner.stream_ended("a")
     assert runner.admission("model") is None
 
 
-def test_a_cancel_storm_from_many_threads_leaves_nothing_behind(studio):
-    runner, _, loop, scheduler = studio()
+def test_a_cancel_storm_from_many_threads_leaves_nothing_behind(services):
+    runner, _, loop, scheduler = services()
 
     def storm(base):
         for number in range(100):
-            runner.submit(work((base, number % 10), text="x" * 20, index=number))
+            runner.submit(request((base, number % 10), text="x" * 20, index=number))
             if number % 3 == 0:
                 runner.cancel((base, number % 10))
             runner.reprioritise((base, number % 7), float(number))
@@ -370,13 +370,13 @@ def test_a_cancel_storm_from_many_threads_leaves_nothing_behind(studio):
     for base in range(4):
         for number in range(10):
             runner.cancel((base, number))
-    runner.submit(work("last", deadline=1e6))
-    while "last" not in {outcome.work.owner for outcome in loop.outcomes}:
-        loop.until(len(loop.outcomes) + 1)
+    runner.submit(request("last", deadline=1e6))
+    while "last" not in {output.request.context_key for output in loop.outputs}:
+        loop.until(len(loop.outputs) + 1)
     stats = scheduler.stats(0.0)
     assert stats.submitted == 401
-    assert stats.works <= 2  # cancelled steps may still be running
-    assert stats.completed + stats.cancelled + stats.works == 401
+    assert stats.requests <= 2  # cancelled steps may still be running
+    assert stats.completed + stats.cancelled + stats.requests == 401
 
 
 # -- devices ----------------------------------------------------------------------------------------------------------
@@ -403,7 +403,9 @@ class DeviceEngine(FakeEngine):
     """An engine on a device whose steps are counted while they last; `meets` makes them wait for each other."""
 
     def __init__(self, name, device, gauge, meets=None):
-        super().__init__(model_info(name, StageInfo("speak", 1), lane="device", device=device, realtime_factor=0.0001))
+        super().__init__(
+            model_info(name, StageInfo("speak", 1), executor="device", device=device, realtime_factor=0.0001)
+        )
         self.gauge = gauge
         self.meets = meets
         self.warmed_on = ""
@@ -427,7 +429,7 @@ def devices():
         loop = Loop()
         named = {engine.info.name: engine for engine in engines}
         scheduler = Scheduler({name: engine.info for name, engine in named.items()}, 2)
-        runner = Runner(named, scheduler, loop.outcomes.extend, loop.calls.put)
+        runner = Runner(named, scheduler, loop.outputs.extend, loop.calls.put)
         runners.append(runner)
         runner.start()
         return runner, loop
@@ -440,7 +442,7 @@ def devices():
 def speak_with_all(runner, loop, engines, clauses):
     for number in range(clauses):
         for engine in engines:
-            runner.submit(work((engine.info.name, number), engine=engine.info.name))
+            runner.submit(request((engine.info.name, number), engine=engine.info.name))
     return loop.until(clauses * len(engines))
 
 
@@ -448,8 +450,8 @@ def test_steps_of_two_engines_on_one_device_never_overlap_and_share_a_thread(dev
     gauge = Gauge()
     engines = [DeviceEngine(name, "cuda:0", gauge) for name in ("a", "b")]
     runner, loop = devices(*engines)
-    outcomes = speak_with_all(runner, loop, engines, 100)
-    assert all(outcome.error is None for outcome in outcomes.values())
+    outputs = speak_with_all(runner, loop, engines, 100)
+    assert all(output.error is None for output in outputs.values())
     assert gauge.most == 1
     assert engines[0].threads == engines[1].threads == {"voxwire-device:cuda:0-0"}
 
@@ -458,8 +460,8 @@ def test_steps_of_engines_on_two_devices_overlap(devices):
     gauge, meets = Gauge(), threading.Barrier(2)
     engines = [DeviceEngine(name, device, gauge, meets) for name, device in (("a", "cuda:0"), ("b", "cuda:1"))]
     runner, loop = devices(*engines)
-    outcomes = speak_with_all(runner, loop, engines, 5)
-    assert all(outcome.error is None for outcome in outcomes.values()), "each step met one of the other device"
+    outputs = speak_with_all(runner, loop, engines, 5)
+    assert all(output.error is None for output in outputs.values()), "each step met one of the other device"
     assert gauge.most == 2
 
 
@@ -468,7 +470,7 @@ def test_engines_of_one_device_are_warmed_up_on_its_thread_between_steps(devices
     engines = [DeviceEngine(name, "cuda:0", gauge) for name in ("a", "b")]
     runner, loop = devices(*engines)
     for number in range(20):
-        runner.submit(work(number, engine="a"))
+        runner.submit(request(number, engine="a"))
     for engine in engines:
         runner.warm_up(engine.info.name).result(WAIT_SECONDS)
         assert engine.warmed_on == "voxwire-device:cuda:0-0"
@@ -482,7 +484,7 @@ def test_an_engine_that_cannot_be_warmed_up_says_so_and_the_other_speaks(devices
     runner, loop = devices(*engines)
     with pytest.raises(TypeError):
         runner.warm_up("a").result(WAIT_SECONDS)
-    runner.submit(work("b", engine="b"))
+    runner.submit(request("b", engine="b"))
     assert loop.until(1)["b"].error is None
 
 
@@ -491,9 +493,9 @@ def test_an_engine_that_fails_takes_only_its_own_clauses_with_it(devices):
     engines[0].memory_rows = 0
     runner, loop = devices(*engines)
     for name, text in (("a", "too large"), ("b", "fits"), ("a", "breaks the step"), ("b", "fits too")):
-        runner.submit(work((name, text), engine=name, text=text))
-    outcomes = loop.until(4)
-    assert {owner: None if out.error is None else out.error.code for owner, out in outcomes.items()} == {
+        runner.submit(request((name, text), engine=name, text=text))
+    outputs = loop.until(4)
+    assert {context_key: None if out.error is None else out.error.code for context_key, out in outputs.items()} == {
         ("a", "too large"): ErrorCode.ENGINE_OVERLOADED,
         ("a", "breaks the step"): ErrorCode.ENGINE_OVERLOADED,
         ("b", "fits"): None,
@@ -505,7 +507,7 @@ def test_a_runner_that_stops_calls_off_the_warm_ups_that_wait(devices):
     engine = DeviceEngine("a", "cuda:0", Gauge())
     engine.gate.clear()
     runner, _ = devices(engine)
-    runner.submit(work(engine="a"))
+    runner.submit(request(engine="a"))
     engine.entered.get(timeout=WAIT_SECONDS)
     waiting = runner.warm_up("a")
     assert not runner.stop(0.0)

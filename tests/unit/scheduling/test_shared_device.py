@@ -1,20 +1,20 @@
-"""Engines that name one device take turns on it: one lane, one order, one account of its time."""
+"""Engines that name one device take turns on it: one executor, one order, one account of its time."""
 
 import pytest
 
-from support.scheduler_harness import finish, owners, prepare_all, scheduler, work
+from support.scheduler_harness import context_keys, finish, prepare_all, request, scheduler
 from support.scheduler_sim import Audience, ModelEngine, VirtualRunner, model_info
 from voxwire_server.engines.base import StageInfo
-from voxwire_server.engines.work import PREPARE, RefusalReason, Row, Verdict, WorkState
 from voxwire_server.scheduling.policy import Policy
+from voxwire_server.scheduling.request import PREPARE, RefusalReason, RequestState, StepOutcome, StepStatus
 from voxwire_server.scheduling.scheduler import Scheduler
 
-LANE = "device:cuda:0"
+EXECUTOR = "device:cuda:0"
 STEADY = {"start_seconds": 0.0}
 
 
 def on_device(name, *stages, device="cuda:0", **more):
-    return model_info(name, *(stages or (StageInfo("speak", 8),)), lane="device", device=device, **more)
+    return model_info(name, *(stages or (StageInfo("speak", 8),)), executor="device", device=device, **more)
 
 
 def two(slow_factor=0.09, **policy):
@@ -22,9 +22,9 @@ def two(slow_factor=0.09, **policy):
     return scheduler(fast, slow, **policy)
 
 
-def join(sched, engine, listeners, now=0.0):
-    for number in range(listeners):
-        sched.listener_joined((engine, number), engine, now)
+def join(sched, engine, streams, now=0.0):
+    for number in range(streams):
+        sched.stream_started((engine, number), engine, now)
 
 
 def room(sched, engine, now=0.0):
@@ -32,28 +32,28 @@ def room(sched, engine, now=0.0):
     for count in range(1000):
         if sched.admission(engine, False, now) is not None:
             return count
-        sched.listener_joined((engine, "new", count), engine, now)
+        sched.stream_started((engine, "new", count), engine, now)
     return 1000
 
 
-# -- the lane ---------------------------------------------------------------------------------------------------------
+# -- the executor ------------------------------------------------------------------------------------------------------
 
 
-def test_engines_that_name_one_device_share_a_lane_of_one_worker():
+def test_engines_that_name_one_device_share_a_executor_of_one_worker():
     sched = scheduler(on_device("a"), on_device("b", concurrency=3), on_device("c", device=""), workers=2)
-    assert dict(sched.lanes) == {"cpu": 2, LANE: 1, "device:c": 1}
+    assert dict(sched.executors) == {"cpu": 2, EXECUTOR: 1, "device:c": 1}
 
 
 def test_the_earliest_deadline_goes_first_whichever_engine_it_wants():
     sched = two(0.01)
-    sched.submit(work("later", engine="fast", deadline=9.0), 0.0)
-    sched.submit(work("sooner", engine="slow", deadline=8.0), 0.0)
-    sched.submit(work("last", engine="slow", deadline=9.5), 0.0)
+    sched.submit(request("later", engine="fast", deadline=9.0), 0.0)
+    sched.submit(request("sooner", engine="slow", deadline=8.0), 0.0)
+    sched.submit(request("last", engine="slow", deadline=9.5), 0.0)
     prepare_all(sched)
     batches = []
-    while (batch := sched.pick(LANE, 0.0)) is not None:
-        assert sched.pick(LANE, 0.0) is None, "one step at a time, of either engine"
-        batches.append((batch.engine, owners(batch)))
+    while (batch := sched.pick(EXECUTOR, 0.0)) is not None:
+        assert sched.pick(EXECUTOR, 0.0) is None, "one step at a time, of either engine"
+        batches.append((batch.engine, context_keys(batch)))
         finish(sched, batch)
     assert batches == [("slow", ["sooner", "last"]), ("fast", ["later"])]
 
@@ -61,18 +61,18 @@ def test_the_earliest_deadline_goes_first_whichever_engine_it_wants():
 def test_no_batch_holds_works_of_two_engines():
     sched = two()
     for number in range(6):
-        sched.submit(work(number, engine=("fast", "slow")[number % 2]), 0.0)
+        sched.submit(request(number, engine=("fast", "slow")[number % 2]), 0.0)
     prepare_all(sched)
-    assert owners(sched.pick(LANE, 0.0)) == [0, 2, 4]
+    assert context_keys(sched.pick(EXECUTOR, 0.0)) == [0, 2, 4]
 
 
-def test_metrics_name_the_lane_by_its_device():
+def test_metrics_name_the_executor_by_its_device():
     sched = two(**STEADY)
     join(sched, "fast", 10)
     join(sched, "slow", 5)
-    lanes = {lane.lane: lane for lane in sched.stats(0.0).lanes}
-    assert lanes[LANE].load == pytest.approx(0.55)
-    assert {stage.lane for stage in sched.stats(0.0).stages} == {"cpu", LANE}
+    executors = {executor.executor: executor for executor in sched.stats(0.0).executors}
+    assert executors[EXECUTOR].load == pytest.approx(0.55)
+    assert {stage.executor for stage in sched.stats(0.0).stages} == {"cpu", EXECUTOR}
 
 
 # -- admission counts both --------------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ def test_an_engine_slower_than_real_time_is_not_let_in_beside_somebody_who_liste
 def test_first_clauses_that_wait_for_one_engine_keep_newcomers_from_the_other():
     sched = two(queue_seconds_max=1.0)
     for number in range(10):
-        sched.submit(work(number, engine="slow", deadline=0.0, first=True, text="x" * 60), 0.0)
+        sched.submit(request(number, engine="slow", deadline=0.0, first=True, text="x" * 60), 0.0)
     prepare_all(sched)
     assert sched.admission("fast", False, 0.0).reason is RefusalReason.QUEUE
 
@@ -110,9 +110,9 @@ def test_while_listeners_of_one_engine_run_dry_nobody_is_let_in_to_the_other():
     sched = two(**STEADY)
     join(sched, "fast", 40)
     for number in range(30):
-        sched.submit(work(("fast", number), engine="fast", deadline=99.9), 95.0)
+        sched.submit(request(("fast", number), engine="fast", deadline=99.9), 95.0)
     prepare_all(sched, 100.0)
-    while (batch := sched.pick(LANE, 100.0)) is not None:
+    while (batch := sched.pick(EXECUTOR, 100.0)) is not None:
         finish(sched, batch, 0.1, 100.0)
     assert sched.admission("slow", False, 100.0).reason is RefusalReason.LATENESS
 
@@ -133,12 +133,12 @@ SLOW = on_device("slow", StageInfo("speak", 1), realtime_factor=0.08)
 
 def seconds(batch):
     """Two engines of one device: a step of the fast one takes 10-30 ms, of the slow one up to a second."""
-    chars = max(len(each.clause.text) for each in batch.works)
+    chars = max(len(each.clause.text) for each in batch.requests)
     match batch.stage:
         case "speak":
             return 0.02 + 0.0052 * chars
         case "encode" | "generate":
-            return 0.010 + 0.00004 * chars * len(batch.works)
+            return 0.010 + 0.00004 * chars * len(batch.requests)
         case _:
             return 0.0002
 
@@ -202,43 +202,43 @@ def test_an_engine_that_cannot_keep_up_does_not_starve_the_listeners_of_the_othe
 def test_memory_that_does_not_suffice_for_one_engine_makes_no_batch_of_the_other_smaller():
     sched = two(0.001)
     for number in range(16):
-        sched.submit(work(number, engine=("fast", "slow")[number % 2], deadline=5.0 + number % 2), 0.0)
+        sched.submit(request(number, engine=("fast", "slow")[number % 2], deadline=5.0 + number % 2), 0.0)
     prepare_all(sched)
-    batch = sched.pick(LANE, 0.0)
-    assert (batch.engine, len(batch.works)) == ("fast", 8)
+    batch = sched.pick(EXECUTOR, 0.0)
+    assert (batch.engine, len(batch.requests)) == ("fast", 8)
     sched.out_of_memory(batch)
     finish(sched, batch)
-    assert len(sched.pick(LANE, 0.0).works) == 8
+    assert len(sched.pick(EXECUTOR, 0.0).requests) == 8
 
 
 def test_a_step_that_fails_takes_only_its_own_engines_works_with_it():
     sched = two()
-    doomed, other = work("doomed", engine="slow", deadline=5.0), work("other", engine="fast")
+    doomed, other = request("doomed", engine="slow", deadline=5.0), request("other", engine="fast")
     for each in (doomed, other):
         sched.submit(each, 0.0)
     prepare_all(sched)
-    batch = sched.pick(LANE, 0.0)
-    sched.complete(batch, [Row(doomed, Verdict.FAILED, doomed.job)], 0.1, 0.1)
-    assert (doomed.state, other.state) == (WorkState.ENDED, WorkState.QUEUED)
-    assert owners(sched.pick(LANE, 0.1)) == ["other"]
+    batch = sched.pick(EXECUTOR, 0.0)
+    sched.complete(batch, [StepOutcome(doomed, StepStatus.FAILED, doomed.job)], 0.1, 0.1)
+    assert (doomed.state, other.state) == (RequestState.ENDED, RequestState.QUEUED)
+    assert context_keys(sched.pick(EXECUTOR, 0.1)) == ["other"]
 
 
 def test_bulk_of_one_engine_waits_for_listeners_of_the_other():
     sched = two()
-    sched.submit(work("bulk", engine="slow", deadline=0.0, bulk=True), 0.0)
-    sched.submit(work("listener", engine="fast", deadline=30.0), 0.0)
+    sched.submit(request("bulk", engine="slow", deadline=0.0, bulk=True), 0.0)
+    sched.submit(request("listener", engine="fast", deadline=30.0), 0.0)
     prepare_all(sched)
-    batch = sched.pick(LANE, 0.0)
-    assert owners(batch) == ["listener"]
+    batch = sched.pick(EXECUTOR, 0.0)
+    assert context_keys(batch) == ["listener"]
     finish(sched, batch)
-    assert owners(sched.pick(LANE, 0.0)) == ["bulk"]
+    assert context_keys(sched.pick(EXECUTOR, 0.0)) == ["bulk"]
 
 
 def test_bulk_of_a_slow_engine_does_not_start_a_long_step_while_somebody_listens_to_the_other():
     sched = two()
-    sched.submit(work("bulk", engine="slow", bulk=True, text="x" * 300), 0.0)
+    sched.submit(request("bulk", engine="slow", bulk=True, text="x" * 300), 0.0)
     prepare_all(sched)
-    sched.listener_joined("a", "fast", 0.0)
-    assert sched.pick(LANE, 0.0) is None
-    sched.listener_left("a", 0.0)
-    assert owners(sched.pick(LANE, 0.0)) == ["bulk"]
+    sched.stream_started("a", "fast", 0.0)
+    assert sched.pick(EXECUTOR, 0.0) is None
+    sched.stream_ended("a", 0.0)
+    assert context_keys(sched.pick(EXECUTOR, 0.0)) == ["bulk"]

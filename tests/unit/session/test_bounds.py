@@ -8,9 +8,9 @@ import pytest
 
 from support.core_harness import Desk
 from voxwire_protocol import messages as m
-from voxwire_server.session.caller import Caller
 from voxwire_server.session.context import PlayoutPolicy
 from voxwire_server.session.core import FLUSHES_WAITING_MAX, SessionSettings
+from voxwire_server.session.identity import ClientIdentity
 from voxwire_server.session.ledger import Ledger, text_bytes
 from voxwire_server.session.places import Use
 
@@ -153,10 +153,10 @@ def test_a_listener_of_a_frugal_session_hears_everything():
 
 def test_of_an_account_that_holds_too_much_those_that_hold_little_go_on():
     ledger = Ledger(100_000)
-    account = Caller("alice")
-    greedy = Desk(name="greedy", caller=account, ledger=ledger)
-    modest = Desk(name="modest", caller=account, ledger=ledger)
-    other = Desk(name="other", caller=Caller("bob"), ledger=ledger)
+    account = ClientIdentity("alice")
+    greedy = Desk(name="greedy", identity=account, ledger=ledger)
+    modest = Desk(name="modest", identity=account, ledger=ledger)
+    other = Desk(name="other", identity=ClientIdentity("bob"), ledger=ledger)
     for number in range(10):
         greedy.send(m.Start(context=f"c{number}"))
         greedy.send(m.Hold(context=f"c{number}"))

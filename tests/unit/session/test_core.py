@@ -514,8 +514,8 @@ def test_a_client_that_vanishes_leaves_nothing():
     desk.apply(desk.core.disconnected())
     assert not desk.pending
     assert not desk.paths
-    joined = sum(isinstance(e, fx.ListenerJoined) for e in desk.effects)
-    left = sum(isinstance(e, fx.ListenerLeft) for e in desk.effects)
+    joined = sum(isinstance(e, fx.StreamStarted) for e in desk.effects)
+    left = sum(isinstance(e, fx.StreamEnded) for e in desk.effects)
     assert joined == left
 
 

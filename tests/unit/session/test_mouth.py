@@ -13,11 +13,11 @@ from support.keyframes import SHAPES, weight_at
 from support.visemes import Mouth
 from voxwire_protocol.messages import AudioFormat
 from voxwire_protocol.visemes import PP, SIL
-from voxwire_server.audio.path import AudioPath
+from voxwire_server.audio.pipeline import AudioPipeline
 from voxwire_server.engines.base import EngineInfo
-from voxwire_server.session.mouth import mouth_for
+from voxwire_server.session.visemes import viseme_track_for
 from voxwire_server.speech import Alignment, PhonemeMark
-from voxwire_server.text.sounds import sound
+from voxwire_server.text.phoneme_visemes import sound
 
 SYMBOLS = [*"pbmfvtdszʃknlɹwjhθəɑiuɔ", "ˈæ", "eɪ", "aɪ", "oʊ", "tʃ", "ɴ", "ɯ", "", "字"]
 RATES = [8000, 16000, 22050, 24000, 48000]
@@ -26,7 +26,7 @@ RATES = [8000, 16000, 22050, 24000, 48000]
 def path(timing, rate, *, engine_rate=24000, frame_ms=20):
     engine = EngineInfo("e", engine_rate, (), (), timing=timing)
     audio = AudioFormat(sample_rate=rate, frame_ms=frame_ms)
-    return AudioPath(engine_rate, audio, mouth=mouth_for(engine, audio))
+    return AudioPipeline(engine_rate, audio, mouth=viseme_track_for(engine, audio))
 
 
 def alignment(durations, *, start=0):

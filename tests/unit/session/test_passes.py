@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import itertools
 
-from voxwire_server.session.passes import USES_MAX, Passes
+from voxwire_server.session.resume_tokens import USES_MAX, ResumeTokens
 
 
-def passes() -> Passes:
+def resume_tokens() -> ResumeTokens:
     tokens = (f"token-{number}" for number in itertools.count())
-    return Passes(lambda: next(tokens))
+    return ResumeTokens(lambda: next(tokens))
 
 
 def test_a_used_token_passes_once_more_and_not_twenty_times():
     """Each `resumed` arrives, and no message follows it."""
-    found = passes()
+    found = resume_tokens()
     taken = []
     for _ in range(20):
         taken.append(found.redeem("token-0"))
@@ -23,7 +23,7 @@ def test_a_used_token_passes_once_more_and_not_twenty_times():
 
 
 def test_answers_that_are_lost_one_after_the_other_lose_no_session():
-    found = passes()
+    found = resume_tokens()
     assert all(found.redeem("token-0") for _ in range(12))
     newest = found.current
     assert found.redeem(newest)
@@ -31,12 +31,12 @@ def test_answers_that_are_lost_one_after_the_other_lose_no_session():
 
 
 def test_even_what_is_lost_has_a_bound():
-    found = passes()
+    found = resume_tokens()
     assert sum(found.redeem("token-0") for _ in range(100)) == USES_MAX < 20
 
 
 def test_after_a_message_the_used_token_is_worth_nothing():
-    found = passes()
+    found = resume_tokens()
     assert found.redeem("token-0")
     found.confirm()
     assert not found.redeem("token-0")
@@ -44,7 +44,7 @@ def test_after_a_message_the_used_token_is_worth_nothing():
 
 
 def test_a_token_of_an_answer_that_was_overtaken_is_worth_nothing():
-    found = passes()
+    found = resume_tokens()
     found.redeem("token-0")
     overtaken = found.current
     found.redeem("token-0")

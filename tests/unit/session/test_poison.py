@@ -38,7 +38,7 @@ def break_tick(client):
     client.driver.core.tick = poison
 
 
-def break_outlet(client):
+def break_sink(client):
     client.frames = poison
 
 
@@ -46,7 +46,7 @@ def break_every_message(client):
     client.message = client.frames = client.flush = poison
 
 
-@pytest.mark.parametrize("trouble", [break_core, break_core_for_good, break_tick, break_outlet, break_every_message])
+@pytest.mark.parametrize("trouble", [break_core, break_core_for_good, break_tick, break_sink, break_every_message])
 def test_a_session_that_fails_ends_and_no_other_misses_anything(trouble, caplog):
     world = World()
     clients = speaking(world, 24)
@@ -62,7 +62,7 @@ def test_a_session_that_fails_ends_and_no_other_misses_anything(trouble, caplog)
     if trouble is not break_every_message:
         assert [error.code for error in broken.of(m.ErrorMessage)] == ["server.internal"]
     stats = world.runner.scheduler.stats(world.now)
-    assert (stats.works, stats.engines[0].listeners) == (0, 0)
+    assert (stats.requests, stats.engines[0].streams) == (0, 0)
     assert broken.driver._paths == {}
     assert "Poisoned" in caplog.text
     assert "secret" not in caplog.text

@@ -168,7 +168,7 @@ def test_when_the_window_closes_nothing_is_left():
     phone.site.world.run(2)
     assert len(phone.site.sessions) == 0
     assert phone.site.world.counter.contexts == 0
-    assert phone.site.world.runner.scheduler.stats(phone.site.world.now).works == 0
+    assert phone.site.world.runner.scheduler.stats(phone.site.world.now).requests == 0
     assert resume(phone) == m.ResumeFailed(reason="unknown")
 
 

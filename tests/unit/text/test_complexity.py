@@ -16,14 +16,14 @@ from voxwire_protocol import messages as m
 from voxwire_server.session import core as session_core
 from voxwire_server.text import clauses, intake, markup
 from voxwire_server.text.clauses import MarkFinder
+from voxwire_server.text.coarticulation import Articulator
 from voxwire_server.text.intake import Allowance, TextIntake, Urgency
-from voxwire_server.text.sounds import sound
-from voxwire_server.text.visemes import Articulator
+from voxwire_server.text.phoneme_visemes import sound
 
 GROWTH_MAX = 2.3
 """What doubling the text may multiply the work by."""
 
-LINES_A_CHAR = 8
+LINES_PER_CHAR = 8
 """So much work a character is little, however little a shorter text took: words without any sign cost less."""
 
 UNITS = (
@@ -49,7 +49,7 @@ WORST = (
 ALPHABET = ".,!?>[]()*_~\\`|#-&< "
 HOSTILE = st.text(alphabet=ALPHABET, min_size=2, max_size=12)
 CALL_WORK_MAX = 2.5 * session_core.READING_WORK
-LINES_A_UNIT = 12
+LINES_PER_UNIT = 12
 """Lines of Python in a microsecond, some of them dear."""
 
 
@@ -83,7 +83,7 @@ def work_of_reading(text: str, size: int) -> float:
 def assert_linear(unit: str, sizes: tuple[int, ...], piece: int | None) -> None:
     works = [work_of_reading(text_of(unit, chars), piece or chars) for chars in sizes]
     for (chars, before), after in zip(zip(sizes, works, strict=True), works[1:], strict=False):
-        assert after <= max(GROWTH_MAX * before + 200, LINES_A_CHAR * 2 * chars), (unit, chars, works)
+        assert after <= max(GROWTH_MAX * before + 200, LINES_PER_CHAR * 2 * chars), (unit, chars, works)
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -127,7 +127,7 @@ def test_each_function_for_clauses_is_linear(unit: str, chars: int) -> None:
             with counted() as work:
                 call()
             works.append(work.total)
-        assert works[1] <= max(GROWTH_MAX * works[0] + 200, LINES_A_CHAR * 2 * chars), (unit, works)
+        assert works[1] <= max(GROWTH_MAX * works[0] + 200, LINES_PER_CHAR * 2 * chars), (unit, works)
 
 
 def test_sounds_and_mouths_are_linear() -> None:
@@ -189,7 +189,7 @@ def test_no_call_of_the_intake_does_more_than_its_allowance(unit: str) -> None:
     while not ended:
         with counted() as work:
             clause = taker.take(Urgency.RELAXED)
-        assert work.total <= LINES_A_UNIT * CALL_WORK_MAX, unit
+        assert work.total <= LINES_PER_UNIT * CALL_WORK_MAX, unit
         assert allowance.left >= size - CALL_WORK_MAX, unit
         allowance.renew(allowance.at + 2.0)
         ended = clause is not None and clause.ends_utterance

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from voxwire_protocol.visemes import AA, CH, COUNT, FF, KK, NN, PP, RR, SHAPES, SIL, SS, TH, E, I, O, U
 from voxwire_server.speech import CLOSED
-from voxwire_server.text.sounds import blend, sound
+from voxwire_server.text.phoneme_visemes import blend, sound
 
 
 def main(ipa):

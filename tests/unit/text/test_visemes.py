@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from voxwire_protocol.visemes import AA, FF, PP, E, I, U
 from voxwire_server.speech import CLOSED
-from voxwire_server.text.sounds import sound
-from voxwire_server.text.visemes import Articulator
+from voxwire_server.text.coarticulation import Articulator
+from voxwire_server.text.phoneme_visemes import sound
 
 RATE = 24000
 MS = RATE // 1000

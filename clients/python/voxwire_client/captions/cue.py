@@ -1,4 +1,4 @@
-"""The nouns of captions: a cue, what stands in it, and how long and wide it may be."""
+"""A caption's cue, the segments of its lines, and the limits of its length and width."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a cue may be.
+    """The limits of a cue.
 
     The defaults are those of Netflix' Timed Text Style Guide (42 characters a line, two lines, at most 7 seconds, half
     a second of staying on, 16 Chinese, Japanese or Korean characters a line) and the BBC's Subtitle Guidelines. A line
@@ -23,14 +23,14 @@ class Layout:
     seconds_min: float = 1.0
     seconds_max: float = 7.0
     linger_seconds: float = 0.5
-    """So long a cue stays after its last word, unless the next one comes."""
+    """How long a cue stays after its last word, unless the next one comes."""
     gap_seconds: float = 2 / 24
-    """Shorter gaps between cues flicker: they are closed."""
+    """Shorter gaps between cues would flicker: the earlier cue is extended to close them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of a line, and the first sample of what is said of it; None where that is not known of the piece."""
+    """A part of a line, and the first sample of its speech; None where it has no time of its own."""
 
     text: str
     pts: int | None
@@ -40,9 +40,9 @@ class Segment:
 class Cue:
     """One caption: shown from `start_pts` to before `end_pts`, which is no later than the next one's start.
 
-    `chars` is the stretch of the original text that it shows; in its lines white space is a single space, and long
-    stretches that are not spoken are an ellipsis. `words` are those that are said of it, as the server told them: none
-    where the engine does not know when words sound.
+    `chars` is the range of the original text that it shows; in its lines white space is a single space, and long
+    unspoken parts are an ellipsis. `words` are its spoken words as the server sent them: none where the engine has no
+    word times.
     """
 
     start_pts: int

@@ -20,7 +20,7 @@ class SubtitleFormat(Protocol):
         """What a file begins with."""
 
     def cue(self, cue: Cue, sample_rate: int) -> str:
-        """What is written of a cue."""
+        """A cue as it is written."""
 
 
 class SrtFormat:
@@ -39,7 +39,7 @@ class SrtFormat:
 
 
 class VttFormat:
-    """WebVTT. `word_times` marks the moment at which each word begins, for players that light words up."""
+    """WebVTT. `word_times` marks when each word begins, for players that highlight words."""
 
     header = "WEBVTT\n\n"
 
@@ -60,7 +60,7 @@ class VttFormat:
                     written += f"<{_time(at, '.')}>"
                     latest = at
                 text = html.escape(segment.text, quote=False)
-                # Players give colours to spans alone, not to bare text.
+                # Players can style spans, but not bare text.
                 written += f"<c>{text}</c>" if at is not None else text
             lines.append(written)
         text = "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The files that `voxwire say` writes beside the sound: captions and all times; `-` is standard output."""
+"""The files that `voxwire say` writes besides the audio: captions and times; `-` is standard output."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ALL_TIMINGS: tuple[m.TimingKind, ...] = ("word", "phoneme", "viseme")
 
 
 def add_file_arguments(parser: argparse.ArgumentParser) -> None:
-    """What can be written."""
+    """Add the options for captions and times."""
     group = parser.add_argument_group("captions and times", "FILE may be -, standard output, for one of them.")
     group.add_argument("--srt", metavar="FILE", help="write captions as SubRip, each as soon as it is certain")
     group.add_argument("--vtt", metavar="FILE", help="write captions as WebVTT, each as soon as it is certain")
@@ -38,13 +38,13 @@ def add_file_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def wanted(args: argparse.Namespace) -> dict[str, str]:
-    """Where what is written, by the option's name."""
+def requested_paths(args: argparse.Namespace) -> dict[str, str]:
+    """The paths of the files to write, by the option's name."""
     return {name: getattr(args, name) for name in WRITTEN if getattr(args, name) is not None}
 
 
 def timings(args: argparse.Namespace) -> tuple[m.TimingKind, ...]:
-    """What to ask of the server: what was asked for, and what the files need."""
+    """The timings to ask of the server: those of --timings, and those that the files need."""
     asked: tuple[m.TimingKind, ...] | None = args.timings
     if asked is None:
         return ALL_TIMINGS if args.json is not None else ("word",)
@@ -53,8 +53,8 @@ def timings(args: argparse.Namespace) -> tuple[m.TimingKind, ...]:
 
 
 def problem(args: argparse.Namespace) -> str | None:
-    """Why these files can't be written; None when nothing speaks against it."""
-    files = wanted(args)
+    """Why these files can't be written; None if they can."""
+    files = requested_paths(args)
     to_output = [f"--{name} -" for name, path in files.items() if path == STANDARD_OUTPUT]
     if to_output and args.verbose:
         to_output.append("-v")
@@ -76,16 +76,16 @@ def problem(args: argparse.Namespace) -> str | None:
 
 
 class SpeechFiles:
-    """Writes the files of one utterance while its events come; complete when the context is left.
+    """Writes the files of one utterance while its events come; complete when the `with` block ends.
 
-    They are opened when the server speaks, so that speech that is refused leaves older files as they are. Where the
-    speech breaks off they hold what was spoken until then, and a person is told so.
+    They are opened at `Started`, so that refused speech leaves older files as they are. Where the speech breaks off
+    they hold what was spoken until then, and a message on standard error says so.
     """
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.record = SpeechRecord()
         self._captions = Captions()
-        self._paths = wanted(args)
+        self._paths = requested_paths(args)
         self._formats: dict[str, SubtitleFormat] = {"srt": SrtFormat(), "vtt": VttFormat(word_times=args.vtt_words)}
         self._files: dict[str, BinaryIO] = {}
         self._stack = contextlib.ExitStack()

@@ -11,8 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from voxwire_client.commands import files
-from voxwire_client.commands.server import add_server_arguments, explain
+from voxwire_client.commands import add_server_arguments, explain, files
 from voxwire_client.errors import ConnectionLost
 from voxwire_client.events import Audio
 from voxwire_client.player import Player, PlayerUnavailable
@@ -65,12 +64,12 @@ def run(args: argparse.Namespace) -> int:
     if problem is not None:
         print(f"voxwire: {problem}", file=sys.stderr)
         return EXIT_USAGE
-    if not args.play and args.output is None and not files.wanted(args):
+    if not args.play and args.output is None and not files.requested_paths(args):
         args.output = DEFAULT_OUTPUT
     try:
         return asyncio.run(_say(args))
     except BrokenPipeError:
-        raise  # Whoever read the captions has enough of them.
+        raise  # The program that read the captions has closed its end.
     except (VoxwireError, ConnectionLost) as error:
         explain(error)
     except (PlayerUnavailable, OSError, ValueError) as error:
@@ -123,8 +122,8 @@ async def _listen(session: Session, args: argparse.Namespace) -> tuple[Utterance
     }
     utterance = session.speak(args.text if args.text is not None else _standard_input(), **options)
     began = time.monotonic()
-    # A line that is written over again and again would spoil captions on the same terminal.
-    progress = sys.stderr.isatty() and files.STANDARD_OUTPUT not in files.wanted(args).values()
+    # The progress line, rewritten in place, would spoil captions on the same terminal.
+    progress = sys.stderr.isatty() and files.STANDARD_OUTPUT not in files.requested_paths(args).values()
     outputs: list[WavWriter | Player] = []
     with contextlib.ExitStack() as stack, _progress_line(), files.SpeechFiles(args) as written:
         async for event in utterance:
@@ -158,7 +157,7 @@ def _outputs(args: argparse.Namespace, audio: m.AudioInfo, stack: contextlib.Exi
         outputs.append(stack.enter_context(WavWriter(args.output, audio.sample_rate, audio.codec)))
     if args.play:
         player = Player(audio.sample_rate)
-        # Whatever happens, the sound card is let go; all has been played by then unless something happened.
+        # Closes the sound card also after an error; without one all audio has been played by then.
         stack.callback(player.close, drain=False)
         outputs.append(player)
     return outputs

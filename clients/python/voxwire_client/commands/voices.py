@@ -1,4 +1,4 @@
-"""`voxwire voices`: what a server can speak with."""
+"""`voxwire voices`: lists a server's voices."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import urllib.request
 from typing import Any
 from urllib.parse import urlsplit
 
-from voxwire_client.commands.server import add_server_arguments
-from voxwire_client.dial import stream_url
+from voxwire_client.commands import add_server_arguments
+from voxwire_client.dialer import stream_url
 
 TIMEOUT_SECONDS = 10
 

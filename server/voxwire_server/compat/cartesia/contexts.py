@@ -12,7 +12,7 @@ from voxwire_protocol import messages as m
 from voxwire_server.compat.cartesia.formats import pieces
 from voxwire_server.compat.cartesia.messages import DELAY_MS_DEFAULT
 from voxwire_server.compat.cartesia.words import TimedWord, Wording, phoneme_timestamps, word_timestamps
-from voxwire_server.compat.translation import Tell
+from voxwire_server.compat.translation import Forward
 from voxwire_server.text.markup import CJK
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from voxwire_server.compat.cartesia.formats import Sound
     from voxwire_server.compat.cartesia.messages import Generation
-    from voxwire_server.compat.line import AudioPiece
+    from voxwire_server.compat.session_stream import AudioPiece
 
 EXPIRY_SECONDS = 60.0
 """How long a context that neither says nor hears anything stays open; with the vendor it is one second."""
@@ -72,7 +72,7 @@ class Context:
 
     # -- text -----------------------------------------------------------------------------------------------------
 
-    def take(self, message: Generation, now: float) -> Iterator[Tell]:
+    def take(self, message: Generation, now: float) -> Iterator[Forward]:
         """Take a message's text, flush and end."""
         self.active_at = now
         delay_ms = DELAY_MS_DEFAULT if message.max_buffer_delay_ms is None else message.max_buffer_delay_ms
@@ -88,9 +88,9 @@ class Context:
         if not message.more:
             self.closing = True
             self._stalls_at = None
-            yield Tell(m.End(context=self.name))
+            yield Forward(m.End(context=self.name))
 
-    def tick(self, now: float) -> Iterator[Tell]:
+    def tick(self, now: float) -> Iterator[Forward]:
         """Time has passed."""
         if self._stalls_at is not None and now >= self._stalls_at:
             yield self._flush(None)
@@ -98,28 +98,28 @@ class Context:
             self.active_at = now
             if not self.closing:
                 self.closing = True
-                yield Tell(m.End(context=self.name))
+                yield Forward(m.End(context=self.name))
 
-    def _text(self, text: str) -> Tell:
+    def _text(self, text: str) -> Forward:
         if self._parted and self._runs_on(text):
             text = " " + text
         self._parted = False
         self._wording.add(text)
         self._last_char = text[-1]
         self._unflushed = self._unflushed or not text.isspace()
-        return Tell(m.Text(context=self.name, text=text))
+        return Forward(m.Text(context=self.name, text=text))
 
     def _runs_on(self, text: str) -> bool:
         """Whether a text would join a word that a flush has ended: clients leave out the space between sentences."""
         edges = (self._last_char, text[0])
         return not any(char.isspace() or _UNSPACED.match(char) for char in edges)
 
-    def _flush(self, flush_id: int | None) -> Tell:
+    def _flush(self, flush_id: int | None) -> Forward:
         self._unflushed = False
         self._parted = True
         self._stalls_at = None
         self._flushes.append(_Flush(flush_id, self._wording.chars))
-        return Tell(m.Flush(context=self.name, id=str(len(self._flushes))))
+        return Forward(m.Flush(context=self.name, id=str(len(self._flushes))))
 
     # -- audio ----------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 from starlette.responses import JSONResponse, Response
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
-from voxwire_server.compat.errors import told
+from voxwire_server.compat.errors import describe
 from voxwire_server.errors import http_headers, http_status
 
 _CODES: Mapping[ErrorCode, tuple[str, str]] = {
@@ -55,7 +55,7 @@ def _fields(error: VoxwireError, request_id: str) -> dict[str, Any]:
     return {
         "error_code": code,
         "title": title,
-        "message": told(error),
+        "message": describe(error),
         "status_code": status(error),
         "request_id": request_id,
     }

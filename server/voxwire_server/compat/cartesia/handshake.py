@@ -38,7 +38,7 @@ async def serve_contexts(host: CompatHost, socket: WebSocket) -> None:
     try:
         host.check_session(host.authenticate(socket, key, tokens=True))
     except VoxwireError as error:
-        host.studio.observer.refused(error.raw_code)
+        host.services.observer.refused(error.raw_code)
         await socket.send_denial_response(http_error(error))
         return
     request_id = str(uuid4())

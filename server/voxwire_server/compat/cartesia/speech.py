@@ -15,7 +15,7 @@ from voxwire_server.compat.cartesia.errors import error_event
 from voxwire_server.compat.cartesia.formats import Sound, pieces, raw_sound, sound
 from voxwire_server.compat.cartesia.voices import chosen_voice
 from voxwire_server.compat.cartesia.words import TimedWord, Wording, phoneme_timestamps, word_timestamps
-from voxwire_server.compat.line import AudioPiece
+from voxwire_server.compat.session_stream import AudioPiece
 from voxwire_server.compat.speech import Speech, SpeechResponse
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ from voxwire_server.compat.cartesia.contexts import Context
 from voxwire_server.compat.cartesia.errors import error_event
 from voxwire_server.compat.cartesia.formats import raw_sound
 from voxwire_server.compat.cartesia.messages import Cancellation, client_message
-from voxwire_server.compat.translation import Action, Begin, Names, Reply, Tell
+from voxwire_server.compat.translation import Action, Begin, Forward, Names, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from voxwire_server.compat.cartesia.messages import Generation
-    from voxwire_server.compat.line import AudioPiece
+    from voxwire_server.compat.session_stream import AudioPiece
 
     Chooser = Callable[[str | None, str | None], str | None]
     """The voice behind a model's and a voice's id."""
@@ -114,7 +114,7 @@ class Contexts:
         """Nothing more of it is wanted, and nothing more is said of it: the SDK would take it for another's end."""
         if context is not None:
             self._forget(context)
-            yield Tell(m.Cancel(context=context.name))
+            yield Forward(m.Cancel(context=context.name))
 
     # -- what the session says ----------------------------------------------------------------------------------------
 
@@ -128,7 +128,7 @@ class Contexts:
             yield Reply(payload)
 
     def _failed(self, message: m.ErrorMessage) -> Iterator[Action]:
-        error = VoxwireError.from_message(message)
+        error = m.error_from_message(message)
         if message.context is None:
             if error.code is not ErrorCode.IDLE:
                 yield self._told(error, None)

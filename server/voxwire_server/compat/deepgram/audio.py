@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from voxwire_server.compat.translation import Action, Reply
 
 if TYPE_CHECKING:
-    from voxwire_server.compat.line import AudioPiece
+    from voxwire_server.compat.session_stream import AudioPiece
 
 MESSAGE_BYTES_MAX = 64 * 1024
 """An even number, so that samples stay whole; the Python packages close at messages above 1 MiB."""

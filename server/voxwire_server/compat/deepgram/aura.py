@@ -15,11 +15,11 @@ from voxwire_server.compat.deepgram.audio import binary
 from voxwire_server.compat.deepgram.errors import aura_error, hangup
 from voxwire_server.compat.deepgram.messages import parse, text_of, unknown
 from voxwire_server.compat.deepgram.parameters import MODEL_VERSION
-from voxwire_server.compat.translation import Action, Begin, Hangup, Names, Reply, Tell
+from voxwire_server.compat.translation import Action, Begin, Forward, Hangup, Names, Reply
 
 if TYPE_CHECKING:
     from voxwire_server.compat.deepgram.parameters import Wish
-    from voxwire_server.compat.line import AudioPiece
+    from voxwire_server.compat.session_stream import AudioPiece
 
 
 class Aura:
@@ -108,14 +108,14 @@ class Aura:
             self._context, self._started = self._names.new(), False
             actions.append(Begin(replace(self._wish.start, context=self._context), self._wish.format))
         self._unflushed = True
-        return [*actions, Tell(m.Text(context=self._context, text=text))]
+        return [*actions, Forward(m.Text(context=self._context, text=text))]
 
     def _flush(self) -> list[Action]:
         if self._context is None:
             return [self._answer("Flushed")]
         self._flushes += 1
         self._unflushed = False
-        return [Tell(m.Flush(context=self._context))]
+        return [Forward(m.Flush(context=self._context))]
 
     def _clear(self) -> list[Action]:
         return [*self._let_go(), self._answer("Cleared")]
@@ -123,7 +123,7 @@ class Aura:
     def _close(self) -> list[Action]:
         """What has been said so far is still spoken: clients send Flush and Close in one breath and then listen."""
         self._closing = True
-        return self._end() if self._context is None else [Tell(m.End(context=self._context))]
+        return self._end() if self._context is None else [Forward(m.End(context=self._context))]
 
     # -- what the session says ----------------------------------------------------------------------------------------
 
@@ -138,7 +138,7 @@ class Aura:
         """A context that is there goes on without what the error is about, or ends with a Done of its own."""
         if message.context is not None and message.context != self._context:
             return []
-        error = VoxwireError.from_message(message)
+        error = m.error_from_message(message)
         told = [] if error.code is ErrorCode.IDLE else self.refused(error, now)
         if message.context is None or self._started:
             return told
@@ -150,7 +150,7 @@ class Aura:
         """Cancel even where all has been sent: an end would wait for a listener that is behind."""
         context, self._context = self._context, None
         self._flushes, self._unflushed = 0, False
-        return [] if context is None else [Tell(m.Cancel(context=context))]
+        return [] if context is None else [Forward(m.Cancel(context=context))]
 
     def _end(self) -> list[Action]:
         return [Hangup()] if self._closing else []

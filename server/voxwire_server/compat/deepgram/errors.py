@@ -9,7 +9,7 @@ from uuid import uuid4
 from starlette.responses import JSONResponse, Response
 
 from voxwire_protocol.errors import CloseCode, ErrorClass, ErrorCode, VoxwireError
-from voxwire_server.compat.errors import told
+from voxwire_server.compat.errors import describe
 from voxwire_server.compat.translation import Hangup
 from voxwire_server.errors import http_headers, http_status
 
@@ -49,22 +49,22 @@ def error_code(error: VoxwireError) -> str:
 def http_error(error: VoxwireError) -> Response:
     """`{"err_code", "err_msg", "request_id"}`, and the same in the headers that are all a failed handshake shows."""
     request_id = str(uuid4())
-    body = {"err_code": error_code(error), "err_msg": told(error), "request_id": request_id}
-    headers = http_headers(error) | {"dg-request-id": request_id, "dg-error": _header_text(told(error))}
+    body = {"err_code": error_code(error), "err_msg": describe(error), "request_id": request_id}
+    headers = http_headers(error) | {"dg-request-id": request_id, "dg-error": _header_text(describe(error))}
     status = 400 if error.code is ErrorCode.UNKNOWN_VOICE else http_status(error)
     return JSONResponse(body, status, headers)
 
 
 def aura_error(error: VoxwireError, request_id: str) -> dict[str, Any]:
     """The message that tells of an error on `/v1/speak`."""
-    return {"type": "Error", "err_code": error_code(error), "err_msg": told(error), "request_id": request_id}
+    return {"type": "Error", "err_code": error_code(error), "err_msg": describe(error), "request_id": request_id}
 
 
 def flux_error(error: VoxwireError, request_id: str) -> dict[str, Any]:
     """The message that tells of an error on `/v2/speak`."""
     fallback = "DATA-0000" if error.error_class is ErrorClass.CLIENT else "NET-0000"
     code = _FLUX_CODES.get(error.code, fallback)
-    return {"type": "Error", "code": code, "description": told(error), "request_id": request_id}
+    return {"type": "Error", "code": code, "description": describe(error), "request_id": request_id}
 
 
 def hangup(error: VoxwireError) -> Hangup:
@@ -73,7 +73,7 @@ def hangup(error: VoxwireError) -> Hangup:
         code = CloseCode.NORMAL if error.code is ErrorCode.IDLE else CloseCode.POLICY
     else:
         code = error.close_code or CloseCode.INTERNAL
-    return Hangup(code, f"{error_code(error)}: {told(error)}")
+    return Hangup(code, f"{error_code(error)}: {describe(error)}")
 
 
 def _header_text(text: str) -> str:

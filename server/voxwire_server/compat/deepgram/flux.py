@@ -20,11 +20,11 @@ from voxwire_server.compat.deepgram.errors import flux_error, hangup
 from voxwire_server.compat.deepgram.messages import parse, text_of, unknown
 from voxwire_server.compat.deepgram.parameters import FLUX_SPEEDS, MODEL_VERSION
 from voxwire_server.compat.deepgram.turns import Totals, Turn, warning
-from voxwire_server.compat.translation import Action, Begin, Hangup, Names, Reply, Tell
+from voxwire_server.compat.translation import Action, Begin, Forward, Hangup, Names, Reply
 
 if TYPE_CHECKING:
     from voxwire_server.compat.deepgram.parameters import Wish
-    from voxwire_server.compat.line import AudioPiece
+    from voxwire_server.compat.session_stream import AudioPiece
 
 TURNS_MAX = 64
 """Turns that may wait for the one before."""
@@ -130,7 +130,7 @@ class Flux:
         turn.chars += len(text)
         self._totals.chars += len(text)
         if self._turns[0] is turn:
-            return [*opening, Tell(m.Text(context=turn.name, text=text))]
+            return [*opening, Forward(m.Text(context=turn.name, text=text))]
         turn.pending.append(text)
         return []
 
@@ -147,7 +147,7 @@ class Flux:
         if turn is None or not turn.open:
             return [Reply(warning("NO_ACTIVE_SPEECH", "no turn is under way, there is nothing to flush"))]
         turn.flushed = True
-        return [Tell(m.Flush(context=turn.name))] if self._turns[0] is turn else []
+        return [Forward(m.Flush(context=turn.name))] if self._turns[0] is turn else []
 
     def _interrupt(self, offset_ms: int | None) -> list[Action]:
         """The turn that is spoken is cancelled, and whatever was to come after it: the user has the floor."""
@@ -165,7 +165,7 @@ class Flux:
         played_pts = None
         if offset_ms is not None:
             played_pts = max(0, offset_ms - self._totals.position_ms) * turn.sample_rate // 1000
-        return [Tell(m.Cancel(context=turn.name, played_pts=played_pts))]
+        return [Forward(m.Cancel(context=turn.name, played_pts=played_pts))]
 
     def _configure(self, speed: Any) -> list[Action]:
         """A new speed holds from the next turn on."""
@@ -195,7 +195,7 @@ class Flux:
             Reply({"type": "SpeechMetadata"} | turn.metadata()),
             Reply({"type": "Flushed", "speech_id": turn.speech_id}),
             # All has been sent; an end would wait for a listener that is behind.
-            Tell(m.Cancel(context=turn.name)),
+            Forward(m.Cancel(context=turn.name)),
         ]
         self._turns.popleft()
         return [*actions, *self._next(), *self._end()]
@@ -217,7 +217,7 @@ class Flux:
         """A turn that is there goes on without what the error is about, or ends with a Done of its own."""
         if message.context is not None and (turn is None or message.context != turn.name):
             return []
-        error = VoxwireError.from_message(message)
+        error = m.error_from_message(message)
         told = [] if error.code is ErrorCode.IDLE else self.refused(error, now)
         if turn is None or message.context is None or turn.started:
             return told
@@ -236,8 +236,8 @@ class Flux:
         turn = self._turns[0]
         text = "".join(turn.pending)
         turn.pending.clear()
-        flush = [Tell(m.Flush(context=turn.name))] if turn.flushed else []
-        return [*self._open(turn), Tell(m.Text(context=turn.name, text=text)), *flush]
+        flush = [Forward(m.Flush(context=turn.name))] if turn.flushed else []
+        return [*self._open(turn), Forward(m.Text(context=turn.name, text=text)), *flush]
 
     def _end(self) -> list[Action]:
         if not self._closing or self._turns:

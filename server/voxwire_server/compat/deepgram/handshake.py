@@ -56,11 +56,11 @@ async def _serve(
 ) -> None:
     key = found_key(socket)
     try:
-        caller = host.authenticate(socket, key, tokens=True)
+        identity = host.authenticate(socket, key, tokens=True)
         wish = stream_wish(host, checked(StreamQuery, dict(socket.query_params), "query"), speeds)
-        host.check_session(caller)
+        host.check_session(identity)
     except VoxwireError as error:
-        host.studio.observer.refused(error.raw_code)
+        host.services.observer.refused(error.raw_code)
         await socket.send_denial_response(http_error(error))
         return
     request_id = str(uuid4())

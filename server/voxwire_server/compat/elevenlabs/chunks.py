@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from voxwire_protocol.messages import Timing
     from voxwire_server.compat.elevenlabs.alignment import Alignment
-    from voxwire_server.compat.line import AudioPiece
+    from voxwire_server.compat.session_stream import AudioPiece
 
 CHUNK_BYTES = 48_000
 """A second of 24 kHz PCM. aiohttp reads lines of 128 KiB at most, `websockets` messages of 1 MiB."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from voxwire_protocol import messages as m
 from voxwire_server.compat.elevenlabs.chunks import Chunker
-from voxwire_server.compat.translation import Begin, Tell
+from voxwire_server.compat.translation import Begin, Forward
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from voxwire_server.compat.elevenlabs.chunks import Chunk
     from voxwire_server.compat.elevenlabs.messages import ClientMessage
     from voxwire_server.compat.formats import OutputFormat
-    from voxwire_server.compat.line import AudioPiece
+    from voxwire_server.compat.session_stream import AudioPiece
 
 HOLD_SECONDS = 2.5
 """How long text waits for a chunk schedule: Pipecat takes three seconds of quiet for the end."""
@@ -76,7 +76,7 @@ class Context:
 
     # -- text -----------------------------------------------------------------------------------------------------
 
-    def take(self, message: ClientMessage, now: float) -> Iterator[Tell]:
+    def take(self, message: ClientMessage, now: float) -> Iterator[Forward]:
         """Take a message's text and flush."""
         text = message.text or ""
         spoken = bool(text) and not text.isspace()
@@ -92,21 +92,21 @@ class Context:
         elif message.try_trigger_generation or self._held_chars >= self._wanted_chars():
             yield from self._release()
 
-    def tick(self, now: float) -> Iterator[Tell]:
+    def tick(self, now: float) -> Iterator[Forward]:
         """Text has waited long enough for more."""
         if self.due is not None and now >= self.due:
             yield from self._release()
 
-    def end(self) -> Iterator[Tell]:
+    def end(self) -> Iterator[Forward]:
         """No more text comes; what there is is spoken."""
         self.closing = True
         yield from self._release()
         yield from self._part_words()
-        yield Tell(m.End(context=self.name))
+        yield Forward(m.End(context=self.name))
 
-    def cancel(self) -> Tell:
+    def cancel(self) -> Forward:
         """Nothing more of it is wanted."""
-        return Tell(m.Cancel(context=self.name))
+        return Forward(m.Cancel(context=self.name))
 
     def _hold(self, text: str, now: float) -> None:
         if text:
@@ -118,7 +118,7 @@ class Context:
     def _wanted_chars(self) -> float:
         return self.schedule[min(self._released, len(self.schedule) - 1)] if self.schedule else 0
 
-    def _release(self) -> Iterator[Tell]:
+    def _release(self) -> Iterator[Forward]:
         self.due = None
         if self._held:
             text = "".join(self._held)
@@ -127,23 +127,23 @@ class Context:
             self._released += 1
             yield self._text(text)
 
-    def _flush(self) -> Iterator[Tell]:
+    def _flush(self) -> Iterator[Forward]:
         yield from self._release()
         if self._to_flush:
             yield from self._part_words()
             self._to_flush = False
-            yield Tell(m.Flush(context=self.name, id=str(self._chunker.chars)))
+            yield Forward(m.Flush(context=self.name, id=str(self._chunker.chars)))
 
-    def _part_words(self) -> Iterator[Tell]:
+    def _part_words(self) -> Iterator[Forward]:
         """A client takes a word for complete at the space after it, and leaves that out between sentences."""
         if not self._last_char.isspace():
             yield self._text(" ")
 
-    def _text(self, text: str) -> Tell:
+    def _text(self, text: str) -> Forward:
         self._chunker.add(text)
         self._last_char = text[-1]
         self._to_flush = self._to_flush or not text.isspace()
-        return Tell(m.Text(context=self.name, text=text))
+        return Forward(m.Text(context=self.name, text=text))
 
     # -- audio ----------------------------------------------------------------------------------------------------
 

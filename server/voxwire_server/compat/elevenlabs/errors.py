@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from voxwire_protocol.errors import CloseCode, ErrorClass, ErrorCode, VoxwireError
-from voxwire_server.compat.errors import told
+from voxwire_server.compat.errors import describe
 from voxwire_server.compat.translation import Hangup
 from voxwire_server.errors import http_body, http_headers, http_status
 
@@ -53,7 +53,7 @@ def voices_error(error: VoxwireError) -> Response:
 def _detail(error: VoxwireError) -> dict[str, Any]:
     if "errors" in error.details:
         return {"detail": error.details["errors"]}
-    return {"detail": {"status": status_of(error), "message": told(error)}}
+    return {"detail": {"status": status_of(error), "message": describe(error)}}
 
 
 def _http_status(error: VoxwireError) -> int:
@@ -62,7 +62,7 @@ def _http_status(error: VoxwireError) -> int:
 
 def socket_error(error: VoxwireError, context_id: str | None = None) -> dict[str, Any]:
     """The message that tells of an error; `context_id` where it is about one context."""
-    payload: dict[str, Any] = {"message": told(error), "error": status_of(error), "code": close_code(error)}
+    payload: dict[str, Any] = {"message": describe(error), "error": status_of(error), "code": close_code(error)}
     if context_id is not None:
         payload["contextId"] = context_id
     return payload
@@ -77,4 +77,4 @@ def close_code(error: VoxwireError) -> int:
 
 def hangup(error: VoxwireError) -> Hangup:
     """The close that follows an error which ends the connection; the reason is what some clients show alone."""
-    return Hangup(close_code(error), f"{status_of(error)}: {told(error)}")
+    return Hangup(close_code(error), f"{status_of(error)}: {describe(error)}")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from voxwire_server.compat.host import CompatHost
     from voxwire_server.compat.translation import Translator
-    from voxwire_server.session.caller import Caller
+    from voxwire_server.session.identity import ClientIdentity
 
 FIRST_MESSAGE_SECONDS = 10.0
 """How long a client without a key in its header may take for the message that has it."""
@@ -61,7 +61,7 @@ async def serve_contexts(host: CompatHost, socket: WebSocket) -> None:
     try:
         found = await _let_in(host, socket)
         options = stream_options(host, socket)
-        host.check_session(found.caller)
+        host.check_session(found.identity)
         if host.find_voice(options.voice) is None:
             raise unknown_voice(host, options.voice)
     except VoxwireError as error:
@@ -72,7 +72,7 @@ async def serve_contexts(host: CompatHost, socket: WebSocket) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _LetIn:
-    caller: Caller
+    identity: ClientIdentity
     key: str | None
     first: Sequence[str | bytes]
 
@@ -95,7 +95,7 @@ async def _let_in(host: CompatHost, socket: WebSocket) -> _LetIn:
 
 async def _turn_away(host: CompatHost, socket: WebSocket, error: VoxwireError, denied: Response | None = None) -> None:
     """Tell a client why it is not let in: with an HTTP status (`denied`) while there is no connection, else over it."""
-    host.studio.observer.refused(error.raw_code)
+    host.services.observer.refused(error.raw_code)
     if socket.client_state is WebSocketState.DISCONNECTED:
         return
     if socket.application_state is WebSocketState.CONNECTING:

@@ -15,7 +15,7 @@ from voxwire_server.compat.elevenlabs.alignment import Alignment
 from voxwire_server.compat.elevenlabs.chunks import Chunker
 from voxwire_server.compat.elevenlabs.formats import output_format
 from voxwire_server.compat.elevenlabs.messages import SpeechBody, SpeechQuery
-from voxwire_server.compat.line import AudioPiece
+from voxwire_server.compat.session_stream import AudioPiece
 from voxwire_server.compat.speech import Speech, audio_response
 
 if TYPE_CHECKING:

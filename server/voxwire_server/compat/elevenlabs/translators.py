@@ -14,7 +14,7 @@ from voxwire_server.compat.translation import Action, Hangup, Names, Reply
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from voxwire_server.compat.line import AudioPiece
+    from voxwire_server.compat.session_stream import AudioPiece
 
 _OF_ONE_MESSAGE = frozenset(
     {
@@ -53,7 +53,7 @@ class _Contexts:
         """See `Translator`."""
         self._active_at = now
         if isinstance(message, m.ErrorMessage):
-            return self._scheduled(self._failed(VoxwireError.from_message(message)))
+            return self._scheduled(self._failed(m.error_from_message(message)))
         context = self._contexts.get(getattr(message, "context", None) or "")
         if context is None:
             return ()

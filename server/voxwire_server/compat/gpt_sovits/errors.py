@@ -5,13 +5,13 @@ from __future__ import annotations
 from starlette.responses import JSONResponse, Response
 
 from voxwire_protocol.errors import VoxwireError
-from voxwire_server.compat.errors import coarse_status, told
+from voxwire_server.compat.errors import coarse_status, describe
 from voxwire_server.errors import http_headers
 
 
 def http_error(error: VoxwireError) -> Response:
     """The response to a request that failed; 422 with FastAPI's `detail` where a field has the wrong type."""
     if "errors" in error.details:
-        body = {"message": told(error), "detail": error.details["errors"]}
+        body = {"message": describe(error), "detail": error.details["errors"]}
         return JSONResponse(body, 422, http_headers(error))
-    return JSONResponse({"message": told(error)}, coarse_status(error), http_headers(error))
+    return JSONResponse({"message": describe(error)}, coarse_status(error), http_headers(error))

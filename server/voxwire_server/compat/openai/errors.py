@@ -9,7 +9,7 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
-from voxwire_server.compat.errors import coarse_status, told
+from voxwire_server.compat.errors import coarse_status, describe
 from voxwire_server.errors import http_headers
 
 _INVALID = "invalid_request_error"
@@ -46,7 +46,7 @@ def request_id() -> dict[str, str]:
 
 def error_body(error: VoxwireError) -> dict[str, Any]:
     """The object that tells of an error."""
-    return {"error": {"message": told(error), "type": _type(error), "param": _param(error), "code": _code(error)}}
+    return {"error": {"message": describe(error), "type": _type(error), "param": _param(error), "code": _code(error)}}
 
 
 def _unknown_model(error: VoxwireError) -> bool:

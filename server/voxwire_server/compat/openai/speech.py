@@ -9,9 +9,9 @@ import orjson
 
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
-from voxwire_server.compat.line import AudioPiece
 from voxwire_server.compat.openai.errors import error_body, request_id
 from voxwire_server.compat.openai.messages import FORMATS
+from voxwire_server.compat.session_stream import AudioPiece
 from voxwire_server.compat.speech import Speech, SpeechResponse, audio_response
 
 if TYPE_CHECKING:

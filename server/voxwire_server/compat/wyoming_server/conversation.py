@@ -24,11 +24,11 @@ from wyoming.tts import SynthesizeStopped
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.compat.formats import OutputFormat
-from voxwire_server.compat.line import AudioPiece, Closed, Line
+from voxwire_server.compat.session_stream import AudioPiece, Closed, CompatSession
 from voxwire_server.compat.wyoming_server.events import read_event, text_of, voice_of
 from voxwire_server.compat.wyoming_server.voices import info, sample_rate_of
 from voxwire_server.session.bucket import TokenBucket
-from voxwire_server.session.caller import Caller
+from voxwire_server.session.identity import ClientIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,7 @@ class Utterance:
     streamed: bool
     chars_max: int
     ended: bool = False
-    line: Line | None = None
+    line: CompatSession | None = None
     waiting: list[str] = field(default_factory=list)
 
     def say(self, text: str) -> None:
@@ -80,7 +80,7 @@ class Utterance:
         if self.line is not None:
             self.line.tell(m.End(context=CONTEXT))
 
-    def begin(self, line: Line, format: OutputFormat) -> None:
+    def begin(self, line: CompatSession, format: OutputFormat) -> None:
         """Speak from now on."""
         self.line = line
         name = f"{self.voice.engine}/{self.voice.name}"
@@ -91,7 +91,7 @@ class Utterance:
             line.tell(m.End(context=CONTEXT))
 
 
-class Conversation:
+class WyomingHandler:
     """One connection. `run` serves it to its end."""
 
     def __init__(
@@ -111,12 +111,12 @@ class Conversation:
         self._utterances: asyncio.Queue[Utterance] = asyncio.Queue(UTTERANCES_MAX)
         self._open: Utterance | None = None
         self._speaking = False
-        limits, now = self._limits, host.studio.clock()
+        limits, now = self._limits, host.services.clock()
         burst = limits.messages_burst
         self._messages = TokenBucket(limits.messages_per_second, burst, burst, now)
         peer = writer.get_extra_info("peername")
-        self._caller = Caller(address=peer[0] if peer else "")
-        self._share = host.loop_share_of(self._caller)
+        self._identity = ClientIdentity(address=peer[0] if peer else "")
+        self._share = host.loop_share_of(self._identity)
 
     async def run(self) -> None:
         """Serve until the client goes, asks for what can't be had, or does not read."""
@@ -130,7 +130,7 @@ class Conversation:
             await asyncio.gather(*tasks, return_exceptions=True)
         match problem:
             case VoxwireError():
-                self._host.studio.observer.error_sent(problem.raw_code)
+                self._host.services.observer.error_sent(problem.raw_code)
                 with contextlib.suppress(VoxwireError, OSError):
                     await self._write(Error(problem.message, problem.raw_code))
             case None | OSError() | asyncio.IncompleteReadError():
@@ -153,11 +153,11 @@ class Conversation:
                 return
             event = await read_event(self._reader, first, self._limits.message_bytes_max)
             self._recognised()
-            wait = self._share.wait(self._host.studio.clock())
+            wait = self._share.wait(self._host.services.clock())
             if wait > 0:
                 await asyncio.sleep(wait)
             await self._take(event)
-            self._messages.take(self._host.studio.clock())
+            self._messages.take(self._host.services.clock())
             if self._messages.delay() > 0:
                 await asyncio.sleep(self._messages.delay())
 
@@ -200,7 +200,7 @@ class Conversation:
         while True:
             utterance = await self._utterances.get()
             self._speaking = True
-            line = Line(self._host, self._caller)
+            line = CompatSession(self._host, self._identity)
             try:
                 rate = sample_rate_of(self._host, utterance.voice)
                 utterance.begin(line, OutputFormat(sample_rate=rate))
@@ -211,7 +211,7 @@ class Conversation:
                 await self._write(SynthesizeStopped())
             self._speaking = False
 
-    async def _pass_on(self, line: Line, rate: int) -> None:
+    async def _pass_on(self, line: CompatSession, rate: int) -> None:
         while True:
             match await line.next():
                 case m.Started():
@@ -220,7 +220,7 @@ class Conversation:
                     for at in range(0, len(pcm), CHUNK_BYTES):
                         await self._write(AudioChunk(rate, 2, 1, pcm[at : at + CHUNK_BYTES]))
                 case m.ErrorMessage() as problem:
-                    raise VoxwireError.from_message(problem)
+                    raise m.error_from_message(problem)
                 case m.Done(reason=m.DoneReason.ERROR):
                     raise VoxwireError(ErrorCode.ENGINE_FAILED, "the text could not be spoken to its end")
                 case m.Done():

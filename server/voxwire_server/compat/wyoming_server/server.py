@@ -7,7 +7,7 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
-from voxwire_server.compat.wyoming_server.conversation import Conversation
+from voxwire_server.compat.wyoming_server.conversation import WyomingHandler
 from voxwire_server.compat.wyoming_server.events import LINE_BYTES_MAX
 from voxwire_server.transport.door import State
 
@@ -66,7 +66,7 @@ class WyomingServer:
         self._conversations.add(task)
         try:
             writer.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-            await Conversation(self._host, reader, writer, guest.place.recognised).run()
+            await WyomingHandler(self._host, reader, writer, guest.place.recognised).run()
         except Exception:
             log.exception("a connection failed")
         finally:

@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from voxwire_server.engines.onnx_wire import delimited, fields, numbers, varints
+from voxwire_server.engines.common.onnx_wire import delimited, fields, numbers, varints
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,7 +21,7 @@ def create(models: str = "", options: Mapping[str, str] = _NONE) -> Engine:
     Raises:
         EngineUnavailable: packages or weights are missing, or an option is none or has no such value.
     """
-    from voxwire_server.engines.kokoro.creation import best
+    from voxwire_server.engines.kokoro.factory import best
 
     return best(models, options)
 
@@ -32,7 +32,7 @@ def create_torch(models: str = "", options: Mapping[str, str] = _NONE) -> Engine
     Raises:
         EngineUnavailable: packages or weights are missing, or an option is none or has no such value.
     """
-    from voxwire_server.engines.kokoro.creation import on_torch
+    from voxwire_server.engines.kokoro.factory import on_torch
 
     return on_torch("kokoro-torch", models, options)
 
@@ -43,6 +43,6 @@ def create_onnx(models: str = "", options: Mapping[str, str] = _NONE) -> Engine:
     Raises:
         EngineUnavailable: packages or weights are missing, or an option is none or has no such value.
     """
-    from voxwire_server.engines.kokoro.creation import on_onnx
+    from voxwire_server.engines.kokoro.factory import on_onnx
 
     return on_onnx("kokoro-onnx", models, options)

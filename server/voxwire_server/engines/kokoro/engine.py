@@ -11,7 +11,7 @@ from voxwire_server.engines.base import EngineInfo, StageInfo, StepResult
 from voxwire_server.engines.kokoro.jobs import KokoroJob
 from voxwire_server.engines.kokoro.model.network import FRAME_SAMPLES
 from voxwire_server.engines.kokoro.model.vocoder import SAMPLE_RATE
-from voxwire_server.engines.kokoro.spoken import chunk_of
+from voxwire_server.engines.kokoro.postprocess import chunk_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from voxwire_server.engines.base import DeviceMemory, Job
-    from voxwire_server.engines.kokoro.script import Script
-    from voxwire_server.engines.kokoro.steps import TorchSteps
+    from voxwire_server.engines.kokoro.runtime.steps import TorchSteps
+    from voxwire_server.engines.kokoro.text_frontend import TextFrontend
     from voxwire_server.speech import Clause, EndReason, Voice
 
 ENCODE, FRONT, GENERATE = "encode", "front", "generate"
@@ -55,7 +55,7 @@ def torch_info(
         stages=tuple(StageInfo(stage, size, joins_buckets=size > 1) for stage, size in stages.items()),
         timing="phoneme",
         mixes=True,
-        lane="device" if gpu else "cpu",
+        executor="device" if gpu else "cpu",
         device=str(device) if gpu else "",
         concurrency=concurrency,
         realtime_factor=_GPU_REALTIME_FACTOR if gpu else _CPU_REALTIME_FACTOR[dtype],
@@ -67,7 +67,7 @@ def torch_info(
 class KokoroEngine:
     """See `voxwire_server.engines.base.Engine`. A GPU's steps run on one thread, a CPU's on any."""
 
-    def __init__(self, steps: TorchSteps, script: Script, info: EngineInfo) -> None:
+    def __init__(self, steps: TorchSteps, script: TextFrontend, info: EngineInfo) -> None:
         self._steps = steps
         self._script = script
         self._info = info

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from voxwire_server.engines.hibari.reading import Sentence
+    from voxwire_server.engines.common.g2p import Sentence
 
 _SPEED_MIN, _SPEED_MAX = 0.5, 2.0
 _SEED_MASK = (1 << 63) - 1

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from voxwire_server.engines.base import EngineInfo, Job, StageInfo, StepResult
 from voxwire_server.engines.kokoro.jobs import KokoroJob
-from voxwire_server.engines.kokoro.spoken import chunk_of
+from voxwire_server.engines.kokoro.postprocess import chunk_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from voxwire_server.engines.kokoro.onnx_network import OnnxNetwork
-    from voxwire_server.engines.kokoro.script import Script
+    from voxwire_server.engines.kokoro.text_frontend import TextFrontend
     from voxwire_server.speech import Clause, EndReason
 
 SAMPLE_RATE = 24000
@@ -24,7 +24,7 @@ _SYMBOLS_PER_SECOND = 15.0
 class KokoroOnnxEngine:
     """See `voxwire_server.engines.base.Engine`. Safe for any number of threads; a job is stepped by one at a time."""
 
-    def __init__(self, network: OnnxNetwork, script: Script, name: str, concurrency: int) -> None:
+    def __init__(self, network: OnnxNetwork, script: TextFrontend, name: str, concurrency: int) -> None:
         self._network = network
         self._script = script
         self._info = EngineInfo(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime
 
-from voxwire_server.engines.onnx_wire import delimited, fields
+from voxwire_server.engines.common.onnx_wire import delimited, fields
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,8 +14,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from support import kokoro_reference  # noqa: E402
-from voxwire_server.engines.kokoro.checkpoint import folded, read_checkpoint, read_voice  # noqa: E402
-from voxwire_server.engines.kokoro.layout import shapes  # noqa: E402
+from voxwire_server.engines.kokoro.weights.checkpoint import folded, read_checkpoint, read_voice  # noqa: E402
+from voxwire_server.engines.kokoro.weights.shapes import parameter_shapes  # noqa: E402
 from voxwire_server.models.errors import Damaged, ModelError  # noqa: E402
 
 PARTS = ("bert", "bert_encoder", "predictor", "decoder", "text_encoder")
@@ -61,7 +61,7 @@ def checkpoint(model, tmp_path_factory) -> Path:
 
 def test_a_checkpoint_is_the_reference_with_weight_norm_removed(checkpoint: Path, model) -> None:
     state = read_checkpoint(checkpoint)
-    assert {name: value.shape for name, value in state.items()} == dict(shapes())
+    assert {name: value.shape for name, value in state.items()} == dict(parameter_shapes())
     assert all(value.dtype == np.float32 for value in state.values())
     for module in model.modules():
         if hasattr(module, "weight_g"):
@@ -109,7 +109,9 @@ def test_what_is_folded_already_stays() -> None:
     ],
 )
 def test_another_checkpoint_is_refused(tmp_path: Path, monkeypatch, part, said: str) -> None:
-    monkeypatch.setattr("voxwire_server.engines.kokoro.checkpoint.shapes", lambda: {"bert_encoder.bias": (2,)})
+    monkeypatch.setattr(
+        "voxwire_server.engines.kokoro.weights.checkpoint.parameter_shapes", lambda: {"bert_encoder.bias": (2,)}
+    )
     file = tmp_path / "kokoro-v1_0.pth"
     torch.save({"bert_encoder": part}, file)
     with pytest.raises(Damaged, match=said):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from support import kokoro
-from voxwire_server.engines.kokoro.dequantise import dequantise
-from voxwire_server.engines.kokoro.layout import PARAMETERS, shapes
-from voxwire_server.engines.onnx_wire import delimited, fields
+from voxwire_server.engines.common.onnx_wire import delimited, fields
+from voxwire_server.engines.kokoro.weights.dequantise import dequantise
+from voxwire_server.engines.kokoro.weights.shapes import PARAMETERS, parameter_shapes
 
 onnx = pytest.importorskip("onnx")
 
@@ -44,11 +44,11 @@ def edited(export: bytes, number: int, keep) -> bytes:
 
 
 def test_the_layout_has_as_many_parameters_as_kokoro() -> None:
-    assert sum(math.prod(shape) for shape in shapes().values()) == PARAMETERS == 81_140_664
+    assert sum(math.prod(shape) for shape in parameter_shapes().values()) == PARAMETERS == 81_140_664
 
 
 def test_the_export_holds_every_parameter(state) -> None:
-    assert {name: value.shape for name, value in state.items()} == dict(shapes())
+    assert {name: value.shape for name, value in state.items()} == dict(parameter_shapes())
     assert all(value.dtype == np.float32 and np.isfinite(value).all() for value in state.values())
 
 

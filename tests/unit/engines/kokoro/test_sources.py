@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from support.fake_registries import bare, serving
-from voxwire_server.engines.kokoro import sources
-from voxwire_server.engines.kokoro.weights import KokoroWeights
+from voxwire_server.engines.kokoro.weights import sources
+from voxwire_server.engines.kokoro.weights.files import KokoroWeights
 from voxwire_server.models.checksums import Checksum
 from voxwire_server.models.errors import Damaged, ModelError, Refused
 from voxwire_server.models.packages import Ecosystem, Package

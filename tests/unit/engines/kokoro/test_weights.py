@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 
 from voxwire_server.engines.base import EngineUnavailable
-from voxwire_server.engines.kokoro.weights import MODEL_FILE, ONNX_FILE, VOCABULARY_FILE, VOICES_FILE, KokoroWeights
+from voxwire_server.engines.kokoro.weights.files import (
+    MODEL_FILE,
+    ONNX_FILE,
+    VOCABULARY_FILE,
+    VOICES_FILE,
+    KokoroWeights,
+)
 from voxwire_server.models.manifest import MANIFEST_FILE, describe, write_manifest
 
 safetensors = pytest.importorskip("safetensors.numpy")

@@ -1,0 +1,255 @@
+"""Owns the threads that encode audio frames, earliest deadline first. Encoding releases the GIL; calls never wait.
+
+Among tasks that are due accounts take turns: the one that used least of the threads lately goes first, so that one that
+has hundreds of contexts does not delay the frames of the others.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from voxwire_server.audio.encode import OpusStream
+    from voxwire_server.audio.framing import FrameBlock
+
+logger = logging.getLogger(__name__)
+
+DUE_SECONDS = 0.05
+"""A task whose first frame is to be sent so soon is due: a few tasks of 5 ms each may go before it."""
+
+USE_HALF_LIFE_SECONDS = 2.0
+LACK_SECONDS_MAX = 0.05
+"""What an account used counts half after the first; and it counts as lacking at most the second behind another."""
+
+ACCOUNTS_KEPT, FORGOTTEN_SECONDS = 64, 1e-3
+"""Where more accounts than the first are remembered, those that used less than the second are not."""
+
+HANG_SECONDS = 30.0
+"""A task takes milliseconds. A thread that is at one for so long is replaced."""
+
+DELIVER_SECONDS = 0.002
+"""Results are delivered for about so long at a turn of the loop."""
+
+
+@dataclass(slots=True)
+class EncodeTask:
+    """Encode the frames [start, stop) of a PCM block; `done` gets the packets, or the error, on the loop.
+
+    A stream's next task is given only after its last one came back, so a stream is never used by two threads.
+    """
+
+    stream: OpusStream
+    block: FrameBlock
+    start: int
+    stop: int
+    done: Callable[[FrameBlock | None, Exception | None], None]
+    account: str = ""
+    result: FrameBlock | None = field(default=None)
+    error: Exception | None = field(default=None)
+
+
+@dataclass(slots=True, eq=False)
+class Encoder:
+    """One thread, and the task that it is at since when. `retired`: it was replaced, what it makes is dropped."""
+
+    thread: threading.Thread | None = None
+    task: EncodeTask | None = None
+    since: float = 0.0
+    retired: bool = False
+
+
+class EncoderPool:
+    """A few threads and a queue for each account. The queues are bounded by their users: one task a context at a time.
+
+    `look_after` has to be called every so often: it replaces threads that hang or died.
+    """
+
+    def __init__(
+        self,
+        wake: Callable[[Callable[[], None]], None],
+        threads: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._wake = wake
+        self._clock = clock
+        self._queues: dict[str, list[tuple[float, int, EncodeTask]]] = {}
+        self._used: dict[str, tuple[float, float]] = {}
+        self._order = itertools.count()
+        self._finished: deque[EncodeTask] = deque()
+        self._ready = threading.Condition()
+        self._waking = False
+        self._stopping = False
+        self._numbers = itertools.count()
+        self._encoders = [self._new_encoder() for _ in range(threads)]
+        self.replaced = 0
+        """Threads that were replaced so far."""
+        self.hung = 0
+        """Threads that hang now."""
+
+    def start(self) -> None:
+        """Start the threads."""
+        for encoder in self._encoders:
+            if encoder.thread is not None:
+                encoder.thread.start()
+
+    def stop(self) -> None:
+        """Stop and join the threads but those that hang; what is queued is dropped."""
+        with self._ready:
+            self._stopping = True
+            self._queues.clear()
+            self._ready.notify_all()
+            threads = [encoder.thread for encoder in self._encoders]
+        for thread in threads:
+            if thread is not None and thread.is_alive():
+                thread.join()
+
+    def submit(self, task: EncodeTask, deadline: float) -> None:
+        """Queue a task; `deadline` is the moment at which its first frame is to be sent."""
+        with self._ready:
+            queue = self._queues.setdefault(task.account, [])
+            heapq.heappush(queue, (deadline, next(self._order), task))
+            self._ready.notify()
+
+    def look_after(self) -> None:
+        """Replace the threads that hang or died; their tasks fail."""
+        with self._ready:
+            now = self._clock()
+            lost = [] if self._stopping else [each for each in self._encoders if _is_lost(each, now)]
+            fresh = [self._replace(encoder) for encoder in lost]
+            wake = any(encoder.task is not None for encoder in lost) and self._has_to_wake()
+        for encoder in fresh:
+            logger.error("an encoder thread hangs or died, and was replaced")
+            if encoder.thread is not None:
+                encoder.thread.start()
+        if wake:
+            self._wake(self._deliver)
+
+    def _replace(self, encoder: Encoder) -> Encoder:
+        encoder.retired = True
+        self.replaced += 1
+        if encoder.thread is not None and encoder.thread.is_alive():
+            self.hung += 1
+        if encoder.task is not None:
+            # The thread may still write into its own task.
+            task = encoder.task
+            self._finished.append(
+                EncodeTask(
+                    task.stream,
+                    task.block,
+                    task.start,
+                    task.stop,
+                    task.done,
+                    error=TimeoutError("the encoder does not answer"),
+                )
+            )
+        self._encoders.remove(encoder)
+        self._encoders.append(self._new_encoder())
+        return self._encoders[-1]
+
+    def _new_encoder(self) -> Encoder:
+        encoder = Encoder()
+        name = f"voxwire-encode-{next(self._numbers)}"
+        encoder.thread = threading.Thread(target=self._work, args=(encoder,), name=name, daemon=True)
+        return encoder
+
+    def _work(self, encoder: Encoder) -> None:
+        while True:
+            with self._ready:
+                while not self._queues and not self._stopping:
+                    self._ready.wait()
+                if self._stopping:
+                    return
+                encoder.since = self._clock()
+                task = encoder.task = self._take(encoder.since)
+            try:
+                task.result = task.stream.encode(task.block, task.start, task.stop)
+            except BaseException as error:
+                task.error = error if isinstance(error, Exception) else RuntimeError(type(error).__name__)
+            with self._ready:
+                encoder.task = None
+                if encoder.retired:
+                    self.hung -= 1
+                    return
+                self._charge(task, self._clock() - encoder.since)
+                self._finished.append(task)
+                waking = not self._has_to_wake()
+            del task  # a thread that waits must not keep a session
+            if not waking:
+                self._wake(self._deliver)
+
+    def _has_to_wake(self) -> bool:
+        waking, self._waking = self._waking, True
+        return not waking
+
+    # -- whose turn it is ---------------------------------------------------------------------------------------------
+
+    def _take(self, now: float) -> EncodeTask:
+        """The next task: the earliest, or where those of several accounts are due, of the one that used least."""
+        heads = [(queue[0][:2], account) for account, queue in self._queues.items()]
+        account = min(heads)[1]
+        due = [(rank, each) for rank, each in heads if rank[0] <= now + DUE_SECONDS]
+        if len(due) > 1:
+            used = {each: self._seconds(each, now) for _, each in due}
+            least = max(used.values()) - LACK_SECONDS_MAX
+            account = min((max(used[each], least), rank, each) for rank, each in due)[2]
+            if used[account] < least:
+                self._used[account] = least, now
+        queue = self._queues[account]
+        task = heapq.heappop(queue)[2]
+        if not queue:
+            del self._queues[account]
+        # Counted in advance, so that several threads do not all take the same account's.
+        self._used[account] = self._seconds(account, now) + _guessed_seconds(task), now
+        return task
+
+    def _charge(self, task: EncodeTask, seconds: float) -> None:
+        """Count what a task took in place of what was guessed; forget accounts that used next to nothing lately."""
+        now, account = self._clock(), task.account
+        self._used[account] = max(0.0, self._seconds(account, now) + seconds - _guessed_seconds(task)), now
+        if len(self._used) > ACCOUNTS_KEPT:
+            self._used = {
+                each: used for each, used in self._used.items() if self._seconds(each, now) > FORGOTTEN_SECONDS
+            }
+
+    def _seconds(self, account: str, now: float) -> float:
+        seconds, at = self._used.get(account, (0.0, now))
+        keep: float = 0.5 ** (max(0.0, now - at) / USE_HALF_LIFE_SECONDS)
+        return seconds * keep
+
+    # -- on the loop --------------------------------------------------------------------------------------------------
+
+    def _deliver(self) -> None:
+        ends_at = self._clock() + DELIVER_SECONDS
+        while True:
+            with self._ready:
+                if not self._finished:
+                    self._waking = False
+                    return
+                task = self._finished.popleft()
+            try:
+                task.done(task.result, task.error)
+            except Exception as error:
+                logger.error("a result could not be delivered: %s", type(error).__name__)
+            if self._clock() >= ends_at:
+                self._wake(self._deliver)
+                return
+
+
+def _is_lost(encoder: Encoder, now: float) -> bool:
+    thread = encoder.thread
+    died = thread is not None and thread.ident is not None and not thread.is_alive()
+    return died or (encoder.task is not None and now - encoder.since > HANG_SECONDS)
+
+
+def _guessed_seconds(task: EncodeTask) -> float:
+    """What a task takes, about: 5 ms a second of audio of 20 ms a frame, at complexity 5."""
+    return 1e-4 * (task.stop - task.start)

@@ -1,0 +1,1 @@
+"""What several engines use: reading English, aligning, trimming, ONNX files."""

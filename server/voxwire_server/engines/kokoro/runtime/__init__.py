@@ -1,0 +1,1 @@
+"""How the network runs on a device: batches, transfers, CUDA graphs."""

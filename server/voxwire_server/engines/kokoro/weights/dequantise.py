@@ -1,0 +1,143 @@
+"""Turns the int8 ONNX export of Kokoro-82M back into float32 parameters under the names that torch knows them by.
+
+Names of tensors alone don't tell which is which: the exporter folded weight norm into products such as
+`/decoder/.../Mul_3_output_0`, and shares equal zero points between layers. A node's scope does: it is the path of the
+torch module that made it, so a weight is what the node of that module reads.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from voxwire_server.engines.common.onnx_graph import read_graph
+from voxwire_server.engines.kokoro.weights.shapes import parameter_shapes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from voxwire_server.engines.common.onnx_graph import Graph, Node
+
+    Entry = tuple[str, NDArray[np.float32]]
+
+_LSTM_WEIGHT, _LSTM_RECURRENT, _LSTM_BIAS = 1, 2, 3
+_LSTM_WEIGHT_ZERO, _LSTM_RECURRENT_ZERO = 9, 11
+"""Inputs of com.microsoft.DynamicQuantizeLSTM, onnxruntime's docs/ContribOperators.md."""
+
+_UNDER_PREDICTOR = re.compile(r"(F0|N)\.\d|F0_proj|N_proj|shared")
+_REPEATED = re.compile(r"_\d+$")
+_OWN_NAMES = ("encoder.", "decoder.decoder.")
+
+
+def dequantise(model: bytes) -> dict[str, NDArray[np.float32]]:
+    """The parameters that the bytes of `model.int8.onnx` hold: exactly the names and shapes of
+    `layout.parameter_shapes`.
+
+    Raises:
+        ValueError: this is not that export.
+    """
+    graph = read_graph(model)
+    wanted = parameter_shapes()
+    state: dict[str, NDArray[np.float32]] = {}
+    for name, value in _parameters(graph, wanted):
+        if name not in wanted:
+            raise ValueError(f"the export has {name}, which is no parameter of Kokoro-82M")
+        if value.shape != wanted[name]:
+            raise ValueError(f"{name} is {value.shape} in the export, and {wanted[name]} in Kokoro-82M")
+        # PL-BERT runs its one layer twelve times, so its weights come twelve times.
+        if name in state and not np.array_equal(state[name], value):
+            raise ValueError(f"the export has two values of {name}")
+        state.setdefault(name, np.ascontiguousarray(value, np.float32))
+    missing = sorted(wanted.keys() - state.keys())
+    if missing:
+        raise ValueError(f"the export lacks {len(missing)} parameters of Kokoro-82M, among them {missing[0]}")
+    return state
+
+
+def _parameters(graph: Graph, wanted: Mapping[str, Any]) -> Iterator[Entry]:
+    for node in graph.nodes:
+        yield from _of_node(graph, node)
+    for name, tensor in graph.tensors.items():
+        prefix = next((each for each in _OWN_NAMES if name.startswith(each)), "")
+        # "decoder.decoder.x" is the parameter "decoder.x", "encoder.x" is "x".
+        own = name.partition(".")[2] if prefix else ""
+        if own in wanted and tensor.dtype == np.float32:
+            yield own, tensor
+
+
+def _of_node(graph: Graph, node: Node) -> Iterator[Entry]:
+    tensors, inputs = graph.tensors, node.inputs
+    constant = len(inputs) > 1 and inputs[1] in tensors
+    match node.op:
+        case "ConvInteger":
+            yield f"{_module(node)}.weight", _scaled(graph, inputs[1], inputs[3])
+        case "Conv" | "ConvTranspose" if "/istft/" not in node.name:
+            yield f"{_module(node)}.weight", tensors[inputs[1]]
+        case "MatMulInteger" if constant:
+            yield f"{_REPEATED.sub('', _module(node))}.weight", _scaled(graph, inputs[1], inputs[3], axis=1).T
+        case "MatMul" if constant:
+            yield f"{_module(node)}.weight", tensors[inputs[1]].T
+        case "DequantizeLinear":
+            # An embedding: the rows that were looked up become float, so the table itself is named by its scale.
+            table = inputs[1].removesuffix("_scale")
+            yield table.partition(".")[2], _scaled(graph, f"{table}_quantized", inputs[2])
+        case "DynamicQuantizeLSTM":
+            yield from _lstm(graph, node)
+        case _:
+            pass
+
+
+def _lstm(graph: Graph, node: Node) -> Iterator[Entry]:
+    module, inputs = _module(node), node.inputs
+    weight = _scaled(graph, inputs[_LSTM_WEIGHT], inputs[_LSTM_WEIGHT_ZERO], axis=0)
+    recurrent = _scaled(graph, inputs[_LSTM_RECURRENT], inputs[_LSTM_RECURRENT_ZERO], axis=0)
+    biases = graph.tensors[inputs[_LSTM_BIAS]]
+    for direction, suffix in enumerate(("", "_reverse")):
+        input_bias, hidden_bias = np.split(biases[direction], 2)
+        yield f"{module}.weight_ih_l0{suffix}", _gates(weight[direction]).T
+        yield f"{module}.weight_hh_l0{suffix}", _gates(recurrent[direction]).T
+        yield f"{module}.bias_ih_l0{suffix}", _gates(input_bias)
+        yield f"{module}.bias_hh_l0{suffix}", _gates(hidden_bias)
+
+
+def _gates(columns: NDArray[np.float32]) -> NDArray[np.float32]:
+    """ONNX has the gates as input, output, forget, cell along the last axis; torch as input, forget, cell, output."""
+    entry, exit_, forget, cell = np.split(columns, 4, axis=-1)
+    return np.concatenate([entry, forget, cell, exit_], axis=-1)
+
+
+def _scaled(graph: Graph, quantised: str, zero: str, axis: int = 0) -> NDArray[np.float32]:
+    """(q - zero) * scale; where there is a scale for each channel, channels lie along `axis`."""
+    values = graph.tensors[quantised].astype(np.float32)
+    scale = graph.tensors[f"{quantised.removesuffix('_quantized')}_scale"]
+    along = [-1 if dimension == axis else 1 for dimension in range(values.ndim)]
+
+    def spread(tensor: NDArray[Any]) -> NDArray[np.float32]:
+        return tensor.astype(np.float32).reshape(() if tensor.size == 1 else along)
+
+    values -= spread(graph.tensors[zero])
+    values *= spread(scale)
+    return values
+
+
+def _module(node: Node) -> str:
+    """The torch module's path: `/decoder/decoder/encode/conv1/Conv_quant` is of `decoder.encode.conv1`."""
+    parts = node.name.strip("/").split("/")[:-1]
+    if parts[0] == "decoder":
+        parts = ["decoder", *parts[2:]]
+    else:
+        parts = parts[1:]
+        if parts and _UNDER_PREDICTOR.fullmatch(parts[0]):
+            parts.insert(0, "predictor")
+    path: list[str] = []
+    for part in parts:
+        # A list's items are named after the list: "cnn.0/cnn.0.0" is cnn.0.0.
+        if path and part.startswith(f"{path[-1]}."):
+            path[-1] = part
+        else:
+            path.append(part)
+    return ".".join(path)

@@ -1,0 +1,344 @@
+"""Carries out one batch: calls the engine, checks what it gave, shapes the audio. No threads, no clock, no queue."""
+
+from __future__ import annotations
+
+import logging
+import math
+import operator
+from typing import TYPE_CHECKING, Any, assert_never
+
+import numpy as np
+
+from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.engines.base import Job, NoSlot, StepResult
+from voxwire_server.scheduling.request import PREPARE, RequestOutput, StepOutcome, StepStatus
+from voxwire_server.speech import AudioChunk, Clause, EndReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from voxwire_server.engines.base import Engine
+    from voxwire_server.scheduling.request import Batch, SynthesisRequest
+    from voxwire_server.speech import PhonemeMark, WordMark
+
+logger = logging.getLogger(__name__)
+
+
+CHECK_STEPS_MAX = 64
+"""After so many steps of one word a frame engine is taken to be well."""
+
+
+class BatchGivenUp(BaseException):
+    """The step took so long that its batch was given up meanwhile: what it made is dropped."""
+
+
+def execute_step(
+    engine: Engine,
+    batch: Batch,
+    on_out_of_memory: Callable[[], None],
+    still_wanted: Callable[[], bool] = lambda: True,
+) -> list[StepOutcome]:
+    """Run one batch; one row a work, in order. What fails, and whatever else an engine may not give, becomes an error
+    in its row.
+
+    A step that raises `MemoryError` is told to `on_out_of_memory`, split in two, and each half tried once more.
+    Works that were cancelled since they were picked are passed over. `still_wanted` is asked after each call of the
+    engine.
+
+    Raises:
+        Lost: it said no.
+    """
+
+    def check() -> None:
+        if not still_wanted():
+            raise BatchGivenUp
+
+    requests = [request for request in batch.requests if not request.cancelled]
+    try:
+        if batch.stage == PREPARE:
+            outcomes = [_prepare(engine, request, check) for request in requests]
+        else:
+            outcomes = _step_or_split(engine, batch.stage, requests, on_out_of_memory, check)
+    except BatchGivenUp:
+        raise
+    except BaseException as error:
+        _log(engine, batch.stage, error)
+        outcomes = [
+            StepOutcome(request, StepStatus.FAILED, request.job, error=_step_failed(batch.stage, error))
+            for request in requests
+        ]
+    stepped = set(requests)
+    return outcomes + [
+        StepOutcome(request, StepStatus.NEXT, request.job) for request in batch.requests if request not in stepped
+    ]
+
+
+def check_engine(engine: Engine) -> None:
+    """Speak one word with an engine, on the thread that is to step it, and drop it.
+
+    Raises:
+        Exception: it can't.
+    """
+    voice = next(iter(engine.info.voices), None)
+    language = voice.languages[0] if voice is not None else "en-us"
+    clause = Clause("one", (0, 3), range(3), "" if voice is None else voice.name, language, 1.0, 0)
+    job = engine.prepare(clause)
+    try:
+        for _ in range(0 if job.empty else CHECK_STEPS_MAX):
+            (result,) = engine.step(job.stage, [job])
+            if result.error is not None:
+                raise result.error
+            if result.stage is None:
+                break
+            job.stage, job.bucket, job.cost = result.stage, result.bucket, result.cost
+    finally:
+        engine.finish(job, EndReason.CANCELLED)
+
+
+def failed_outcomes(batch: Batch, message: str, *, retry: bool) -> list[StepOutcome]:
+    """The rows of a batch whose step is lost: works fail, or with `retry` those begin anew, once, of which nothing was
+    spoken yet."""
+    outcomes = []
+    for request in batch.requests:
+        again = retry and not (request.spoken or request.retries or request.cancelled)
+        error = None if again else VoxwireError(ErrorCode.ENGINE_FAILED, message, retry_after_ms=1000)
+        outcomes.append(
+            StepOutcome(request, StepStatus.RETRY if again else StepStatus.FAILED, request.job, error=error)
+        )
+    return outcomes
+
+
+def end_of(outcome: StepOutcome) -> EndReason | None:
+    """How a row's job leaves its engine, or None while it stays."""
+    if outcome.request.cancelled:
+        return EndReason.CANCELLED
+    match outcome.verdict:
+        case StepStatus.FINISHED:
+            return EndReason.COMPLETED
+        case StepStatus.FAILED:
+            return EndReason.FAILED
+        case StepStatus.NEXT | StepStatus.NO_SLOT | StepStatus.RETRY:
+            return None
+        case _:
+            assert_never(outcome.verdict)
+
+
+def outcome_of(outcome: StepOutcome) -> RequestOutput | None:
+    """What the work's owner is told of a row; None when there is nothing to tell."""
+    request = outcome.request
+    finished = outcome.verdict in (StepStatus.FINISHED, StepStatus.FAILED)
+    if request.cancelled or not (finished or outcome.encoded or outcome.alignment is not None):
+        return None
+    return RequestOutput(
+        request,
+        outcome.encoded,
+        outcome.alignment,
+        finished,
+        outcome.error,
+        request.queue_seconds,
+        request.synth_seconds,
+    )
+
+
+def overloaded_outcome(request: SynthesisRequest, message: str) -> StepOutcome:
+    """The row of a work that its engine could not take."""
+    return StepOutcome(
+        request, StepStatus.FAILED, request.job, error=VoxwireError(ErrorCode.ENGINE_OVERLOADED, message)
+    )
+
+
+def _prepare(engine: Engine, request: SynthesisRequest, check: Callable[[], None]) -> StepOutcome:
+    try:
+        job = engine.prepare(request.clause)
+        if not isinstance(job, Job):
+            raise TypeError(f"prepare gave {type(job).__name__}, not a job")
+        if not job.empty:
+            _set_next(engine, job, job.stage, job.bucket, job.cost)
+    except Exception as error:
+        check()
+        _log(engine, PREPARE, error)
+        return _failed(request, error)
+    check()
+    if not job.empty:
+        return StepOutcome(request, StepStatus.NEXT, job)
+    return _shape(StepOutcome(request, StepStatus.FINISHED, job), None)
+
+
+def _step_or_split(
+    engine: Engine,
+    stage: str,
+    requests: Sequence[SynthesisRequest],
+    on_out_of_memory: Callable[[], None],
+    check: Callable[[], None],
+) -> list[StepOutcome]:
+    if not requests:
+        return []
+    try:
+        return _step(engine, stage, requests, check)
+    except MemoryError:
+        on_out_of_memory()
+        return _step_halves(engine, stage, requests, check)
+
+
+def _step(
+    engine: Engine, stage: str, requests: Sequence[SynthesisRequest], check: Callable[[], None]
+) -> list[StepOutcome]:
+    jobs = [_job(request) for request in requests]
+    try:
+        results = list(engine.step(stage, jobs))
+        if len(results) != len(jobs):
+            raise ValueError(f"{len(results)} results for {len(jobs)} jobs")
+    except NoSlot as refusal:
+        check()
+        return _refused(engine, requests, refusal)
+    except MemoryError:
+        check()
+        raise
+    except Exception as error:
+        check()
+        _log(engine, stage, error)
+        return [
+            StepOutcome(request, StepStatus.FAILED, request.job, error=_step_failed(stage, error))
+            for request in requests
+        ]
+    check()
+    return [_outcome(engine, request, result) for request, result in zip(requests, results, strict=True)]
+
+
+def _step_failed(stage: str, error: BaseException) -> VoxwireError:
+    return VoxwireError(ErrorCode.ENGINE_FAILED, f"engine step {stage!r} failed: {_describe(error)}")
+
+
+def _step_halves(
+    engine: Engine, stage: str, requests: Sequence[SynthesisRequest], check: Callable[[], None]
+) -> list[StepOutcome]:
+    middle = (len(requests) + 1) // 2
+    outcomes: list[StepOutcome] = []
+    for half in (requests[:middle], requests[middle:]):
+        try:
+            outcomes += _step(engine, stage, half, check) if half else []
+        except MemoryError:
+            outcomes += [overloaded_outcome(request, "the engine is out of memory") for request in half]
+    return outcomes
+
+
+def _refused(engine: Engine, requests: Sequence[SynthesisRequest], refusal: NoSlot) -> list[StepOutcome]:
+    """Rows after `NoSlot`: nothing was stepped; the jobs it names wait for a slot, the others are tried again."""
+    named = {id(job) for job in refusal.jobs}
+    outcomes = []
+    for request in requests:
+        job = _job(request)
+        verdict = StepStatus.NO_SLOT if not named or id(job) in named else StepStatus.NEXT
+        try:
+            _set_next(engine, job, job.stage, job.bucket, job.cost)
+        except Exception as error:
+            outcomes.append(_broken(engine, request, error))
+        else:
+            outcomes.append(StepOutcome(request, verdict, job))
+    return outcomes
+
+
+def _outcome(engine: Engine, request: SynthesisRequest, result: StepResult) -> StepOutcome:
+    job = _job(request)
+    try:
+        if result.error is not None:
+            return _failed(request, result.error)
+        finished = result.stage is None
+        if not finished:
+            _set_next(engine, job, result.stage, result.bucket, result.cost)
+        outcome = StepOutcome(request, StepStatus.FINISHED if finished else StepStatus.NEXT, job)
+        chunk = None if result.chunk is None else _checked(result.chunk)
+    except Exception as error:
+        return _broken(engine, request, error)
+    if chunk is not None:
+        if not np.isfinite(chunk.samples).all():
+            problem = VoxwireError(ErrorCode.CLAUSE_FAILED, "the engine gave samples that are no numbers")
+            return StepOutcome(request, StepStatus.FAILED, job, error=problem)
+        outcome.audio_seconds = len(chunk.samples) / engine.info.sample_rate
+        outcome.alignment = chunk.alignment
+    return _shape(outcome, chunk)
+
+
+def _set_next(engine: Engine, job: Job, stage: object, bucket: object, cost: object) -> None:
+    """Write a job's next step into it.
+
+    Raises:
+        ValueError, TypeError: there can be no such step: the scheduler's books would not bear it.
+    """
+    if not any(stage == each.name for each in engine.info.stages):
+        raise ValueError("the next stage is none of the engine's")
+    seconds = float(cost)  # type: ignore[arg-type]
+    if not 0.0 <= seconds < math.inf:
+        raise ValueError("the cost of the next step is no length of time")
+    job.stage, job.bucket, job.cost = str(stage), operator.index(bucket), seconds  # type: ignore[arg-type]
+
+
+def _checked(chunk: AudioChunk) -> AudioChunk:
+    """A chunk in the shape that it has to have: float32, [n], marks in order within whole numbers.
+
+    Raises:
+        ValueError, TypeError: it can't be brought into that shape.
+    """
+    samples: NDArray[Any] = chunk.samples
+    if samples.ndim != 1 or samples.dtype.kind != "f":
+        raise TypeError("samples are no row of floating point numbers")
+    alignment = chunk.alignment
+    if alignment is not None:
+        for word in alignment.words:
+            _check_mark(word)
+        for phoneme in alignment.phonemes:
+            _check_mark(phoneme)
+    return chunk if samples.dtype == np.float32 else AudioChunk(samples.astype(np.float32), alignment)
+
+
+def _check_mark(mark: WordMark | PhonemeMark) -> None:
+    start, end, (first, last) = operator.index(mark.start), operator.index(mark.end), map(operator.index, mark.chars)
+    if not (0 <= start <= end and 0 <= first <= last):
+        raise ValueError("a mark of the alignment is no range")
+
+
+def _broken(engine: Engine, request: SynthesisRequest, error: Exception) -> StepOutcome:
+    """The row of a work for which its engine gave what no engine may give."""
+    _log(engine, request.stage, error)
+    problem = VoxwireError(ErrorCode.ENGINE_FAILED, f"the engine gave no valid result: {_describe(error)}")
+    return StepOutcome(request, StepStatus.FAILED, request.job, error=problem)
+
+
+def _shape(outcome: StepOutcome, chunk: AudioChunk | None) -> StepOutcome:
+    finished = outcome.verdict is StepStatus.FINISHED
+    if outcome.request.cancelled or (chunk is None and not finished):
+        return outcome
+    try:
+        outcome.encoded = outcome.request.sink(outcome.request, chunk, finished)
+    except BaseException as error:
+        problem = VoxwireError(ErrorCode.INTERNAL, f"audio could not be shaped: {_describe(error)}")
+        return StepOutcome(outcome.request, StepStatus.FAILED, outcome.job, error=problem)
+    return outcome
+
+
+def _failed(request: SynthesisRequest, error: BaseException) -> StepOutcome:
+    if not isinstance(error, VoxwireError):
+        error = VoxwireError(ErrorCode.CLAUSE_FAILED, f"the clause could not be spoken: {_describe(error)}")
+    return StepOutcome(request, StepStatus.FAILED, request.job, error=error)
+
+
+def _job(request: SynthesisRequest) -> Job:
+    assert request.job is not None, "a prepared work has a job"
+    return request.job
+
+
+def _describe(error: BaseException) -> str:
+    """The kind of an error. Its own text may quote what a user wrote, which must not reach logs."""
+    return type(error).__name__
+
+
+def _log(engine: Engine, stage: str, error: BaseException) -> None:
+    if isinstance(error, VoxwireError):
+        return
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = "" if trace is None else f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+    logger.error("engine %s, stage %s: %s%s", engine.info.name, stage, _describe(error), where)
