@@ -11,16 +11,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from voxwire_server.engines.base import Engine, EngineInfo, Job, StageInfo, StepResult
-from voxwire_server.scheduling.execution import end_of, execute_step, outcome_of, overloaded_outcome
-from voxwire_server.scheduling.request import (
-    PREPARE,
-    Batch,
-    Refusal,
-    RequestOutput,
-    SchedulerInterface,
-    StepOutcome,
-    SynthesisRequest,
-)
+from voxwire_server.scheduling.admission import Refusal
+from voxwire_server.scheduling.execution import end_reason, execute_step, output_of, overloaded_outcome
+from voxwire_server.scheduling.request import PREPARE, Batch, RequestOutput, StepOutcome, SynthesisRequest
+from voxwire_server.scheduling.scheduler import Scheduler
 from voxwire_server.speech import AudioChunk, Clause, EndReason
 
 CHARS_PER_SECOND = 15.0
@@ -42,7 +36,7 @@ class VirtualRunner:
     def __init__(
         self,
         engines: Mapping[str, Engine],
-        scheduler: SchedulerInterface,
+        scheduler: Scheduler,
         deliver: Callable[[list[RequestOutput]], None],
         seconds: Callable[[Batch], float],
         now: float = 0.0,
@@ -99,9 +93,9 @@ class VirtualRunner:
         self.scheduler.session_ended(session_id)
 
     def admission(
-        self, engine: str, *, bulk: bool = False, speaking: int = 0, session_id: Hashable = None, account: str = ""
+        self, engine: str, *, bulk: bool = False, session_id: Hashable = None, account: str = ""
     ) -> Refusal | None:
-        return self.scheduler.admission(engine, bulk, self.now, speaking, session_id, account)
+        return self.scheduler.admission(engine, bulk, self.now, session_id, account)
 
     def _start_all(self) -> None:
         for executor in self.scheduler.executors:
@@ -116,9 +110,9 @@ class VirtualRunner:
             overloaded_outcome(outcome.request, "no slot is free") if outcome.request in starved else outcome
             for outcome in outcomes
         ]
-        outputs = [output for output in map(outcome_of, outcomes) if output is not None]
+        outputs = [output for output in map(output_of, outcomes) if output is not None]
         for outcome in outcomes:
-            reason = end_of(outcome)
+            reason = end_reason(outcome)
             if reason is not None and outcome.job is not None:
                 self._engines[batch.engine].finish(outcome.job, reason)
         self._start_all()

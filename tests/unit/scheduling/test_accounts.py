@@ -6,8 +6,9 @@ from support.scheduler_harness import context_keys, finish, prepare_all, request
 from support.scheduler_sim import model_info
 from voxwire_protocol.errors import VoxwireError
 from voxwire_server.engines.base import Job, StageInfo
-from voxwire_server.scheduling.accounts import LACK_SECONDS_MAX, AccountQueues, AccountUse
-from voxwire_server.scheduling.request import RefusalReason, StepOutcome, StepStatus
+from voxwire_server.scheduling.admission import RefusalReason
+from voxwire_server.scheduling.queue import DEFICIT_SECONDS_MAX, AccountQueues, AccountUse
+from voxwire_server.scheduling.request import StepOutcome, StepStatus
 
 DEVICE = "device:model"
 STEADY = {"start_seconds": 0.0}
@@ -132,7 +133,7 @@ def test_an_account_that_was_alone_for_long_shares_with_a_newcomer_at_once():
         made += [context_key[0] for context_key in context_keys(batch)]
         now += 0.1
         finish(sched, batch, 0.1, now)
-    assert made.index("a") <= LACK_SECONDS_MAX / 0.1 + 1
+    assert made.index("a") <= DEFICIT_SECONDS_MAX / 0.1 + 1
     assert made.count("a") >= 6
 
 
@@ -160,7 +161,7 @@ def test_an_account_gets_no_more_than_its_share_of_slots_while_others_wait():
     sched = scheduler(gpu(outcomes=4, slots=4, unit="codec_frame"))
     flood(sched, "a", 20)
     prepare_all(sched)
-    assert sched._engines["model"].held == {"a": 4}, "alone it has all"
+    assert sched._engines["model"].slots_by_account == {"a": 4}, "alone it has all"
     flood(sched, "b", 20)
     prepare_all(sched)
     for _ in range(6):
@@ -170,8 +171,8 @@ def test_an_account_gets_no_more_than_its_share_of_slots_while_others_wait():
             StepOutcome(w, StepStatus.FINISHED if w is leaving else StepStatus.NEXT, w.job) for w in batch.requests
         ]
         sched.complete(batch, outcomes, 0.01, 0.0)
-    assert min(sched._engines["model"].held.values()) >= 1
-    assert set(sched._engines["model"].held) == {"a", "b"}
+    assert min(sched._engines["model"].slots_by_account.values()) >= 1
+    assert set(sched._engines["model"].slots_by_account) == {"a", "b"}
 
 
 def test_accounts_that_left_are_forgotten():
@@ -186,7 +187,7 @@ def test_one_account_cannot_take_all_works_that_there_may_be(bulk):
     sched = scheduler(gpu(), requests_max=100, context_requests_max=1000, accounts=2)
     most = 100 if not bulk else 50
     taken = 0
-    while sched._requests < most:
+    while len(sched._requests) < most:
         try:
             sched.submit(request("a", account="a", bulk=bulk), 0.0)
         except VoxwireError:
@@ -273,10 +274,10 @@ def test_one_accounts_refusals_do_not_make_the_server_unready_for_others():
     fill(sched, "a")
     for number in range(1000):
         sched.admission("model", False, 0.0, session_id=f"s{number}", account="a")
-        sched.turn_away(0.0, "a")
+        sched.refuse_session(0.0, "a")
     assert sched.full(0.0) is None
-    assert sched.turn_away(0.0, "b") is None
-    assert sched.turn_away(0.0, "a") is not None
+    assert sched.refuse_session(0.0, "b") is None
+    assert sched.refuse_session(0.0, "a") is not None
 
 
 def test_first_clauses_of_one_account_that_wait_keep_no_other_account_out():

@@ -4,7 +4,7 @@ from support.scheduler_harness import finish, prepare_all, request, scheduler
 from support.scheduler_sim import model_info
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.engines.base import StageInfo
-from voxwire_server.scheduling.request import RefusalReason
+from voxwire_server.scheduling.admission import RefusalReason
 
 STEADY = {"start_seconds": 0.0}
 
@@ -51,17 +51,21 @@ def test_what_was_measured_replaces_the_guess():
 
 
 def test_listeners_who_start_together_are_let_in_a_few_at_a_time():
-    sched = scheduler(model_info(realtime_factor=0.01), start_seconds=9.0, horizon_seconds=3.0, utilisation_max=0.9)
+    sched = scheduler(
+        model_info(realtime_factor=0.01), start_seconds=9.0, start_window_seconds=3.0, utilisation_max=0.9
+    )
     assert room(sched) == 22  # each takes four seconds of audio a second at first
 
 
 def test_on_a_slow_engine_a_start_keeps_out_nobody_who_could_be_fed():
-    sched = scheduler(model_info(realtime_factor=0.4), start_seconds=9.0, horizon_seconds=3.0, utilisation_max=0.9)
+    sched = scheduler(model_info(realtime_factor=0.4), start_seconds=9.0, start_window_seconds=3.0, utilisation_max=0.9)
     assert room(sched) == 2
 
 
 def test_a_listener_who_has_its_lead_leaves_room_for_the_next_to_start():
-    sched = scheduler(model_info(realtime_factor=0.01), start_seconds=9.0, horizon_seconds=3.0, utilisation_max=0.9)
+    sched = scheduler(
+        model_info(realtime_factor=0.01), start_seconds=9.0, start_window_seconds=3.0, utilisation_max=0.9
+    )
     join(sched, 22)
     assert sched.admission("model", False, 0.0) is not None
     for number in range(22):
@@ -88,13 +92,6 @@ def test_a_listener_counts_once_and_leaving_twice_does_no_harm():
     sched.stream_ended("a", 0.0)
     assert sched.stats(0.0).engines[0].streams == 0
     assert sched.stats(0.0).executors[0].load == 0.0
-
-
-def test_listeners_that_only_the_caller_knows_of_count_too():
-    sched = scheduler(model_info(realtime_factor=0.3), **STEADY)
-    assert sched.admission("model", False, 0.0, speaking=2) is None
-    refusal = sched.admission("model", False, 0.0, speaking=3)
-    assert refusal.reason is RefusalReason.UTILISATION
 
 
 def test_engines_share_the_cpu_executor():

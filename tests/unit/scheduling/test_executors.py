@@ -274,14 +274,14 @@ def test_a_clause_that_was_cancelled_while_it_hangs_says_nothing_more(bench):
 
 def shut_out(b):
     """Have an engine hang twice in a row, with clauses that wait for it."""
-    check, b.runner._ask_for_checks = b.runner._ask_for_checks, lambda now: None
+    check, b.runner._queue_health_checks = b.runner._queue_health_checks, lambda now: None
     b.hang("hang 1")
     b.submit("hang 2")
     assert b.engine.entered.get(timeout=WAIT_SECONDS) == "hang 2"
     b.submit("waits 1", "waits 2")
     b.now += 31.0
     b.runner.look_after()
-    b.runner._ask_for_checks = check
+    b.runner._queue_health_checks = check
     return b.until(4)
 
 
@@ -344,7 +344,7 @@ def test_nonsense_from_an_engine_ends_its_clause_and_no_thread(bench, info, text
     b.runner.look_after()
     assert b.stats.replacements == {}
     stats = b.scheduler.stats(b.now)
-    assert (stats.requests, stats.engines[0].holders) == (0, 0)
+    assert (stats.requests, stats.engines[0].slots_held) == (0, 0)
 
 
 def test_a_worker_that_dies_all_the_same_is_replaced(bench):
@@ -380,7 +380,7 @@ def test_outcomes_that_take_long_to_deliver_leave_the_loop_in_between(bench):
         b.now += 0.001
         delivered.extend(outputs)
 
-    b.runner._deliver = slowly
+    b.runner._delivery.deliver = slowly
     for number in range(20):
         b.submit(f"clause {number}")
     for _ in range(20):
@@ -401,7 +401,7 @@ def test_a_delivery_that_fails_does_not_lose_the_others(bench):
             raise RuntimeError
         delivered.extend(each.request.context_key for each in outputs)
 
-    b.runner._deliver = poisonous
+    b.runner._delivery.deliver = poisonous
     b.submit("one", "poison", "two")
     for _ in range(3):
         b.engine.finished.get(timeout=WAIT_SECONDS)

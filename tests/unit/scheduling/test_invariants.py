@@ -26,7 +26,7 @@ ENGINES = {
 }
 EXECUTORS = {"cpu": 2, "device:staged": 2, "device:frames": 1}
 CONTEXT_KEYS = st.integers(0, 5)
-VERDICTS = st.sampled_from(
+STATUSES = st.sampled_from(
     [StepStatus.NEXT, StepStatus.NEXT, StepStatus.FINISHED, StepStatus.FAILED, StepStatus.NO_SLOT]
 )
 
@@ -52,7 +52,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     def submit(self, context_key, engine, ahead, bulk, first, chars, account):
         flags = {"bulk": bulk, "first": first, "account": account}
         owned = request(context_key, engine=engine, deadline=self.now + ahead, text="x" * chars, **flags)
-        if len(self.scheduler._contexts.get(context_key, ())) < self.scheduler.policy.context_requests_max:
+        if len(self.scheduler._requests.by_context.get(context_key, ())) < self.scheduler.policy.context_requests_max:
             self.scheduler.submit(owned, self.now)
             self.requests.append(owned)
 
@@ -125,7 +125,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         batch = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
         self.now += seconds
         outcomes = [
-            self.outcome(batch, owned, data.draw(VERDICTS), data.draw(st.integers(0, 1)), audio)
+            self.outcome(batch, owned, data.draw(STATUSES), data.draw(st.integers(0, 1)), audio)
             for owned in batch.requests
         ]
         cancelled = [outcome.request for outcome in outcomes if outcome.request.cancelled]
@@ -134,7 +134,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         over = [
             r.request
             for r in outcomes
-            if not r.request.cancelled and r.verdict in (StepStatus.FINISHED, StepStatus.FAILED)
+            if not r.request.cancelled and r.status in (StepStatus.FINISHED, StepStatus.FAILED)
         ]
         self.ended.update([*cancelled, *starved, *over])
 
@@ -149,37 +149,37 @@ class SchedulerMachine(RuleBasedStateMachine):
         failed = [
             outcome.request
             for outcome in outcomes
-            if not outcome.request.cancelled and outcome.verdict is StepStatus.FAILED
+            if not outcome.request.cancelled and outcome.status is StepStatus.FAILED
         ]
         self.ended.update([*cancelled, *failed])
-        again = [outcome.request for outcome in outcomes if outcome.verdict is StepStatus.RETRY]
+        again = [outcome.request for outcome in outcomes if outcome.status is StepStatus.RETRY]
         assert all(owned.job is None and owned.state is RequestState.QUEUED for owned in again)
 
     @rule(engine=st.sampled_from(list(ENGINES)))
     def shut(self, engine):
         """An engine does not answer, for a moment."""
-        self.ended.update(self.scheduler.shut(engine, "it hangs"))
-        self.scheduler.reopen(engine)
+        self.ended.update(self.scheduler.disable_engine(engine, "it hangs"))
+        self.scheduler.enable_engine(engine)
 
     @staticmethod
-    def outcome(batch, owned, verdict, bucket, audio):
+    def outcome(batch, owned, status, bucket, audio):
         if batch.stage == PREPARE:
-            verdict = StepStatus.NEXT if verdict is StepStatus.NO_SLOT else verdict
-            return StepOutcome(owned, verdict, Job(owned.clause, ENGINES[batch.engine].stages[0].name, bucket))
-        if verdict is StepStatus.NEXT:
+            status = StepStatus.NEXT if status is StepStatus.NO_SLOT else status
+            return StepOutcome(owned, status, Job(owned.clause, ENGINES[batch.engine].stages[0].name, bucket))
+        if status is StepStatus.NEXT:
             owned.job.stage, owned.job.bucket = ENGINES[batch.engine].stages[-1].name, bucket
-        return StepOutcome(owned, verdict, owned.job, audio_seconds=0.0 if verdict is StepStatus.NO_SLOT else audio)
+        return StepOutcome(owned, status, owned.job, audio_seconds=0.0 if status is StepStatus.NO_SLOT else audio)
 
     @invariant()
     def slots_are_kept(self):
         for engine in self.scheduler.stats(self.now).engines:
-            assert engine.holders == sum(
+            assert engine.slots_held == sum(
                 owned.engine == engine.engine
                 and owned.job is not None
                 and owned.state in (RequestState.QUEUED, RequestState.RUNNING)
                 for owned in self.requests
             )
-            assert not engine.slots or engine.holders <= engine.slots
+            assert not engine.slots or engine.slots_held <= engine.slots
 
     @invariant()
     def accounts_are_counted(self):
@@ -189,8 +189,8 @@ class SchedulerMachine(RuleBasedStateMachine):
                 here = [w.account for w in waiting if self.executor_of(w) == name and w.bulk == bulk]
                 assert executor.queued[bulk] == dict(Counter(here))
         for engine in self.scheduler._engines.values():
-            assert sum(engine.held.values()) == engine.holders
-            assert all(count > 0 for count in engine.held.values())
+            assert sum(engine.slots_by_account.values()) == engine.slots_held
+            assert all(count > 0 for count in engine.slots_by_account.values())
 
     @invariant()
     def every_work_ends_once(self):
@@ -205,7 +205,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     @invariant()
     def the_books_balance(self):
         for engine in self.scheduler._engines.values():
-            assert abs(engine.owed_seconds - sum(engine.streams.values())) < 1e-6
+            assert abs(engine.lead_owed_seconds - sum(engine.streams.values())) < 1e-6
 
     def teardown(self):
         """Everything ends when the engines do their work."""
@@ -216,13 +216,13 @@ class SchedulerMachine(RuleBasedStateMachine):
             if not self.running:
                 break
             batch = self.running.pop()
-            verdict = StepStatus.NEXT if batch.stage == PREPARE else StepStatus.FINISHED
-            outcomes = [self.outcome(batch, owned, verdict, 0, 1.0) for owned in batch.requests]
+            status = StepStatus.NEXT if batch.stage == PREPARE else StepStatus.FINISHED
+            outcomes = [self.outcome(batch, owned, status, 0, 1.0) for owned in batch.requests]
             self.scheduler.complete(batch, outcomes, 0.01, self.now)
         assert self.scheduler.stats(self.now).requests == 0
-        assert self.scheduler._contexts == {}
-        assert self.scheduler._account_requests == ({}, {})
-        assert all(engine.held == {} for engine in self.scheduler._engines.values())
+        assert self.scheduler._requests.by_context == {}
+        assert self.scheduler._requests.by_account == ({}, {})
+        assert all(engine.slots_by_account == {} for engine in self.scheduler._engines.values())
 
 
 SchedulerMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)

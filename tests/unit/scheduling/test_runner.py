@@ -105,16 +105,16 @@ def test_a_clause_becomes_audio_in_its_sink_in_a_worker(services):
     seen = []
 
     def sink(owned, chunk, finished):
-        seen.append((owned, len(chunk.samples), finished, threading.current_thread().name))
-        return "shaped"
+        seen.append((owned, chunk, finished, threading.current_thread().name))
+        return "encoded"
 
     owned = request("a", sink=sink)
     runner.submit(owned)
     output = loop.until(1)["a"]
-    assert (output.encoded, output.finished, output.error, output.alignment) == ("shaped", True, None, Alignment())
+    assert (output.request, output.encoded, output.finished, output.error) == (owned, "encoded", True, None)
     assert output.synth_seconds > 0.0
-    ((_, samples, finished, thread),) = seen
-    assert (samples, finished) == (100, True)
+    ((passed, chunk, finished, thread),) = seen
+    assert (passed, len(chunk.samples), chunk.alignment, finished) == (owned, 100, Alignment(), True)
     assert thread.startswith("voxwire-cpu-")
     assert engine.finished.get(timeout=WAIT_SECONDS)[:2] == ("hello there", EndReason.COMPLETED)
 

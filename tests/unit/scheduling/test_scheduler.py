@@ -317,7 +317,7 @@ def test_bulk_leaves_a_quarter_of_the_slots_to_listeners():
     prepared(sched, *(request(n, bulk=True) for n in range(6)))
     assert len(sched.pick(DEVICE, 0.0).requests) == 3
     prepared(sched, request("listener"))
-    assert sched.stats(0.0).engines[0].holders == 4
+    assert sched.stats(0.0).engines[0].slots_held == 4
 
 
 def refuse(sched, batch, now=0.0):

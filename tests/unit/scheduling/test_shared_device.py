@@ -5,8 +5,9 @@ import pytest
 from support.scheduler_harness import context_keys, finish, prepare_all, request, scheduler
 from support.scheduler_sim import Audience, ModelEngine, VirtualRunner, model_info
 from voxwire_server.engines.base import StageInfo
+from voxwire_server.scheduling.admission import RefusalReason
 from voxwire_server.scheduling.policy import Policy
-from voxwire_server.scheduling.request import PREPARE, RefusalReason, RequestState, StepOutcome, StepStatus
+from voxwire_server.scheduling.request import PREPARE, RequestState, StepOutcome, StepStatus
 from voxwire_server.scheduling.scheduler import Scheduler
 
 EXECUTOR = "device:cuda:0"

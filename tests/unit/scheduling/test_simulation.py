@@ -145,4 +145,4 @@ def test_jobs_of_a_codec_frame_engine_join_and_leave_between_steps():
     assert max(sizes) == 3
     assert sorted(ended) == [0, 1, 2, 3, 4]
     assert ended[-1] in (0, 3)
-    assert scheduler.stats(0.0).engines[0].holders == 0
+    assert scheduler.stats(0.0).engines[0].slots_held == 0

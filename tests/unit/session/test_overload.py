@@ -104,8 +104,8 @@ def test_bulk_is_refused_while_listeners_are_still_let_in():
     told: dict[str, list[float]] = {"bulk": [], "interactive": []}
     admission = world.runner.admission
 
-    def watched(engine, *, bulk=False, speaking=0, session_id=None, account=""):
-        refusal = admission(engine, bulk=bulk, speaking=speaking, session_id=session_id, account=account)
+    def watched(engine, *, bulk=False, session_id=None, account=""):
+        refusal = admission(engine, bulk=bulk, session_id=session_id, account=account)
         if refusal is not None:
             told["bulk" if bulk else "interactive"].append(world.now)
         return refusal

@@ -5,8 +5,8 @@ import pytest
 from support.scheduler_harness import context_keys, finish, prepare_all, request, scheduler
 from support.scheduler_sim import model_info
 from voxwire_server.engines.base import StageInfo
+from voxwire_server.scheduling.admission import RefusalReason
 from voxwire_server.scheduling.demand import SESSION_SECONDS, MeanSessionTime, PendingAdmissions, PendingRetries
-from voxwire_server.scheduling.request import RefusalReason
 
 STEADY = {"start_seconds": 0.0}
 TEN = model_info(realtime_factor=0.09)
@@ -126,9 +126,9 @@ def test_a_server_whose_listeners_only_begin_is_not_full():
 
 def test_new_sessions_are_turned_away_while_others_wait_for_starts_to_be_over():
     sched = crowd(model_info(realtime_factor=0.01), streams=22, start_seconds=9.0)
-    assert sched.turn_away(0.0) is None
+    assert sched.refuse_session(0.0) is None
     sched.admission("model", False, 0.0)
-    assert sched.turn_away(0.0).reason is RefusalReason.STARTING
+    assert sched.refuse_session(0.0).reason is RefusalReason.STARTING
     assert sched.full(0.0) is not None
 
 
@@ -137,7 +137,7 @@ def test_a_place_that_is_free_is_for_those_who_come_back_soon():
     for _ in range(3):
         assert sched.admission("model", False, 0.0) is not None
     sched.stream_ended(0, 0.0)
-    assert sched.turn_away(0.0) is None
+    assert sched.refuse_session(0.0) is None
     assert sched.full(0.0).reason is RefusalReason.UTILISATION
     assert sched.full(60.0) is None
 
@@ -145,7 +145,7 @@ def test_a_place_that_is_free_is_for_those_who_come_back_soon():
 def test_whoever_is_turned_away_at_the_door_waits_in_the_same_line():
     sched = crowd()
     now = let_stay(sched, 10.0)
-    told = [sched.turn_away(now).retry_after_ms for _ in range(3)]
+    told = [sched.refuse_session(now).retry_after_ms for _ in range(3)]
     told.append(sched.admission("model", False, now).retry_after_ms)
     assert told == pytest.approx([1000, 2000, 3000, 4000], rel=0.05)
 
@@ -211,7 +211,7 @@ def test_stays_are_guessed_until_some_were_seen():
     session_time = MeanSessionTime()
     assert session_time.seconds == SESSION_SECONDS
     session_time.pass_time(5, 4.0)
-    session_time.leave()
+    session_time.end_one()
     assert session_time.seconds == pytest.approx((2 * SESSION_SECONDS + 20) * 0.98 / (2 * 0.98 + 1))
 
 
@@ -230,8 +230,8 @@ def test_promises_are_counted_until_they_are_due():
 
 def test_whoever_came_unexpectedly_does_no_harm():
     pending_admissions = PendingAdmissions()
-    pending_admissions.came()
+    pending_admissions.started()
     pending_admissions.add(5.0)
     assert pending_admissions.count(4.0) == 1
-    pending_admissions.came()
+    pending_admissions.started()
     assert pending_admissions.count(4.0) == 0

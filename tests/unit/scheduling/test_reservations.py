@@ -10,7 +10,8 @@ from support.scheduler_sim import model_info
 from support.session_sim import Client, World
 from voxwire_protocol import messages as m
 from voxwire_server.ops.voices import VoiceDirectory
-from voxwire_server.scheduling.request import PREPARE, RefusalReason
+from voxwire_server.scheduling.admission import RefusalReason
+from voxwire_server.scheduling.request import PREPARE
 
 SLOW = model_info(concurrency=1, realtime_factor=0.4)
 STEADY = {"start_seconds": 0.0}
