@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from support.scheduler_harness import request
+from support.scheduler_harness import make_request
 from support.scheduler_sim import model_info
 from voxwire_server.engines.base import Job, StageInfo
 from voxwire_server.scheduling.policy import Policy
@@ -53,20 +53,22 @@ def run(requests: int, accounts: int) -> Times:
     sched = Scheduler({"model": info}, 2, Policy(context_requests_max=requests, accounts=accounts))
     times = Times()
     for number in range(requests):
-        owned = request(number, deadline=0.0, first=True, account=f"account {number % accounts}")
-        times.call("submit", lambda owned=owned: sched.submit(owned, 0.0))
+        request = make_request(number, deadline=0.0, first=True, account=f"account {number % accounts}")
+        times.call("submit", lambda request=request: sched.submit(request, 0.0))
     for number in range(requests):
         batch = times.call("pick text", lambda: sched.pick("cpu", 0.0))
         assert batch is not None
-        (owned,) = batch.requests
-        outcome = StepOutcome(owned, StepStatus.NEXT, Job(owned.clause, "speak", number * 7 % BUCKETS))
+        (request,) = batch.requests
+        outcome = StepOutcome(request, StepStatus.NEXT, Job(request.clause, "speak", number * 7 % BUCKETS))
         times.call("complete text", lambda batch=batch, outcome=outcome: sched.complete(batch, [outcome], 0.0002, 0.0))
     for _ in range(20):
         times.call("admission", lambda: sched.admission("model", False, 0.0))
         times.call("full", lambda: sched.full(0.0))
     now = 0.0
     while (batch := times.call("pick step", lambda now=now: sched.pick(DEVICE, now))) is not None:
-        outcomes = [StepOutcome(owned, StepStatus.FINISHED, owned.job, audio_seconds=1.0) for owned in batch.requests]
+        outcomes = [
+            StepOutcome(request, StepStatus.FINISHED, request.job, audio_seconds=1.0) for request in batch.requests
+        ]
         now += 0.01
         times.call(
             "complete step", lambda batch=batch, outcomes=outcomes, now=now: sched.complete(batch, outcomes, 0.01, now)

@@ -9,7 +9,9 @@ from voxwire_server.scheduling.request import PREPARE, Batch, StepOutcome, StepS
 from voxwire_server.scheduling.scheduler import Scheduler
 
 
-def request(context_key="a", *, deadline=10.0, index=0, engine="model", text="hello there", **more) -> SynthesisRequest:
+def make_request(
+    context_key="a", *, deadline=10.0, index=0, engine="model", text="hello there", **more
+) -> SynthesisRequest:
     """A work that is due at `deadline`; neither bulk nor first unless told."""
     flags = {"bulk": False, "first": False, "ends_utterance": False, "sink": lambda *_: True} | more
     return SynthesisRequest(context_key, engine, clause(text), index, deadline, **flags)
@@ -31,20 +33,20 @@ def finish(
 def prepare_all(sched: Scheduler, now: float = 0.0, buckets: dict[str, int] | None = None) -> None:
     """Make all text work that waits; `buckets` by owner."""
     while (batch := sched.pick("cpu", now)) is not None and batch.stage == PREPARE:
-        (owned,) = batch.requests
-        stage = next(name for name in sched._engines[owned.engine].stages if name != PREPARE)
-        job = Job(owned.clause, stage, (buckets or {}).get(owned.context_key, 0))
-        sched.complete(batch, [StepOutcome(owned, StepStatus.NEXT, job)], 0.0001, now)
+        (request,) = batch.requests
+        stage = next(name for name in sched._engines[request.engine].stages if name != PREPARE)
+        job = Job(request.clause, stage, (buckets or {}).get(request.context_key, 0))
+        sched.complete(batch, [StepOutcome(request, StepStatus.NEXT, job)], 0.0001, now)
     assert batch is None, "prepare_all is for executors that only prepare"
 
 
-def _row(sched: Scheduler, batch: Batch, owned: SynthesisRequest, audio: float) -> StepOutcome:
+def _row(sched: Scheduler, batch: Batch, request: SynthesisRequest, audio: float) -> StepOutcome:
     if batch.stage == PREPARE:
-        stage = next(name for name in sched._engines[owned.engine].stages if name != PREPARE)
-        return StepOutcome(owned, StepStatus.NEXT, Job(owned.clause, stage))
-    return StepOutcome(owned, StepStatus.FINISHED, owned.job, audio_seconds=audio)
+        stage = next(name for name in sched._engines[request.engine].stages if name != PREPARE)
+        return StepOutcome(request, StepStatus.NEXT, Job(request.clause, stage))
+    return StepOutcome(request, StepStatus.FINISHED, request.job, audio_seconds=audio)
 
 
 def context_keys(batch: Batch | None) -> list:
     """Whose works a batch holds."""
-    return [] if batch is None else [owned.context_key for owned in batch.requests]
+    return [] if batch is None else [request.context_key for request in batch.requests]

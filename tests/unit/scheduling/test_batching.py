@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.scheduler_harness import context_keys, prepare_all, request, scheduler
+from support.scheduler_harness import context_keys, make_request, prepare_all, scheduler
 from support.scheduler_sim import model_info
 from voxwire_server.engines.base import StageInfo
 from voxwire_server.scheduling.request import StepOutcome, StepStatus
@@ -28,23 +28,23 @@ def queue(sched, *lengths: int, deadline: float = 5.0, **more):
     """A clause of each length; each length is a bucket of its own. Owners are numbers, in order of their deadlines."""
     numbers = range(len(lengths))
     for number, chars in zip(numbers, lengths, strict=True):
-        sched.submit(request(number, deadline=deadline + number / 100, text="x" * chars, **more), 0.0)
+        sched.submit(make_request(number, deadline=deadline + number / 100, text="x" * chars, **more), 0.0)
     prepare_all(sched, buckets=dict(zip(numbers, lengths, strict=True)))
 
 
-def test_a_work_joins_a_longer_one_when_the_padding_costs_less_than_a_step_of_its_own():
+def test_a_request_joins_a_longer_one_when_the_padding_costs_less_than_a_step_of_its_own():
     sched = launching()
     queue(sched, 100, 80)
     assert context_keys(sched.pick(DEVICE, 0.0)) == [0, 1]
 
 
-def test_a_work_stays_out_when_the_padding_would_cost_more_than_it_spares():
+def test_a_request_does_not_join_when_the_padding_would_cost_more_than_it_saves():
     sched = launching()
     queue(sched, 100, 20)
     assert context_keys(sched.pick(DEVICE, 0.0)) == [0]
 
 
-def test_a_longer_work_joins_as_long_as_padding_all_others_is_cheap():
+def test_a_longer_request_joins_while_padding_all_others_is_cheap():
     sched = launching()
     queue(sched, 100, 120)
     assert context_keys(sched.pick(DEVICE, 0.0)) == [0, 1]
@@ -53,13 +53,13 @@ def test_a_longer_work_joins_as_long_as_padding_all_others_is_cheap():
     assert context_keys(sched.pick(DEVICE, 0.0)) == [0, 1, 2, 3]
 
 
-def test_a_work_with_companions_of_its_own_length_waits_for_a_step_with_them():
+def test_a_request_with_others_of_its_own_length_waits_for_a_step_with_them():
     sched = launching()
     queue(sched, 100, 80, 80, 80, 80, 80, 80)
     assert context_keys(sched.pick(DEVICE, 0.0)) == [0]
 
 
-def test_works_of_the_same_length_come_first():
+def test_requests_of_the_same_length_come_first():
     sched = launching(outcomes=2)
     queue(sched, 100, 99, 100)
     assert context_keys(sched.pick(DEVICE, 0.0)) == [0, 2]
@@ -86,10 +86,10 @@ def test_no_step_grows_beyond_its_greatest_length_by_joining():
     assert context_keys(sched.pick(DEVICE, 0.0)) == [0]
 
 
-def test_bulk_of_another_length_does_not_join_listeners():
+def test_bulk_of_another_length_does_not_join_interactive_requests():
     sched = launching()
-    sched.submit(request("listener", deadline=5.0, text="x" * 100), 0.0)
-    sched.submit(request("bulk", deadline=5.0, text="x" * 99, bulk=True), 0.0)
+    sched.submit(make_request("listener", deadline=5.0, text="x" * 100), 0.0)
+    sched.submit(make_request("bulk", deadline=5.0, text="x" * 99, bulk=True), 0.0)
     prepare_all(sched, buckets={"listener": 100, "bulk": 99})
     assert context_keys(sched.pick(DEVICE, 0.0)) == ["listener"]
 
@@ -111,26 +111,26 @@ def test_nothing_joins_before_the_cost_of_a_step_is_known():
 def one_due(others: int, **more):
     """A listener who is due at 9.0, and others of the same length who can wait."""
     sched = launching()
-    sched.submit(request("due", deadline=9.0, text="x" * 100), 0.0)
+    sched.submit(make_request("due", deadline=9.0, text="x" * 100), 0.0)
     for number in range(others):
-        sched.submit(request(number, deadline=12.0, text="x" * 100, **more), 0.0)
+        sched.submit(make_request(number, deadline=12.0, text="x" * 100, **more), 0.0)
     prepare_all(sched)
     return sched
 
 
-def test_companions_are_waited_for_while_they_cost_less_than_twice_a_launch():
+def test_requests_that_can_wait_join_while_they_cost_less_than_twice_a_launch():
     assert context_keys(one_due(5).pick(DEVICE, 9.0)) == ["due", 0, 1, 2, 3, 4]
 
 
-def test_bulk_is_not_waited_for():
+def test_bulk_does_not_delay_a_request_that_is_due():
     assert len(context_keys(one_due(5, bulk=True).pick(DEVICE, 9.0))) <= 2
 
 
-def test_where_nothing_joins_a_batch_costs_what_its_works_do():
+def test_where_buckets_do_not_join_a_batch_costs_the_sum_of_its_requests():
     info = model_info("model", StageInfo("speak", 8), executor="device", realtime_factor=0.001)
     sched = scheduler(info)
-    sched.submit(request("a", deadline=5.0, text="x" * 80), 0.0)
-    sched.submit(request("b", deadline=6.0, text="x" * 100), 0.0)
+    sched.submit(make_request("a", deadline=5.0, text="x" * 80), 0.0)
+    sched.submit(make_request("b", deadline=6.0, text="x" * 100), 0.0)
     prepare_all(sched)
     assert sched.pick(DEVICE, 0.0).units == pytest.approx(180)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.scheduler_harness import context_keys, finish, prepare_all, request, scheduler
+from support.scheduler_harness import context_keys, finish, make_request, prepare_all, scheduler
 from support.scheduler_sim import model_info
 from voxwire_server.engines.base import StageInfo
 from voxwire_server.scheduling.admission import RefusalReason
@@ -33,7 +33,7 @@ def let_stay(sched, seconds, *, rounds=200, now=0.0):
 
 
 @pytest.mark.parametrize("seconds", [3.0, 12.0, 60.0])
-def test_the_refused_are_asked_back_when_the_next_listener_will_have_left(seconds):
+def test_refused_streams_are_to_retry_when_the_next_stream_will_have_ended(seconds):
     sched = crowd()
     now = let_stay(sched, seconds)
     refusal = sched.admission("model", False, now)
@@ -41,21 +41,21 @@ def test_the_refused_are_asked_back_when_the_next_listener_will_have_left(second
     assert refusal.retry_after_ms == pytest.approx(seconds / 10 * 1000, rel=0.05)
 
 
-def test_each_of_many_refused_is_asked_back_for_a_place_of_its_own():
+def test_each_of_many_refused_streams_is_to_retry_when_another_one_ends():
     sched = crowd()
     now = let_stay(sched, 10.0)
     told = [sched.admission("model", False, now).retry_after_ms for _ in range(8)]
     assert told == pytest.approx([1000 * (place + 1) for place in range(8)], rel=0.05)
 
 
-def test_those_who_have_been_asked_back_by_now_stand_in_nobodys_way():
+def test_retries_that_were_due_do_not_delay_later_ones():
     sched = crowd()
     now = let_stay(sched, 10.0)
     first = [sched.admission("model", False, now).retry_after_ms for _ in range(5)]
     assert sched.admission("model", False, now + 30).retry_after_ms == pytest.approx(first[0], rel=0.3)
 
 
-def test_nobody_is_asked_back_later_than_a_minute_or_sooner_than_a_quarter_of_a_second():
+def test_a_retry_is_between_a_quarter_of_a_second_and_a_minute_away():
     sched = crowd()
     now = let_stay(sched, 600.0)
     told = [sched.admission("model", False, now).retry_after_ms for _ in range(3000)]
@@ -65,17 +65,17 @@ def test_nobody_is_asked_back_later_than_a_minute_or_sooner_than_a_quarter_of_a_
     assert sched.admission("model", False, now).retry_after_ms == 250
 
 
-def test_starts_alone_are_over_sooner_than_listeners_leave():
+def test_a_refusal_because_of_starting_streams_is_over_sooner_than_streams_end():
     sched = crowd(model_info(realtime_factor=0.01), streams=22, start_seconds=9.0)
     refusal = sched.admission("model", False, 0.0)
     assert refusal.reason is RefusalReason.STARTING
     assert refusal.retry_after_ms < 1000
 
 
-def test_late_clauses_shut_the_door_until_they_are_forgotten():
+def test_late_clauses_refuse_streams_until_they_are_forgotten():
     sched = crowd(model_info(realtime_factor=0.01), streams=40)
     for number in range(80):
-        sched.submit(request(number, deadline=99.0), 95.0)
+        sched.submit(make_request(number, deadline=99.0), 95.0)
     while (batch := sched.pick("cpu", 100.0)) is not None:
         finish(sched, batch, 0.005, 100.0)
     refusal = sched.admission("model", False, 100.0)
@@ -87,13 +87,13 @@ def test_late_clauses_shut_the_door_until_they_are_forgotten():
 # -- who counts -------------------------------------------------------------------------------------------------------
 
 
-def test_who_was_let_in_counts_before_it_speaks():
+def test_an_admitted_stream_counts_before_it_starts():
     sched = crowd(streams=0)
     answers = [sched.admission("model", False, 0.0) for _ in range(20)]
     assert [answer is None for answer in answers] == [True] * 10 + [False] * 10
 
 
-def test_who_was_let_in_and_never_speaks_is_given_up():
+def test_an_admitted_stream_that_never_starts_stops_counting():
     sched = crowd(streams=0, pending_admission_seconds=3.0)
     for _ in range(10):
         assert sched.admission("model", False, 0.0) is None
@@ -101,7 +101,7 @@ def test_who_was_let_in_and_never_speaks_is_given_up():
     assert sched.admission("model", False, 3.1) is None
 
 
-def test_who_was_let_in_and_speaks_counts_once():
+def test_an_admitted_stream_that_starts_counts_once():
     sched = crowd(streams=0)
     for number in range(10):
         assert sched.admission("model", False, 0.0) is None
@@ -109,7 +109,7 @@ def test_who_was_let_in_and_speaks_counts_once():
     assert sched.admission("model", False, 0.0) is not None
 
 
-def test_the_server_is_full_when_no_engine_has_room():
+def test_the_server_is_full_when_no_engine_has_capacity():
     sched = crowd(TEN, model_info("other", executor="device", realtime_factor=0.09))
     assert sched.admission("model", False, 0.0) is not None
     assert sched.full(0.0) is None
@@ -118,13 +118,13 @@ def test_the_server_is_full_when_no_engine_has_room():
     assert sched.full(0.0).reason is RefusalReason.UTILISATION
 
 
-def test_a_server_whose_listeners_only_begin_is_not_full():
+def test_a_server_whose_streams_are_only_starting_is_not_full():
     sched = crowd(model_info(realtime_factor=0.01), streams=22, start_seconds=9.0)
     assert sched.full(0.0) is None
     assert sched.admission("model", False, 0.0) is not None
 
 
-def test_new_sessions_are_turned_away_while_others_wait_for_starts_to_be_over():
+def test_sessions_are_refused_while_retries_wait_for_starting_streams():
     sched = crowd(model_info(realtime_factor=0.01), streams=22, start_seconds=9.0)
     assert sched.refuse_session(0.0) is None
     sched.admission("model", False, 0.0)
@@ -132,7 +132,7 @@ def test_new_sessions_are_turned_away_while_others_wait_for_starts_to_be_over():
     assert sched.full(0.0) is not None
 
 
-def test_a_place_that_is_free_is_for_those_who_come_back_soon():
+def test_free_capacity_is_for_retries_that_are_due_soon():
     sched = crowd()
     for _ in range(3):
         assert sched.admission("model", False, 0.0) is not None
@@ -142,7 +142,7 @@ def test_a_place_that_is_free_is_for_those_who_come_back_soon():
     assert sched.full(60.0) is None
 
 
-def test_whoever_is_turned_away_at_the_door_waits_in_the_same_line():
+def test_refused_sessions_and_refused_streams_retry_in_one_order():
     sched = crowd()
     now = let_stay(sched, 10.0)
     told = [sched.refuse_session(now).retry_after_ms for _ in range(3)]
@@ -163,19 +163,19 @@ def test_asking_whether_the_server_is_full_changes_nothing():
 # -- bulk makes way ---------------------------------------------------------------------------------------------------
 
 
-def test_bulk_is_refused_before_the_last_listener_is_let_in():
+def test_bulk_is_refused_before_the_last_stream_is_admitted():
     sched = crowd(streams=9)
     assert sched.admission("model", True, 0.0).reason is RefusalReason.BULK_YIELDS
     assert sched.admission("model", False, 0.0) is None
 
 
-def test_bulk_is_let_in_on_a_slow_engine_that_nobody_listens_to():
+def test_bulk_is_admitted_on_a_slow_engine_without_streams():
     assert crowd(model_info(realtime_factor=3.0), streams=0).admission("model", True, 0.0) is None
 
 
-def test_a_bulk_step_that_is_running_keeps_no_listener_out():
+def test_a_running_bulk_step_refuses_no_stream():
     sched = scheduler(model_info(realtime_factor=0.5), queue_seconds_max=0.5, **STEADY)
-    sched.submit(request("bulk", bulk=True, text="x" * 300), 0.0)
+    sched.submit(make_request("bulk", bulk=True, text="x" * 300), 0.0)
     finish(sched, sched.pick("cpu", 0.0))
     assert sched.pick("cpu", 0.0).predicted_seconds > 5.0
     assert sched.admission("model", False, 0.0) is None
@@ -183,20 +183,20 @@ def test_a_bulk_step_that_is_running_keeps_no_listener_out():
 
 def one_of_each(deadline, **policy):
     sched = scheduler(model_info("model", StageInfo("speak"), executor="device", realtime_factor=0.01), **policy)
-    sched.submit(request("bulk", bulk=True, text="x" * 60), 0.0)
-    sched.submit(request("listener", deadline=deadline), 0.0)
+    sched.submit(make_request("bulk", bulk=True, text="x" * 60), 0.0)
+    sched.submit(make_request("listener", deadline=deadline), 0.0)
     prepare_all(sched)
     return sched
 
 
-def test_bulk_whose_turn_has_come_does_not_make_a_listener_late():
+def test_bulk_whose_turn_has_come_makes_no_clause_late():
     assert context_keys(one_of_each(0.6, bulk_period=0).pick("device:model", 0.0)) == ["bulk"]
     assert context_keys(one_of_each(0.5, bulk_period=0).pick("device:model", 0.0)) == ["listener"]
 
 
-def test_a_long_bulk_step_waits_for_the_last_listener_to_leave():
+def test_a_long_bulk_step_waits_until_the_last_stream_ends():
     sched = scheduler(model_info(realtime_factor=0.5))
-    sched.submit(request("bulk", bulk=True, text="x" * 300), 0.0)
+    sched.submit(make_request("bulk", bulk=True, text="x" * 300), 0.0)
     finish(sched, sched.pick("cpu", 0.0))
     sched.stream_started("a", "model", 0.0)
     assert sched.pick("cpu", 0.0) is None
@@ -207,7 +207,7 @@ def test_a_long_bulk_step_waits_for_the_last_listener_to_leave():
 # -- how long listeners stay ------------------------------------------------------------------------------------------
 
 
-def test_stays_are_guessed_until_some_were_seen():
+def test_session_times_are_guessed_until_some_were_seen():
     session_time = MeanSessionTime()
     assert session_time.seconds == SESSION_SECONDS
     session_time.pass_time(5, 4.0)
@@ -215,20 +215,20 @@ def test_stays_are_guessed_until_some_were_seen():
     assert session_time.seconds == pytest.approx((2 * SESSION_SECONDS + 20) * 0.98 / (2 * 0.98 + 1))
 
 
-def test_listeners_who_never_leave_are_seen_to_stay_long():
+def test_streams_that_do_not_end_lengthen_the_mean_session_time():
     session_time = MeanSessionTime()
     session_time.pass_time(10, 600.0)
     assert session_time.seconds > 1000
 
 
-def test_promises_are_counted_until_they_are_due():
+def test_pending_retries_are_counted_until_they_are_due():
     pending_retries = PendingRetries()
     for due in (3.0, 1.0, 2.0):
         pending_retries.add(due)
     assert [pending_retries.ahead(now) for now in (0.0, 1.0, 2.5, 9.0)] == [3, 2, 1, 0]
 
 
-def test_whoever_came_unexpectedly_does_no_harm():
+def test_a_stream_that_was_not_admitted_may_start():
     pending_admissions = PendingAdmissions()
     pending_admissions.started()
     pending_admissions.add(5.0)

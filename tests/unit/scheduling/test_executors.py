@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from support.scheduler_harness import request
+from support.scheduler_harness import make_request
 from support.scheduler_sim import model_info
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.engines.base import Job, NoSlot, StageInfo, StepResult
@@ -126,7 +126,7 @@ class Bench:
 
     def submit(self, *texts):
         for text in texts:
-            self.runner.submit(request(text, text=text))
+            self.runner.submit(make_request(text, text=text))
 
     def until(self, count):
         """Run what the loop was called for until so many outcomes are there; by owner."""
@@ -185,7 +185,7 @@ def test_a_step_that_hangs_fails_its_clause_and_the_next_are_spoken(bench):
     assert b.until(2)["after"].error is None
 
 
-def test_a_step_within_its_time_is_left_alone(bench):
+def test_a_step_within_its_time_limit_is_not_replaced(bench):
     b = bench()
     b.submit("hang")
     b.engine.entered.get(timeout=WAIT_SECONDS)
@@ -196,16 +196,16 @@ def test_a_step_within_its_time_is_left_alone(bench):
     assert b.stats.replacements == {}
 
 
-def test_a_step_that_was_predicted_to_take_long_may(bench):
+def test_a_step_that_is_predicted_to_take_long_has_a_longer_limit(bench):
     b = bench(model_info("model", StageInfo("speak", 8), executor="device", realtime_factor=10.0))
-    b.runner.submit(request("slow", text="hang " + "x" * 60))
+    b.runner.submit(make_request("slow", text="hang " + "x" * 60))
     b.engine.entered.get(timeout=WAIT_SECONDS)
     b.now += 300.0
     b.runner.look_after()
     assert b.stats.replacements == {}
 
 
-def test_readiness_is_told_until_the_engine_is_well_again(bench):
+def test_a_problem_is_reported_until_a_health_check_succeeds(bench):
     b = bench()
     b.hang("hang")
     assert "hangs" in b.stats.problems["model"]
@@ -213,7 +213,7 @@ def test_readiness_is_told_until_the_engine_is_well_again(bench):
     assert ["one"] in b.engine.steps, "it was tried with a word of its own"
 
 
-def test_a_clause_that_is_spoken_shows_that_the_engine_is_well(bench):
+def test_a_successful_clause_ends_the_report_of_a_problem(bench):
     b = bench()
     b.hang("hang")
     b.submit("after")
@@ -224,10 +224,10 @@ def test_a_clause_that_is_spoken_shows_that_the_engine_is_well(bench):
     assert b.stats.problems == {}
 
 
-def test_what_a_hung_step_makes_in_the_end_is_dropped_and_its_thread_ends(bench):
+def test_the_results_of_a_hung_step_are_dropped_and_its_thread_ends(bench):
     b = bench()
     sunk = []
-    b.runner.submit(request("hang", text="hang", sink=lambda *facts: sunk.append(facts)))
+    b.runner.submit(make_request("hang", text="hang", sink=lambda *facts: sunk.append(facts)))
     b.engine.entered.get(timeout=WAIT_SECONDS)
     thread = next(each for each in threading.enumerate() if each.name == "voxwire-device:model-0")
     b.now += 31.0
@@ -250,7 +250,7 @@ def test_a_clause_moves_to_another_worker_where_there_are_several_and_is_spoken_
     assert b.until(1)["hang"].error is None
 
 
-def test_a_clause_that_hangs_again_is_given_up(bench):
+def test_a_clause_that_hangs_twice_fails(bench):
     b = bench(CPU, workers=3)
     b.hang("hang")
     assert b.engine.entered.get(timeout=WAIT_SECONDS) == "hang"
@@ -260,7 +260,7 @@ def test_a_clause_that_hangs_again_is_given_up(bench):
     assert b.engine.entered.empty()
 
 
-def test_a_clause_that_was_cancelled_while_it_hangs_says_nothing_more(bench):
+def test_a_clause_that_is_cancelled_while_it_hangs_has_no_output(bench):
     b = bench(CPU, workers=3)
     b.submit("hang")
     b.engine.entered.get(timeout=WAIT_SECONDS)
@@ -285,7 +285,7 @@ def shut_out(b):
     return b.until(4)
 
 
-def test_an_engine_that_hangs_again_after_its_thread_was_replaced_is_given_nothing_more(bench):
+def test_an_engine_that_hangs_again_after_its_thread_was_replaced_is_disabled(bench):
     b = bench()
     outputs = shut_out(b)
     assert {each.error.code for each in outputs.values()} == {ErrorCode.ENGINE_FAILED}
@@ -298,7 +298,7 @@ def test_an_engine_that_hangs_again_after_its_thread_was_replaced_is_given_nothi
     assert b.scheduler.stats(b.now).requests == 0
 
 
-def test_an_engine_whose_hung_thread_comes_back_is_tried_again(bench):
+def test_a_disabled_engine_is_enabled_when_its_hung_call_returns(bench):
     b = bench()
     shut_out(b)
     b.open("hang 2")
@@ -307,7 +307,7 @@ def test_an_engine_whose_hung_thread_comes_back_is_tried_again(bench):
     assert b.until(5)["after"].error is None
 
 
-def test_text_work_that_hangs_does_not_stop_the_others(bench):
+def test_a_prepare_that_hangs_does_not_stop_other_clauses(bench):
     b = bench(workers=1)
     b.hang("hang in prepare")
     assert b.until(1)["hang in prepare"].error.code is ErrorCode.ENGINE_FAILED
@@ -315,7 +315,7 @@ def test_text_work_that_hangs_does_not_stop_the_others(bench):
     assert b.until(2)["after"].error is None
 
 
-def test_a_job_that_cannot_be_let_go_of_costs_one_thread(bench):
+def test_a_finish_that_hangs_costs_one_thread(bench):
     b = bench()
     b.hang("finish hangs")
     b.submit("after")
@@ -333,7 +333,7 @@ def test_a_job_that_cannot_be_let_go_of_costs_one_thread(bench):
     "text",
     [*NONSENSE, *BROKEN_STEPS, "job is none", "job of no stage", "job of a bad bucket", "prepare exits"],
 )
-def test_nonsense_from_an_engine_ends_its_clause_and_no_thread(bench, info, text):
+def test_an_invalid_result_ends_its_clause_and_no_thread(bench, info, text):
     b = bench(info)
     b.submit(text)
     output = b.until(1)[text]
@@ -347,7 +347,7 @@ def test_nonsense_from_an_engine_ends_its_clause_and_no_thread(bench, info, text
     assert (stats.requests, stats.engines[0].slots_held) == (0, 0)
 
 
-def test_a_worker_that_dies_all_the_same_is_replaced(bench):
+def test_a_worker_that_dies_is_replaced(bench):
     b = bench(workers=1)
     complete, dying = b.scheduler.complete, [True]
 
@@ -372,7 +372,7 @@ def test_a_worker_that_dies_all_the_same_is_replaced(bench):
 # -- outcomes ---------------------------------------------------------------------------------------------------------
 
 
-def test_outcomes_that_take_long_to_deliver_leave_the_loop_in_between(bench):
+def test_outputs_that_take_long_to_deliver_let_the_loop_run_in_between(bench):
     b = bench(workers=1)
     delivered = []
 

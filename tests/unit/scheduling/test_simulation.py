@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.scheduler_harness import request
+from support.scheduler_harness import make_request
 from support.scheduler_sim import Audience, ModelEngine, VirtualRunner, batch_seconds, model_info
 from voxwire_server.engines.base import StageInfo
 from voxwire_server.scheduling.policy import Order, Policy
@@ -33,7 +33,7 @@ def audience(info, seconds, streams, *, admit=False, **policy):
 
 
 @pytest.mark.parametrize(("info", "seconds", "streams"), [(CPU, CPU_SECONDS, 180), (GPU, GPU_SECONDS, 250)])
-def test_nobody_runs_dry_when_the_engine_is_fast_enough(info, seconds, streams):
+def test_no_stream_underruns_when_the_engine_is_fast_enough(info, seconds, streams):
     report, stats = audience(info, seconds, streams)
     assert report.clauses > 5 * streams
     assert report.underruns == 0
@@ -41,7 +41,7 @@ def test_nobody_runs_dry_when_the_engine_is_fast_enough(info, seconds, streams):
 
 
 @pytest.mark.parametrize(("info", "seconds", "streams"), [(CPU, CPU_SECONDS, 200), (GPU, GPU_SECONDS, 350)])
-def test_first_words_come_sooner_by_deadline_than_by_arrival(info, seconds, streams):
+def test_first_clauses_are_sooner_by_deadline_than_by_arrival(info, seconds, streams):
     by_deadline, _ = audience(info, seconds, streams)
     by_arrival, _ = audience(info, seconds, streams, order=Order.ARRIVAL)
     assert by_deadline.ttfa_at(0.5) < 0.6 * by_arrival.ttfa_at(0.5)
@@ -60,28 +60,28 @@ def misses(order, jobs, workers_seconds):
     )
     due = {}
     for number, deadline in enumerate(jobs):
-        owned = request(number, deadline=deadline)
-        due[owned] = deadline
-        runner.submit(owned)
+        request = make_request(number, deadline=deadline)
+        due[request] = deadline
+        runner.submit(request)
     runner.run_out()
     assert set(ended) == set(due)
-    return sum(ended[owned] > due[owned] + 1e-9 for owned in due)
+    return sum(ended[request] > due[request] + 1e-9 for request in due)
 
 
-def test_no_deadline_is_missed_that_can_be_kept_where_arrival_order_misses_most():
+def test_feasible_deadlines_are_met_where_arrival_order_misses_most():
     jobs = [0.1 * (position + 1) for position in reversed(range(100))]
     assert misses(Order.DEADLINE, jobs, 0.1) == 0
     assert misses(Order.ARRIVAL, jobs, 0.1) >= 49
 
 
-def test_the_last_worker_is_there_when_somebody_new_speaks():
+def test_the_last_worker_is_free_for_first_clauses():
     reserved, _ = audience(CPU, CPU_SECONDS, 64)
     taken, _ = audience(CPU, CPU_SECONDS, 64, reserve=False)
     assert reserved.underruns == 0
     assert reserved.ttfa_at(0.95) < 0.7 * taken.ttfa_at(0.95)
 
 
-def test_batching_feeds_listeners_that_single_steps_starve():
+def test_batching_serves_streams_that_single_steps_starve():
     batched, stats = audience(GPU, GPU_SECONDS, 350)
     single, _ = audience(GPU, GPU_SECONDS, 350, batching=False)
     assert batched.underruns * 20 < single.underruns
@@ -90,7 +90,7 @@ def test_batching_feeds_listeners_that_single_steps_starve():
 
 
 @pytest.mark.parametrize(("info", "seconds"), [(CPU, CPU_SECONDS), (GPU, GPU_SECONDS)])
-def test_admission_keeps_those_who_listen_fed_when_far_too_many_come(info, seconds):
+def test_admission_keeps_active_streams_served_when_far_too_many_come(info, seconds):
     guarded, stats = audience(info, seconds, 1000, admit=True)
     open_door, _ = audience(info, seconds, 1000)
     assert guarded.refused > 0
@@ -114,7 +114,7 @@ def test_a_cancelled_job_costs_no_further_step():
     scheduler = Scheduler({"model": info}, 1)
     heard = []
     runner = VirtualRunner({"model": engine}, scheduler, heard.extend, lambda batch: 0.01)
-    session_time, goes = request("stays", text="x" * 60), request("goes", text="x" * 60)
+    session_time, goes = make_request("stays", text="x" * 60), make_request("goes", text="x" * 60)
     runner.submit(session_time)
     runner.submit(goes)
     runner.advance(0.1)
@@ -139,7 +139,7 @@ def test_jobs_of_a_codec_frame_engine_join_and_leave_between_steps():
         lambda batch: 0.01,
     )
     for number, chars in enumerate((60, 15, 30, 45, 15)):
-        runner.submit(request(number, text="x" * chars, deadline=float(number)))
+        runner.submit(make_request(number, text="x" * chars, deadline=float(number)))
     runner.run_out()
     sizes = [len(batch.requests) for batch in runner.batches if batch.stage == "frame"]
     assert max(sizes) == 3

@@ -27,7 +27,7 @@ def wait_at(talking: Crowd, share: float) -> float:
     return waits[int(share * len(waits))]
 
 
-def test_nobody_runs_dry_while_a_thousand_begin_to_listen(by_deadline):
+def test_no_stream_underruns_while_a_thousand_sessions_start(by_deadline):
     heard = by_deadline.counter
     assert heard.contexts > 700
     assert heard.minutes > 30
@@ -36,7 +36,7 @@ def test_nobody_runs_dry_while_a_thousand_begin_to_listen(by_deadline):
     assert use > 0.7, "and the device has enough to do"
 
 
-def test_first_words_come_sooner_than_in_the_order_of_arrival(by_deadline):
+def test_first_clauses_are_sooner_than_in_the_order_of_arrival(by_deadline):
     by_arrival = crowd(order=Order.ARRIVAL)
     assert wait_at(by_deadline, 0.5) < 0.6 * wait_at(by_arrival, 0.5)
     assert wait_at(by_deadline, 0.95) < 0.85 * wait_at(by_arrival, 0.95)
