@@ -28,9 +28,9 @@ from support import kokoro_torch
 kokoro_torch.stand_in()
 
 import torch
-from askers import Askers, Tally
 
 from batching import GFLOP_PER_SECOND, batch_row, described, flops, settle
+from closed_loop import ClosedLoop, LoopResult
 from support.harvard_sentences import SENTENCES
 from voxwire_server.engines.kokoro.engine import KokoroEngine, torch_info
 from voxwire_server.engines.kokoro.options import Graphs
@@ -133,8 +133,8 @@ def measured(args: argparse.Namespace, budget: Budget) -> Iterator[tuple[str, di
         if (precision, graphs) in (pairs[0], pairs[min(1, len(pairs) - 1)]):
             for count in args.sessions:
                 if budget.has(args.seconds + 10, f"{what}: {count} listeners"):
-                    tally = Tally()
-                    Askers(engine, count, Policy(), seed=1).run(args.seconds, tally)
+                    tally = LoopResult()
+                    ClosedLoop(engine, count, Policy(), seed=1).run(args.seconds, tally)
                     yield "sessions", named | {"sessions": count} | tally.row()
         if precision == args.precisions[0] and graphs == Graphs.OFF.value:
             for size in args.profiles:

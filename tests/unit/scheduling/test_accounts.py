@@ -1,4 +1,5 @@
-"""Accounts share: one that floods does not push the others behind all of its own, and with one nothing changes."""
+"""Accounts share an executor: one that floods does not delay the others behind all of its own requests; with only one
+account, the order is that of deadlines."""
 
 import pytest
 
@@ -14,7 +15,7 @@ DEVICE = "device:model"
 STEADY = {"start_seconds": 0.0}
 SHARED = STEADY | {"accounts": 2}
 TEN = model_info(realtime_factor=0.09)
-"""Ten listeners fill nine tenths of a worker."""
+"""Ten streams take nine tenths of a worker."""
 
 
 def gpu(outcomes=1, slots=0, **more):
@@ -31,7 +32,7 @@ def flood(sched, account, count, *, now=0.0, **more):
 
 
 def steps_until(sched, executor, context_key, now=0.0, seconds=0.01):
-    """Make steps until one is the owner's; whose they were."""
+    """Make steps until one has a request of a context. Returns the context keys of all steps made."""
     made = []
     while (batch := sched.pick(executor, now)) is not None:
         made += context_keys(batch)
@@ -40,7 +41,7 @@ def steps_until(sched, executor, context_key, now=0.0, seconds=0.01):
             return made
         now += seconds
         finish(sched, batch, seconds, now)
-    raise AssertionError("it was never stepped")
+    raise AssertionError("the context was never stepped")
 
 
 # -- turns ------------------------------------------------------------------------------------------------------------
@@ -51,7 +52,7 @@ def test_a_first_clause_does_not_wait_behind_thousands_of_another_account():
     flood(sched, "a", 3200)
     prepare_all(sched)
     sched.submit(make_request("b", deadline=1.0, first=True, account="b"), 1.0)
-    assert steps_until(sched, "cpu", "b", 1.0) == ["b"], "its text work comes first"
+    assert steps_until(sched, "cpu", "b", 1.0) == ["b"], "it is prepared first"
     assert len(steps_until(sched, DEVICE, "b", 1.0)) <= 2
 
 
@@ -161,7 +162,7 @@ def test_an_account_gets_no_more_than_its_share_of_slots_while_others_wait():
     sched = scheduler(gpu(outcomes=4, slots=4, unit="codec_frame"))
     flood(sched, "a", 20)
     prepare_all(sched)
-    assert sched._engines["model"].slots_by_account == {"a": 4}, "alone it has all"
+    assert sched._engines["model"].slots_by_account == {"a": 4}, "the only account has all slots"
     flood(sched, "b", 20)
     prepare_all(sched)
     for _ in range(6):
@@ -204,7 +205,7 @@ def test_one_account_cannot_take_all_unfinished_requests(bulk):
 
 
 def fill(sched, account, now=0.0):
-    """Let listeners of an account in until one is refused; how many."""
+    """Admit streams of an account until one is refused. Returns how many."""
     for count in range(1000):
         if sched.admission("model", False, now, account=account) is not None:
             return count
@@ -217,7 +218,7 @@ def test_what_one_account_may_not_take_is_kept_for_another():
     sched = scheduler(info, **SHARED)
     assert fill(sched, "a") == 90
     assert fill(sched, "b") == 10
-    assert sched.admission("model", False, 0.0, account="c") is not None, "and then it is full"
+    assert sched.admission("model", False, 0.0, account="c") is not None, "and then there is no capacity left"
 
 
 def test_admitted_contexts_without_text_do_not_restrict_other_accounts_to_the_reserve():
@@ -226,7 +227,7 @@ def test_admitted_contexts_without_text_do_not_restrict_other_accounts_to_the_re
     while sched.admission("model", False, 0.0, account="a") is None:
         started += 1
     assert started == 90
-    assert fill(sched, "b") >= 40, "its share, near enough"
+    assert fill(sched, "b") >= 40, "about its share"
     assert sched.admission("model", False, 0.0, account="a") is not None
 
 
@@ -282,14 +283,14 @@ def test_one_accounts_refusals_do_not_make_the_server_unready_for_others():
 
 def test_waiting_first_clauses_of_one_account_refuse_no_stream_of_another():
     sched = scheduler(model_info(realtime_factor=0.01), queue_seconds_max=1.0, **SHARED, context_requests_max=1000)
-    sched.stream_started("somebody", "model", 0.0, "a")
+    sched.stream_started("other", "model", 0.0, "a")
     flood(sched, "a", 300, text="x" * 60)
     assert sched.admission("model", False, 0.0, account="a").reason is RefusalReason.QUEUE
     assert sched.admission("model", False, 0.0, account="b") is None
 
 
-def late(sched, account, count=40):
-    """Clauses of an account that come long after their listeners ran dry."""
+def deliver_late(sched, account, count=40):
+    """Deliver clauses of an account long after their deadlines."""
     for number in range(count):
         request = make_request((account, number), deadline=99.9, account=account)
         sched.submit(request, 95.0)
@@ -302,7 +303,7 @@ def test_late_clauses_of_an_account_beyond_its_share_refuse_no_stream_of_another
     sched = scheduler(model_info(realtime_factor=0.009), **SHARED)
     for number in range(60):
         sched.stream_started(number, "model", 0.0, "a")
-    late(sched, "a")
+    deliver_late(sched, "a")
     assert sched.admission("model", False, 100.0, account="a").reason is RefusalReason.LATENESS
     assert sched.admission("model", False, 100.0, account="b") is None
 
@@ -311,7 +312,7 @@ def test_late_clauses_of_an_account_within_its_share_refuse_all_streams():
     sched = scheduler(model_info(realtime_factor=0.009), **SHARED)
     for number in range(60):
         sched.stream_started(number, "model", 0.0, "ab"[number % 2])
-    late(sched, "a")
+    deliver_late(sched, "a")
     assert sched.admission("model", False, 100.0, account="b").reason is RefusalReason.LATENESS
 
 
@@ -329,7 +330,7 @@ def test_reservations_are_bounded_per_session():
     sched = scheduler(TEN, **STEADY)
     for number in range(500):
         sched.stream_started(number, "model", 0.0)
-        sched.stream_ended(number, 0.0, "caller")
+        sched.stream_ended(number, 0.0, "session")
     assert sched._engines["model"].reservations.count(0.0) == 32
     assert sched._engines["model"].reservations.count(6.0) == 0
 
@@ -338,9 +339,9 @@ def test_where_accounts_share_a_reservation_is_honoured_within_the_capacity_only
     sched = scheduler(model_info(realtime_factor=0.09), **SHARED)
     for number in range(10):
         sched.stream_started(number, "model", 0.0, "a")
-    sched.stream_ended(0, 0.0, "caller")
+    sched.stream_ended(0, 0.0, "session")
     sched.stream_started("other", "model", 1.0, "b")
-    assert sched.admission("model", False, 2.0, session_id="caller", account="a") is not None
+    assert sched.admission("model", False, 2.0, session_id="session", account="a") is not None
 
 
 def test_empty_account_queues_keep_no_request_alive():

@@ -14,8 +14,8 @@ def join(sched, count, engine="model", start=0):
         sched.stream_started((engine, number), engine, 0.0)
 
 
-def room(sched, engine="model", most=10_000):
-    """How many listeners are let in one after the other."""
+def capacity(sched, engine="model", most=10_000):
+    """How many streams are admitted one after the other."""
     for count in range(most):
         if sched.admission(engine, False, 0.0) is not None:
             return count
@@ -25,16 +25,16 @@ def room(sched, engine="model", most=10_000):
 
 def test_before_any_step_streams_are_admitted_by_the_engines_own_guess():
     sched = scheduler(model_info(concurrency=2, realtime_factor=0.01), workers=2, utilisation_max=0.9, **STEADY)
-    assert room(sched) == 180
+    assert capacity(sched) == 180
 
 
 def test_even_an_engine_slower_than_real_time_admits_one_stream():
-    assert room(scheduler(model_info(realtime_factor=3.0), **STEADY)) == 1
+    assert capacity(scheduler(model_info(realtime_factor=3.0), **STEADY)) == 1
 
 
 def test_an_engine_that_may_use_one_worker_is_admitted_to_by_that_one():
     sched = scheduler(model_info(concurrency=1, realtime_factor=0.01), workers=4, utilisation_max=0.9, **STEADY)
-    assert room(sched) == 90
+    assert capacity(sched) == 90
 
 
 def test_what_was_measured_replaces_the_guess():
@@ -47,19 +47,19 @@ def test_what_was_measured_replaces_the_guess():
             now += seconds
             finish(sched, batch, seconds, now, audio=2.0)
     assert sched.stats(now).engines[0].realtime_factor == pytest.approx(0.0095, rel=0.1)
-    assert 80 <= room(sched) <= 110
+    assert 80 <= capacity(sched) <= 110
 
 
 def test_streams_that_start_together_are_admitted_a_few_at_a_time():
     sched = scheduler(
         model_info(realtime_factor=0.01), start_seconds=9.0, start_window_seconds=3.0, utilisation_max=0.9
     )
-    assert room(sched) == 22  # each takes four seconds of audio a second at first
+    assert capacity(sched) == 22  # each takes four seconds of audio per second while it starts
 
 
 def test_on_a_slow_engine_a_starting_stream_does_not_displace_one_there_is_capacity_for():
     sched = scheduler(model_info(realtime_factor=0.4), start_seconds=9.0, start_window_seconds=3.0, utilisation_max=0.9)
-    assert room(sched) == 2
+    assert capacity(sched) == 2
 
 
 def test_streams_that_have_their_lead_leave_capacity_for_the_next_to_start():
@@ -98,13 +98,13 @@ def test_engines_share_the_cpu_executor():
     one, two = model_info("one", realtime_factor=0.09), model_info("two", realtime_factor=0.09)
     sched = scheduler(one, two, **STEADY)
     join(sched, 6, "one")
-    assert room(sched, "two") == 4
+    assert capacity(sched, "two") == 4
 
 
 def test_a_slow_engine_admits_no_stream_beside_others_it_would_starve():
     sched = scheduler(model_info("one", realtime_factor=0.01), model_info("two", realtime_factor=3.0), **STEADY)
     join(sched, 1, "one")
-    assert room(sched, "two") == 0
+    assert capacity(sched, "two") == 0
 
 
 def test_engines_with_devices_do_not_share_them():
@@ -112,7 +112,7 @@ def test_engines_with_devices_do_not_share_them():
     two = model_info("two", executor="device", realtime_factor=0.09)
     sched = scheduler(one, two, **STEADY)
     join(sched, 10, "one")
-    assert room(sched, "two") == 10
+    assert capacity(sched, "two") == 10
 
 
 def test_a_queue_of_first_clauses_refuses_streams_and_says_when_to_retry():
@@ -131,7 +131,7 @@ def test_requests_that_are_not_due_yet_do_not_count_as_a_queue():
     assert sched.admission("model", False, 0.0) is None
 
 
-def serve_late(sched, clauses, now, *, submitted=None):
+def deliver_late(sched, clauses, now, *, submitted=None):
     for number in range(clauses):
         sched.submit(make_request(("model", number), deadline=now - 0.1), now - 5.0 if submitted is None else submitted)
     while (batch := sched.pick("cpu", now)) is not None:
@@ -141,7 +141,7 @@ def serve_late(sched, clauses, now, *, submitted=None):
 def test_while_clauses_are_late_streams_are_refused():
     sched = scheduler(model_info(realtime_factor=0.01), start_seconds=0.0)
     join(sched, 400)
-    serve_late(sched, 30, 100.0)
+    deliver_late(sched, 30, 100.0)
     refusal = sched.admission("model", False, 100.0)
     assert refusal.reason is RefusalReason.LATENESS
     assert sched.stats(100.0).engines[0].late == 30
@@ -152,7 +152,7 @@ def test_while_clauses_are_late_streams_are_refused():
 def test_a_clause_whose_text_came_after_its_deadline_does_not_count_as_late():
     sched = scheduler(model_info(realtime_factor=0.01), start_seconds=0.0)
     join(sched, 60)
-    serve_late(sched, 30, 100.0, submitted=100.0)
+    deliver_late(sched, 30, 100.0, submitted=100.0)
     assert sched.stats(100.0).engines[0].late == 0
 
 

@@ -1,4 +1,4 @@
-"""When there is room again: what refused listeners are told, who counts as coming, and how bulk makes way."""
+"""When refused streams are to retry, which streams count before they start, and at what load bulk is refused."""
 
 import pytest
 
@@ -10,18 +10,18 @@ from voxwire_server.scheduling.demand import SESSION_SECONDS, MeanSessionTime, P
 
 STEADY = {"start_seconds": 0.0}
 TEN = model_info(realtime_factor=0.09)
-"""Ten listeners fill nine tenths of a worker."""
+"""Ten streams take nine tenths of a worker."""
 
 
-def crowd(*infos, streams=10, now=0.0, **policy):
+def serving(*infos, streams=10, now=0.0, **policy):
     sched = scheduler(*(infos or (TEN,)), **(STEADY | policy))
     for number in range(streams):
         sched.stream_started(number, "model", now)
     return sched
 
 
-def let_stay(sched, seconds, *, rounds=200, now=0.0):
-    """Ten listeners at a time who each stay so long."""
+def serve_streams(sched, seconds, *, rounds=200, now=0.0):
+    """Have ten streams at a time, each active for so many seconds. Returns the time afterwards."""
     for turn in range(rounds):
         now += seconds / 10
         sched.stream_ended(turn % 10, now)
@@ -29,51 +29,51 @@ def let_stay(sched, seconds, *, rounds=200, now=0.0):
     return now
 
 
-# -- when to come back ------------------------------------------------------------------------------------------------
+# -- when to retry ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seconds", [3.0, 12.0, 60.0])
 def test_refused_streams_are_to_retry_when_the_next_stream_will_have_ended(seconds):
-    sched = crowd()
-    now = let_stay(sched, seconds)
+    sched = serving()
+    now = serve_streams(sched, seconds)
     refusal = sched.admission("model", False, now)
     assert refusal.reason is RefusalReason.UTILISATION
     assert refusal.retry_after_ms == pytest.approx(seconds / 10 * 1000, rel=0.05)
 
 
 def test_each_of_many_refused_streams_is_to_retry_when_another_one_ends():
-    sched = crowd()
-    now = let_stay(sched, 10.0)
-    told = [sched.admission("model", False, now).retry_after_ms for _ in range(8)]
-    assert told == pytest.approx([1000 * (place + 1) for place in range(8)], rel=0.05)
+    sched = serving()
+    now = serve_streams(sched, 10.0)
+    retries_ms = [sched.admission("model", False, now).retry_after_ms for _ in range(8)]
+    assert retries_ms == pytest.approx([1000 * (place + 1) for place in range(8)], rel=0.05)
 
 
 def test_retries_that_were_due_do_not_delay_later_ones():
-    sched = crowd()
-    now = let_stay(sched, 10.0)
-    first = [sched.admission("model", False, now).retry_after_ms for _ in range(5)]
-    assert sched.admission("model", False, now + 30).retry_after_ms == pytest.approx(first[0], rel=0.3)
+    sched = serving()
+    now = serve_streams(sched, 10.0)
+    retries_ms = [sched.admission("model", False, now).retry_after_ms for _ in range(5)]
+    assert sched.admission("model", False, now + 30).retry_after_ms == pytest.approx(retries_ms[0], rel=0.3)
 
 
 def test_a_retry_is_between_a_quarter_of_a_second_and_a_minute_away():
-    sched = crowd()
-    now = let_stay(sched, 600.0)
-    told = [sched.admission("model", False, now).retry_after_ms for _ in range(3000)]
-    assert max(told) == 60_000
-    sched = crowd()
-    now = let_stay(sched, 0.1, rounds=2000)
+    sched = serving()
+    now = serve_streams(sched, 600.0)
+    retries_ms = [sched.admission("model", False, now).retry_after_ms for _ in range(3000)]
+    assert max(retries_ms) == 60_000
+    sched = serving()
+    now = serve_streams(sched, 0.1, rounds=2000)
     assert sched.admission("model", False, now).retry_after_ms == 250
 
 
 def test_a_refusal_because_of_starting_streams_is_over_sooner_than_streams_end():
-    sched = crowd(model_info(realtime_factor=0.01), streams=22, start_seconds=9.0)
+    sched = serving(model_info(realtime_factor=0.01), streams=22, start_seconds=9.0)
     refusal = sched.admission("model", False, 0.0)
     assert refusal.reason is RefusalReason.STARTING
     assert refusal.retry_after_ms < 1000
 
 
 def test_late_clauses_refuse_streams_until_they_are_forgotten():
-    sched = crowd(model_info(realtime_factor=0.01), streams=40)
+    sched = serving(model_info(realtime_factor=0.01), streams=40)
     for number in range(80):
         sched.submit(make_request(number, deadline=99.0), 95.0)
     while (batch := sched.pick("cpu", 100.0)) is not None:
@@ -84,17 +84,17 @@ def test_late_clauses_refuse_streams_until_they_are_forgotten():
     assert sched.admission("model", False, 100.0 + 2 * refusal.retry_after_ms / 1000) is None
 
 
-# -- who counts -------------------------------------------------------------------------------------------------------
+# -- which streams count ----------------------------------------------------------------------------------------------
 
 
 def test_an_admitted_stream_counts_before_it_starts():
-    sched = crowd(streams=0)
+    sched = serving(streams=0)
     answers = [sched.admission("model", False, 0.0) for _ in range(20)]
     assert [answer is None for answer in answers] == [True] * 10 + [False] * 10
 
 
 def test_an_admitted_stream_that_never_starts_stops_counting():
-    sched = crowd(streams=0, pending_admission_seconds=3.0)
+    sched = serving(streams=0, pending_admission_seconds=3.0)
     for _ in range(10):
         assert sched.admission("model", False, 0.0) is None
     assert sched.admission("model", False, 2.9) is not None
@@ -102,7 +102,7 @@ def test_an_admitted_stream_that_never_starts_stops_counting():
 
 
 def test_an_admitted_stream_that_starts_counts_once():
-    sched = crowd(streams=0)
+    sched = serving(streams=0)
     for number in range(10):
         assert sched.admission("model", False, 0.0) is None
         sched.stream_started(number, "model", 0.0)
@@ -110,7 +110,7 @@ def test_an_admitted_stream_that_starts_counts_once():
 
 
 def test_the_server_is_full_when_no_engine_has_capacity():
-    sched = crowd(TEN, model_info("other", executor="device", realtime_factor=0.09))
+    sched = serving(TEN, model_info("other", executor="device", realtime_factor=0.09))
     assert sched.admission("model", False, 0.0) is not None
     assert sched.full(0.0) is None
     for number in range(10):
@@ -119,13 +119,13 @@ def test_the_server_is_full_when_no_engine_has_capacity():
 
 
 def test_a_server_whose_streams_are_only_starting_is_not_full():
-    sched = crowd(model_info(realtime_factor=0.01), streams=22, start_seconds=9.0)
+    sched = serving(model_info(realtime_factor=0.01), streams=22, start_seconds=9.0)
     assert sched.full(0.0) is None
     assert sched.admission("model", False, 0.0) is not None
 
 
 def test_sessions_are_refused_while_retries_wait_for_starting_streams():
-    sched = crowd(model_info(realtime_factor=0.01), streams=22, start_seconds=9.0)
+    sched = serving(model_info(realtime_factor=0.01), streams=22, start_seconds=9.0)
     assert sched.refuse_session(0.0) is None
     sched.admission("model", False, 0.0)
     assert sched.refuse_session(0.0).reason is RefusalReason.STARTING
@@ -133,7 +133,7 @@ def test_sessions_are_refused_while_retries_wait_for_starting_streams():
 
 
 def test_free_capacity_is_for_retries_that_are_due_soon():
-    sched = crowd()
+    sched = serving()
     for _ in range(3):
         assert sched.admission("model", False, 0.0) is not None
     sched.stream_ended(0, 0.0)
@@ -143,34 +143,34 @@ def test_free_capacity_is_for_retries_that_are_due_soon():
 
 
 def test_refused_sessions_and_refused_streams_retry_in_one_order():
-    sched = crowd()
-    now = let_stay(sched, 10.0)
-    told = [sched.refuse_session(now).retry_after_ms for _ in range(3)]
-    told.append(sched.admission("model", False, now).retry_after_ms)
-    assert told == pytest.approx([1000, 2000, 3000, 4000], rel=0.05)
+    sched = serving()
+    now = serve_streams(sched, 10.0)
+    retries_ms = [sched.refuse_session(now).retry_after_ms for _ in range(3)]
+    retries_ms.append(sched.admission("model", False, now).retry_after_ms)
+    assert retries_ms == pytest.approx([1000, 2000, 3000, 4000], rel=0.05)
 
 
 def test_asking_whether_the_server_is_full_changes_nothing():
-    sched = crowd()
+    sched = serving()
     before = sched.admission("model", False, 0.0).retry_after_ms
-    sched = crowd()
+    sched = serving()
     for _ in range(100):
         sched.full(0.0)
     assert sched.admission("model", False, 0.0).retry_after_ms == before
     assert sched.stats(0.0).refused == {"utilisation": 1}
 
 
-# -- bulk makes way ---------------------------------------------------------------------------------------------------
+# -- bulk -------------------------------------------------------------------------------------------------------------
 
 
 def test_bulk_is_refused_before_the_last_stream_is_admitted():
-    sched = crowd(streams=9)
+    sched = serving(streams=9)
     assert sched.admission("model", True, 0.0).reason is RefusalReason.BULK_YIELDS
     assert sched.admission("model", False, 0.0) is None
 
 
 def test_bulk_is_admitted_on_a_slow_engine_without_streams():
-    assert crowd(model_info(realtime_factor=3.0), streams=0).admission("model", True, 0.0) is None
+    assert serving(model_info(realtime_factor=3.0), streams=0).admission("model", True, 0.0) is None
 
 
 def test_a_running_bulk_step_refuses_no_stream():
@@ -184,14 +184,14 @@ def test_a_running_bulk_step_refuses_no_stream():
 def one_of_each(deadline, **policy):
     sched = scheduler(model_info("model", StageInfo("speak"), executor="device", realtime_factor=0.01), **policy)
     sched.submit(make_request("bulk", bulk=True, text="x" * 60), 0.0)
-    sched.submit(make_request("listener", deadline=deadline), 0.0)
+    sched.submit(make_request("interactive", deadline=deadline), 0.0)
     prepare_all(sched)
     return sched
 
 
 def test_bulk_whose_turn_has_come_makes_no_clause_late():
     assert context_keys(one_of_each(0.6, bulk_period=0).pick("device:model", 0.0)) == ["bulk"]
-    assert context_keys(one_of_each(0.5, bulk_period=0).pick("device:model", 0.0)) == ["listener"]
+    assert context_keys(one_of_each(0.5, bulk_period=0).pick("device:model", 0.0)) == ["interactive"]
 
 
 def test_a_long_bulk_step_waits_until_the_last_stream_ends():
@@ -204,7 +204,7 @@ def test_a_long_bulk_step_waits_until_the_last_stream_ends():
     assert context_keys(sched.pick("cpu", 0.0)) == ["bulk"]
 
 
-# -- how long listeners stay ------------------------------------------------------------------------------------------
+# -- durations of streams, pending retries and admissions -------------------------------------------------------------
 
 
 def test_session_times_are_guessed_until_some_were_seen():

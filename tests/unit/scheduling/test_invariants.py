@@ -1,4 +1,4 @@
-"""Whatever is submitted, cancelled, moved, refused and failed, in any order: the scheduler's promises hold."""
+"""The scheduler's invariants hold after any sequence of calls: submit, cancel, reprioritise, pick, complete, lose."""
 
 from collections import Counter
 from math import inf
@@ -82,14 +82,16 @@ class SchedulerMachine(RuleBasedStateMachine):
         waiting = self.pickable(executor)
         ready = self.scheduler.ready(executor, self.now)
         batch = self.scheduler.pick(executor, self.now)
-        assert ready == (batch is not None) == bool(waiting), "a free worker never idles beside work"
+        assert ready == (batch is not None) == bool(waiting), (
+            "a free worker never idles while a request could be stepped"
+        )
         if batch is None:
             return
         self.check(batch, waiting)
         self.running.append(batch)
 
     def pickable(self, executor):
-        """Works that a worker of the executor could step now."""
+        """Requests that a worker of the executor could step now."""
         if sum(batch.executor == executor for batch in self.running) >= EXECUTORS[executor]:
             return []
         stepping = Counter(batch.engine for batch in self.running if batch.stage != PREPARE)
@@ -117,7 +119,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert len(batch.requests) <= stages[batch.stage]
         assert batch.predicted_seconds >= 0.0
         if batch.requests[0].bulk:
-            assert all(request.bulk for request in waiting), "bulk never goes before a listener"
+            assert all(request.bulk for request in waiting), "bulk never goes before an interactive request"
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), seconds=st.floats(0.0001, 0.5), audio=st.floats(0.0, 5.0))
@@ -156,8 +158,8 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert all(request.job is None and request.state is RequestState.QUEUED for request in again)
 
     @rule(engine=st.sampled_from(list(ENGINES)))
-    def shut(self, engine):
-        """An engine does not answer, for a moment."""
+    def disable(self, engine):
+        """An engine does not respond for a moment."""
         self.ended.update(self.scheduler.disable_engine(engine, "it hangs"))
         self.scheduler.enable_engine(engine)
 
@@ -171,7 +173,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         return StepOutcome(request, status, request.job, audio_seconds=0.0 if status is StepStatus.NO_SLOT else audio)
 
     @invariant()
-    def slots_are_kept(self):
+    def slots_are_counted(self):
         for engine in self.scheduler.stats(self.now).engines:
             assert engine.slots_held == sum(
                 request.engine == engine.engine
@@ -193,7 +195,7 @@ class SchedulerMachine(RuleBasedStateMachine):
             assert all(count > 0 for count in engine.slots_by_account.values())
 
     @invariant()
-    def every_work_ends_once(self):
+    def every_request_ends_once(self):
         assert all(count == 1 for count in self.ended.values())
         unfinished = [request for request in self.requests if request not in self.ended]
         stats = self.scheduler.stats(self.now)
@@ -203,12 +205,12 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert all((request.state in over) == (request in self.ended) for request in self.requests)
 
     @invariant()
-    def the_books_balance(self):
+    def owed_lead_is_the_sum_over_streams(self):
         for engine in self.scheduler._engines.values():
             assert abs(engine.lead_owed_seconds - sum(engine.streams.values())) < 1e-6
 
     def teardown(self):
-        """Everything ends when the engines do their work."""
+        """All requests end when all steps are made."""
         for _ in range(10_000):
             for executor in EXECUTORS:
                 while (batch := self.scheduler.pick(executor, self.now)) is not None:

@@ -1,4 +1,4 @@
-"""Who breaks in gets its place back, though its own step still runs; who never listened does not."""
+"""A session that interrupts its stream is admitted again although the step of the interrupted one still runs."""
 
 import dataclasses
 
@@ -17,8 +17,8 @@ SLOW = model_info(concurrency=1, realtime_factor=0.4)
 STEADY = {"start_seconds": 0.0}
 
 
-def interrupted(*others, session_id="caller", **policy):
-    """A listener's step of 1.6 s runs, and the listener breaks in; `others` go on listening."""
+def interrupted(*others, session_id="session", **policy):
+    """A stream is interrupted while its step of 1.6 s runs; the streams `others` stay active."""
     sched = scheduler(SLOW, **STEADY, **policy)
     for context_key in ("gone", *others):
         sched.stream_started(context_key, "model", 0.0)
@@ -31,35 +31,35 @@ def interrupted(*others, session_id="caller", **policy):
 
 
 def test_a_session_that_interrupts_is_admitted_again_at_once():
-    assert interrupted("other").admission("model", False, 0.0, session_id="caller") is None
+    assert interrupted("other").admission("model", False, 0.0, session_id="session") is None
 
 
 def test_another_session_is_refused_while_the_abandoned_step_runs():
     sched = interrupted("other")
-    assert sched.admission("model", False, 0.0, session_id="newcomer").reason is RefusalReason.QUEUE
+    assert sched.admission("model", False, 0.0, session_id="another").reason is RefusalReason.QUEUE
 
 
 def test_a_reservation_is_used_once():
     sched = interrupted("other")
-    assert sched.admission("model", False, 0.0, session_id="caller") is None
-    assert sched.admission("model", False, 0.0, session_id="caller") is not None
+    assert sched.admission("model", False, 0.0, session_id="session") is None
+    assert sched.admission("model", False, 0.0, session_id="session") is not None
 
 
 def test_a_reservation_refuses_other_sessions():
     sched = interrupted("other")
-    assert sched.admission("model", False, 2.0, session_id="newcomer").reason is RefusalReason.UTILISATION
-    assert sched.admission("model", False, 2.0, session_id="caller") is None
+    assert sched.admission("model", False, 2.0, session_id="another").reason is RefusalReason.UTILISATION
+    assert sched.admission("model", False, 2.0, session_id="session") is None
 
 
-@pytest.mark.parametrize("give_up", [lambda sched: 6.0, lambda sched: sched.session_ended("caller") or 2.0])
+@pytest.mark.parametrize("give_up", [lambda sched: 6.0, lambda sched: sched.session_ended("session") or 2.0])
 def test_a_reservation_expires_after_some_seconds_and_with_its_session(give_up):
     sched = interrupted("other")
-    assert sched.admission("model", False, give_up(sched), session_id="newcomer") is None
+    assert sched.admission("model", False, give_up(sched), session_id="another") is None
 
 
 def test_a_stream_that_was_not_interrupted_reserves_nothing():
     sched = interrupted("other", session_id=None)
-    assert sched.admission("model", False, 2.0, session_id="newcomer") is None
+    assert sched.admission("model", False, 2.0, session_id="another") is None
 
 
 def test_without_other_streams_an_abandoned_step_refuses_no_session():
@@ -69,7 +69,7 @@ def test_without_other_streams_an_abandoned_step_refuses_no_session():
 # -- whole sessions ---------------------------------------------------------------------------------------------------
 
 
-class Admitting(FakeDirectory):
+class AdmittingDirectory(FakeDirectory):
     """The tone engine's voices, with the scheduler's own admission."""
 
     def __init__(self, world: World) -> None:
@@ -88,7 +88,7 @@ def say(client: Client, text: str) -> None:
 
 def test_a_session_that_interrupts_a_slow_engine_may_start_again_at_once():
     world = World(lambda batch: 0.001 if batch.stage == PREPARE else 2.0, workers=1, realtime_factor=0.4)
-    world.directory = Admitting(world)
+    world.directory = AdmittingDirectory(world)
     first, second = Client(world, "first"), Client(world, "second")
     say(second, "Hello there, all of you who listen.")
     say(first, "This is a sentence that takes the engine a while.")

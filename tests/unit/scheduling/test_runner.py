@@ -19,7 +19,7 @@ GPU = model_info("model", StageInfo("speak", 8), executor="device", realtime_fac
 
 
 class FakeEngine:
-    """Speaks 100 samples a clause. A text that names a trouble gets it; steps wait at `gate` when it is shut."""
+    """Makes 100 samples per clause. A text that names a fault causes it; steps wait while `gate` is closed."""
 
     def __init__(self, info=None):
         self.info = info or model_info(concurrency=2)
@@ -68,14 +68,14 @@ class FakeEngine:
 
 
 class Loop:
-    """An event loop's part: runs what `wake` brings, on the test's own thread."""
+    """The event loop's side: runs the functions passed to `wake`, on the test's own thread."""
 
     def __init__(self):
         self.calls = queue.Queue()
         self.outputs = []
 
     def until(self, count):
-        """Run calls until so many outcomes are there."""
+        """Run the loop's calls until there are `count` outputs. Returns them by context key."""
         while len(self.outputs) < count:
             self.calls.get(timeout=WAIT_SECONDS)()
         return {output.request.context_key: output for output in self.outputs}
@@ -156,7 +156,7 @@ def test_requests_that_wait_for_the_device_share_its_next_step(services):
     engine.prepare = lambda clause: (prepared.release(), prepare(clause))[1]
     for number in range(4):
         runner.submit(make_request(number))
-    runner.submit(make_request("empty", text="empty", deadline=1000.0))  # is over when all before it are prepared
+    runner.submit(make_request("empty", text="empty", deadline=1000.0))  # it ends when all before it are prepared
     loop.until(1)
     engine.gate.set()
     loop.until(6)
@@ -210,8 +210,8 @@ def test_what_a_user_wrote_is_in_no_error_and_no_log(services, caplog):
     assert "RuntimeError" in caplog.text
 
 
-def rows_of_one_step(runner, engine, loop, texts):
-    """Have clauses stepped as one batch; outcomes by text."""
+def outputs_of_one_step(runner, engine, loop, texts):
+    """Have clauses stepped as one batch. Returns their outputs by text."""
     engine.gate.clear()
     runner.submit(make_request("before"))
     engine.entered.get(timeout=WAIT_SECONDS)
@@ -225,7 +225,7 @@ def rows_of_one_step(runner, engine, loop, texts):
 
 def test_one_rows_failure_does_not_fail_its_batch(services):
     runner, engine, loop, _ = services(FakeEngine(GPU), workers=1)
-    outputs = rows_of_one_step(runner, engine, loop, ["one", "breaks alone", "not a number", "two"])
+    outputs = outputs_of_one_step(runner, engine, loop, ["one", "breaks alone", "not a number", "two"])
     assert outputs["one"].error is None
     assert outputs["two"].error is None
     assert outputs["breaks alone"].error.code is ErrorCode.CLAUSE_FAILED
@@ -236,7 +236,7 @@ def test_a_step_that_does_not_fit_into_memory_is_split_in_two(services):
     engine = FakeEngine(GPU)
     engine.memory_rows = 2
     runner, _, loop, _ = services(engine, workers=1)
-    outputs = rows_of_one_step(runner, engine, loop, ["a", "b", "c", "d"])
+    outputs = outputs_of_one_step(runner, engine, loop, ["a", "b", "c", "d"])
     assert all(output.error is None for output in outputs.values())
     assert [len(texts) for texts in engine.steps] == [1, 4, 2, 2]
 
@@ -245,7 +245,7 @@ def test_what_does_not_fit_even_then_fails_and_the_engine_goes_on(services):
     engine = FakeEngine(GPU)
     engine.memory_rows = 1
     runner, _, loop, _ = services(engine, workers=1)
-    outputs = rows_of_one_step(runner, engine, loop, ["a", "b", "c"])
+    outputs = outputs_of_one_step(runner, engine, loop, ["a", "b", "c"])
     assert outputs["a"].error.code is ErrorCode.ENGINE_OVERLOADED
     assert outputs["c"].error is None
     runner.submit(make_request("after"))
@@ -385,7 +385,7 @@ def test_a_cancel_storm_from_many_threads_leaves_nothing_behind(services):
 
 
 class Gauge:
-    """How many steps are inside engines at once, and at most."""
+    """Counts how many steps are inside engines now (`inside`) and at most (`most`)."""
 
     def __init__(self):
         self.most = self.inside = 0
@@ -463,7 +463,7 @@ def test_steps_of_engines_on_two_devices_overlap(devices):
     engines = [DeviceEngine(name, device, gauge, meets) for name, device in (("a", "cuda:0"), ("b", "cuda:1"))]
     runner, loop = devices(*engines)
     outputs = speak_with_all(runner, loop, engines, 5)
-    assert all(output.error is None for output in outputs.values()), "each step met one of the other device"
+    assert all(output.error is None for output in outputs.values()), "each step waited for one of the other device"
     assert gauge.most == 2
 
 

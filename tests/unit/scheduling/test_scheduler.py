@@ -10,9 +10,9 @@ from voxwire_server.scheduling.request import PREPARE, RequestState, StepOutcome
 DEVICE = "device:model"
 
 
-def gpu(outcomes=4, slots=0, realtime_factor=0.001, **more):
+def gpu(rows=4, slots=0, realtime_factor=0.001, **more):
     more["realtime_factor"] = realtime_factor
-    return model_info("model", StageInfo("speak", outcomes), executor="device", slots=slots, **more)
+    return model_info("model", StageInfo("speak", rows), executor="device", slots=slots, **more)
 
 
 def prepared(sched, *requests, buckets=None):
@@ -43,8 +43,8 @@ def test_a_first_clause_goes_before_clauses_that_are_due_later():
 
 def test_a_clause_that_is_almost_due_goes_before_a_first_clause_that_comes_now():
     sched = scheduler(gpu(1), protect_seconds=0.5)
-    prepared(sched, make_request("new", deadline=5.0, first=True), make_request("dry", deadline=5.3))
-    assert context_keys(sched.pick(DEVICE, 5.0)) == ["dry"]
+    prepared(sched, make_request("new", deadline=5.0, first=True), make_request("due", deadline=5.3))
+    assert context_keys(sched.pick(DEVICE, 5.0)) == ["due"]
 
 
 def test_requests_of_one_deadline_are_stepped_in_the_order_of_submission():
@@ -100,14 +100,16 @@ def test_a_context_on_hold_may_have_an_infinite_deadline_and_get_a_finite_one_ag
 
 def test_bulk_waits_while_interactive_requests_wait():
     sched = scheduler(gpu(1))
-    prepared(sched, make_request("bulk", deadline=0.0, bulk=True), make_request("listener", deadline=50.0))
-    assert context_keys(sched.pick(DEVICE, 0.0)) == ["listener"]
+    prepared(sched, make_request("bulk", deadline=0.0, bulk=True), make_request("interactive", deadline=50.0))
+    assert context_keys(sched.pick(DEVICE, 0.0)) == ["interactive"]
 
 
 def test_bulk_takes_the_rows_that_a_batch_has_left():
     sched = scheduler(gpu(3))
-    prepared(sched, *(make_request(f"bulk{n}", bulk=True) for n in range(5)), make_request("listener", deadline=50.0))
-    assert context_keys(sched.pick(DEVICE, 0.0)) == ["listener", "bulk0", "bulk1"]
+    prepared(
+        sched, *(make_request(f"bulk{n}", bulk=True) for n in range(5)), make_request("interactive", deadline=50.0)
+    )
+    assert context_keys(sched.pick(DEVICE, 0.0)) == ["interactive", "bulk0", "bulk1"]
 
 
 def test_bulk_gets_one_step_in_bulk_period_however_busy_the_executor():
@@ -124,7 +126,7 @@ def test_bulk_leaves_one_worker_free_while_there_are_streams():
     sched = scheduler(workers=2)
     for n in range(4):
         sched.submit(make_request(n, bulk=True), 0.0)
-    sched.stream_started("somebody", "model", 0.0)
+    sched.stream_started("other", "model", 0.0)
     assert sched.pick("cpu", 0.0) is not None
     assert sched.pick("cpu", 0.0) is None
 
@@ -261,8 +263,8 @@ def test_a_step_that_is_due_soon_takes_the_last_worker():
 
 def test_a_queued_request_that_is_cancelled_ends_at_once():
     sched = scheduler(gpu())
-    gone, session_time = make_request("a"), make_request("b")
-    prepared(sched, gone, session_time)
+    gone, other = make_request("a"), make_request("b")
+    prepared(sched, gone, other)
     assert sched.cancel("a") == [gone]
     assert gone.state is RequestState.CANCELLED
     assert context_keys(sched.pick(DEVICE, 0.0)) == ["b"]
@@ -270,19 +272,19 @@ def test_a_queued_request_that_is_cancelled_ends_at_once():
 
 def test_a_running_request_that_is_cancelled_ends_after_its_step():
     sched = scheduler(model_info("model", StageInfo("encode", 4), StageInfo("speak", 4), executor="device"))
-    gone, session_time = make_request("a"), make_request("b")
-    prepared(sched, gone, session_time)
+    gone, other = make_request("a"), make_request("b")
+    prepared(sched, gone, other)
     batch = sched.pick(DEVICE, 0.0)
     assert sched.cancel("a") == []
     outcomes = [StepOutcome(request, StepStatus.NEXT, Job(request.clause, "speak")) for request in batch.requests]
-    session_time.job.stage = "speak"
+    other.job.stage = "speak"
     sched.complete(batch, outcomes, 0.01, 0.0)
     assert gone.state is RequestState.CANCELLED
     assert context_keys(sched.pick(DEVICE, 0.0)) == ["b"]
 
 
 def test_cancelling_an_unknown_context_does_nothing():
-    assert scheduler().cancel("nobody") == []
+    assert scheduler().cancel("unknown") == []
 
 
 def test_clear_cancels_all_contexts():
@@ -309,9 +311,9 @@ def test_a_job_keeps_its_slot_between_its_steps_and_others_join_it():
     sched = scheduler(gpu(8, slots=2, unit="codec_frame"))
     prepared(sched, *(make_request(n, deadline=float(n)) for n in range(3)))
     batch = sched.pick(DEVICE, 0.0)
-    session_time, ends = batch.requests
+    other, ends = batch.requests
     outcomes = [
-        StepOutcome(session_time, StepStatus.NEXT, session_time.job, audio_seconds=0.08),
+        StepOutcome(other, StepStatus.NEXT, other.job, audio_seconds=0.08),
         StepOutcome(ends, StepStatus.FINISHED, ends.job),
     ]
     sched.complete(batch, outcomes, 0.01, 0.0)
@@ -329,7 +331,7 @@ def test_bulk_leaves_a_quarter_of_the_slots_to_interactive_requests():
     sched = scheduler(gpu(8, slots=4))
     prepared(sched, *(make_request(n, bulk=True) for n in range(6)))
     assert len(sched.pick(DEVICE, 0.0).requests) == 3
-    prepared(sched, make_request("listener"))
+    prepared(sched, make_request("interactive"))
     assert sched.stats(0.0).engines[0].slots_held == 4
 
 

@@ -1,9 +1,9 @@
-"""Engines that name one device take turns on it: one executor, one order, one account of its time."""
+"""Engines that name one device share its executor: one order of steps, one sum of its load."""
 
 import pytest
 
 from support.scheduler_harness import context_keys, finish, make_request, prepare_all, scheduler
-from support.scheduler_sim import Audience, ModelEngine, VirtualRunner, model_info
+from support.scheduler_sim import ModelEngine, StreamLoad, VirtualRunner, model_info
 from voxwire_server.engines.base import StageInfo
 from voxwire_server.scheduling.admission import RefusalReason
 from voxwire_server.scheduling.policy import Policy
@@ -28,8 +28,8 @@ def join(sched, engine, streams, now=0.0):
         sched.stream_started((engine, number), engine, now)
 
 
-def room(sched, engine, now=0.0):
-    """How many listeners are let in one after the other."""
+def capacity(sched, engine, now=0.0):
+    """How many streams are admitted one after the other."""
     for count in range(1000):
         if sched.admission(engine, False, now) is not None:
             return count
@@ -82,7 +82,7 @@ def test_metrics_name_the_executor_by_its_device():
 def test_streams_of_one_engine_take_capacity_from_the_other():
     sched = two(**STEADY)
     join(sched, "slow", 5)
-    assert room(sched, "fast") == 45
+    assert capacity(sched, "fast") == 45
     assert sched.admission("slow", False, 0.0).reason is RefusalReason.UTILISATION
     assert sched.admission("fast", False, 0.0).reason is RefusalReason.UTILISATION
 
@@ -90,7 +90,7 @@ def test_streams_of_one_engine_take_capacity_from_the_other():
 def test_pending_admissions_of_one_engine_take_capacity_from_the_other():
     sched = two(**STEADY)
     assert [sched.admission("slow", False, 0.0) for _ in range(9)] == [None] * 9
-    assert room(sched, "fast") == 9
+    assert capacity(sched, "fast") == 9
 
 
 def test_an_engine_slower_than_real_time_admits_no_stream_beside_one_of_the_other():
@@ -121,12 +121,12 @@ def test_while_clauses_of_one_engine_are_late_the_other_admits_no_stream():
 def test_refused_streams_of_both_engines_retry_one_after_the_other():
     sched = two(**STEADY)
     join(sched, "slow", 10)
-    told = [sched.admission(engine, False, 0.0).retry_after_ms for engine in ("slow", "fast", "slow")]
-    assert told == sorted(told)
-    assert told[2] > 1.5 * told[0]
+    retries_ms = [sched.admission(engine, False, 0.0).retry_after_ms for engine in ("slow", "fast", "slow")]
+    assert retries_ms == sorted(retries_ms)
+    assert retries_ms[2] > 1.5 * retries_ms[0]
 
 
-# -- crowds -----------------------------------------------------------------------------------------------------------
+# -- simulated load ---------------------------------------------------------------------------------------------------
 
 FAST = on_device("fast", StageInfo("encode", 16), StageInfo("generate", 16), realtime_factor=0.004)
 SLOW = on_device("slow", StageInfo("speak", 1), realtime_factor=0.08)
@@ -144,17 +144,17 @@ def seconds(batch):
             return 0.0002
 
 
-def audience(fast, slow, *, admit=False, slow_seconds=seconds, until=40.0, slow_info=SLOW):
+def simulate(fast, slow, *, admit=False, slow_seconds=seconds, until=40.0, slow_info=SLOW):
     engines = {"fast": ModelEngine(FAST, (40, 80, 120, 160, 200)), "slow": ModelEngine(slow_info)}
     sched = Scheduler({"fast": FAST, "slow": slow_info}, 2, Policy())
 
     def make(heard):
         return VirtualRunner(engines, sched, heard, lambda b: (slow_seconds if b.engine == "slow" else seconds)(b))
 
-    crowd = Audience(make, "fast", fast, admit=admit)
-    crowd.join("slow", slow)
-    crowd.run(until)
-    return crowd, sched.stats(until)
+    load = StreamLoad(make, "fast", fast, admit=admit)
+    load.join("slow", slow)
+    load.run(until)
+    return load, sched.stats(until)
 
 
 def busy_seconds(stats):
@@ -162,26 +162,26 @@ def busy_seconds(stats):
 
 
 def test_no_stream_underruns_below_the_devices_capacity_for_both_engines():
-    crowd, stats = audience(80, 4)
-    assert busy_seconds(stats) > 0.6 * 40.0, "and it has enough to do"
-    for report in crowd.reports.values():
+    load, stats = simulate(80, 4)
+    assert busy_seconds(stats) > 0.6 * 40.0, "the device is busy"
+    for report in load.reports.values():
         assert report.clauses > 20
         assert report.underruns == 0
 
 
 def test_above_the_capacity_new_streams_are_refused_and_active_ones_served():
-    guarded, stats = audience(300, 30, admit=True)
-    crowded, _ = audience(300, 30)
+    guarded, stats = simulate(300, 30, admit=True)
+    unguarded, _ = simulate(300, 30)
     for engine, report in guarded.reports.items():
         assert report.refused > 10
-        assert report.clauses > 20, "some of each are let in"
-        assert report.underruns * 5 < crowded.reports[engine].underruns
+        assert report.clauses > 20, "streams of both engines are admitted"
+        assert report.underruns * 5 < unguarded.reports[engine].underruns
     assert busy_seconds(stats) > 0.6 * 40.0
 
 
 @pytest.mark.parametrize("chars", [1, 8], ids=["short steps", "long steps"])
 def test_an_engine_that_cannot_keep_up_does_not_starve_the_streams_of_the_other(chars):
-    """One listener of an engine that takes 1.3 seconds for a second of speech runs dry in any case."""
+    """A stream of an engine that takes 1.3 seconds per second of speech underruns in any case."""
     endless = on_device("slow", StageInfo("speak", 1), realtime_factor=1.3, unit="codec_frame")
     frames = {"slow": ModelEngine(endless, frame_seconds=chars / 15), "fast": ModelEngine(FAST)}
     sched = Scheduler({"fast": FAST, "slow": endless}, 2, Policy())
@@ -189,15 +189,15 @@ def test_an_engine_that_cannot_keep_up_does_not_starve_the_streams_of_the_other(
     def step_seconds(batch):
         return 1.3 * chars / 15 if batch.stage == "speak" else seconds(batch)
 
-    crowd = Audience(lambda heard: VirtualRunner(frames, sched, heard, step_seconds), "fast", 40)
-    crowd.join("slow", 1)
-    crowd.run(60.0)
-    assert crowd.reports["fast"].clauses > 200
-    assert crowd.reports["fast"].underruns == 0
-    assert crowd.reports["slow"].clauses > 2, "and it gets what they leave"
+    load = StreamLoad(lambda heard: VirtualRunner(frames, sched, heard, step_seconds), "fast", 40)
+    load.join("slow", 1)
+    load.run(60.0)
+    assert load.reports["fast"].clauses > 200
+    assert load.reports["fast"].underruns == 0
+    assert load.reports["slow"].clauses > 2, "it gets the time that is left"
 
 
-# -- troubles ---------------------------------------------------------------------------------------------------------
+# -- errors and bulk --------------------------------------------------------------------------------------------------
 
 
 def test_out_of_memory_in_one_engine_makes_no_batch_of_the_other_smaller():
@@ -227,10 +227,10 @@ def test_a_step_that_fails_ends_requests_of_its_own_engine_only():
 def test_bulk_of_one_engine_waits_for_interactive_requests_of_the_other():
     sched = two()
     sched.submit(make_request("bulk", engine="slow", deadline=0.0, bulk=True), 0.0)
-    sched.submit(make_request("listener", engine="fast", deadline=30.0), 0.0)
+    sched.submit(make_request("interactive", engine="fast", deadline=30.0), 0.0)
     prepare_all(sched)
     batch = sched.pick(EXECUTOR, 0.0)
-    assert context_keys(batch) == ["listener"]
+    assert context_keys(batch) == ["interactive"]
     finish(sched, batch)
     assert context_keys(sched.pick(EXECUTOR, 0.0)) == ["bulk"]
 
