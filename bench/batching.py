@@ -29,7 +29,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from closed_loop import ClosedLoop, Tally
+from closed_loop import ClosedLoop, LoopResult
 from host import machine
 from support import kokoro
 from voxwire_server.engines.base import Engine
@@ -168,7 +168,7 @@ def session_rows(engine: Engine, name: str, args: argparse.Namespace, keep: Any)
     without = {OWN} | ({"no batching"} if not batches(engine) else set()) | (set() if one_row else {FORCED})
     for count in args.sessions:
         ways = [OWN, *(way for way in args.ways if count > 1 and way not in without)]
-        tallies = {way: Tally() for way in ways}
+        tallies = {way: LoopResult() for way in ways}
         for part in range(args.slices):
             # Every other time in the other order, so that no way is always the first.
             for way in ways[:: -1 if part % 2 else 1]:

@@ -30,7 +30,7 @@ kokoro_torch.stand_in()
 import torch
 
 from batching import GFLOP_PER_SECOND, batch_row, described, flops, settle
-from closed_loop import ClosedLoop, Tally
+from closed_loop import ClosedLoop, LoopResult
 from support.harvard_sentences import SENTENCES
 from voxwire_server.engines.kokoro.engine import KokoroEngine, torch_info
 from voxwire_server.engines.kokoro.options import Graphs
@@ -133,7 +133,7 @@ def measured(args: argparse.Namespace, budget: Budget) -> Iterator[tuple[str, di
         if (precision, graphs) in (pairs[0], pairs[min(1, len(pairs) - 1)]):
             for count in args.sessions:
                 if budget.has(args.seconds + 10, f"{what}: {count} listeners"):
-                    tally = Tally()
+                    tally = LoopResult()
                     ClosedLoop(engine, count, Policy(), seed=1).run(args.seconds, tally)
                     yield "sessions", named | {"sessions": count} | tally.row()
         if precision == args.precisions[0] and graphs == Graphs.OFF.value:

@@ -171,7 +171,7 @@ class Application:
         self._runner = runner
         self._voices = VoiceDirectory(self._infos, engines.default, engines.default_voice, runner, self._voice_aliases)
         self.door.bounds = connection_bounds(self.config)
-        self.admission.turn_away = lambda account: runner.locked(partial(scheduler.turn_away, account=account))
+        self.admission.turn_away = lambda account: runner.locked(partial(scheduler.refuse_session, account=account))
         self._watch_counts()
         watch_scheduler(self.metrics, lambda: runner.locked(scheduler.stats))
         watch_workers(self.metrics, runner.worker_stats, encoder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.retrying_clients import Caller, busy_world
+from support.retrying_clients import RetryingClient, modelled_world
 from support.session_sim import Client, World
 from voxwire_protocol import messages as m
 from voxwire_server.scheduling.policy import Policy
@@ -84,15 +84,21 @@ def test_a_listener_who_hears_already_misses_nothing_when_a_flood_comes():
 
 
 def test_while_one_account_takes_all_it_can_get_listeners_of_another_are_let_in_and_fed():
-    """Thirty callers of one account for eighteen places; three of another come later."""
-    world = busy_world(0.1)
+    """Thirty clients of one account for eighteen places; three of another come later."""
+    world = modelled_world(0.1)
     world.runner.scheduler.policy = Policy(accounts=2)
     until = world.now + 90
-    crowd = [of("a", Caller(world, f"a{n}", begin=world.now + n / 10, until=until, chars=(60, 300))) for n in range(54)]
-    few = [of("b", Caller(world, f"b{n}", begin=world.now + 30 + n, until=until, chars=(60, 300))) for n in range(3)]
+    crowd = [
+        of("a", RetryingClient(world, f"a{n}", begin=world.now + n / 10, until=until, chars=(60, 300)))
+        for n in range(54)
+    ]
+    few = [
+        of("b", RetryingClient(world, f"b{n}", begin=world.now + 30 + n, until=until, chars=(60, 300)))
+        for n in range(3)
+    ]
     world.run(300)
-    waits = [wish.started_at - wish.asked_at for identity in few for wish in identity.wishes if wish.started_at]
-    others = [wish.started_at - wish.asked_at for identity in crowd for wish in identity.wishes if wish.started_at]
-    assert all(wish.over for identity in (*few, *crowd) for wish in identity.wishes)
+    waits = [turn.started_at - turn.asked_at for client in few for turn in client.turns if turn.started_at]
+    others = [turn.started_at - turn.asked_at for client in crowd for turn in client.turns if turn.started_at]
+    assert all(turn.over for client in (*few, *crowd) for turn in client.turns)
     assert sum(waits) / len(waits) < 0.2 * sum(others) / len(others)
-    assert [identity.stalls for identity in (*few, *crowd) if identity.stalls] == []
+    assert [client.stalls for client in (*few, *crowd) if client.stalls] == []

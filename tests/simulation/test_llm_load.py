@@ -1,9 +1,9 @@
-"""A thousand real sessions in conversation with language models, in front of a modelled GPU."""
+"""A thousand sessions that speak answers of language models, with a modelled GPU."""
 
 import pytest
 
 from support.gpu_model import Gpu
-from support.llm_load_sim import Crowd
+from support.llm_load_sim import ConversationLoad
 from voxwire_server.scheduling.policy import Order, Policy
 
 LAUNCHES = {"encode": 0.0025, "front": 0.0025, "generate": 0.005}
@@ -11,33 +11,33 @@ FAST = Gpu(LAUNCHES, audio_factor=1 / 4500)
 SINCE, SECONDS = 4.0, 4.0
 
 
-def crowd(**policy) -> Crowd:
-    talking = Crowd(FAST, Policy(**policy), 1000, arriving=8.0, since=SINCE)
-    talking.run(SINCE + SECONDS)
-    return talking
+def simulate(**policy) -> ConversationLoad:
+    load = ConversationLoad(FAST, Policy(**policy), 1000, arriving=8.0, since=SINCE)
+    load.run(SINCE + SECONDS)
+    return load
 
 
 @pytest.fixture(scope="module")
 def by_deadline():
-    return crowd()
+    return simulate()
 
 
-def wait_at(talking: Crowd, share: float) -> float:
-    waits = sorted(talking.counter.clause_waits)
+def wait_at(load: ConversationLoad, share: float) -> float:
+    waits = sorted(load.counter.clause_waits)
     return waits[int(share * len(waits))]
 
 
-def test_nobody_runs_dry_while_a_thousand_begin_to_listen(by_deadline):
+def test_no_stream_underruns_while_a_thousand_sessions_start(by_deadline):
     heard = by_deadline.counter
     assert heard.contexts > 700
     assert heard.minutes > 30
     assert heard.underruns == []
     use = sum(step.seconds for step in by_deadline.counted_steps()) / SECONDS
-    assert use > 0.7, "and the device has enough to do"
+    assert use > 0.7, "the device is busy"
 
 
-def test_first_words_come_sooner_than_in_the_order_of_arrival(by_deadline):
-    by_arrival = crowd(order=Order.ARRIVAL)
+def test_first_clauses_are_sooner_than_in_the_order_of_arrival(by_deadline):
+    by_arrival = simulate(order=Order.ARRIVAL)
     assert wait_at(by_deadline, 0.5) < 0.6 * wait_at(by_arrival, 0.5)
     assert wait_at(by_deadline, 0.95) < 0.85 * wait_at(by_arrival, 0.95)
 
@@ -55,5 +55,5 @@ def test_steps_are_shared_and_their_cost_is_known(by_deadline):
 def test_every_clause_is_spoken_or_cancelled(by_deadline):
     stats = by_deadline.scheduler.stats(by_deadline.now)
     assert stats.failed == 0
-    assert stats.cancelled > 0, "somebody broke in"
+    assert stats.cancelled > 0, "some answers were interrupted"
     assert stats.submitted == stats.completed + stats.cancelled + stats.requests

@@ -1,5 +1,5 @@
-"""Three times as many callers as there is room for: whoever is let in hears every word in time, whoever is not gets in
-later; and bulk work makes way."""
+"""Three times as many clients as there is capacity for: admitted streams never underrun, refused ones are admitted
+later; and bulk is refused first."""
 
 from __future__ import annotations
 
@@ -7,105 +7,107 @@ import random
 
 import pytest
 
-from support.retrying_clients import Caller, busy_world
+from support.retrying_clients import RetryingClient, modelled_world
 from support.session_sim import Client, World
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 
 SECONDS = 120
 CAPACITY = 18
-"""What two workers can feed with an engine that takes a tenth of real time, a tenth of them spared."""
+"""Streams that two workers can serve with an engine of realtime factor 0.1, a tenth of their time left free."""
 
 
-def crowd(world, count: int, *, seconds: float = SECONDS, chars=(60, 300)) -> list[Caller]:
+def crowd(world, count: int, *, seconds: float = SECONDS, chars=(60, 300)) -> list[RetryingClient]:
     pick = random.Random(3)
     until = world.now + seconds
     return [
-        Caller(world, f"s{i}", begin=world.now + pick.uniform(0, 10), until=until, chars=chars) for i in range(count)
+        RetryingClient(world, f"s{i}", begin=world.now + pick.uniform(0, 10), until=until, chars=chars)
+        for i in range(count)
     ]
 
 
-def audio_seconds(callers: list[Caller]) -> float:
-    return sum(done.samples / 24_000 for identity in callers for done in identity.of(m.Done))
+def audio_seconds(clients: list[RetryingClient]) -> float:
+    return sum(done.samples / 24_000 for client in clients for done in client.of(m.Done))
 
 
 @pytest.fixture(scope="module")
 def overload():
-    world = busy_world(0.1)
-    callers = crowd(world, 3 * CAPACITY)
+    world = modelled_world(0.1)
+    clients = crowd(world, 3 * CAPACITY)
     world.run(SECONDS + 300)
-    return world, callers
+    return world, clients
 
 
-def test_the_accepted_never_run_dry_at_three_times_the_capacity(overload):
-    world, callers = overload
-    assert [identity.stalls for identity in callers if identity.stalls] == []
+def test_admitted_streams_never_underrun_at_three_times_the_capacity(overload):
+    world, clients = overload
+    assert [client.stalls for client in clients if client.stalls] == []
     assert world.counter.underruns == []
     assert max(world.counter.ttfa) < 1.5
 
 
-def test_without_admission_most_would_run_dry():
-    world = busy_world(0.1, admission=False)
-    callers = crowd(world, 3 * CAPACITY, seconds=40)
+def test_without_admission_most_streams_would_underrun():
+    world = modelled_world(0.1, admission=False)
+    clients = crowd(world, 3 * CAPACITY, seconds=40)
     world.run(40)
-    assert sum(bool(identity.stalls) for identity in callers) > len(callers) / 2
+    assert sum(bool(client.stalls) for client in clients) > len(clients) / 2
 
 
-def test_the_refused_are_told_when_to_come_back_and_get_in(overload):
-    _, callers = overload
-    wishes = [wish for identity in callers for wish in identity.wishes]
-    assert all(wish.over for wish in wishes), "everybody is heard in the end"
-    refused = [wish for wish in wishes if wish.refusals]
-    assert len(refused) > len(callers)
-    assert sum(len(wish.refusals) for wish in refused) < 2 * len(wishes), "and not by asking all the time"
+def test_refused_clients_are_told_when_to_retry_and_are_admitted(overload):
+    _, clients = overload
+    turns = [turn for client in clients for turn in client.turns]
+    assert all(turn.over for turn in turns), "every turn is spoken in the end"
+    refused = [turn for turn in turns if turn.refusals]
+    assert len(refused) > len(clients)
+    assert sum(len(turn.refusals) for turn in refused) < 2 * len(turns), "refused clients do not ask all the time"
 
 
-def test_when_to_come_back_is_no_constant(overload):
-    _, callers = overload
-    told = [ms for identity in callers for wish in identity.wishes for ms in wish.refusals]
+def test_the_time_to_retry_is_not_constant(overload):
+    _, clients = overload
+    told = [ms for client in clients for turn in client.turns for ms in turn.refusals]
     assert len(set(told)) > len(told) // 4
     assert min(told) < 1000
     assert max(told) > 10_000
 
 
-def test_what_there_is_room_for_is_used(overload):
-    _, callers = overload
-    # The first who come are let in a few at a time, and places stay empty until those who were told come back.
-    assert audio_seconds(callers) > 0.5 * CAPACITY * SECONDS
+def test_the_capacity_is_used(overload):
+    _, clients = overload
+    # The first streams are admitted a few at a time, and capacity stays unused until refused clients retry.
+    assert audio_seconds(clients) > 0.5 * CAPACITY * SECONDS
 
 
-def test_a_first_guess_that_is_too_good_is_corrected_before_many_run_dry():
-    world = busy_world(0.1, guess=0.03)
-    callers = crowd(world, 3 * CAPACITY)
+def test_a_first_guess_that_is_too_low_is_corrected_before_many_underrun():
+    world = modelled_world(0.1, guess=0.03)
+    clients = crowd(world, 3 * CAPACITY)
     world.run(SECONDS + 300)
-    stalls = [at for identity in callers for at, _ in identity.stalls]
+    stalls = [at for client in clients for at, _ in client.stalls]
     assert len(stalls) <= 5
     assert all(at < 1000.0 + 20 for at in stalls)
 
 
-def test_bulk_makes_way_before_any_listener_is_kept_out_and_is_finished_afterwards():
-    alone, shared = busy_world(0.1), busy_world(0.1)
+def test_bulk_yields_to_streams_and_is_finished_afterwards():
+    alone, shared = modelled_world(0.1), modelled_world(0.1)
     without = crowd(alone, 3 * CAPACITY)
-    callers = crowd(shared, 3 * CAPACITY)
+    clients = crowd(shared, 3 * CAPACITY)
     readers = [
-        Caller(shared, f"b{i}", begin=shared.now, until=shared.now + 11, chars=(800, 1200), bulk=True) for i in range(6)
+        RetryingClient(shared, f"b{i}", begin=shared.now, until=shared.now + 11, chars=(800, 1200), bulk=True)
+        for i in range(6)
     ]
     for world in (alone, shared):
         world.run(SECONDS + 300)
-    assert [identity.stalls for identity in callers if identity.stalls] == []
-    granted = [sum(len(each.granted) for each in group) for group in (without, callers)]
-    assert granted[1] > 0.95 * granted[0]
-    assert all(wish.over for reader in readers for wish in reader.wishes)
+    assert [client.stalls for client in clients if client.stalls] == []
+    admitted = [sum(len(each.admitted) for each in group) for group in (without, clients)]
+    assert admitted[1] > 0.95 * admitted[0]
+    assert all(turn.over for reader in readers for turn in reader.turns)
     assert audio_seconds(readers) > 6 * 40
 
 
-def test_bulk_is_refused_while_listeners_are_still_let_in():
-    world = busy_world(0.1)
+def test_bulk_is_refused_while_streams_are_still_admitted():
+    world = modelled_world(0.1)
     told: dict[str, list[float]] = {"bulk": [], "interactive": []}
     admission = world.runner.admission
 
-    def watched(engine, *, bulk=False, speaking=0, session_id=None, account=""):
-        refusal = admission(engine, bulk=bulk, speaking=speaking, session_id=session_id, account=account)
+    def watched(engine, *, bulk=False, session_id=None, account=""):
+        refusal = admission(engine, bulk=bulk, session_id=session_id, account=account)
         if refusal is not None:
             told["bulk" if bulk else "interactive"].append(world.now)
         return refusal
@@ -113,16 +115,16 @@ def test_bulk_is_refused_while_listeners_are_still_let_in():
     world.runner.admission = watched
     for second in range(40):
         at = world.now + second
-        Caller(world, f"s{second}", begin=at, until=at + 1, chars=(600, 700))
-        Caller(world, f"b{second}", begin=at, until=at + 1, chars=(60, 70), bulk=True)
+        RetryingClient(world, f"s{second}", begin=at, until=at + 1, chars=(600, 700))
+        RetryingClient(world, f"b{second}", begin=at, until=at + 1, chars=(60, 70), bulk=True)
     world.run(300)
     assert told["bulk"]
     assert told["interactive"]
     assert min(told["bulk"]) < min(told["interactive"])
 
 
-class Porter:
-    """A directory with room for so many."""
+class BoundedDirectory:
+    """A directory that admits a number of contexts."""
 
     def __init__(self, inner, room: int) -> None:
         self.inner, self.room, self.asked = inner, room, 0
@@ -138,15 +140,15 @@ class Porter:
 
 def test_text_that_follows_a_refused_start_opens_no_other_context():
     world = World()
-    porter = world.directory = Porter(world.directory, 0)
+    directory = world.directory = BoundedDirectory(world.directory, 0)
     client = Client(world, "s")
     client.send(m.Start(context="c", voice="tone-high"))
-    porter.room = 100
+    directory.room = 100
     client.send(m.Text(context="c", text="Hello there."))
     assert [error.code for error in client.of(m.ErrorMessage)] == ["system.engine_overloaded"] * 2
     assert [error.retry_after_ms for error in client.of(m.ErrorMessage)] == [700, 700]
     assert not client.of(m.Started)
-    assert porter.asked == 1
+    assert directory.asked == 1
     client.send(m.Start(context="c", voice="tone-high"))
     client.send(m.Text(context="c", text="Hello there."))
     client.send(m.End(context="c"))
@@ -156,7 +158,7 @@ def test_text_that_follows_a_refused_start_opens_no_other_context():
 
 def test_the_names_of_refused_contexts_are_not_kept_for_ever():
     world = World()
-    world.directory = Porter(world.directory, 0)
+    world.directory = BoundedDirectory(world.directory, 0)
     client = Client(world, "s")
     for number in range(1000):
         client.send(m.Start(context=f"c{number}"))

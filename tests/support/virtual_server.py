@@ -207,7 +207,7 @@ class VirtualServer:
         app.services = SessionServices(runner, None, ticker, app.metrics, loop.time)  # type: ignore[arg-type]
         app._runner = runner  # type: ignore[assignment]
         app._voices = VoiceDirectory(infos, "tone", "", runner, app._voice_aliases)
-        app.admission.turn_away = lambda account: scheduler.turn_away(loop.time(), account=account)
+        app.admission.turn_away = lambda account: scheduler.refuse_session(loop.time(), account=account)
         app._ready = True
         self._asgi = app.asgi()
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from voxwire_server.config import Config
     from voxwire_server.ops.metrics import Metrics
-    from voxwire_server.scheduling.request import Refusal
+    from voxwire_server.scheduling.admission import Refusal
     from voxwire_server.session.identity import ClientIdentity
     from voxwire_server.session.places import Seat
     from voxwire_server.session.registry import Sessions

@@ -19,8 +19,13 @@ if TYPE_CHECKING:
     from voxwire_server.audio.encoder_pool import EncoderPool
     from voxwire_server.engines.base import DeviceMemory, Engine
     from voxwire_server.ops.metrics import MetricKind, Metrics
-    from voxwire_server.scheduling.stats import EngineStats, ExecutorStats, SchedulerStats, StageStats
-    from voxwire_server.scheduling.tallies import HistogramSnapshot
+    from voxwire_server.scheduling.stats import (
+        EngineStats,
+        ExecutorStats,
+        HistogramSnapshot,
+        SchedulerStats,
+        StageStats,
+    )
     from voxwire_server.scheduling.workers import WorkerStats
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
     from voxwire_server.engines.base import EngineInfo
-    from voxwire_server.scheduling.request import Refusal
+    from voxwire_server.scheduling.admission import Refusal
     from voxwire_server.speech import Voice
 
 

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from support.in_process_app import running
-from support.scheduler_harness import prepare_all, request, scheduler
+from support.scheduler_harness import make_request, prepare_all, scheduler
 from support.scheduler_sim import model_info
 from voxwire_server.engines.base import DeviceMemory, StageInfo
 from voxwire_server.ops.metrics import Metrics
@@ -25,7 +25,7 @@ def test_batches_padding_and_prediction_errors_are_read_from_the_scheduler():
     metrics = Metrics()
     watch_scheduler(metrics, lambda: sched.stats(0.0))
     for owner, chars in (("a", 30), ("b", 10)):
-        sched.submit(request(owner, text="x" * chars), 0.0)
+        sched.submit(make_request(owner, text="x" * chars), 0.0)
     prepare_all(sched)
     batch = sched.pick("device:model", 0.0)
     assert batch.predicted_seconds == pytest.approx(0.04)
@@ -69,7 +69,7 @@ def on_gpu(name: str):
 def step(sched, seconds: float, now: float, owners: str) -> None:
     """One step for works of so many owners, that were queued when the last step ended."""
     for owner in owners:
-        sched.submit(request(owner, engine="a"), now)
+        sched.submit(make_request(owner, engine="a"), now)
     prepare_all(sched, now)
     batch = sched.pick("device:cuda:0", now + 0.03)
     sched.complete(

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.scheduler_harness import request
+from support.scheduler_harness import make_request
 from voxwire_server.scheduling.queue import DeadlineQueue
 
 KEYS = st.floats(-1e6, 1e6, allow_nan=False)
@@ -14,12 +14,12 @@ def test_the_queue_gives_what_a_sorted_list_would(operations):
     for name, key, which in operations:
         if name == "push":
             count += 1
-            owned = request(count)
-            owned.order = count
-            queue.push(owned, key)
-            model[owned] = key
+            request = make_request(count)
+            request.order = count
+            queue.push(request, key)
+            model[request] = key
         elif model and name == "pop":
-            first = min(model, key=lambda owned: (model[owned], owned.order))
+            first = min(model, key=lambda request: (model[request], request.order))
             assert queue.head() is first
             assert queue.pop() is first
             del model[first]
@@ -31,24 +31,24 @@ def test_the_queue_gives_what_a_sorted_list_would(operations):
                 queue.push(chosen, key)
                 model[chosen] = key
         assert len(queue) == len(model)
-        assert set(queue.until(key)) == {owned for owned, its_key in model.items() if its_key <= key}
+        assert set(queue.until(key)) == {request for request, its_key in model.items() if its_key <= key}
     assert len(queue._heap) <= 2 * len(model) + 32 + len(operations)
 
 
-def test_a_work_that_moves_a_thousand_times_does_not_grow_the_queue():
+def test_a_request_that_moves_a_thousand_times_does_not_grow_the_queue():
     queue = DeadlineQueue()
-    owned = request()
-    queue.push(owned, 0.0)
+    request = make_request()
+    queue.push(request, 0.0)
     for key in range(1000, 0, -1):
-        queue.remove(owned)
-        queue.push(owned, float(key))
+        queue.remove(request)
+        queue.push(request, float(key))
     assert len(queue._heap) < 100
-    assert queue.pop() is owned
+    assert queue.pop() is request
 
 
-def test_a_queue_without_works_holds_on_to_none():
+def test_an_empty_queue_keeps_no_request_alive():
     queue = DeadlineQueue()
-    moved, removed = request("a"), request("b")
+    moved, removed = make_request("a"), make_request("b")
     queue.push(moved, 2.0)
     queue.push(removed, 1.0)
     queue.remove(moved)
