@@ -78,7 +78,10 @@ class Synthesise:
 
 @dataclass(frozen=True, slots=True)
 class EndUtterance:
-    """Tell the audio pipeline that clause `index` has no audio and ends an utterance; its chunks come back as produced."""
+    """Tell the audio pipeline that clause `index` has no audio and ends an utterance.
+
+    What the pipeline then gives comes back through `SessionCore.produced`.
+    """
 
     serial: int
     index: int
@@ -128,7 +131,7 @@ class StreamStarted:
 
 @dataclass(frozen=True, slots=True)
 class StreamEnded:
-    """A context wants no audio for now. `interrupted`: its client cancelled it, and is likely to start again at once."""
+    """A context wants no audio for now. `interrupted`: its client cancelled it, and may well start again at once."""
 
     serial: int
     interrupted: bool = False

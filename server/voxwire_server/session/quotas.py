@@ -108,7 +108,7 @@ class Use(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """One session that has a place. `since` is when its `use` became what it is, on the clock that `now` is read from."""
+    """One session that has a place. `since` is when its `use` became what it is, on the clock of `now`."""
 
     session: str
     principal: str
@@ -125,7 +125,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """There is no place. `reason`: "sessions" (all are taken) or "share" (the principal's `held` places are its share)."""
+    """There is no place. `reason`: "sessions" (all are taken) or "share" (`held` places are the principal's share)."""
 
     reason: str
     held: int
