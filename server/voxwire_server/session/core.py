@@ -1,7 +1,7 @@
 """Owns one session: takes messages, audio and the time, and returns effects. Does no I/O and reads no clock.
 
-A driver calls one method for each thing that happens (`receive`, `produced`, `encoded`, `writable`, `tick`), and carries
-out the effects that each returns, in order. `next_due` says when `tick` is wanted next.
+A driver calls one method for each thing that happens (`receive`, `produced`, `encoded`, `writable`, `tick`), and
+carries out the effects that each returns, in order. `next_due` says when `tick` is wanted next.
 
     NEW --open--> LIVE --drain--> DRAINING --all contexts done--> CLOSED
                    |                  |

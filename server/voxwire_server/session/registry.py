@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ResumeGrant:
-    """The right to go on with a session at another connection: first `resumed` is sent, then its log from `position` on."""
+    """The right to go on with a session at another connection: `resumed` is sent, then its log from `position` on."""
 
     driver: Driver
     position: int
