@@ -24,7 +24,7 @@ from voxwire_server.scheduling.policy import Policy
 from voxwire_server.scheduling.request import SynthesisRequest
 from voxwire_server.scheduling.runner import Runner
 from voxwire_server.scheduling.scheduler import Scheduler
-from voxwire_server.session.context import PlayoutPolicy
+from voxwire_server.session.settings import PlayoutPolicy
 
 SENTENCES_PER_ANSWER = (2, 4)
 PAUSE_SECONDS = (0.5, 1.5)

@@ -43,14 +43,14 @@ from voxwire_server.page import routes as page_routes
 from voxwire_server.scheduling.policy import Policy
 from voxwire_server.scheduling.runner import Runner
 from voxwire_server.scheduling.scheduler import Scheduler
-from voxwire_server.session.context import PlayoutPolicy
-from voxwire_server.session.core import SessionCore, SessionSettings
-from voxwire_server.session.driver import Driver, Resumable, SessionServices
-from voxwire_server.session.identity import ClientIdentity
-from voxwire_server.session.ledger import Ledger
+from voxwire_server.session.core import SessionCore
+from voxwire_server.session.driver import Driver, Resumable
+from voxwire_server.session.ports import SessionServices
+from voxwire_server.session.quotas import ClientIdentity, Ledger
 from voxwire_server.session.registry import Sessions
 from voxwire_server.session.replay import ReplayLog
 from voxwire_server.session.resume_tokens import ResumeTokens
+from voxwire_server.session.settings import PlayoutPolicy, SessionSettings
 from voxwire_server.session.ticker import Ticker
 from voxwire_server.transport import door, http, websocket
 from voxwire_server.transport.loop_share import LoopShare, LoopShares
@@ -463,25 +463,11 @@ class Application:
 
 def session_settings(config: Config) -> SessionSettings:
     """A session's bounds from the configuration."""
-    limits, audio = config.limits, config.audio
-    return SessionSettings(
-        message_bytes_max=limits.message_bytes_max,
-        contexts_max=limits.contexts_max,
-        text_chars_max=limits.text_chars_max,
-        unspoken_chars_max=limits.unspoken_chars_max,
-        context_chars_max=limits.context_chars_max,
-        session_bytes_max=limits.session_bytes_max,
-        hold_seconds=limits.hold_seconds,
-        messages_per_second=limits.messages_per_second,
-        messages_burst=limits.messages_burst,
-        bad_messages_max=limits.bad_messages_max,
-        bad_messages_seconds=limits.bad_messages_seconds,
-        heartbeat_ms=limits.heartbeat_ms,
+    return SessionSettings.from_sections(
+        config.limits,
+        config.audio,
         resume_window_ms=round(config.resume.window_seconds * 1000),
-        idle_seconds=limits.idle_seconds,
-        lead_ms=audio.lead_ms,
-        opus_bitrate=audio.opus_bitrate,
-        policy=PlayoutPolicy(burst_frames=audio.burst_frames),
+        policy=PlayoutPolicy(burst_frames=config.audio.burst_frames),
     )
 
 

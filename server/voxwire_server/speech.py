@@ -55,13 +55,6 @@ class Clause:
     def __post_init__(self) -> None:
         assert len(self.origins) == len(self.text), "one origin a character"
 
-    def original_range(self, start: int, end: int) -> tuple[int, int]:
-        """The half-open range of original text behind `text[start:end]`."""
-        if start >= end:
-            at = self.origins[start] if start < len(self.origins) else self.chars[1]
-            return at, at
-        return self.origins[start], self.origins[end - 1] + 1
-
 
 @dataclass(frozen=True, slots=True)
 class PhonemeMark:

@@ -9,7 +9,7 @@ from support.session_sim import Client, World
 from voxwire_protocol import messages as m
 from voxwire_server.scheduling.policy import Policy
 from voxwire_server.scheduling.request import PREPARE
-from voxwire_server.session.identity import ClientIdentity
+from voxwire_server.session.quotas import ClientIdentity
 
 SENTENCE = "Glue the sheet to the dark blue background, and then wait a while. "
 STEP_SECONDS = 0.02

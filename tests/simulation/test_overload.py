@@ -163,4 +163,4 @@ def test_the_names_of_refused_contexts_are_not_kept_for_ever():
     for number in range(1000):
         client.send(m.Start(context=f"c{number}"))
         world.run(1)
-    assert len(client.driver.core._turned_away) <= 256
+    assert len(client.driver.core._contexts._refused) <= 256

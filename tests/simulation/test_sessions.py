@@ -14,9 +14,9 @@ from support.session_sim import Client, Sent, World
 from voxwire_protocol import messages as m
 from voxwire_server.engines.tone import CHAR_SAMPLES, SAMPLE_RATE
 from voxwire_server.scheduling.request import PREPARE
-from voxwire_server.session.context import ENDINGS_MAX
-from voxwire_server.session.core import SessionSettings
+from voxwire_server.session.frame_sender import ANSWERS_MAX
 from voxwire_server.session.heard import SPANS_MAX
+from voxwire_server.session.settings import SessionSettings
 
 WORDS = (
     "the answer is forty two, and nobody knows why. however; it might be 3.14 or **so** 🙂 "
@@ -243,7 +243,7 @@ def test_a_thousand_flushes_that_wait_for_one_frame_are_answered_some_at_a_turn_
         before = len(client.of(m.Flushed))
         world.run(0.01)
         answered.append(len(client.of(m.Flushed)) - before)
-    assert max(answered) <= 4 * ENDINGS_MAX
+    assert max(answered) <= 4 * ANSWERS_MAX
     assert [each.id for each in client.of(m.Flushed)] == [str(number) for number in range(1000)]
     first, last = client.of(m.Flushed)[0], client.of(m.Flushed)[-1]
     between = client.received[client.received.index(first) : client.received.index(last)]

@@ -18,7 +18,7 @@ from voxwire_server.ops.voices import VoiceDirectory
 from voxwire_server.scheduling.policy import Policy
 from voxwire_server.scheduling.request import RequestOutput
 from voxwire_server.scheduling.scheduler import Scheduler
-from voxwire_server.session.driver import SessionServices
+from voxwire_server.session.ports import SessionServices
 
 FRAME_MS = 60
 AUDIO = m.AudioRequest(codec="pcm_s16le", sample_rate=RATE, frame_ms=FRAME_MS)

@@ -21,9 +21,11 @@ from voxwire_server.audio.framing import FrameBlock
 from voxwire_server.engines.tone import create as create_tone
 from voxwire_server.scheduling.request import Batch
 from voxwire_server.scheduling.scheduler import Scheduler
-from voxwire_server.session.core import ResolvedVoice, SessionCore, SessionSettings
-from voxwire_server.session.driver import Driver, SessionServices
+from voxwire_server.session.core import SessionCore
+from voxwire_server.session.driver import Driver
+from voxwire_server.session.ports import ResolvedVoice, SessionServices
 from voxwire_server.session.registry import Sessions
+from voxwire_server.session.settings import SessionSettings
 
 
 @dataclass(frozen=True)

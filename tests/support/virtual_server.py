@@ -28,7 +28,7 @@ from voxwire_server.engines.tone import create as create_tone
 from voxwire_server.ops.voices import VoiceDirectory
 from voxwire_server.scheduling.request import Batch
 from voxwire_server.scheduling.scheduler import Scheduler
-from voxwire_server.session.driver import SessionServices
+from voxwire_server.session.ports import SessionServices
 from voxwire_server.session.ticker import Ticker
 from voxwire_server.transport import connection as connection_module
 from voxwire_server.transport import requests_share as requests_share_module

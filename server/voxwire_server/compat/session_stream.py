@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from voxwire_server.audio.framing import FrameBlock
     from voxwire_server.compat.formats import OutputFormat
     from voxwire_server.compat.host import CompatHost
-    from voxwire_server.session.identity import ClientIdentity
+    from voxwire_server.session.quotas import ClientIdentity
 
 BACKLOG_HIGH_BYTES = 512 * 1024
 BACKLOG_LOW_BYTES = 128 * 1024
@@ -321,7 +321,7 @@ class CompatSession:
     # -- the driver's outlet --------------------------------------------------------------------------------------
 
     def message(self, message: m.ServerMessage) -> None:
-        """See `voxwire_server.session.driver.Outlet`."""
+        """See `voxwire_server.session.ports.Sink`."""
         if isinstance(message, m.Started):
             self._names[message.number] = message.context
             self._streams[message.context].open = True
@@ -332,7 +332,7 @@ class CompatSession:
         self._queue.append(message)
 
     def frames(self, block: FrameBlock, start: int, stop: int) -> None:
-        """See `voxwire_server.session.driver.Outlet`."""
+        """See `voxwire_server.session.ports.Sink`."""
         assert isinstance(block, RecordBlock), "lines ask for PCM and G.711 alone"
         data = block.payloads(start, stop).tobytes()
         self.backlog_bytes += len(data)
@@ -340,15 +340,15 @@ class CompatSession:
         self._queue.append(_Samples(self._names[block.context_number], data, pts))
 
     def prefix(self, length: int) -> bytes:
-        """See `voxwire_server.session.driver.Outlet`."""
+        """See `voxwire_server.session.ports.Sink`."""
         return no_prefix(length)
 
     def close(self, code: int, reason: str) -> None:
-        """See `voxwire_server.session.driver.Outlet`."""
+        """See `voxwire_server.session.ports.Sink`."""
         self._queue.append(Closed(code, reason))
 
     def flush(self) -> None:
-        """See `voxwire_server.session.driver.Outlet`."""
+        """See `voxwire_server.session.ports.Sink`."""
         if self._queue:
             self._wanted.set()
             if self.backlog_bytes > BACKLOG_HIGH_BYTES and not self._paused:

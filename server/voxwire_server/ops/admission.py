@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.config import is_loopback
-from voxwire_server.session.places import Arrivals, Granted, Places, Refused, fits, network_of
+from voxwire_server.session.quotas import Arrivals, Granted, Places, Refused, fits, network_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from voxwire_server.config import Config
     from voxwire_server.ops.metrics import Metrics
     from voxwire_server.scheduling.admission import Refusal
-    from voxwire_server.session.identity import ClientIdentity
-    from voxwire_server.session.places import Seat
+    from voxwire_server.session.quotas import ClientIdentity, Seat
     from voxwire_server.session.registry import Sessions
 
 FULL_RETRY_MS = 5000

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.engines.mixing import mix_name, parse_mix
 from voxwire_server.ops.aliases import Aliases
-from voxwire_server.session.core import ResolvedVoice
+from voxwire_server.session.ports import ResolvedVoice
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -50,7 +50,7 @@ class VoiceDirectory:
         """May be replaced at any time."""
 
     def resolve(self, voice: str | None, language: str | None) -> ResolvedVoice:
-        """See `voxwire_server.session.core.Directory`."""
+        """See `voxwire_server.session.ports.Directory`."""
         found = self.default if voice is None else self.find(voice) or self._mixture(voice)
         if found is None:
             known = sorted(name for name in self._voices if "/" not in name)
@@ -100,7 +100,7 @@ class VoiceDirectory:
         session: str,
         account: str,
     ) -> None:
-        """See `voxwire_server.session.core.Directory`."""
+        """See `voxwire_server.session.ports.Directory`."""
         refusal = self._admission.admission(engine, bulk=bulk, session_id=session, account=account)
         if refusal is not None:
             raise VoxwireError(

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
-from voxwire_server.session.places import network_of
+from voxwire_server.session.quotas import network_of
 from voxwire_server.transport.turns import Turns
 
 if TYPE_CHECKING:

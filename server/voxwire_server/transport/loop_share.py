@@ -2,7 +2,7 @@
 
 Each connection has a bound of messages per second of its own; a key with hundreds of connections would fill the loop
 all the same. So the time that handling messages takes is measured, and a principal (see
-`voxwire_server.session.places`) that has used more than its part waits before its next message: virtual scheduling, as
+`voxwire_server.session.quotas`) that has used more than its part waits before its next message: virtual scheduling, as
 in ATM's generic cell rate algorithm (ITU-T I.371). No message is lost; the rest of the loop's time sends audio.
 """
 

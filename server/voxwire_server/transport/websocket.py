@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from voxwire_protocol.codec import Codec
     from voxwire_protocol.messages import ServerMessage
     from voxwire_server.audio.framing import FrameBlock
-    from voxwire_server.session.driver import Driver, Observer, SessionServices
-    from voxwire_server.session.identity import ClientIdentity
+    from voxwire_server.session.driver import Driver
+    from voxwire_server.session.ports import Observer, SessionServices
+    from voxwire_server.session.quotas import ClientIdentity
     from voxwire_server.session.registry import Sessions
     from voxwire_server.transport.loop_share import LoopShare
     from voxwire_server.transport.wire import WireProtocol
@@ -303,7 +304,7 @@ class NativeHandler:
         """Let the old session go on here, in place of the fresh one."""
         fresh = self._driver
         assert fresh.resumable is not None
-        found = self._sessions.claim(message, fresh.resumable.identity)
+        found = self._sessions.claim(message, fresh.resumable.account)
         if isinstance(found, ResumeFailed):
             self._host.services.observer.resumed(found.reason)
             if self._take_a_place():

@@ -8,11 +8,9 @@ import pytest
 
 from support.core_harness import Desk
 from voxwire_protocol import messages as m
-from voxwire_server.session.context import PlayoutPolicy
-from voxwire_server.session.core import FLUSHES_WAITING_MAX, SessionSettings
-from voxwire_server.session.identity import ClientIdentity
-from voxwire_server.session.ledger import Ledger, text_bytes
-from voxwire_server.session.places import Use
+from voxwire_server.session.message_handler import FLUSHES_WAITING_MAX
+from voxwire_server.session.quotas import ClientIdentity, Ledger, Use, text_bytes
+from voxwire_server.session.settings import PlayoutPolicy, SessionSettings
 
 SENTENCE = "The birch canoe slid on the smooth planks, and it went on. "
 BURST = m.PacingRequest(mode="burst")
@@ -23,7 +21,7 @@ def errors(desk: Desk) -> list[str]:
 
 
 def ready_seconds(desk: Desk, name: str) -> float:
-    return desk.core._contexts[name].playout.unsent_seconds()
+    return desk.core._contexts.by_name[name].playout.unsent_seconds()
 
 
 # -- text -----------------------------------------------------------------------------------------------------------
@@ -48,7 +46,7 @@ def test_text_beyond_the_sessions_bound_is_refused_and_taken_again_once_there_is
     refused = desk.last(m.ErrorMessage)
     assert refused.retry_after_ms
     assert refused.details["session_bytes_max"] == 200_000
-    assert desk.core.held_bytes <= 200_000 + 3 * 20_000 * 8
+    assert desk.core.memory.held_bytes <= 200_000 + 3 * 20_000 * 8
     before = len(errors(desk))
     for number in range(3):
         desk.send(m.Cancel(context=f"c{number}"))
@@ -77,7 +75,7 @@ def test_flushes_of_a_held_context_are_bounded_too():
     for _ in range(1000):
         desk.send(m.Flush())
     assert 0 < errors(desk).count("client.text_buffer_full") < 1000
-    assert desk.core.held_bytes < 150_000
+    assert desk.core.memory.held_bytes < 150_000
 
 
 def test_what_a_session_held_is_gone_when_it_ends():
@@ -87,18 +85,18 @@ def test_what_a_session_held_is_gone_when_it_ends():
         desk.send(m.Start(context=f"c{number}"))
         desk.send(m.Hold(context=f"c{number}"))
         desk.send(m.Text(context=f"c{number}", text=SENTENCE * 20))
-    assert ledger.bytes == desk.core.held_bytes > 3 * len(SENTENCE) * 20
+    assert ledger.bytes == desk.core.memory.held_bytes > 3 * len(SENTENCE) * 20
     desk.send(m.Cancel(context="c1"))
-    assert ledger.bytes == desk.core.held_bytes
+    assert ledger.bytes == desk.core.memory.held_bytes
     desk.core.disconnected()
-    assert ledger.bytes == desk.core.held_bytes == 0
+    assert ledger.bytes == desk.core.memory.held_bytes == 0
 
 
 def test_a_session_that_was_heard_holds_its_text_alone():
     desk = Desk()
     desk.text(SENTENCE * 3, flush=True)
     desk.run(60)
-    assert desk.core.held_bytes < 2 * len(SENTENCE) * 3 + 200
+    assert desk.core.memory.held_bytes < 2 * len(SENTENCE) * 3 + 200
 
 
 # -- audio ----------------------------------------------------------------------------------------------------------
@@ -126,8 +124,8 @@ def test_over_the_bound_audio_is_made_as_it_is_sent_and_is_heard_to_the_end():
         desk.send(m.Hold(context=f"held-{number}"))
         desk.send(m.Text(context=f"held-{number}", text=SENTENCE * 40))
     desk.run(10)
-    assert desk.core.held_bytes > settings.session_bytes_max
-    assert desk.core.held_bytes < settings.session_bytes_max + 8 * 600_000
+    assert desk.core.memory.held_bytes > settings.session_bytes_max
+    assert desk.core.memory.held_bytes < settings.session_bytes_max + 8 * 600_000
     speaking = m.Start(context="heard")
     desk.send(speaking)
     desk.run(1)
@@ -188,7 +186,7 @@ def test_a_context_that_is_held_too_long_ends_and_says_what_was_heard():
     assert cancelled.heard.text + cancelled.unheard.text == SENTENCE * 4
     assert done.reason is m.DoneReason.CANCELLED
     assert desk.sent.index(cancelled) < desk.sent.index(done)
-    assert desk.core.held_bytes == 0
+    assert desk.core.memory.held_bytes == 0
     desk.text("Something else.", flush=True)
     desk.run(5)
     assert desk.last(m.Flushed)

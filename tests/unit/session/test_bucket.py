@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voxwire_server.session.bucket import TokenBucket
+from voxwire_server.session.quotas import TokenBucket
 
 
 def test_tokens_come_back_with_time() -> None:

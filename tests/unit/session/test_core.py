@@ -9,8 +9,7 @@ from support.core_harness import SAMPLES_PER_CHAR, Desk, FakeDirectory, Frame
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.session import effects as fx
-from voxwire_server.session.context import PlayoutPolicy
-from voxwire_server.session.core import SessionSettings
+from voxwire_server.session.settings import PlayoutPolicy, SessionSettings
 
 SENTENCES = "Hello there. This is a longer sentence that follows the first. And one more to end with. "
 
@@ -31,7 +30,7 @@ def test_a_text_that_is_ended_is_spoken_whole_and_done():
     assert done.chars == len(SENTENCES)
     assert done.frames == len(desk.frames)
     assert done.samples == sum(map(len, desk.spoken)) * SAMPLES_PER_CHAR
-    assert not desk.paths
+    assert not desk.pipelines
 
 
 def test_sequence_numbers_and_pts_have_no_gap():
@@ -51,9 +50,9 @@ def test_the_first_clause_is_asked_for_as_soon_as_it_is_certain():
     desk.text("Hello there.")
     assert not desk.pending
     desk.text(" And")
-    assert [s.clause.text for s in desk.pending] == ["Hello there."]
-    assert desk.pending[0].first
-    assert desk.pending[0].deadline == desk.now
+    assert [each.spec.clause.text for each in desk.pending] == ["Hello there."]
+    assert desk.pending[0].spec.first
+    assert desk.pending[0].spec.deadline == desk.now
 
 
 def test_sending_runs_ahead_by_the_lead_and_no_more():
@@ -163,7 +162,7 @@ def test_a_name_is_free_again_after_cancel():
 def test_late_audio_of_a_cancelled_context_is_dropped():
     desk = Desk(auto=False)
     desk.text(SENTENCES)
-    serial, path = desk.pending[0].serial, desk.paths[desk.pending[0].serial]
+    serial, path = desk.pending[0].serial, desk.pipelines[desk.pending[0].serial]
     pieces = path.push(0, np.ones(48000, np.float32), finished=True, ends_utterance=False)
     desk.send(m.Cancel())
     desk.apply(desk.core.produced(serial, 0, pieces, desk.now))
@@ -472,7 +471,7 @@ def test_draining_ends_at_its_deadline():
     desk.apply(desk.core.drain(3_000, desk.now))
     desk.run(4)
     assert desk.closed[0] == 1012
-    assert not desk.paths
+    assert not desk.pipelines
 
 
 def test_draining_does_not_wait_long_for_a_client_that_is_away():
@@ -486,7 +485,7 @@ def test_draining_does_not_wait_long_for_a_client_that_is_away():
     assert not desk.core.closed
     desk.run(2)
     assert desk.core.closed
-    assert not desk.paths
+    assert not desk.pipelines
 
 
 def test_draining_waits_for_a_client_that_comes_back():
@@ -513,7 +512,7 @@ def test_a_client_that_vanishes_leaves_nothing():
     desk.text(SENTENCES)
     desk.apply(desk.core.disconnected())
     assert not desk.pending
-    assert not desk.paths
+    assert not desk.pipelines
     joined = sum(isinstance(e, fx.StreamStarted) for e in desk.effects)
     left = sum(isinstance(e, fx.StreamEnded) for e in desk.effects)
     assert joined == left

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxwire_server.session.places import (
+from voxwire_server.session.quotas import (
     AWAY_SHARE,
     IDLE_OF_MANY_SECONDS,
     IDLE_SECONDS,

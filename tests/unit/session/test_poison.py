@@ -63,7 +63,7 @@ def test_a_session_that_fails_ends_and_no_other_misses_anything(trouble, caplog)
         assert [error.code for error in broken.of(m.ErrorMessage)] == ["server.internal"]
     stats = world.runner.scheduler.stats(world.now)
     assert (stats.requests, stats.engines[0].streams) == (0, 0)
-    assert broken.driver._paths == {}
+    assert broken.driver._pipelines == {}
     assert "Poisoned" in caplog.text
     assert "secret" not in caplog.text
 

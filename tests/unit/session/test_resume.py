@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.flaky_client import Phone, Site
 from support.session_sim import Sent, World
 from voxwire_protocol import messages as m
-from voxwire_server.session.core import SessionSettings
+from voxwire_server.session.settings import SessionSettings
 
 SETTINGS = SessionSettings(resume_window_ms=30_000)
 SENTENCES = (

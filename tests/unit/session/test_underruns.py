@@ -9,7 +9,7 @@ from support.session_sim import Client, Sent, World
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.session import effects as fx
-from voxwire_server.session.core import SessionSettings
+from voxwire_server.session.settings import SessionSettings
 
 SENTENCES = "Hello there. This is the second sentence, and it is a long one. Here comes a third for good measure. "
 LEAD_SECONDS = 0.5

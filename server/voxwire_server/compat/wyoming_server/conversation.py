@@ -27,8 +27,7 @@ from voxwire_server.compat.formats import OutputFormat
 from voxwire_server.compat.session_stream import AudioPiece, Closed, CompatSession
 from voxwire_server.compat.wyoming_server.events import read_event, text_of, voice_of
 from voxwire_server.compat.wyoming_server.voices import info, sample_rate_of
-from voxwire_server.session.bucket import TokenBucket
-from voxwire_server.session.identity import ClientIdentity
+from voxwire_server.session.quotas import ClientIdentity, TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
