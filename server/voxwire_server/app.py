@@ -25,6 +25,7 @@ from voxwire_server.audio.containers import warm_formats
 from voxwire_server.audio.encoder_pool import EncoderPool
 from voxwire_server.compat.vendors import routes as vendor_routes
 from voxwire_server.compat.wyoming_server import configured_server
+from voxwire_server.config import default_voice
 from voxwire_server.engines.base import EngineUnavailable
 from voxwire_server.engines.registry import load_engines
 from voxwire_server.ops.admission import SessionAdmission
@@ -99,10 +100,12 @@ class Application:
         if config.engines.default not in engines:
             raise self._unavailable[config.engines.default]
         self._engines = dict(engines)
-        voice = config.engines.default_voice
         voices = [each.name for each in engines[config.engines.default].info.voices]
-        if voice and voice not in voices:
-            raise EngineUnavailable(f"engines.default_voice is {voice!r}, which is not there", f"It has: {voices}.")
+        if default_voice(config.engines, voices) is None:
+            configured = config.engines.default_voice
+            raise EngineUnavailable(
+                f"engines.default_voice is {configured!r}, which is not there", f"It has: {voices}."
+            )
         self.metrics = Metrics(version("voxwire"))
         self.door = open_door(config)
         self.auth = Authenticator(config, admitted=self._admitted)

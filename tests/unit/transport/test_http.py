@@ -157,8 +157,9 @@ def test_voices_are_listed_with_the_default() -> None:
     }
 
 
-def test_the_configured_default_voice_is_the_default() -> None:
-    assert call(State(configured(voice="emma")), "/v1/voices", WITH_KEY).json["default"] == "emma"
+@pytest.mark.parametrize("name", ["emma", "hibari/emma"])
+def test_the_configured_default_voice_is_the_default(name: str) -> None:
+    assert call(State(configured(voice=name)), "/v1/voices", WITH_KEY).json["default"] == "emma"
 
 
 @pytest.mark.parametrize(
