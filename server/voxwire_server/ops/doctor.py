@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
 from voxwire_server.config import Config, ConfigError, add_config_arguments, config_from_arguments, default_voice
+from voxwire_server.ops.machine import cores
 
 if TYPE_CHECKING:
     import argparse
@@ -288,8 +289,7 @@ def check_secrets(config: Config) -> Iterator[Finding]:
 
 def check_machine(config: Config) -> Iterator[Finding]:
     """Cores, disk, and the limit on open files."""
-    machine = importlib.import_module("voxwire_server.ops.machine")
-    yield Finding(Status.OK, "cores", f"{machine.cores()} for this process")
+    yield Finding(Status.OK, "cores", f"{cores()} for this process")
     free_mib = shutil.disk_usage(Path.cwd()).free >> 20
     status = Status.OK if free_mib >= FREE_DISK_MIB_MIN else Status.NOTE
     yield Finding(status, "disk", f"{free_mib} MiB free in {Path.cwd()}")

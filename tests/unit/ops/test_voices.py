@@ -12,14 +12,8 @@ from voxwire_server.app import Application
 from voxwire_server.config import Alias, load_config
 from voxwire_server.engines.base import EngineInfo, EngineUnavailable, StageInfo
 from voxwire_server.engines.tone import create as create_tone
-from voxwire_server.ops.aliases import BUILT_IN_MODELS, BUILT_IN_VOICES, OPENAI_VOICES, Aliases
-from voxwire_server.ops.voices import VoiceDirectory
+from voxwire_server.ops.voices import BUILT_IN_MODELS, BUILT_IN_VOICES, OPENAI_VOICES, Aliases, VoiceDirectory
 from voxwire_server.speech import Voice
-
-
-class NoLimit:
-    def admission(self, engine: str, *, bulk: bool, caller: object = None, account: str = "") -> None:
-        return None
 
 
 def engine(name: str, *voices: str, languages: tuple[str, ...] = ("en-us",)) -> EngineInfo:
@@ -29,7 +23,7 @@ def engine(name: str, *voices: str, languages: tuple[str, ...] = ("en-us",)) -> 
 
 def directory(*configured: Alias, default_voice: str = "") -> VoiceDirectory:
     engines = {"first": engine("first", "heart", "star"), "second": engine("second", "heart", "moon")}
-    return VoiceDirectory(engines, "first", default_voice, NoLimit(), Aliases(configured, BUILT_IN_VOICES))
+    return VoiceDirectory(engines, "first", default_voice, Aliases(configured, BUILT_IN_VOICES))
 
 
 def resolved(voices: VoiceDirectory, name: str | None) -> str:
