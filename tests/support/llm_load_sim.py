@@ -14,6 +14,7 @@ from support.gpu_model import RATE, Gpu, GpuEngine, Step
 from support.scheduler_sim import VirtualRunner
 from support.session_sim import Client, Counter, ToneDirectory, World
 from voxwire_protocol import messages as m
+from voxwire_server.ops.admission import SpeechDirectory
 from voxwire_server.ops.voices import VoiceDirectory
 from voxwire_server.scheduling.policy import Policy
 from voxwire_server.scheduling.request import RequestOutput
@@ -91,7 +92,7 @@ class ConversationLoad(World):
         self.runner = VirtualRunner(engines, self.scheduler, self._deliver, self.engine.seconds, self.now)
         self.directory = ToneDirectory(info)
         if admission:
-            self.directory = VoiceDirectory({info.name: info}, info.name, "", self.runner)
+            self.directory = SpeechDirectory(VoiceDirectory({info.name: info}, info.name, ""), self.runner)
         self.counter = LoadCounter(lambda: self.now, self.now + since)
         self.services = SessionServices(self.runner, self, self, self.counter, lambda: self.now)
         self.since = self.now + since

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from support.session_sim import Client, World
 from voxwire_protocol import messages as m
+from voxwire_server.ops.admission import SpeechDirectory
 from voxwire_server.ops.voices import VoiceDirectory
 from voxwire_server.scheduling.request import PREPARE, Batch
 
@@ -40,7 +41,7 @@ def modelled_world(
     guess = realtime_factor if guess is None else guess
     world = World(step_times(realtime_factor), workers, realtime_factor=guess)
     if admission:
-        world.directory = VoiceDirectory({"tone": world.directory.info}, "tone", "", world.runner)
+        world.directory = SpeechDirectory(VoiceDirectory({"tone": world.directory.info}, "tone", ""), world.runner)
     return world
 
 

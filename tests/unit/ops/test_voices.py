@@ -8,16 +8,12 @@ import pytest
 
 from support.in_process_app import running
 from voxwire_protocol.errors import VoxwireError
-from voxwire_server.config import Alias
-from voxwire_server.engines.base import EngineInfo, StageInfo
-from voxwire_server.ops.aliases import BUILT_IN_MODELS, BUILT_IN_VOICES, OPENAI_VOICES, Aliases
-from voxwire_server.ops.voices import VoiceDirectory
+from voxwire_server.app import Application
+from voxwire_server.config import Alias, load_config
+from voxwire_server.engines.base import EngineInfo, EngineUnavailable, StageInfo
+from voxwire_server.engines.tone import create as create_tone
+from voxwire_server.ops.voices import BUILT_IN_MODELS, BUILT_IN_VOICES, OPENAI_VOICES, Aliases, VoiceDirectory
 from voxwire_server.speech import Voice
-
-
-class NoLimit:
-    def admission(self, engine: str, *, bulk: bool, caller: object = None, account: str = "") -> None:
-        return None
 
 
 def engine(name: str, *voices: str, languages: tuple[str, ...] = ("en-us",)) -> EngineInfo:
@@ -27,7 +23,7 @@ def engine(name: str, *voices: str, languages: tuple[str, ...] = ("en-us",)) -> 
 
 def directory(*configured: Alias, default_voice: str = "") -> VoiceDirectory:
     engines = {"first": engine("first", "heart", "star"), "second": engine("second", "heart", "moon")}
-    return VoiceDirectory(engines, "first", default_voice, NoLimit(), Aliases(configured, BUILT_IN_VOICES))
+    return VoiceDirectory(engines, "first", default_voice, Aliases(configured, BUILT_IN_VOICES))
 
 
 def resolved(voices: VoiceDirectory, name: str | None) -> str:
@@ -170,3 +166,18 @@ def test_an_application_knows_engines_and_models_by_their_aliases() -> None:
             assert "away-*" not in app.model_aliases()
 
     asyncio.run(look())
+
+
+@pytest.mark.parametrize("name", ["tone-high", "tone/tone-high"])
+def test_an_application_starts_with_its_default_voice_named_alone_or_after_its_engine(name: str) -> None:
+    async def look() -> None:
+        async with running(engines__default_voice=name) as app:
+            assert app.default_voice().name == "tone-high"
+
+    asyncio.run(look())
+
+
+def test_an_application_refuses_a_default_voice_that_its_engine_does_not_have() -> None:
+    flags = {"engines.enabled": "tone", "engines.default": "tone", "engines.default_voice": "hibari/tone-high"}
+    with pytest.raises(EngineUnavailable, match="default_voice"):
+        Application(load_config(flags=flags), {"tone": create_tone()})
