@@ -38,7 +38,7 @@ def _pulled() -> KokoroWeights:
         command = [sys.executable, "-m", "voxwire_server.cli", *PULL]
         pull = subprocess.run(command, capture_output=True, text=True, timeout=PULL_SECONDS_MAX, check=False)
         if pull.returncode:
-            pytest.skip(f"Kokoro's weights can't be had: {pull.stderr.strip()[-300:]}")
+            pytest.skip(f"needs Kokoro's weights: voxwire {' '.join(PULL)} ({pull.stderr.strip()[-300:]})")
         return KokoroWeights.locate()
 
 

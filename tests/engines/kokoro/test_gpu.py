@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 
 NAME = os.environ.get("VOXWIRE_TEST_DEVICE", "cuda")
 if NAME == "cuda" and not torch.cuda.is_available():
-    pytest.skip("torch sees no GPU", allow_module_level=True)
+    pytest.skip("needs a GPU: a machine where torch.cuda.is_available()", allow_module_level=True)
 
 from support import kokoro_torch  # noqa: E402
 
@@ -38,7 +38,7 @@ DEVICE = torch.device("cuda:0" if NAME == "cuda" else "cpu")
 RATE = 24000
 SIZES = (30, 12, 21, 44, 9, 17, 25, 38) if NAME == "cuda" else (6, 4, 5)
 LENGTH = 80 if NAME == "cuda" else 9
-needs_graphs = pytest.mark.skipif(NAME != "cuda", reason="graphs are CUDA's")
+needs_graphs = pytest.mark.skipif(NAME != "cuda", reason="needs a GPU: graphs are CUDA's")
 FEW = {
     Stage.ENCODE: ShapeBuckets((1, 4, 8), (32, 64), 512),
     Stage.FRONT: ShapeBuckets((1, 4, 8), (80, 200), 1600),

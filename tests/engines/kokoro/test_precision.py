@@ -31,7 +31,8 @@ HALF_DB_MAX = {torch.bfloat16: 0.3, torch.float16: 0.05}
 """Twice the mean, and more than the worst, of what `bench/quality.py` found."""
 
 in_bfloat16 = pytest.mark.skipif(
-    not precision.multiplies_bfloat16(), reason="this CPU has no bfloat16: minutes a clause by other instructions"
+    not precision.multiplies_bfloat16(),
+    reason="needs bfloat16: a CPU with AVX512_BF16 or AMX (others take minutes a clause)",
 )
 
 
@@ -63,7 +64,7 @@ def stages(network, clause):
 
 @in_bfloat16
 def test_durations_and_pitch_are_float32s_and_spectra_near_it(whole, half):
-    for clause in CLAUSES:
+    for clause in CLAUSES[:2]:
         durations, pitch, samples = stages(whole, clause)
         same_durations, same_pitch, near = stages(half, clause)
         assert torch.equal(durations, same_durations)
@@ -87,7 +88,7 @@ def test_a_batch_in_half_precision_is_as_each_alone():
 def test_rounding_as_a_gpus_float16_is_nearer_still(whole):
     rounded = kokoro.network()
     half_precision.round_convolutions(rounded, torch.float16)
-    for clause in CLAUSES[:2]:
+    for clause in CLAUSES[:1]:
         durations, _, samples = stages(whole, clause)
         same_durations, _, near = stages(rounded, clause)
         assert torch.equal(durations, same_durations)

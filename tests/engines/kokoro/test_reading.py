@@ -18,7 +18,7 @@ def languages() -> Languages:
 
 def needs(*tags: str):
     missing = [tag for tag in tags if tag not in Languages(VOCABULARY).known]
-    return pytest.mark.skipif(bool(missing), reason=f"nothing is installed that reads {missing}")
+    return pytest.mark.skipif(bool(missing), reason=f"needs readers of {', '.join(missing)}: make test")
 
 
 def words(text: str, sentences: list[Sentence]) -> list[str]:

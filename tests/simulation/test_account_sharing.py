@@ -1,0 +1,104 @@
+"""One account fills the server with first clauses that are all due: what a listener of another account hears."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.retrying_clients import RetryingClient, modelled_world
+from support.session_sim import Client, World
+from voxwire_protocol import messages as m
+from voxwire_server.scheduling.policy import Policy
+from voxwire_server.scheduling.request import PREPARE
+from voxwire_server.session.identity import ClientIdentity
+
+SENTENCE = "Glue the sheet to the dark blue background, and then wait a while. "
+STEP_SECONDS = 0.02
+
+
+def of(account, client):
+    """A client as one of an account."""
+    client.driver.core.identity = ClientIdentity(account)
+    return client
+
+
+def flood(world, account, sessions, contexts=32):
+    """Contexts with text, all at once."""
+    for number in range(sessions):
+        client = of(account, Client(world, f"{account}{number}"))
+        for context in range(contexts):
+            client.send(m.Start(context=f"c{context}"))
+            client.send(m.Text(context=f"c{context}", text=SENTENCE))
+            client.send(m.End(context=f"c{context}"))
+
+
+def listen(world, account):
+    """One listener to a text of several clauses."""
+    client = of(account, Client(world, f"listener of {account}"))
+    client.send(m.Start(context="c", pacing=m.PacingRequest(mode="realtime")))
+    client.send(m.Text(context="c", text=SENTENCE * 3))
+    client.send(m.End(context="c"))
+    return client
+
+
+def heard(world, client, seconds_max=40.0):
+    """How long the first frame took, and the longest that the strictest player waited after it."""
+    began = world.now
+    while not client.of(m.Done) and world.now < began + seconds_max:
+        world.run(1.0)
+    frames = client.frames_of(0)
+    dry_at, worst = frames[0].at, 0.0
+    for frame in frames:
+        worst = max(worst, frame.at - dry_at)
+        dry_at = max(dry_at, frame.at) + 0.02
+    assert client.of(m.Done)[0].reason is m.DoneReason.COMPLETED
+    return frames[0].at - began, worst
+
+
+def seconds(batch):
+    return 0.0002 if batch.stage == PREPARE else STEP_SECONDS
+
+
+@pytest.mark.parametrize("sessions", [1, 10, 100])
+def test_a_listener_of_another_account_hears_as_if_the_flood_were_one_clause(sessions):
+    world = World(seconds, workers=1)
+    flood(world, "a", sessions)
+    listener = listen(world, "b")
+    first, gap = heard(world, listener)
+    assert first < 12 * STEP_SECONDS
+    assert gap < 0.02
+
+
+def test_a_listener_of_the_same_account_waits_behind_it():
+    world = World(seconds, workers=1)
+    flood(world, "a", 10)
+    first, _ = heard(world, listen(world, "a"))
+    assert first > 100 * STEP_SECONDS
+
+
+def test_a_listener_who_hears_already_misses_nothing_when_a_flood_comes():
+    world = World(seconds, workers=1)
+    listener = listen(world, "b")
+    world.at(world.now + 1.0, lambda: flood(world, "a", 100))
+    _, gap = heard(world, listener)
+    assert gap < 0.02
+
+
+def test_while_one_account_takes_all_it_can_get_listeners_of_another_are_let_in_and_fed():
+    """Thirty clients of one account for eighteen places; three of another come later."""
+    world = modelled_world(0.1)
+    world.runner.scheduler.policy = Policy(accounts=2)
+    until = world.now + 90
+    crowd = [
+        of("a", RetryingClient(world, f"a{n}", begin=world.now + n / 10, until=until, chars=(60, 300)))
+        for n in range(54)
+    ]
+    few = [
+        of("b", RetryingClient(world, f"b{n}", begin=world.now + 30 + n, until=until, chars=(60, 300)))
+        for n in range(3)
+    ]
+    world.run(300)
+    waits = [turn.started_at - turn.asked_at for client in few for turn in client.turns if turn.started_at]
+    others = [turn.started_at - turn.asked_at for client in crowd for turn in client.turns if turn.started_at]
+    assert all(turn.over for client in (*few, *crowd) for turn in client.turns)
+    assert sum(waits) / len(waits) < 0.2 * sum(others) / len(others)
+    assert [client.stalls for client in (*few, *crowd) if client.stalls] == []
