@@ -289,7 +289,7 @@ def check_secrets(config: Config) -> Iterator[Finding]:
 
 def check_machine(config: Config) -> Iterator[Finding]:
     """Cores, disk, and the limit on open files."""
-    machine = importlib.import_module("voxwire_server.ops.machine")
+    machine = importlib.import_module("voxwire_server.machine")
     yield Finding(Status.OK, "cores", f"{machine.cores()} for this process")
     free_mib = shutil.disk_usage(Path.cwd()).free >> 20
     status = Status.OK if free_mib >= FREE_DISK_MIB_MIN else Status.NOTE

