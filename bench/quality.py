@@ -2,10 +2,10 @@
 
     python bench/quality.py [--sentences 20] [--only en zh] [--save results/kokoro-wer.json]
 
-All speak the same phonemes: twenty Harvard sentences in three English voices, heard by Whisper tiny.en, and ten
-Mandarin sentences in two voices, heard by Whisper base. `log_mel_db` is how far a half precision is from float32 by
-spectrum, as `tests/support/logmel.py` defines it; float16 is a GPU's, emulated by rounding. Needs the extras dev and
-whisper, and PyPI's `kokoro` (tests/engines/kokoro/requirements.txt). Results are written as they come.
+All synthesise the same phonemes: twenty Harvard sentences in three English voices, transcribed by Whisper tiny.en, and
+ten Mandarin sentences in two voices, transcribed by Whisper base. `log_mel_db` is how far a half precision is from
+float32 by spectrum, as `tests/support/logmel.py` defines it; float16 is a GPU's, emulated by rounding. Needs the extras
+dev and whisper, and PyPI's `kokoro` (tests/engines/kokoro/requirements.txt). Results are written after each voice.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ VOICES = (
 BASELINE, HALVES = "torch", ("torch-bfloat16", "torch-float16")
 
 
-class Hearing:
-    """One voice, sentence by sentence: whatever else the machine does weighs on all speakers alike."""
+class VoiceResults:
+    """The results of one voice. All synthesise a sentence before the next one, so that other load affects all alike."""
 
     def __init__(self, voice: str, language: str, sentences: int) -> None:
         self.voice, self.language = voice, language
@@ -49,24 +49,24 @@ class Hearing:
         self._audio_seconds = 0.0
         self._wrong: list[dict[str, str]] = []
 
-    def hear(self, speakers: dict[str, Rendition], unheard: dict[str, Rendition]) -> None:
-        """Have all say each sentence; those that are `unheard` are compared by spectrum alone."""
+    def measure(self, engines: dict[str, Rendition], spectrum_only: dict[str, Rendition]) -> None:
+        """Synthesise each sentence by all; the audio of `spectrum_only` is not transcribed."""
         for text in self._texts:
-            spoken = dict(self._spoken(text, speakers | unheard))
-            self._audio_seconds += len(spoken[BASELINE]) / RATE
+            audio = dict(self._synthesised(text, engines | spectrum_only))
+            self._audio_seconds += len(audio[BASELINE]) / RATE
             for name in HALVES:
-                self._distances[name].append(distance_db(spoken[BASELINE], spoken[name], RATE))
-            for name in speakers:
-                self._recognise(name, text, spoken[name])
+                self._distances[name].append(distance_db(audio[BASELINE], audio[name], RATE))
+            for name in engines:
+                self._transcribe(name, text, audio[name])
 
-    def _spoken(self, text: str, speakers: dict[str, Rendition]) -> Iterator[tuple[str, Any]]:
-        for name, speak in speakers.items():
+    def _synthesised(self, text: str, engines: dict[str, Rendition]) -> Iterator[tuple[str, Any]]:
+        for name, synthesise in engines.items():
             began = time.perf_counter()
-            samples = speak(text, self.voice, self.language)
+            samples = synthesise(text, self.voice, self.language)
             self._seconds[name] += time.perf_counter() - began
             yield name, samples
 
-    def _recognise(self, name: str, text: str, samples: Any) -> None:
+    def _transcribe(self, name: str, text: str, samples: Any) -> None:
         heard = (whisper_mandarin.transcribe if self._chinese else whisper.transcribe)(samples, RATE)
         rate = whisper_mandarin.character_error_rate if self._chinese else whisper.word_error_rate
         self._errors[name].append(rate(text, heard))
@@ -74,7 +74,7 @@ class Hearing:
             self._wrong.append({"by": name, "text": text, "heard": heard})
 
     def row(self) -> dict[str, Any]:
-        """What was found."""
+        """The voice's row of the results."""
         return {
             "voice": self.voice,
             "language": self.language,
@@ -99,13 +99,13 @@ def main() -> None:
     args = parser.parse_args()
     print(machine())
     rows: list[dict[str, Any]] = []
-    speakers, unheard = dict(renditions()), dict(emulated())
+    engines, spectrum_only = dict(renditions()), dict(emulated())
     for voice, language in VOICES:
         if language[:2] not in args.only:
             continue
-        hearing = Hearing(voice, language, args.sentences)
-        hearing.hear(speakers, unheard)
-        rows.append(hearing.row())
+        results = VoiceResults(voice, language, args.sentences)
+        results.measure(engines, spectrum_only)
+        rows.append(results.row())
         print(json.dumps({key: value for key, value in rows[-1].items() if key != "wrong"}), flush=True)
         if args.save:
             result = {"command": sys.argv, "machine": machine(), "rows": rows}

@@ -27,11 +27,11 @@ from voxwire_server.compat.vendors import routes as vendor_routes
 from voxwire_server.compat.wyoming_server import configured_server
 from voxwire_server.engines.base import EngineUnavailable
 from voxwire_server.engines.registry import load_engines
+from voxwire_server.machine import cores
 from voxwire_server.ops.admission import SessionAdmission
 from voxwire_server.ops.aliases import BUILT_IN_MODELS, BUILT_IN_VOICES, Aliases
 from voxwire_server.ops.auth import Authenticator
 from voxwire_server.ops.cors import middleware
-from voxwire_server.machine import cores
 from voxwire_server.ops.memory import watch_memory
 from voxwire_server.ops.metrics import Metrics
 from voxwire_server.ops.readiness import Readiness, watch_readiness

@@ -1,7 +1,7 @@
 """How many CPU cores this process may use: the smaller of its affinity and the CPU quotas of its control groups.
 
-A control group's quota is `quota / period`: CPU time, in microseconds, that its processes may take per period. It is read
-on Linux from cgroup v2 (`cpu.max`) and v1 (`cpu.cfs_quota_us`, `cpu.cfs_period_us`); a quota of any parent group holds too.
+A group's quota is the CPU time, in microseconds, that its processes may take per period. On Linux it is read from
+cgroup v2 (`cpu.max`) and v1 (`cpu.cfs_quota_us`, `cpu.cfs_period_us`); the quotas of all parent groups hold too.
 See https://docs.kernel.org/admin-guide/cgroup-v2.html and https://docs.kernel.org/scheduler/sched-bwc.html.
 """
 
@@ -49,7 +49,7 @@ def _group_folders(root: Path, membership: Path) -> Iterator[Path]:
     except OSError:
         return
     for line in lines:
-        _, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if controllers == "" or _V1_CPU in controllers.split(","):
             base = root if controllers == "" else root / _V1_CPU
             relative = PurePosixPath(path.lstrip("/"))
