@@ -28,9 +28,10 @@ from voxwire_server.compat.wyoming_server import configured_server
 from voxwire_server.config import default_voice
 from voxwire_server.engines.base import EngineUnavailable
 from voxwire_server.engines.registry import load_engines
+from voxwire_server.machine import cores
 from voxwire_server.ops.admission import SessionAdmission, SpeechDirectory
 from voxwire_server.ops.auth import Authenticator
-from voxwire_server.ops.machine import cores, watch_memory
+from voxwire_server.ops.memory import watch_memory
 from voxwire_server.ops.metrics import Metrics
 from voxwire_server.ops.origins import Cors
 from voxwire_server.ops.readiness import Readiness, watch_readiness

@@ -135,7 +135,7 @@ def test_what_cannot_be_spoken_gives_nothing(languages: Languages, language: str
 def test_every_symbol_has_a_word_inside_the_text(languages: Languages, language: str, text: str):
     for sentence in languages.read(text, language):
         assert len(sentence.ids) <= 512
-        assert len(sentence.symbols) == len(sentence.owners) == len(sentence.ids) - 2
+        assert len(sentence.symbols) == len(sentence.word_indices) == len(sentence.ids) - 2
         assert all(0 <= start < end <= len(text) for start, end in sentence.words)
         assert list(sentence.words) == sorted(sentence.words)
-        assert max(sentence.owners) < len(sentence.words)
+        assert max(sentence.word_indices) < len(sentence.words)

@@ -1,4 +1,4 @@
-"""How recordings are asked of CUDA: where, in whose memory, what a failed one leaves. torch.cuda is a stand-in."""
+"""How graphs are captured: on which stream, in which memory pool, and after a failure. torch.cuda is a stand-in."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Cuda:
         return self.pools
 
     def _synchronize(self, device):
-        assert self.capturing is None, "a wait amid a recording"
+        assert self.capturing is None, "a wait during a capture"
 
     def _empty_cache(self):
         assert self.capturing is None
@@ -85,7 +85,7 @@ class Cuda:
 
 
 class Graph:
-    """A graph; `live` are the pools that some graph still holds."""
+    """A graph, which notes down its pool."""
 
     def __init__(self, cuda: Cuda) -> None:
         self._cuda = cuda
@@ -111,21 +111,21 @@ def cuda(monkeypatch) -> Cuda:
     return Cuda(monkeypatch)
 
 
-def test_a_recording_is_rehearsed_and_made_on_one_stream_of_its_own(cuda: Cuda):
+def test_warm_up_runs_and_the_capture_use_one_stream_of_their_own(cuda: Cuda):
     capture = CudaCapture(DEVICE)
     ran = []
-    play = capture.record(lambda: ran.append((cuda.current, cuda.capturing is not None)))
+    replay = capture.capture(lambda: ran.append((cuda.current, cuda.capturing is not None)))
     assert ran == [("side", False), ("side", False), ("side", True)]
     assert cuda.log == ["side waits for main", "main waits for side"]
-    play()
+    replay()
     assert cuda.log[-1] == "replay"
 
 
-def test_all_recordings_share_a_pool_that_a_graph_of_nothing_keeps(cuda: Cuda):
+def test_all_graphs_share_a_pool_that_a_trivial_graph_keeps(cuda: Cuda):
     capture = CudaCapture(DEVICE)
     pools = []
     for _ in range(3):
-        capture.record(lambda: pools.append(cuda.capturing and cuda.capturing.pool))
+        capture.capture(lambda: pools.append(cuda.capturing and cuda.capturing.pool))
     assert set(pools) == {None, 1}
     assert [graph.pool for graph, _ in capture._anchors] == [1]
 
@@ -133,24 +133,24 @@ def test_all_recordings_share_a_pool_that_a_graph_of_nothing_keeps(cuda: Cuda):
 @pytest.mark.parametrize(
     ("peak", "free"), [(2000, 6000), (1500, 3000)], ids=["more than their share", "others need what is free"]
 )
-def test_what_has_no_room_is_not_begun(cuda: Cuda, peak, free):
+def test_a_capture_without_memory_is_not_begun(cuda: Cuda, peak, free):
     capture = CudaCapture(DEVICE)
     cuda.peak, cuda.free = peak * MB, free * MB
     begun = []
     with pytest.raises(MemoryError, match="no room"):
-        capture.record(lambda: begun.append(cuda.capturing))
-    assert begun == [None, None], "it was rehearsed alone"
+        capture.capture(lambda: begun.append(cuda.capturing))
+    assert begun == [None, None], "there were warm-up runs only"
     cuda.peak = 100 * MB
-    capture.record(lambda: None)
+    capture.capture(lambda: None)
 
 
-def test_a_rehearsal_without_memory_is_no_room(cuda: Cuda):
+def test_a_warm_up_run_without_memory_is_a_memory_error(cuda: Cuda):
     def run() -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     capture = CudaCapture(DEVICE)
-    with pytest.raises(MemoryError, match="rehearsal"):
-        capture.record(run)
+    with pytest.raises(MemoryError, match="warm-up"):
+        capture.capture(run)
     assert cuda.current == "main"
 
 
@@ -162,13 +162,13 @@ def test_memory_of_the_pool_is_counted_once_and_used_again(cuda: Cuda):
         if cuda.capturing:
             cuda.held = 1500 * MB
 
-    capture.record(run)
-    capture.record(run)
+    capture.capture(run)
+    capture.capture(run)
     assert capture.held_bytes == 1500 * MB
 
 
 @pytest.mark.parametrize("amid", [True, False], ids=["amid it", "at its end"])
-def test_after_a_failed_recording_the_stream_is_back_and_the_next_has_another_pool(cuda: Cuda, amid):
+def test_after_a_failed_capture_the_stream_is_back_and_the_next_has_another_pool(cuda: Cuda, amid):
     capture = CudaCapture(DEVICE)
 
     def run() -> None:
@@ -177,12 +177,12 @@ def test_after_a_failed_recording_the_stream_is_back_and_the_next_has_another_po
             raise RuntimeError("operation not permitted when stream is capturing")
 
     with pytest.raises(RuntimeError):
-        capture.record(run)
+        capture.capture(run)
     assert cuda.current == "main"
     assert cuda.capturing is None
     cuda.invalid = False
     pools = []
-    capture.record(lambda: pools.append(cuda.capturing and cuda.capturing.pool))
+    capture.capture(lambda: pools.append(cuda.capturing and cuda.capturing.pool))
     assert pools[-1] == 2
 
 

@@ -12,11 +12,11 @@ torch = pytest.importorskip("torch")
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 from torch.utils._pytree import tree_leaves  # noqa: E402
 
-from support.fake_cuda_graph import TapeCapture  # noqa: E402
+from support.fake_cuda_graph import FakeCapture  # noqa: E402
 from support.kokoro_torch import jobs_of, random_ids  # noqa: E402
-from voxwire_server.engines.kokoro.model.network import Encoded, Fronted, Kokoro  # noqa: E402
+from voxwire_server.engines.kokoro.model.network import AcousticFeatures, Encoded, Kokoro  # noqa: E402
 from voxwire_server.engines.kokoro.options import Graphs  # noqa: E402
-from voxwire_server.engines.kokoro.runtime.cuda_graphs import GIVEN, TAKEN, CapturedGraph  # noqa: E402
+from voxwire_server.engines.kokoro.runtime.cuda_graphs import INPUTS, OUTPUTS, CapturedGraph  # noqa: E402
 from voxwire_server.engines.kokoro.runtime.graph_buckets import Shape, Stage  # noqa: E402
 from voxwire_server.engines.kokoro.runtime.steps import TorchSteps  # noqa: E402
 from voxwire_server.engines.kokoro.runtime.transfer import CudaTransfer, HostTransfer  # noqa: E402
@@ -25,8 +25,8 @@ META = torch.device("meta")
 TOKEN_FRAMES = 2
 
 
-class Blind:
-    """A link to a device that nobody sees: says what crossed, in order; every duration that comes back is two."""
+class MetaTransfer:
+    """A transfer to a device that can't be read: notes down what was copied, in order; every duration is two."""
 
     device = META
 
@@ -56,48 +56,48 @@ class Blind:
         self.open = False
 
 
-class Border(TorchDispatchMode):
-    """Fails at an operation that brings the host's tensors and the device's together anywhere but in the link."""
+class DeviceBorder(TorchDispatchMode):
+    """Fails at an operation that brings the host's tensors and the device's together anywhere but in the transfer."""
 
-    def __init__(self, link: Blind) -> None:
+    def __init__(self, transfer: MetaTransfer) -> None:
         super().__init__()
-        self._link = link
+        self._transfer = transfer
         self.operations = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
         tensors = [leaf for leaf in tree_leaves((args, kwargs, out)) if isinstance(leaf, torch.Tensor)]
         kinds = {each.device.type for each in tensors}
-        assert len(kinds) < 2 or self._link.open, f"{func} crosses the border"
+        assert len(kinds) < 2 or self._transfer.open, f"{func} crosses the border"
         self.operations += "meta" in kinds
         return out
 
 
-class Crossing:
+class MetaSteps:
     """Steps on a device that can't be seen."""
 
     def __init__(self) -> None:
-        self.link = Blind()
+        self.transfer = MetaTransfer()
         with META:
             self.network = Kokoro().eval()
-        self.steps = TorchSteps(self.network, META, link=self.link)
+        self.steps = TorchSteps(self.network, META, transfer=self.transfer)
 
     def cross(self, stage: str, jobs) -> list[str]:
         """What crossed the border during a step."""
-        self.link.crossed.clear()
-        with Border(self.link) as border:
+        self.transfer.crossed.clear()
+        with DeviceBorder(self.transfer) as border:
             self.last = getattr(self.steps, stage)(jobs)
         assert border.operations > 100, "the network ran"
-        return self.link.crossed
+        return self.transfer.crossed
 
 
 @pytest.fixture(scope="module")
-def crossing() -> Crossing:
-    return Crossing()
+def crossing() -> MetaSteps:
+    return MetaSteps()
 
 
 @pytest.mark.parametrize("sizes", [(9,), (9, 9), (12, 7, 9)], ids=["one", "even", "unequal"])
-def test_a_step_waits_for_its_device_once_and_at_its_end(crossing: Crossing, sizes):
+def test_a_step_waits_for_its_device_once_and_at_its_end(crossing: MetaSteps, sizes):
     jobs = jobs_of([random_ids(size, size) for size in sizes])
     ends = {"encode": "out", "front": "wait", "generate": "out"}
     for stage, end in ends.items():
@@ -120,34 +120,36 @@ def test_a_step_waits_for_its_device_once_and_at_its_end(crossing: Crossing, siz
     ],
     ids=["item", "bool", "mask", "nonzero", "there and back", "new tensor", "index of the host's", "repeat"],
 )
-def test_an_operation_that_waits_would_be_found(crossing: Crossing, monkeypatch, planted):
+def test_an_operation_that_waits_would_be_found(crossing: MetaSteps, monkeypatch, planted):
     forward = crossing.network.bert_encoder.forward
     monkeypatch.setattr(crossing.network.bert_encoder, "forward", lambda x: planted(forward(x)))
     with pytest.raises((NotImplementedError, RuntimeError, AssertionError)):
         crossing.cross("encode", jobs_of([random_ids(9, 1)]))
 
 
-def test_a_step_that_is_played_waits_no_more_than_another():
-    link = Blind()
+def test_a_replayed_step_waits_no_more_than_another():
+    transfer = MetaTransfer()
     with META:
         network = Kokoro().eval()
-    steps = TorchSteps(network, META, Graphs.ON, link=link, capture=TapeCapture())
-    plays = []
+    steps = TorchSteps(network, META, Graphs.ON, transfer=transfer, capture=FakeCapture())
+    runner, replays = steps._graph_runner, []
     for shape in (Shape(stage, 4, 16 if stage is Stage.ENCODE else 32) for stage in Stage):
-        memory = (steps._replayed._own(shape, slots[shape.stage], is_taken=slots is TAKEN) for slots in (TAKEN, GIVEN))
-        steps._replayed._recordings[shape] = CapturedGraph(*memory, play=lambda: plays.append(1))
+        buffers = (
+            runner._buffers(shape, specs[shape.stage], are_inputs=specs is INPUTS) for specs in (INPUTS, OUTPUTS)
+        )
+        runner._graphs[shape] = CapturedGraph(*buffers, replay=lambda: replays.append(1))
     jobs = jobs_of([random_ids(size, size) for size in (12, 14, 16)])
     for stage in Stage:
-        link.crossed.clear()
-        with Border(link):
+        transfer.crossed.clear()
+        with DeviceBorder(transfer):
             getattr(steps, stage.value)(jobs)
-        assert link.crossed.count("in") == len(link.crossed) - 1
-        assert link.crossed[-1] in ("out", "wait")
-    assert len(plays) == len(Stage)
+        assert transfer.crossed.count("in") == len(transfer.crossed) - 1
+        assert transfer.crossed[-1] in ("out", "wait")
+    assert len(replays) == len(Stage)
 
 
-class Recorded:
-    """What a link to a GPU asks of torch, in order; its pinned memory is the host's."""
+class TorchCalls:
+    """What a transfer to a GPU calls in torch, in order; its pinned memory is ordinary memory."""
 
     def __init__(self, monkeypatch) -> None:
         self.log: list[str] = []
@@ -173,55 +175,55 @@ class Recorded:
 
     def _event(self, *, blocking):
         assert blocking, "the host sleeps"
-        recorded = self
+        captured = self
 
         class Event:
             def record(self, stream) -> None:
-                recorded.log.append(f"record on {stream}")
+                captured.log.append(f"record on {stream}")
 
             def synchronize(self) -> None:
-                recorded.log.append("synchronise")
+                captured.log.append("synchronise")
 
         return Event()
 
 
-def test_what_comes_back_lands_in_pinned_memory_and_is_waited_for_once(monkeypatch):
-    recorded = Recorded(monkeypatch)
-    link = CudaTransfer(torch.device("cpu"))
+def test_results_are_copied_to_pinned_memory_and_waited_for_once(monkeypatch):
+    captured = TorchCalls(monkeypatch)
+    transfer = CudaTransfer(torch.device("cpu"))
     rows = torch.arange(12.0).view(2, 6)
-    landed = link.to_host([rows[0, :3], rows[1, :5]])
+    landed = transfer.to_host([rows[0, :3], rows[1, :5]])
     copied = ["copy to pinned, going on", "record on stream", "synchronise"]
-    assert recorded.log == ["pin", *copied]
+    assert captured.log == ["pin", *copied]
     assert [part.tolist() for part in landed] == [[0, 1, 2], [6, 7, 8, 9, 10]]
-    link.to_host([rows[0, :2].long()])
-    assert recorded.log == ["pin", *copied, *copied], "the buffer is used again"
-    link.to_host([torch.zeros(100)])
-    assert recorded.log[len(recorded.log) - 4 :] == ["pin", *copied], "and grows"
+    transfer.to_host([rows[0, :2].long()])
+    assert captured.log == ["pin", *copied, *copied], "the buffer is used again"
+    transfer.to_host([torch.zeros(100)])
+    assert captured.log[len(captured.log) - 4 :] == ["pin", *copied], "and grows"
 
 
-def test_what_a_link_hands_over_once_is_overwritten_by_the_next(monkeypatch):
-    Recorded(monkeypatch)
-    link = CudaTransfer(torch.device("cpu"))
-    (first,) = link.to_host([torch.ones(4)])
-    link.to_host([torch.zeros(4)])
+def test_a_transfer_s_result_is_overwritten_by_the_next(monkeypatch):
+    TorchCalls(monkeypatch)
+    transfer = CudaTransfer(torch.device("cpu"))
+    (first,) = transfer.to_host([torch.ones(4)])
+    transfer.to_host([torch.zeros(4)])
     assert first.tolist() == [0, 0, 0, 0], "so steps copy it"
 
 
-def test_steps_keep_nothing_of_what_the_link_handed_over():
-    link = Overwriting()
-    steps = TorchSteps(_Silent(), torch.device("cpu"), link=link)
+def test_steps_keep_no_memory_of_the_transfer():
+    transfer = Overwriting()
+    steps = TorchSteps(_Silent(), torch.device("cpu"), transfer=transfer)
     jobs = jobs_of([random_ids(5, 1), random_ids(7, 2)])
     steps.encode(jobs)
-    link.overwrite()
+    transfer.overwrite()
     assert [job.durations.tolist() for job in jobs] == [[1] * 5, [1] * 7]
     steps.front(jobs)
     samples = steps.generate(jobs)
-    link.overwrite()
+    transfer.overwrite()
     assert all(np.all(part == 1) for part in samples)
 
 
 class Overwriting(HostTransfer):
-    """Gives the same memory to everybody, as the pinned buffer is."""
+    """Returns memory that is overwritten later, as the pinned buffer is."""
 
     def to_host(self, parts):
         self.parts = [part.clone() for part in super().to_host(parts)]
@@ -240,7 +242,7 @@ class _Silent(torch.nn.Module):
         return Encoded(rest, rest, torch.ones_like(tokens))
 
     def front(self, encoded, styles, rows, frames_max):
-        return Fronted(torch.zeros(len(styles), 1, 2 * frames_max), torch.zeros(len(styles), 2 * frames_max))
+        return AcousticFeatures(torch.zeros(len(styles), 1, 2 * frames_max), torch.zeros(len(styles), 2 * frames_max))
 
-    def generate(self, fronted, styles, rows, seeds):
-        return torch.ones(len(styles), 300 * fronted.pitch.shape[1])
+    def generate(self, features, styles, rows, seeds):
+        return torch.ones(len(styles), 300 * features.pitch.shape[1])

@@ -1,4 +1,4 @@
-"""Noise of a seed and a position alone."""
+"""The vocoder's noise, which depends on seed and position alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from voxwire_server.engines.kokoro.model.noise import gaussian  # noqa: E402
+from voxwire_server.engines.kokoro.model.vocoder import gaussian  # noqa: E402
 
 
 def test_noise_is_normal():

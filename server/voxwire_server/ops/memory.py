@@ -1,4 +1,4 @@
-"""What this process has of its machine: how many cores it may use, and when it returns freed memory.
+"""Returns freed memory to the system after much was freed.
 
 glibc keeps free pages between used ones until it is told to trim. When the sessions of a flood end, their memory is
 freed but stays with the process: by itself glibc returns only the top of its heap. `malloc_trim(3)` returns every free
@@ -11,17 +11,12 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import logging
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 log = logging.getLogger("voxwire.memory")
-
-CGROUP_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
-"""`quota period` in microseconds, or `max period` (Linux cgroup v2)."""
 
 LOOK_SECONDS = 2.0
 """Between two readings of how much memory sessions hold."""
@@ -31,17 +26,6 @@ TRIM_BYTES_MIN = 4 << 20
 
 TRIM_SECONDS = 15.0
 """The least time between two trims."""
-
-
-def cores(cpu_max: Path = CGROUP_CPU_MAX) -> int:
-    """Cores open to this process by affinity and by a container's CPU quota, rounded down; at least 1."""
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = cpu_max.read_text().split()
-        allowed = affinity if quota == "max" else int(quota) // int(period)
-    except (OSError, ValueError, ZeroDivisionError):
-        allowed = affinity
-    return max(1, min(affinity, allowed))
 
 
 class TrimPolicy:
