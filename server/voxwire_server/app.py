@@ -24,7 +24,7 @@ from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.audio.containers import warm_formats
 from voxwire_server.audio.encoder_pool import EncoderPool
 from voxwire_server.compat.vendors import routes as vendor_routes
-from voxwire_server.compat.wyoming_server import configured_server
+from voxwire_server.compat.vendors import wyoming_server
 from voxwire_server.engines.base import EngineUnavailable
 from voxwire_server.engines.registry import load_engines
 from voxwire_server.ops.admission import SessionAdmission
@@ -52,9 +52,10 @@ from voxwire_server.session.registry import Sessions
 from voxwire_server.session.replay import ReplayLog
 from voxwire_server.session.resume_tokens import ResumeTokens
 from voxwire_server.session.ticker import Ticker
-from voxwire_server.transport import door, http, websocket
-from voxwire_server.transport.loop_share import LoopShare, LoopShares
-from voxwire_server.transport.requests_share import RequestsShare
+from voxwire_server.transport import connection_limiter, http, websocket
+from voxwire_server.transport.connection_limiter import ConnectionLimiter, ConnectionLimits
+from voxwire_server.transport.fair_share import FairShare, FairShares
+from voxwire_server.transport.fair_share_middleware import FairShareMiddleware
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -104,10 +105,10 @@ class Application:
         if voice and voice not in voices:
             raise EngineUnavailable(f"engines.default_voice is {voice!r}, which is not there", f"It has: {voices}.")
         self.metrics = Metrics(version("voxwire"))
-        self.door = open_door(config)
+        self.connection_limiter = make_connection_limiter(config)
         self.auth = Authenticator(config, admitted=self._admitted)
         self.sessions = Sessions()
-        self._loop_shares = LoopShares()
+        self._fair_shares = FairShares()
         self.admission = SessionAdmission(config, self.sessions, self.metrics, time.monotonic)
         self._ledger = Ledger(config.limits.account_bytes_max)
         self.services: SessionServices
@@ -125,7 +126,7 @@ class Application:
         self._model_aliases = Aliases(config.aliases.models, BUILT_IN_MODELS)
         threads = max(1, (config.scheduling.cpu_workers or cores()) // 2)
         self.containers = ThreadPoolExecutor(threads, thread_name_prefix="voxwire-container")
-        self._wyoming = configured_server(self)
+        self._wyoming = wyoming_server(self)
         self._watchdog = Watchdog(config.server.watchdog_ms / 1000, self.metrics)
 
     # -- life -----------------------------------------------------------------------------------------------------
@@ -170,7 +171,7 @@ class Application:
         engines = self.config.engines
         self._runner = runner
         self._voices = VoiceDirectory(self._infos, engines.default, engines.default_voice, runner, self._voice_aliases)
-        self.door.bounds = connection_bounds(self.config)
+        self.connection_limiter.limits = connection_limits(self.config)
         self.admission.turn_away = lambda account: runner.locked(partial(scheduler.turn_away, account=account))
         self._watch_counts()
         watch_scheduler(self.metrics, lambda: runner.locked(scheduler.stats))
@@ -183,7 +184,7 @@ class Application:
         self._watchdog.start(loop)
         self._tasks = [
             asyncio.create_task(self._warm_up(), name="voxwire-warm-up"),
-            asyncio.create_task(door.watch(self.door), name="voxwire-door"),
+            asyncio.create_task(connection_limiter.sweep_forever(self.connection_limiter), name="voxwire-connections"),
             asyncio.create_task(watch_memory(lambda: self._ledger.bytes, time.monotonic), name="voxwire-memory"),
             asyncio.create_task(
                 watch_readiness(
@@ -203,7 +204,7 @@ class Application:
         read("voxwire_sessions_away", "Sessions whose client is away.", lambda: self.sessions.away)
         read("voxwire_session_bytes", "Memory that sessions hold.", lambda: self._ledger.bytes)
         read("voxwire_overloaded", "Whether /ready says so.", lambda: self.overloaded_ms is not None)
-        door.watch_counts(self.door, self.metrics.read_table)
+        connection_limiter.export_counts(self.connection_limiter, self.metrics.read_table)
 
     async def _warm_up(self) -> None:
         assert self._runner is not None, "the runner is started first"
@@ -260,7 +261,7 @@ class Application:
         self._settings = session_settings(config)
         self.admission.change(config)
         self._ledger.account_bytes_max = config.limits.account_bytes_max
-        self.door.bounds = connection_bounds(config)
+        self.connection_limiter.limits = connection_limits(config)
         self._voice_aliases = Aliases(config.aliases.voices, BUILT_IN_VOICES)
         self._model_aliases = Aliases(config.aliases.models, BUILT_IN_MODELS)
         if self._voices is not None and self._runner is not None:
@@ -332,16 +333,17 @@ class Application:
         return ClientIdentity(self.auth.authenticate(connection, key, tokens=tokens).name, address)
 
     def _admitted(self, connection: HTTPConnection, name: str) -> None:
-        """Recognise a connection, unless its principal has its share of all that there may be."""
-        place = door.place_of(connection)
-        if place is None:
+        """Count a connection as its principal's, unless the principal has its share of all connections."""
+        slot = connection_limiter.slot_of(connection)
+        if slot is None:
             return
         principal = self.admission.principal_of(
             ClientIdentity(name, connection.client.host if connection.client else "")
         )
-        busy = self.door.busy(principal) - (place.principal == principal and place.state in door.BUSY)
-        self.admission.check_connections(principal, busy, self.door.free)
-        place.recognised(principal)
+        counted = slot.principal == principal and slot.state in connection_limiter.ACTIVE_STATES
+        active = self.connection_limiter.active_connections(principal) - counted
+        self.admission.check_connections(principal, active, self.connection_limiter.available)
+        slot.mark_authenticated(principal)
 
     def default_voice(self) -> Voice:
         """See `CompatHost`."""
@@ -386,20 +388,20 @@ class Application:
         """See `StreamHost`."""
         return self.admission.admit_returning(identity, session_id)
 
-    def loop_share_of(self, identity: ClientIdentity) -> LoopShare:
+    def fair_share_of(self, identity: ClientIdentity) -> FairShare:
         """See `StreamHost`."""
-        return LoopShare(self._loop_shares, self.admission.principal_of(identity))
+        return FairShare(self._fair_shares, self.admission.principal_of(identity))
 
-    def _loop_share_for(self, connection: HTTPConnection) -> LoopShare:
-        """The part of a request that is not let in yet: its key's, else that of its address."""
+    def _fair_share_for(self, connection: HTTPConnection) -> FairShare:
+        """The share of a request that is not authenticated yet: its key's, else that of its address."""
         address = connection.client.host if connection.client else ""
         name = self.auth.name_of(connection)
         principal = (
-            door.unauthenticated(address)
+            connection_limiter.unauthenticated_principal(address)
             if name is None
             else self.admission.principal_of(ClientIdentity(name, address))
         )
-        return LoopShare(self._loop_shares, principal)
+        return FairShare(self._fair_shares, principal)
 
     def check_session(self, identity: ClientIdentity) -> None:
         """See `CompatHost`."""
@@ -454,7 +456,11 @@ class Application:
             routes=[*vendor_routes(self), *http.routes(self), *websocket.routes(self), *page_routes(self.config)],
             middleware=[
                 *middleware(lambda: self.config.server.origins),
-                Middleware(RequestsShare, share_of=self._loop_share_for, turns=self.door.turns),
+                Middleware(
+                    FairShareMiddleware,
+                    share_of=self._fair_share_for,
+                    input_scheduler=self.connection_limiter.input_scheduler,
+                ),
             ],
             exception_handlers=http.EXCEPTION_HANDLERS,
             lifespan=lifespan,
@@ -485,17 +491,17 @@ def session_settings(config: Config) -> SessionSettings:
     )
 
 
-def open_door(config: Config) -> door.Door:
-    """The door for all connections; its bounds are measured anew when everything else is there."""
-    return door.Door(connection_bounds(config), door.sharing(config.server.proxies))
+def make_connection_limiter(config: Config) -> ConnectionLimiter:
+    """The limiter of all connections; `start` computes its limits again when the engines hold their files."""
+    return ConnectionLimiter(connection_limits(config), connection_limiter.shared_by(config.server.proxies))
 
 
-def connection_bounds(config: Config) -> door.Bounds:
-    """How many connections are held, by the configuration and what the system allows."""
+def connection_limits(config: Config) -> ConnectionLimits:
+    """How many connections there may be, by the configuration and what the system allows."""
     server = config.server
-    return door.bounds_for(
-        door.descriptors_max(),
-        door.descriptors_in_use(),
-        unknown=server.unauthenticated_max,
-        unknown_by_address=server.unauthenticated_by_address_max,
+    return connection_limiter.limits_for(
+        connection_limiter.descriptors_max(),
+        connection_limiter.descriptors_in_use(),
+        unauthenticated=server.unauthenticated_max,
+        unauthenticated_per_address=server.unauthenticated_by_address_max,
     )
