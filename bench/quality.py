@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from voxwire_server.engines.kokoro.model.network import multiplies_bfloat16
 
 from host import machine
 from support import harvard_sentences, whisper, whisper_mandarin
 from support.kokoro_variants import RATE, Rendition, emulated, renditions
 from support.logmel import distance_db
+from voxwire_server.engines.kokoro.model.network import multiplies_bfloat16
 
 VOICES = (
     ("af_heart", "en-us"),
