@@ -32,6 +32,7 @@ GROUPS = {
     # They run in one project folder.
     "tests/e2e/test_godot.py": "godot",
     "tests/e2e/test_godot_mouth.py": "godot",
+    "tests/protocol/test_scripts.py": "godot",
 }
 """Modules that one process runs, one after the other; every other module is a group of its own."""
 
