@@ -32,16 +32,20 @@ GROUPS = {
     # They run in one project folder.
     "tests/e2e/test_godot.py": "godot",
     "tests/e2e/test_godot_mouth.py": "godot",
+    "tests/protocol/test_scripts.py": "godot",
 }
 """Modules that one process runs, one after the other; every other module is a group of its own."""
 
 LONGEST = (
-    "tests/engines/kokoro/test_equality.py",
-    "tests/e2e/test_fuzz.py",
-    "tests/e2e/test_resume.py",
     "tests/engines/test_contract.py",
-    "tests/engines/kokoro/test_speech.py",
     "tests/e2e/test_kokoro.py",
+    "tests/e2e/test_door.py",
+    "tests/engines/kokoro/test_speech.py",
+    "tests/e2e/test_resume.py",
+    "tests/e2e/test_fuzz.py",
+    "tests/simulation/test_sessions.py",
+    "tests/engines/kokoro/test_equality.py",
+    "tests/e2e/test_js_client.py",
     "tests/e2e/test_speech.py",
     "tests/e2e/test_page_use.py",
 )

@@ -155,7 +155,9 @@ def test_the_server_says_the_same_of_what_was_heard(script):
 NAMES = [script["name"] for script in SCRIPTS]
 
 
-@pytest.mark.parametrize("client", ["python", "js", "unity", "godot_client"])
+@pytest.mark.parametrize(
+    "client", ["python", *(pytest.param(name, marks=pytest.mark.slow) for name in ("js", "unity", "godot_client"))]
+)
 @pytest.mark.parametrize("number", range(len(SCRIPTS)), ids=NAMES)
 def test_every_client_plays_it(request, client, number):
     check(SCRIPTS[number], *request.getfixturevalue(client)[number])

@@ -9,6 +9,7 @@ import pytest
 
 from support.javascript import install_packages
 
+pytestmark = pytest.mark.slow
 CLIENT = Path(__file__).parents[3] / "clients" / "js"
 
 
