@@ -58,14 +58,22 @@ class Caller(Client):
     """Wants turn after turn for as long as `until`; each is one context."""
 
     def __init__(
-        self, world: World, name: str, *, begin: float, until: float, chars: tuple[int, int], bulk: bool = False
+        self,
+        world: World,
+        name: str,
+        *,
+        begin: float,
+        until: float,
+        chars: tuple[int, int],
+        bulk: bool = False,
+        account: str = "anonymous",
     ) -> None:
         self.random = random.Random(name)
         self.wishes: list[Wish] = []
         self.stalls: list[tuple[float, float]] = []
         self._until, self._chars, self._bulk = until, chars, bulk
         self._dry_at: float | None = None
-        super().__init__(world, name)
+        super().__init__(world, name, account)
         world.at(begin, self._wish)
 
     @property

@@ -24,6 +24,7 @@ from voxwire_server.scheduling.scheduler import Scheduler
 from voxwire_server.session.core import SessionCore
 from voxwire_server.session.driver import Driver
 from voxwire_server.session.ports import ResolvedVoice, SessionServices
+from voxwire_server.session.quotas import ClientIdentity
 from voxwire_server.session.registry import Sessions
 from voxwire_server.session.settings import SessionSettings
 
@@ -78,11 +79,12 @@ class Counter:
 class Client:
     """One session's client: what it was sent, in order."""
 
-    def __init__(self, world: World, name: str) -> None:
+    def __init__(self, world: World, name: str, account: str = "anonymous") -> None:
         self.world = world
         self.received: list[m.ServerMessage | Sent] = []
         self.closed: tuple[int, str] | None = None
-        core = SessionCore(name, "t", world.settings, world.directory, lambda: 5, world.now)
+        identity = ClientIdentity(account)
+        core = SessionCore(name, "t", world.settings, world.directory, lambda: 5, world.now, identity)
         self.driver = Driver(core, self, world.services)
         world.sessions.add(self.driver)
         self.driver.open()
@@ -91,7 +93,7 @@ class Client:
         """Say something now."""
         self.driver.receive(message)
 
-    # -- Outlet -------------------------------------------------------------------------------------------------
+    # -- Sink ---------------------------------------------------------------------------------------------------
 
     def message(self, message: m.ServerMessage) -> None:
         self.received.append(message)
@@ -203,7 +205,7 @@ class World:
         """Never tick it again."""
         driver.due = math.inf
 
-    # -- EncodeLane -----------------------------------------------------------------------------------------------
+    # -- EncoderPool ----------------------------------------------------------------------------------------------
 
     def submit(self, task: EncodeTask, deadline: float) -> None:
         """Encode a millisecond later."""
