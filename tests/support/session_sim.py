@@ -1,7 +1,7 @@
-"""Whole sessions on virtual time: the real core, driver, scheduler, audio path and text intake; no thread, no clock.
+"""Whole sessions on virtual time: the real core, driver, scheduler, audio pipeline and text intake; no threads.
 
-Only the time that an engine's steps take is modelled. Clients write and interrupt as they please; what each was sent is
-kept and can be judged.
+Only the time that an engine's steps take is modelled. Clients write and interrupt as a test says; what each was sent is
+kept.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class Sent:
 
 @dataclass
 class Counter:
-    """An observer that counts."""
+    """An `Observer` that counts."""
 
     underruns: list[float] = field(default_factory=list)
-    """How long each lasted that is over."""
+    """How many seconds each lasted that is over."""
     dry: int = 0
-    """How many began."""
+    """How many underruns began."""
     ttfa: list[float] = field(default_factory=list)
     contexts: int = 0
     failed: int = 0
@@ -77,7 +77,7 @@ class Counter:
 
 
 class Client:
-    """One session's client: what it was sent, in order."""
+    """One session's client; `received` is what it was sent, in order."""
 
     def __init__(self, world: World, name: str, account: str = "anonymous") -> None:
         self.world = world
@@ -90,7 +90,7 @@ class Client:
         self.driver.open()
 
     def send(self, message: m.ClientMessage) -> None:
-        """Say something now."""
+        """Send a message now."""
         self.driver.receive(message)
 
     # -- Sink ---------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
-"""Three times as many callers as there is room for: whoever is let in hears every word in time, whoever is not gets in
-later; and bulk work makes way."""
+"""Three times as many callers as the server has capacity for: admitted ones hear every word in time, refused ones get
+in later, and bulk contexts yield to listeners."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from voxwire_protocol.errors import ErrorCode, VoxwireError
 
 SECONDS = 120
 CAPACITY = 18
-"""What two workers can feed with an engine that takes a tenth of real time, a tenth of them spared."""
+"""Listeners that two workers can feed with an engine that takes a tenth of real time, a tenth of them kept free."""
 
 
-def crowd(world, count: int, *, seconds: float = SECONDS, chars=(60, 300)) -> list[Caller]:
+def start_callers(world, count: int, *, seconds: float = SECONDS, chars=(60, 300)) -> list[Caller]:
     pick = random.Random(3)
     until = world.now + seconds
     return [
@@ -26,88 +26,88 @@ def crowd(world, count: int, *, seconds: float = SECONDS, chars=(60, 300)) -> li
 
 
 def audio_seconds(callers: list[Caller]) -> float:
-    return sum(done.samples / 24_000 for identity in callers for done in identity.of(m.Done))
+    return sum(done.samples / 24_000 for caller in callers for done in caller.of(m.Done))
 
 
 @pytest.fixture(scope="module")
 def overload():
     world = busy_world(0.1)
-    callers = crowd(world, 3 * CAPACITY)
+    callers = start_callers(world, 3 * CAPACITY)
     world.run(SECONDS + 300)
     return world, callers
 
 
-def test_the_accepted_never_run_dry_at_three_times_the_capacity(overload):
+def test_admitted_listeners_never_run_dry_at_three_times_the_capacity(overload):
     world, callers = overload
-    assert [identity.stalls for identity in callers if identity.stalls] == []
+    assert [caller.stalls for caller in callers if caller.stalls] == []
     assert world.counter.underruns == []
     assert max(world.counter.ttfa) < 1.5
 
 
 def test_without_admission_most_would_run_dry():
     world = busy_world(0.1, admission=False)
-    callers = crowd(world, 3 * CAPACITY, seconds=40)
+    callers = start_callers(world, 3 * CAPACITY, seconds=40)
     world.run(40)
-    assert sum(bool(identity.stalls) for identity in callers) > len(callers) / 2
+    assert sum(bool(caller.stalls) for caller in callers) > len(callers) / 2
 
 
-def test_the_refused_are_told_when_to_come_back_and_get_in(overload):
+def test_refused_callers_get_in_when_they_retry_as_told(overload):
     _, callers = overload
-    wishes = [wish for identity in callers for wish in identity.wishes]
-    assert all(wish.over for wish in wishes), "everybody is heard in the end"
+    wishes = [wish for caller in callers for wish in caller.wishes]
+    assert all(wish.over for wish in wishes), "every turn is heard in the end"
     refused = [wish for wish in wishes if wish.refusals]
     assert len(refused) > len(callers)
     assert sum(len(wish.refusals) for wish in refused) < 2 * len(wishes), "and not by asking all the time"
 
 
-def test_when_to_come_back_is_no_constant(overload):
+def test_retry_times_vary_between_callers(overload):
     _, callers = overload
-    told = [ms for identity in callers for wish in identity.wishes for ms in wish.refusals]
+    told = [ms for caller in callers for wish in caller.wishes for ms in wish.refusals]
     assert len(set(told)) > len(told) // 4
     assert min(told) < 1000
     assert max(told) > 10_000
 
 
-def test_what_there_is_room_for_is_used(overload):
+def test_half_of_the_capacity_or_more_is_used(overload):
     _, callers = overload
-    # The first who come are let in a few at a time, and places stay empty until those who were told come back.
+    # The first callers are admitted a few at a time, and capacity stays unused until refused ones retry.
     assert audio_seconds(callers) > 0.5 * CAPACITY * SECONDS
 
 
 def test_a_first_guess_that_is_too_good_is_corrected_before_many_run_dry():
     world = busy_world(0.1, guess=0.03)
-    callers = crowd(world, 3 * CAPACITY)
+    callers = start_callers(world, 3 * CAPACITY)
     world.run(SECONDS + 300)
-    stalls = [at for identity in callers for at, _ in identity.stalls]
+    stalls = [at for caller in callers for at, _ in caller.stalls]
     assert len(stalls) <= 5
     assert all(at < 1000.0 + 20 for at in stalls)
 
 
-def test_bulk_makes_way_before_any_listener_is_kept_out_and_is_finished_afterwards():
+def test_bulk_yields_to_listeners_and_is_finished_afterwards():
     alone, shared = busy_world(0.1), busy_world(0.1)
-    without = crowd(alone, 3 * CAPACITY)
-    callers = crowd(shared, 3 * CAPACITY)
+    without = start_callers(alone, 3 * CAPACITY)
+    callers = start_callers(shared, 3 * CAPACITY)
     readers = [
         Caller(shared, f"b{i}", begin=shared.now, until=shared.now + 11, chars=(800, 1200), bulk=True) for i in range(6)
     ]
     for world in (alone, shared):
         world.run(SECONDS + 300)
-    assert [identity.stalls for identity in callers if identity.stalls] == []
+    assert [caller.stalls for caller in callers if caller.stalls] == []
     granted = [sum(len(each.granted) for each in group) for group in (without, callers)]
     assert granted[1] > 0.95 * granted[0]
     assert all(wish.over for reader in readers for wish in reader.wishes)
     assert audio_seconds(readers) > 6 * 40
 
 
-def test_bulk_is_refused_while_listeners_are_still_let_in():
+def test_bulk_is_refused_while_listeners_are_still_admitted():
     world = busy_world(0.1)
-    told: dict[str, list[float]] = {"bulk": [], "interactive": []}
+    refused_at: dict[str, list[float]] = {"bulk": [], "interactive": []}
     admission = world.runner.admission
 
     def watched(engine, *, bulk=False, speaking=0, session_id=None, account=""):
         refusal = admission(engine, bulk=bulk, speaking=speaking, session_id=session_id, account=account)
         if refusal is not None:
-            told["bulk" if bulk else "interactive"].append(world.now)
+            refused_at["bulk" if bulk else "interactive"].append(world.now)
         return refusal
 
     world.runner.admission = watched
@@ -116,13 +116,13 @@ def test_bulk_is_refused_while_listeners_are_still_let_in():
         Caller(world, f"s{second}", begin=at, until=at + 1, chars=(600, 700))
         Caller(world, f"b{second}", begin=at, until=at + 1, chars=(60, 70), bulk=True)
     world.run(300)
-    assert told["bulk"]
-    assert told["interactive"]
-    assert min(told["bulk"]) < min(told["interactive"])
+    assert refused_at["bulk"]
+    assert refused_at["interactive"]
+    assert min(refused_at["bulk"]) < min(refused_at["interactive"])
 
 
-class Porter:
-    """A directory with room for so many."""
+class LimitedDirectory:
+    """A directory that admits so many contexts."""
 
     def __init__(self, inner, room: int) -> None:
         self.inner, self.room, self.asked = inner, room, 0
@@ -138,15 +138,15 @@ class Porter:
 
 def test_text_that_follows_a_refused_start_opens_no_other_context():
     world = World()
-    porter = world.directory = Porter(world.directory, 0)
+    directory = world.directory = LimitedDirectory(world.directory, 0)
     client = Client(world, "s")
     client.send(m.Start(context="c", voice="tone-high"))
-    porter.room = 100
+    directory.room = 100
     client.send(m.Text(context="c", text="Hello there."))
     assert [error.code for error in client.of(m.ErrorMessage)] == ["system.engine_overloaded"] * 2
     assert [error.retry_after_ms for error in client.of(m.ErrorMessage)] == [700, 700]
     assert not client.of(m.Started)
-    assert porter.asked == 1
+    assert directory.asked == 1
     client.send(m.Start(context="c", voice="tone-high"))
     client.send(m.Text(context="c", text="Hello there."))
     client.send(m.End(context="c"))
@@ -154,9 +154,9 @@ def test_text_that_follows_a_refused_start_opens_no_other_context():
     assert client.of(m.Done)[0].reason is m.DoneReason.COMPLETED
 
 
-def test_the_names_of_refused_contexts_are_not_kept_for_ever():
+def test_few_names_of_refused_contexts_are_kept():
     world = World()
-    world.directory = Porter(world.directory, 0)
+    world.directory = LimitedDirectory(world.directory, 0)
     client = Client(world, "s")
     for number in range(1000):
         client.send(m.Start(context=f"c{number}"))

@@ -1,4 +1,4 @@
-"""One account fills the server with first clauses that are all due: what a listener of another account hears."""
+"""One account fills the server with first clauses that are all due; listeners of another account hear no difference."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STEP_SECONDS = 0.02
 
 
 def flood(world, account, sessions, contexts=32):
-    """Contexts with text, all at once."""
+    """Open many contexts with text at once."""
     for number in range(sessions):
         client = Client(world, f"{account}{number}", account)
         for context in range(contexts):
@@ -34,7 +34,7 @@ def listen(world, account):
 
 
 def heard(world, client, seconds=40.0):
-    """How long the first frame took, and the longest that the strictest player waited after it."""
+    """Seconds until the first frame, and the longest that a player without a buffer waited after it."""
     began = world.now
     world.run(seconds)
     frames = client.frames_of(0)
@@ -51,7 +51,7 @@ def seconds(batch):
 
 
 @pytest.mark.parametrize("sessions", [1, 10, 100])
-def test_a_listener_of_another_account_hears_as_if_the_flood_were_one_clause(sessions):
+def test_a_flood_costs_a_listener_of_another_account_no_more_than_one_clause(sessions):
     world = World(seconds, workers=1)
     flood(world, "a", sessions)
     listener = listen(world, "b")
@@ -60,14 +60,14 @@ def test_a_listener_of_another_account_hears_as_if_the_flood_were_one_clause(ses
     assert gap < 0.02
 
 
-def test_a_listener_of_the_same_account_waits_behind_it():
+def test_a_listener_of_the_same_account_waits_behind_the_flood():
     world = World(seconds, workers=1)
     flood(world, "a", 10)
     first, _ = heard(world, listen(world, "a"))
     assert first > 100 * STEP_SECONDS
 
 
-def test_a_listener_who_hears_already_misses_nothing_when_a_flood_comes():
+def test_a_listener_misses_nothing_when_another_account_floods():
     world = World(seconds, workers=1)
     listener = listen(world, "b")
     world.at(world.now + 1.0, lambda: flood(world, "a", 100))
@@ -75,8 +75,8 @@ def test_a_listener_who_hears_already_misses_nothing_when_a_flood_comes():
     assert gap < 0.02
 
 
-def test_while_one_account_takes_all_it_can_get_listeners_of_another_are_let_in_and_fed():
-    """Thirty callers of one account for eighteen places; three of another come later."""
+def test_callers_of_a_small_account_get_in_while_a_large_one_takes_all_it_can():
+    """54 callers of one account want what 18 can have; three of another come later."""
     world = busy_world(0.1)
     world.runner.scheduler.policy = Policy(accounts=2)
     until = world.now + 90
@@ -90,8 +90,8 @@ def test_while_one_account_takes_all_it_can_get_listeners_of_another_are_let_in_
     crowd = callers("a", 54, world.now, 0.1)
     few = callers("b", 3, world.now + 30, 1.0)
     world.run(300)
-    waits = [wish.started_at - wish.asked_at for identity in few for wish in identity.wishes if wish.started_at]
-    others = [wish.started_at - wish.asked_at for identity in crowd for wish in identity.wishes if wish.started_at]
-    assert all(wish.over for identity in (*few, *crowd) for wish in identity.wishes)
+    waits = [wish.started_at - wish.asked_at for caller in few for wish in caller.wishes if wish.started_at]
+    others = [wish.started_at - wish.asked_at for caller in crowd for wish in caller.wishes if wish.started_at]
+    assert all(wish.over for caller in (*few, *crowd) for wish in caller.wishes)
     assert sum(waits) / len(waits) < 0.2 * sum(others) / len(others)
-    assert [identity.stalls for identity in (*few, *crowd) if identity.stalls] == []
+    assert [caller.stalls for caller in (*few, *crowd) if caller.stalls] == []
