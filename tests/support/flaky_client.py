@@ -50,7 +50,7 @@ class ResumableServer:
     def services(self):
         return self.world.services
 
-    def admit_session(self, caller) -> None:
+    def admit_session(self, identity) -> None:
         """Every session is admitted."""
 
     def new_driver(self, sink) -> Driver:

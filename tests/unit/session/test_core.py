@@ -162,10 +162,10 @@ def test_a_name_is_free_again_after_cancel():
 def test_late_audio_of_a_cancelled_context_is_dropped():
     harness = CoreHarness(auto=False)
     harness.text(SENTENCES)
-    serial, path = harness.pending[0].serial, harness.pipelines[harness.pending[0].serial]
-    pieces = path.push(0, np.ones(48000, np.float32), finished=True, ends_utterance=False)
+    serial, pipeline = harness.pending[0].serial, harness.pipelines[harness.pending[0].serial]
+    chunks = pipeline.push(0, np.ones(48000, np.float32), finished=True, ends_utterance=False)
     harness.send(m.Cancel())
-    harness.apply(harness.core.produced(serial, 0, pieces, harness.now))
+    harness.apply(harness.core.produced(serial, 0, chunks, harness.now))
     assert not harness.frames
 
 

@@ -62,10 +62,10 @@ def test_refused_callers_get_in_when_they_retry_as_told(overload):
 
 def test_retry_times_vary_between_callers(overload):
     _, callers = overload
-    told = [ms for caller in callers for wish in caller.wishes for ms in wish.refusals]
-    assert len(set(told)) > len(told) // 4
-    assert min(told) < 1000
-    assert max(told) > 10_000
+    retry_ms = [ms for caller in callers for wish in caller.wishes for ms in wish.refusals]
+    assert len(set(retry_ms)) > len(retry_ms) // 4
+    assert min(retry_ms) < 1000
+    assert max(retry_ms) > 10_000
 
 
 def test_half_of_the_capacity_or_more_is_used(overload):

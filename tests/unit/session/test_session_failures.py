@@ -22,7 +22,7 @@ def speaking(world, count):
     return clients
 
 
-def poison(*facts, **more):
+def poison(*args, **kwargs):
     raise Poisoned("a secret that the user wrote")
 
 

@@ -68,18 +68,18 @@ def test_a_freeze_shorter_than_the_lead_is_not_heard():
 
 
 def test_a_frozen_loop_is_noticed_whatever_is_called_first_afterwards():
-    facts = (
+    calls = (
         lambda harness: harness.send(m.Ping(t=1)),
         lambda harness: harness.send(m.Hold()),
         lambda harness: harness.send(m.Cancel()),
         lambda harness: harness.apply(harness.core.writable(False, harness.now)),
         lambda harness: harness.apply(harness.core.detached(harness.now)),
     )
-    for fact in facts:
+    for call in calls:
         harness = CoreHarness()
         listening(harness)
         freeze(harness, 2.0)
-        fact(harness)
+        call(harness)
         if not harness.core.closed:
             harness.run(1)
         assert began(harness) == 1

@@ -54,7 +54,7 @@ def clauses(draw):
 
 
 def spoken(track, clauses_said):
-    """All pieces of some clauses, as they leave the pipeline."""
+    """All chunks of some clauses, as they leave the pipeline."""
     for index, (marks, samples, cuts, whole, ends) in enumerate(clauses_said):
         bounds = [0, *cuts, samples]
         for k, (start, end) in enumerate(pairwise(bounds)):
@@ -78,8 +78,8 @@ def spoken(track, clauses_said):
 @given(st.lists(clauses(), min_size=1, max_size=3), st.sampled_from(RATES))
 def test_keyframes_keep_the_protocols_promises(said, rate):
     sent: list[tuple[int, float, int]] = []
-    for piece in spoken(pipeline("phoneme", rate), said):
-        assert_joins(sent, piece)
+    for chunk in spoken(pipeline("phoneme", rate), said):
+        assert_joins(sent, chunk)
     assert_closed(sent)
 
 
@@ -94,10 +94,10 @@ def test_keyframes_estimated_from_the_audio_keep_them_too(parts, rate, engine_ra
     track = pipeline("none", rate, engine_rate=engine_rate)
     sent: list[tuple[int, float, int]] = []
     for samples, kind in parts:
-        for piece in track.push(0, sounding(kind, samples, engine_rate, seed), finished=False, ends_utterance=False):
-            assert_joins(sent, piece)
-    for piece in track.skip(0, ends_utterance=True):
-        assert_joins(sent, piece)
+        for chunk in track.push(0, sounding(kind, samples, engine_rate, seed), finished=False, ends_utterance=False):
+            assert_joins(sent, chunk)
+    for chunk in track.skip(0, ends_utterance=True):
+        assert_joins(sent, chunk)
     assert_closed(sent)
 
 
@@ -114,14 +114,14 @@ def sounding(kind, samples, rate, seed):
             return (0.05 * np.sin(2 * np.pi * 180 * t)).astype(np.float32)
 
 
-def assert_joins(sent, piece):
-    """A piece's keyframes are in order, from its first sample on, join on to `sent`, and add up to 1."""
-    frames = [(v.id, v.weight, v.pts) for v in piece.visemes]
+def assert_joins(sent, chunk):
+    """A chunk's keyframes are in order, from its first sample on, join on to `sent`, and add up to 1."""
+    frames = [(v.id, v.weight, v.pts) for v in chunk.visemes]
     pts = [each[2] for each in frames]
     assert pts == sorted(pts)
     if not frames:
         return
-    assert pts[0] >= piece.end_pts - piece.samples
+    assert pts[0] >= chunk.end_pts - chunk.samples
     assert pts[0] >= max((each[2] for each in sent), default=0)
     for id in range(SHAPES):
         own = [each for each in frames if each[0] == id]
@@ -148,8 +148,8 @@ def test_every_closure_is_there_from_its_first_sample_to_nearly_its_last(duratio
     marks = alignment(durations)
     total = sum(gap + length for _, gap, length in durations) + 2400
     track = pipeline("phoneme", rate)
-    (piece,) = track.push(0, np.zeros(total, np.float32), finished=True, ends_utterance=True, alignment=marks)
-    frames = [(v.id, v.weight, v.pts) for v in piece.visemes]
+    (chunk,) = track.push(0, np.zeros(total, np.float32), finished=True, ends_utterance=True, alignment=marks)
+    frames = [(v.id, v.weight, v.pts) for v in chunk.visemes]
     for mark in marks.phonemes:
         if sound(mark.ipa).closure:
             ((shape, _),) = sound(mark.ipa).poses[0]
@@ -166,21 +166,21 @@ def test_a_clause_that_begins_within_anothers_breath_does_not_flick_the_mouth_sh
         (alignment([("ˈɑ", 600, 4800)]), 9600, [], True, True),
     ]
     mouth = Mouth()
-    for piece in spoken(track, said):
-        mouth.add(piece.visemes)
+    for chunk in spoken(track, said):
+        mouth.add(chunk.visemes)
     assert max(mouth.weights(at)[SIL] for at in range(1200, 10800, 120)) == 0.0
 
 
 def test_keyframes_are_as_few_as_the_moves_need():
     track = pipeline("phoneme", 24000)
     said = [(alignment([("p", 4800, 2400), ("p", 0, 2400), ("p", 0, 2400)]), 24000, [], True, True)]
-    (piece,) = spoken(track, said)
-    assert [(v.id, v.weight) for v in piece.visemes] == [
+    (chunk,) = spoken(track, said)
+    assert [(v.id, v.weight) for v in chunk.visemes] == [
         (SIL, 1.0), (PP, 0.0), (SIL, 0.0), (PP, 1.0), (SIL, 0.0), (PP, 1.0), (SIL, 1.0), (PP, 0.0)
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("timing", ["phoneme", "none"])
 def test_an_utterance_without_audio_moves_nothing(timing):
-    (piece,) = pipeline(timing, 24000).skip(0, ends_utterance=True)
-    assert piece.visemes == ()
+    (chunk,) = pipeline(timing, 24000).skip(0, ends_utterance=True)
+    assert chunk.visemes == ()
