@@ -1,6 +1,7 @@
 """How tests share a machine when they run in several processes: what stays together, what comes first, what runs alone.
 
-`make test` gives each process (pytest-xdist's worker) a module after the other. Without xdist nothing here matters.
+`make test` gives each process (pytest-xdist's worker) a module after the other. Without xdist nothing of that matters.
+At the end it is said what was skipped, and what would have to be installed for it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from support import skip_summary
 from support.locking import locked
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -84,3 +86,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         return (yield)
     with locked(Path(__file__), shared=group(item.nodeid) != ALONE):
         return (yield)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", ())
+    lines = skip_summary.lines((each.nodeid.split("::")[0], each.longrepr[2]) for each in skipped)
+    if lines:
+        terminalreporter.section("skipped")
+        terminalreporter.write_line("\n".join(lines))

@@ -14,7 +14,7 @@ from voxwire_server.models.web import StatusRefused, shown
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from voxwire_server.models.checksums import Checksum
+    from voxwire_server.models.manifest import Checksum
     from voxwire_server.models.progress import Progress
     from voxwire_server.models.web import Answer, Web
 

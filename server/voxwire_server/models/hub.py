@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from voxwire_server.models.checksums import Checksum
 from voxwire_server.models.errors import Damaged, ModelError, Refused, Unreachable
-from voxwire_server.models.manifest import checksum
+from voxwire_server.models.manifest import Checksum, checksum
 from voxwire_server.models.web import StatusRefused, shown
 
 if TYPE_CHECKING:

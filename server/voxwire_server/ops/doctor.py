@@ -24,7 +24,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
-from voxwire_server.config import Config, ConfigError, add_config_arguments, config_from_arguments
+from voxwire_server.config import Config, ConfigError, add_config_arguments, config_from_arguments, default_voice
+from voxwire_server.machine import cores
 
 if TYPE_CHECKING:
     import argparse
@@ -259,10 +260,9 @@ def _check_engine(name: str, config: Config) -> Finding:
     except Exception as error:  # whatever keeps an engine from loading is the finding
         return Finding(Status.PROBLEM, title, str(error), getattr(error, "hint", ""))
     voices = [voice.name for voice in info.voices]
-    wanted = config.engines.default_voice
-    if wanted and name == config.engines.default and wanted.removeprefix(f"{name}/") not in voices:
+    if name == config.engines.default and default_voice(config.engines, voices) is None:
         fix = f"set engines.default_voice to one of {', '.join(voices[:20])}"
-        return Finding(Status.PROBLEM, title, f"has no voice {wanted}", fix)
+        return Finding(Status.PROBLEM, title, f"has no voice {config.engines.default_voice}", fix)
     shown = ", ".join(voices[:8]) + (" …" if len(voices) > 8 else "")
     return Finding(Status.OK, title, f"speaks at {info.sample_rate} Hz as {shown}")
 
@@ -289,8 +289,7 @@ def check_secrets(config: Config) -> Iterator[Finding]:
 
 def check_machine(config: Config) -> Iterator[Finding]:
     """Cores, disk, and the limit on open files."""
-    machine = importlib.import_module("voxwire_server.ops.machine")
-    yield Finding(Status.OK, "cores", f"{machine.cores()} for this process")
+    yield Finding(Status.OK, "cores", f"{cores()} for this process")
     free_mib = shutil.disk_usage(Path.cwd()).free >> 20
     status = Status.OK if free_mib >= FREE_DISK_MIB_MIN else Status.NOTE
     yield Finding(status, "disk", f"{free_mib} MiB free in {Path.cwd()}")

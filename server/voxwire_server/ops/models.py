@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from voxwire_server.config import ConfigError, find_config_file, load_config
 from voxwire_server.models.errors import Damaged, ModelError
-from voxwire_server.models.manifest import problems, read_manifest
-from voxwire_server.models.paths import models_folder
+from voxwire_server.models.manifest import models_folder, problems, read_manifest
 from voxwire_server.models.progress import Printed
 from voxwire_server.models.pull import Recipe, Request, Source, pull, whole
 

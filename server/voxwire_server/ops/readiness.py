@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from voxwire_server.scheduling.request import Refusal
+    from voxwire_server.scheduling.admission import Refusal
 
 logger = logging.getLogger(__name__)
 

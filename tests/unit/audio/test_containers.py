@@ -12,7 +12,6 @@ import weakref
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
-import av
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -22,6 +21,8 @@ from voxwire_protocol.errors import VoxwireError
 from voxwire_server.audio.containers import SAMPLE_RATES, Container, ContainerWriter, ffmpeg, open_writer, warm_formats
 from voxwire_server.audio.containers.ffmpeg import mp3_bitrate
 from voxwire_server.audio.containers.ogg import ogg_crc
+
+av = pytest.importorskip("av")
 
 ENCODED = [Container.MP3, Container.AAC, Container.FLAC, Container.OGG_OPUS]
 WRITTEN = [Container.WAV, *ENCODED]

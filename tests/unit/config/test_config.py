@@ -364,3 +364,20 @@ def test_the_documentation_has_every_key_as_it_is(key: c.Key) -> None:
 
 def test_the_documentation_has_no_key_that_is_gone() -> None:
     assert set(re.findall(r"^\| `([a-z_.]+)` \|", REFERENCE.read_text(), re.M)) == set(c.KEYS)
+
+
+@pytest.mark.parametrize(
+    ("configured", "found"),
+    [
+        ("", "heart"),
+        ("emma", "emma"),
+        ("hibari/emma", "emma"),
+        ("kokoro/emma", None),
+        ("hibari/hibari/emma", None),
+        ("hart", None),
+        ("hibari/", None),
+    ],
+)
+def test_a_default_voice_is_named_alone_or_after_its_engine(configured: str, found: str | None) -> None:
+    engines = c.EnginesConfig(default_voice=configured)
+    assert c.default_voice(engines, ["heart", "emma"]) == found

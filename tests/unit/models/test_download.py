@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.fake_registries import serving
-from voxwire_server.models.checksums import Checksum
 from voxwire_server.models.download import PAUSES_SECONDS, Artifact, fetch
 from voxwire_server.models.errors import Damaged, Refused, Unreachable
+from voxwire_server.models.manifest import Checksum
 from voxwire_server.models.progress import Silent
 from voxwire_server.models.web import Web
 

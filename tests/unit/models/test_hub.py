@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.fake_registries import serving
-from voxwire_server.models.checksums import Checksum
 from voxwire_server.models.errors import Damaged, ModelError, Refused, Unreachable
 from voxwire_server.models.hub import Repository
+from voxwire_server.models.manifest import Checksum
 from voxwire_server.models.progress import Silent
 from voxwire_server.models.web import Web
 

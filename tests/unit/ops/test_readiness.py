@@ -1,7 +1,7 @@
 from itertools import pairwise
 
 from voxwire_server.ops.readiness import Readiness
-from voxwire_server.scheduling.request import Refusal, RefusalReason
+from voxwire_server.scheduling.admission import Refusal, RefusalReason
 
 FULL = Refusal(9000, RefusalReason.UTILISATION)
 

@@ -154,7 +154,7 @@ def test_a_connection_that_loses_its_session_is_closed_and_ignored():
     assert isinstance(resume(client), m.Resumed)
     assert old.close_sent == (4409, "resumed on another connection")
     before = len(client.received)
-    old.handler.take(m.Cancel(context="c0"))
+    old.handler.receive(m.Cancel(context="c0"))
     client.server.world.run(5)
     assert len(client.received) == before
     assert client.server.sessions.find(client.session).core.contexts_open == 1

@@ -14,7 +14,7 @@ from support.regex_steps import StepCounter
 from support.work_counter import counted, patterns_of
 from voxwire_protocol import messages as m
 from voxwire_server.session import core as session_core
-from voxwire_server.text import clauses, intake, markup
+from voxwire_server.text import clauses, cuts, inline, intake, markup, speakable
 from voxwire_server.text.clauses import MarkFinder
 from voxwire_server.text.coarticulation import Articulator
 from voxwire_server.text.intake import Allowance, TextIntake, Urgency
@@ -151,7 +151,7 @@ def test_sounds_and_mouths_are_linear() -> None:
 def uses() -> list[tuple[str, re.Pattern[str], str]]:
     """Each pattern of the package and how it is called."""
     found = []
-    for module in (markup, clauses, intake):
+    for module in (markup, inline, speakable, clauses, cuts, intake):
         source = Path(module.__file__).read_text(encoding="utf-8")
         for name, pattern in patterns_of(module).items():
             methods = set(re.findall(rf"\b{name}\.(search|match|fullmatch|finditer|findall|sub)\(", source))
