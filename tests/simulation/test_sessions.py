@@ -1,4 +1,4 @@
-"""Hundreds of contexts on virtual time: whatever clients do and whenever, what they are sent keeps its promises."""
+"""Hundreds of contexts on virtual time: whatever clients do, and whenever, each is sent a valid stream."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SETTINGS = SessionSettings(idle_seconds=3600.0)
 
 
 def check(client: Client) -> None:
-    """Every promise about what a client is sent."""
+    """Check everything that the protocol promises about what a client is sent."""
     started = {each.number: each for each in client.of(m.Started)}
     ended_numbers: set[int] = set()
     names: dict[str, int] = {}
@@ -78,7 +78,7 @@ def _ended_order(client: Client) -> list[int]:
 
 
 def script(world: World, client: Client, name: str, rng: random.Random, at: float, *, unruly: bool) -> None:
-    """Schedule a context's life: text as a model writes it, and, where `unruly`, whatever a user may do to it."""
+    """Schedule a context's life: text as a model writes it, and, where `unruly`, what a user may do to it."""
     codec = rng.choice(["pcm_s16le", "pcm_s16le", "mulaw", "opus"])
     rate = {"pcm_s16le": rng.choice([16000, 24000]), "mulaw": 8000, "opus": 24000}[codec]
     start = m.Start(
@@ -115,7 +115,7 @@ def script(world: World, client: Client, name: str, rng: random.Random, at: floa
 
 @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 1 << 30))
-def test_200_contexts_keep_every_promise(seed):
+def test_200_contexts_get_valid_streams(seed):
     world = World(settings=SETTINGS)
     rng = random.Random(seed)
     clients = [Client(world, f"s{i}") for i in range(50)]
@@ -174,7 +174,7 @@ ACTIONS = st.lists(
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(actions=ACTIONS, slow=st.booleans(), mode=st.sampled_from(["realtime", "burst"]))
-def test_any_order_of_anything_keeps_every_promise(actions, slow, mode):
+def test_any_order_of_messages_gives_a_valid_stream(actions, slow, mode):
     world = World(step_seconds=lambda batch: 0.8 if slow else 0.002, settings=SETTINGS)
     client = Client(world, "s")
     start = m.Start(pacing=m.PacingRequest(mode=mode))
@@ -229,7 +229,7 @@ def test_the_same_text_gives_the_same_audio_however_it_is_split_and_however_slow
         assert spoken(step, seconds, 3) == whole
 
 
-def test_a_thousand_flushes_that_wait_for_one_frame_are_answered_some_at_a_turn_and_in_order():
+def test_a_thousand_flushes_that_wait_for_one_frame_are_answered_in_order_and_a_few_at_a_time():
     world = World()
     client = Client(world, "s")
     client.send(m.Start(context="a"))

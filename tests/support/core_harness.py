@@ -1,4 +1,4 @@
-"""A session core under test: an engine that speaks at once, real audio paths, and what the client received."""
+"""A session core under test: an engine that speaks at once, real audio pipelines, and what the client received."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
-from voxwire_server.audio.framing import FrameBlock
+from voxwire_server.audio.framing import FrameBlock, no_prefix
 from voxwire_server.audio.pipeline import AudioPipeline
 from voxwire_server.engines.base import EngineInfo, StageInfo
 from voxwire_server.session import effects as fx
@@ -23,9 +23,9 @@ RATE = 24000
 SAMPLES_PER_CHAR = 1600
 
 ENGINE = EngineInfo(
-    name="desk",
+    name="harness",
     sample_rate=RATE,
-    voices=(Voice("anna", "desk", ("en-us",)),),
+    voices=(Voice("anna", "harness", ("en-us",)),),
     stages=(StageInfo("speak"),),
     realtime_factor=0.005,
 )
@@ -70,7 +70,7 @@ class Frame:
 
 
 @dataclass
-class Desk:
+class CoreHarness:
     """Drives a core by hand. `auto` lets the engine answer each request at once; else `speak_next` does."""
 
     auto: bool = True
@@ -136,11 +136,9 @@ class Desk:
                 case fx.SendFrames(block, start, stop):
                     self.sent += self._frames(block, start, stop)
                 case fx.OpenPipeline():
+                    track = viseme_track_for(effect.engine, effect.format) if effect.visemes else None
                     self.pipelines[effect.serial] = AudioPipeline(
-                        effect.engine.sample_rate,
-                        effect.format,
-                        effect.number,
-                        mouth=viseme_track_for(effect.engine, effect.format) if effect.visemes else None,
+                        effect.engine.sample_rate, effect.format, effect.number, no_prefix, track
                     )
                 case fx.ClosePipeline(serial):
                     del self.pipelines[serial]

@@ -362,7 +362,7 @@ class Driver:
         if pipeline is None:
             return
         request = SynthesisRequest(
-            **effect.spec._asdict(),
+            **effect.spec.by_name(),
             context_key=self._context_key(effect.serial),
             sink=ChunkProcessor(pipeline.audio),
             account=self.core.identity.account,

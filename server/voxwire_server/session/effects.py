@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from voxwire_protocol.messages import AudioFormat, ServerMessage
@@ -52,7 +52,8 @@ class ClosePipeline:
     serial: int
 
 
-class ClauseSpec(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ClauseSpec:
     """What is to be synthesised, and when; the fields are those of the same name of `SynthesisRequest`.
 
     `index` counts the context's clauses. `deadline` is when the listener runs dry, in seconds of the sessions' clock;
@@ -66,6 +67,10 @@ class ClauseSpec(NamedTuple):
     bulk: bool
     first: bool
     ends_utterance: bool
+
+    def by_name(self) -> dict[str, Any]:
+        """The fields as keyword arguments."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,25 +159,25 @@ class Places:
 
     def _spare(self, principal: str, seats: Sequence[Seat], held: Counter[str], now: float) -> Seat | None:
         """The session that may be ended so that `principal` gets its place; None when there is none."""
-        fair = self._max / len({*held, principal})
-        crowded = sum(seat.use is Use.AWAY for seat in seats) >= AWAY_SHARE * self._max
-        poor = held[principal] < fair
+        fair_share = self._max / len({*held, principal})
+        many_away = sum(seat.use is Use.AWAY for seat in seats) >= AWAY_SHARE * self._max
+        has_little = held[principal] < fair_share
 
-        def may_go(seat: Seat) -> bool:
-            if seat.use is Use.LIVE or not (poor or seat.principal == principal):
+        def may_end(seat: Seat) -> bool:
+            if seat.use is Use.LIVE or not (has_little or seat.principal == principal):
                 return False
-            quiet = now - seat.since
-            if poor and held[seat.principal] > fair:
-                return seat.use is not Use.IDLE or quiet >= IDLE_OF_MANY_SECONDS
+            seconds = now - seat.since
+            if has_little and held[seat.principal] > fair_share:
+                return seat.use is not Use.IDLE or seconds >= IDLE_OF_MANY_SECONDS
             match seat.use:
                 case Use.SILENT:
-                    return quiet >= SILENT_SECONDS
+                    return seconds >= SILENT_SECONDS
                 case Use.IDLE:
-                    return quiet >= IDLE_SECONDS
+                    return seconds >= IDLE_SECONDS
                 case _:
-                    return crowded
+                    return many_away
 
-        found = [seat for seat in seats if may_go(seat)]
+        found = [seat for seat in seats if may_end(seat)]
         return min(found, key=lambda seat: (-held[seat.principal], seat.use, seat.since), default=None)
 
 

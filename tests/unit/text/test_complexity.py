@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.core_harness import Desk
+from support.core_harness import CoreHarness
 from support.regex_steps import StepCounter
 from support.work_counter import counted, patterns_of
 from voxwire_protocol import messages as m
@@ -198,27 +198,27 @@ def test_no_call_of_the_intake_does_more_than_its_allowance(unit: str) -> None:
 
 @pytest.mark.parametrize("unit", [". . . . . ", "[ [ [ [ [ ", "```\n", "<!-- <!-- ", "> "])
 def test_a_session_reads_what_is_much_in_many_turns(unit: str) -> None:
-    desk = Desk()
-    desk.text(text_of(unit, 19_900) + "\n```\n Hello there. How are you?", context="c")
-    desk.send(m.End(context="c"))
+    harness = CoreHarness()
+    harness.text(text_of(unit, 19_900) + "\n```\n Hello there. How are you?", context="c")
+    harness.send(m.End(context="c"))
     left = []
     for _ in range(2000):
-        if desk.of(m.Done):
+        if harness.of(m.Done):
             break
-        left.append(desk.core._reading.left)
-        desk.now = max(desk.now + 0.001, desk.core.next_due(desk.now))
-        desk.apply(desk.core.tick(desk.now))
-    assert desk.of(m.Done)
+        left.append(harness.core._reading.left)
+        harness.now = max(harness.now + 0.001, harness.core.next_due(harness.now))
+        harness.apply(harness.core.tick(harness.now))
+    assert harness.of(m.Done)
     assert min(left) > session_core.READING_WORK - CALL_WORK_MAX
 
 
 def test_contexts_of_a_session_take_turns_at_reading() -> None:
-    desk = Desk()
+    harness = CoreHarness()
     for name in ("a", "b"):
-        desk.text("```\n" + "x\n" * 9000, context=name)
-        desk.send(m.End(context=name))
+        harness.text("```\n" + "x\n" * 9000, context=name)
+        harness.send(m.End(context=name))
     for _ in range(8):
-        desk.now += 0.01
-        desk.apply(desk.core.tick(desk.now))
-    waiting = [context.intake.unspoken_chars for context in desk.core._contexts.values()]
+        harness.now += 0.01
+        harness.apply(harness.core.tick(harness.now))
+    waiting = [context.intake.unspoken_chars for context in harness.core._contexts.by_name.values()]
     assert max(waiting) < 18_000, "none is left where it was"

@@ -1,4 +1,4 @@
-"""One session's error is its own: the others hear every word, and what the failed one held is given back."""
+"""An error in one session ends that session only: the others hear every word, and what it held is freed."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def speaking(world, count):
     return clients
 
 
-def poison(*facts, **more):
+def poison(*args, **kwargs):
     raise Poisoned("a secret that the user wrote")
 
 
@@ -47,7 +47,7 @@ def break_every_message(client):
 
 
 @pytest.mark.parametrize("trouble", [break_core, break_core_for_good, break_tick, break_sink, break_every_message])
-def test_a_session_that_fails_ends_and_no_other_misses_anything(trouble, caplog):
+def test_a_session_that_fails_ends_and_no_other_loses_anything(trouble, caplog):
     world = World()
     clients = speaking(world, 24)
     broken = clients[7]

@@ -1,4 +1,4 @@
-"""Who gets a place: whatever one principal does, something is left for the next, and who speaks keeps what it has."""
+"""Shares of places and rates: whatever one principal does, something is left for the next, and live sessions stay."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from voxwire_server.session.quotas import (
     Places,
     Refused,
     Seat,
+    TokenBucket,
     Use,
     network_of,
 )
@@ -25,7 +26,7 @@ from voxwire_server.session.quotas import (
 NOW = 1000.0
 
 
-class Hall:
+class PlacePool:
     """Places that are taken as they are granted."""
 
     def __init__(self, places: int, share: float = 0.8) -> None:
@@ -34,7 +35,7 @@ class Hall:
         self.now = NOW
         self.names = itertools.count()
 
-    def come(self, principal: str, use: Use = Use.LIVE, since: float = NOW) -> Granted | Refused:
+    def arrive(self, principal: str, use: Use = Use.LIVE, since: float = NOW) -> Granted | Refused:
         judged = self.places.judge(principal, self.share, len(self.seats), lambda: list(self.seats.values()), self.now)
         if isinstance(judged, Granted):
             if judged.displaced is not None:
@@ -44,9 +45,9 @@ class Hall:
         return judged
 
     def fill(self, principal: str, use: Use = Use.LIVE, since: float = NOW) -> int:
-        """As many as are let in; each takes a free place."""
+        """Open as many sessions as get a free place; returns how many."""
         count = 0
-        while (judged := self.come(principal, use, since)) == Granted():
+        while (judged := self.arrive(principal, use, since)) == Granted():
             count += 1
         assert isinstance(judged, Refused)
         return count
@@ -56,99 +57,99 @@ class Hall:
 
 
 def test_one_principal_alone_gets_its_share_and_the_next_what_is_left():
-    hall = Hall(1000)
-    assert hall.fill("alice") == 800
-    assert hall.come("alice") == Refused("share", 800)
-    assert hall.fill("bob") == 160
-    assert hall.fill("carol") == 32
-    assert len(hall.seats) < 1000
+    pool = PlacePool(1000)
+    assert pool.fill("alice") == 800
+    assert pool.arrive("alice") == Refused("share", 800)
+    assert pool.fill("bob") == 160
+    assert pool.fill("carol") == 32
+    assert len(pool.seats) < 1000
 
 
 @pytest.mark.parametrize(("places", "alone"), [(1, 1), (2, 2), (3, 3), (4, 4), (5, 4), (10, 8)])
-def test_few_places(places, alone):
-    assert Hall(places).fill("alice") == alone
+def test_shares_of_few_places(places, alone):
+    assert PlacePool(places).fill("alice") == alone
 
 
 def test_without_shares_one_principal_gets_all():
-    hall = Hall(5, share=1.0)
-    assert hall.fill("alice") == 5
-    assert hall.come("bob") == Refused("sessions", 0)
+    pool = PlacePool(5, share=1.0)
+    assert pool.fill("alice") == 5
+    assert pool.arrive("bob") == Refused("sessions", 0)
 
 
 @given(st.lists(st.sampled_from("abcdefgh"), max_size=400), st.integers(5, 60))
-def test_no_crowd_takes_the_last_place(arrivals, places):
-    hall = Hall(places)
+def test_a_newcomer_finds_a_place_however_many_others_came(arrivals, places):
+    pool = PlacePool(places)
     for principal in arrivals:
-        hall.come(principal)
-        assert len(hall.seats) < places or hall.held("newcomer") == 0
-    principals = {seat.principal for seat in hall.seats.values()}
+        pool.arrive(principal)
+        assert len(pool.seats) < places or pool.held("newcomer") == 0
+    principals = {seat.principal for seat in pool.seats.values()}
     # Each principal after the first leaves a fifth of what it finds.
     if places * 0.2 ** len(principals) >= 1:
-        assert isinstance(hall.come("newcomer"), Granted)
+        assert isinstance(pool.arrive("newcomer"), Granted)
 
 
-def test_who_speaks_is_never_displaced():
-    hall = Hall(10, share=1.0)
-    hall.fill("alice")
-    hall.now += 10_000
-    assert hall.come("bob") == Refused("sessions", 0)
+def test_live_sessions_are_never_displaced():
+    pool = PlacePool(10, share=1.0)
+    pool.fill("alice")
+    pool.now += 10_000
+    assert pool.arrive("bob") == Refused("sessions", 0)
 
 
 def test_a_newcomer_takes_the_place_of_the_oldest_that_is_away_of_the_principal_with_most():
-    hall = Hall(10, share=1.0)
+    pool = PlacePool(10, share=1.0)
     for at in range(3):
-        hall.come("bob", Use.AWAY, NOW - 100 - at)
+        pool.arrive("bob", Use.AWAY, NOW - 100 - at)
     for at in range(7):
-        hall.come("alice", Use.AWAY, NOW - at)
-    judged = hall.come("carol")
+        pool.arrive("alice", Use.AWAY, NOW - at)
+    judged = pool.arrive("carol")
     assert isinstance(judged, Granted)
     assert judged.displaced is not None
     assert (judged.displaced.principal, judged.displaced.since) == ("alice", NOW - 6)
 
 
 def test_displacing_ends_at_the_fair_share():
-    hall = Hall(10, share=1.0)
+    pool = PlacePool(10, share=1.0)
     for _ in range(10):
-        hall.come("alice", Use.AWAY)
-    while isinstance(hall.come("bob"), Granted):
-        assert hall.held("alice") + hall.held("bob") == 10
-    assert (hall.held("alice"), hall.held("bob")) == (5, 5)
+        pool.arrive("alice", Use.AWAY)
+    while isinstance(pool.arrive("bob"), Granted):
+        assert pool.held("alice") + pool.held("bob") == 10
+    assert (pool.held("alice"), pool.held("bob")) == (5, 5)
 
 
 def test_a_principal_that_is_alone_takes_places_of_its_own_that_are_away_while_they_are_many():
-    hall = Hall(10, share=1.0)
+    pool = PlacePool(10, share=1.0)
     for _ in range(10):
-        hall.come("alice", Use.AWAY)
+        pool.arrive("alice", Use.AWAY)
     granted = 0
-    while isinstance(hall.come("alice"), Granted):
+    while isinstance(pool.arrive("alice"), Granted):
         granted += 1
     assert granted == 6
-    assert sum(seat.use is Use.AWAY for seat in hall.seats.values()) < 10 * AWAY_SHARE
+    assert sum(seat.use is Use.AWAY for seat in pool.seats.values()) < 10 * AWAY_SHARE
 
 
 @pytest.mark.parametrize(
     ("use", "own", "others"), [(Use.SILENT, SILENT_SECONDS, 0), (Use.IDLE, IDLE_SECONDS, IDLE_OF_MANY_SECONDS)]
 )
-def test_places_that_nothing_is_done_with_are_given_away(use, own, others):
-    hall = Hall(10, share=1.0)
-    hall.fill("alice", use)
-    hall.now = NOW + others - 0.1
-    assert isinstance(hall.come("bob"), Refused if others else Granted)
-    hall.now = NOW + others
-    assert isinstance(hall.come("bob"), Granted)
-    hall.now = NOW + own - 0.1
-    assert isinstance(hall.come("alice"), Refused)
-    hall.now = NOW + own
-    judged = hall.come("alice")
+def test_unused_places_are_given_to_others(use, own, others):
+    pool = PlacePool(10, share=1.0)
+    pool.fill("alice", use)
+    pool.now = NOW + others - 0.1
+    assert isinstance(pool.arrive("bob"), Refused if others else Granted)
+    pool.now = NOW + others
+    assert isinstance(pool.arrive("bob"), Granted)
+    pool.now = NOW + own - 0.1
+    assert isinstance(pool.arrive("alice"), Refused)
+    pool.now = NOW + own
+    judged = pool.arrive("alice")
     assert isinstance(judged, Granted)
     assert judged.displaced is not None
 
 
-def test_who_has_more_than_its_share_takes_no_place_from_others():
-    hall = Hall(10)
-    assert hall.fill("alice") == 8
-    hall.come("bob", Use.SILENT, NOW - 100)
-    assert isinstance(hall.come("alice"), Refused)
+def test_a_principal_above_its_share_displaces_no_other():
+    pool = PlacePool(10)
+    assert pool.fill("alice") == 8
+    pool.arrive("bob", Use.SILENT, NOW - 100)
+    assert isinstance(pool.arrive("alice"), Refused)
 
 
 def test_addresses_of_one_network_are_one_principal():
@@ -166,6 +167,13 @@ def test_arrivals_are_bounded_by_principal():
     wait = arrivals.wait("alice", NOW)
     assert wait == pytest.approx(0.1)
     assert arrivals.wait("bob", NOW) == 0.0
-    # Those that were turned away do not put off the next.
+    # Refused arrivals do not make the next wait longer.
     assert [arrivals.wait("alice", NOW) for _ in range(50)] == [pytest.approx(0.1)] * 50
     assert arrivals.wait("alice", NOW + 0.11) == 0.0
+
+
+def test_tokens_come_back_with_time() -> None:
+    bucket = TokenBucket(rate=10, size=3, level=3, at=0.0)
+    assert [bucket.take(100.0) for _ in range(4)] == [True, True, True, False]
+    assert not bucket.take(100.05)
+    assert bucket.take(100.4)

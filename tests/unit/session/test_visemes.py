@@ -1,4 +1,4 @@
-"""What the protocol promises of viseme keyframes, for any alignment, any cut of the audio, any rate."""
+"""Viseme keyframes keep the protocol's promises for any alignment, any cut of the audio and any rate."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from support.keyframes import SHAPES, weight_at
 from support.visemes import Mouth
 from voxwire_protocol.messages import AudioFormat
 from voxwire_protocol.visemes import PP, SIL
+from voxwire_server.audio.framing import no_prefix
 from voxwire_server.audio.pipeline import AudioPipeline
 from voxwire_server.engines.base import EngineInfo
 from voxwire_server.session.visemes import viseme_track_for
@@ -23,10 +24,10 @@ SYMBOLS = [*"pbmfvtdszʃknlɹwjhθəɑiuɔ", "ˈæ", "eɪ", "aɪ", "oʊ", "tʃ",
 RATES = [8000, 16000, 22050, 24000, 48000]
 
 
-def path(timing, rate, *, engine_rate=24000, frame_ms=20):
+def pipeline(timing, rate, *, engine_rate=24000, frame_ms=20):
     engine = EngineInfo("e", engine_rate, (), (), timing=timing)
     audio = AudioFormat(sample_rate=rate, frame_ms=frame_ms)
-    return AudioPipeline(engine_rate, audio, mouth=viseme_track_for(engine, audio))
+    return AudioPipeline(engine_rate, audio, 0, no_prefix, viseme_track_for(engine, audio))
 
 
 def alignment(durations, *, start=0):
@@ -52,9 +53,9 @@ def clauses(draw):
     return alignment(durations), samples, cuts, draw(st.booleans()), draw(st.booleans())
 
 
-def spoken(mouths, said):
-    """All pieces of some clauses, as they leave the path."""
-    for index, (marks, samples, cuts, whole, ends) in enumerate(said):
+def spoken(track, clauses_said):
+    """All chunks of some clauses, as they leave the pipeline."""
+    for index, (marks, samples, cuts, whole, ends) in enumerate(clauses_said):
         bounds = [0, *cuts, samples]
         for k, (start, end) in enumerate(pairwise(bounds)):
             last = k == len(bounds) - 2
@@ -64,11 +65,11 @@ def spoken(mouths, said):
                 given_marks = Alignment(
                     (), tuple(p for p in marks.phonemes if start <= p.start < end or (last and p.start >= end))
                 )
-            yield from mouths.push(
+            yield from track.push(
                 index,
                 np.zeros(end - start, np.float32),
                 finished=last,
-                ends_utterance=ends or index == len(said) - 1,
+                ends_utterance=ends or index == len(clauses_said) - 1,
                 alignment=given_marks,
             )
 
@@ -76,10 +77,10 @@ def spoken(mouths, said):
 @settings(max_examples=60, deadline=None)
 @given(st.lists(clauses(), min_size=1, max_size=3), st.sampled_from(RATES))
 def test_keyframes_keep_the_protocols_promises(said, rate):
-    told: list[tuple[int, float, int]] = []
-    for piece in spoken(path("phoneme", rate), said):
-        assert_joins(told, piece)
-    assert_closed(told)
+    sent: list[tuple[int, float, int]] = []
+    for chunk in spoken(pipeline("phoneme", rate), said):
+        assert_joins(sent, chunk)
+    assert_closed(sent)
 
 
 @settings(max_examples=60, deadline=None)
@@ -89,15 +90,15 @@ def test_keyframes_keep_the_protocols_promises(said, rate):
     st.sampled_from([16000, 24000, 44100]),
     st.integers(0, 5),
 )
-def test_keyframes_from_the_audio_keep_them_too(parts, rate, engine_rate, seed):
-    mouths = path("none", rate, engine_rate=engine_rate)
-    told: list[tuple[int, float, int]] = []
+def test_keyframes_estimated_from_the_audio_keep_them_too(parts, rate, engine_rate, seed):
+    track = pipeline("none", rate, engine_rate=engine_rate)
+    sent: list[tuple[int, float, int]] = []
     for samples, kind in parts:
-        for piece in mouths.push(0, sounding(kind, samples, engine_rate, seed), finished=False, ends_utterance=False):
-            assert_joins(told, piece)
-    for piece in mouths.skip(0, ends_utterance=True):
-        assert_joins(told, piece)
-    assert_closed(told)
+        for chunk in track.push(0, sounding(kind, samples, engine_rate, seed), finished=False, ends_utterance=False):
+            assert_joins(sent, chunk)
+    for chunk in track.skip(0, ends_utterance=True):
+        assert_joins(sent, chunk)
+    assert_closed(sent)
 
 
 def sounding(kind, samples, rate, seed):
@@ -113,32 +114,32 @@ def sounding(kind, samples, rate, seed):
             return (0.05 * np.sin(2 * np.pi * 180 * t)).astype(np.float32)
 
 
-def assert_joins(told, piece):
-    """A piece's keyframes are in order, from its first sample on, join on to `told`, and add up to 1."""
-    frames = [(v.id, v.weight, v.pts) for v in piece.visemes]
+def assert_joins(sent, chunk):
+    """A chunk's keyframes are in order, from its first sample on, join on to `sent`, and add up to 1."""
+    frames = [(v.id, v.weight, v.pts) for v in chunk.visemes]
     pts = [each[2] for each in frames]
     assert pts == sorted(pts)
     if not frames:
         return
-    assert pts[0] >= piece.end_pts - piece.samples
-    assert pts[0] >= max((each[2] for each in told), default=0)
+    assert pts[0] >= chunk.end_pts - chunk.samples
+    assert pts[0] >= max((each[2] for each in sent), default=0)
     for id in range(SHAPES):
         own = [each for each in frames if each[0] == id]
         if own:
-            before = [weight for channel, weight, _ in told if channel == id]
+            before = [weight for channel, weight, _ in sent if channel == id]
             here = before[-1] if before else float(id == SIL)
             assert own[0][1] == here, "the first keyframe of a channel repeats what it has"
-    told += frames
+    sent += frames
     for at in {moment for each in pts for moment in (max(0, each - 1), each, each + 1, (each + pts[-1]) // 2)}:
-        weights = [weight_at(told, id, at) for id in range(SHAPES)]
+        weights = [weight_at(sent, id, at) for id in range(SHAPES)]
         assert abs(sum(weights) - 1) < 1e-6, at
         assert min(weights) >= 0
         assert max(weights) <= 1
 
 
-def assert_closed(told):
-    if told:
-        assert weight_at(told, SIL, told[-1][2]) == 1.0
+def assert_closed(sent):
+    if sent:
+        assert weight_at(sent, SIL, sent[-1][2]) == 1.0
 
 
 @settings(max_examples=50, deadline=None)
@@ -146,9 +147,9 @@ def assert_closed(told):
 def test_every_closure_is_there_from_its_first_sample_to_nearly_its_last(durations, rate):
     marks = alignment(durations)
     total = sum(gap + length for _, gap, length in durations) + 2400
-    mouths = path("phoneme", rate)
-    (piece,) = mouths.push(0, np.zeros(total, np.float32), finished=True, ends_utterance=True, alignment=marks)
-    frames = [(v.id, v.weight, v.pts) for v in piece.visemes]
+    track = pipeline("phoneme", rate)
+    (chunk,) = track.push(0, np.zeros(total, np.float32), finished=True, ends_utterance=True, alignment=marks)
+    frames = [(v.id, v.weight, v.pts) for v in chunk.visemes]
     for mark in marks.phonemes:
         if sound(mark.ipa).closure:
             ((shape, _),) = sound(mark.ipa).poses[0]
@@ -159,27 +160,27 @@ def test_every_closure_is_there_from_its_first_sample_to_nearly_its_last(duratio
 
 
 def test_a_clause_that_begins_within_anothers_breath_does_not_flick_the_mouth_shut():
-    mouths = path("phoneme", 24000)
+    track = pipeline("phoneme", 24000)
     said = [
         (alignment([("ˈɑ", 0, 4800)]), 5400, [], True, False),
         (alignment([("ˈɑ", 600, 4800)]), 9600, [], True, True),
     ]
     mouth = Mouth()
-    for piece in spoken(mouths, said):
-        mouth.add(piece.visemes)
+    for chunk in spoken(track, said):
+        mouth.add(chunk.visemes)
     assert max(mouth.weights(at)[SIL] for at in range(1200, 10800, 120)) == 0.0
 
 
 def test_keyframes_are_as_few_as_the_moves_need():
-    mouths = path("phoneme", 24000)
+    track = pipeline("phoneme", 24000)
     said = [(alignment([("p", 4800, 2400), ("p", 0, 2400), ("p", 0, 2400)]), 24000, [], True, True)]
-    (piece,) = spoken(mouths, said)
-    assert [(v.id, v.weight) for v in piece.visemes] == [
+    (chunk,) = spoken(track, said)
+    assert [(v.id, v.weight) for v in chunk.visemes] == [
         (SIL, 1.0), (PP, 0.0), (SIL, 0.0), (PP, 1.0), (SIL, 0.0), (PP, 1.0), (SIL, 1.0), (PP, 0.0)
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("timing", ["phoneme", "none"])
 def test_an_utterance_without_audio_moves_nothing(timing):
-    (piece,) = path(timing, 24000).skip(0, ends_utterance=True)
-    assert piece.visemes == ()
+    (chunk,) = pipeline(timing, 24000).skip(0, ends_utterance=True)
+    assert chunk.visemes == ()
