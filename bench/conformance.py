@@ -20,7 +20,7 @@ import websockets
 
 ROOT = Path(__file__).resolve().parent.parent
 IMPLEMENTATIONS = {
-    "voxwire (sansio, corked)": "voxwire_server.transport.wire:WireProtocol",
+    "voxwire (sansio, corked)": "voxwire_server.transport.websocket_protocol:WebSocketProtocol",
     "websockets-sansio": "websockets-sansio",
     "wsproto": "wsproto",
     "websockets (legacy)": "websockets",

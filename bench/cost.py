@@ -51,7 +51,7 @@ def stages() -> dict[str, float]:
     from voxwire_server.engines.hibari import create
     from voxwire_server.speech import Clause
     from voxwire_server.text.intake import TextIntake, Urgency
-    from voxwire_server.transport.wire import binary_prefix
+    from voxwire_server.transport.websocket_protocol import binary_prefix
 
     engine = create()
     engine.warm_up()

@@ -24,13 +24,14 @@ from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.audio.containers import warm_formats
 from voxwire_server.audio.encoder_pool import EncoderPool
 from voxwire_server.compat.vendors import routes as vendor_routes
-from voxwire_server.compat.wyoming_server import configured_server
+from voxwire_server.compat.vendors import wyoming_server
 from voxwire_server.config import default_voice
 from voxwire_server.engines.base import EngineUnavailable
 from voxwire_server.engines.registry import load_engines
+from voxwire_server.machine import cores
 from voxwire_server.ops.admission import SessionAdmission, SpeechDirectory
 from voxwire_server.ops.auth import Authenticator
-from voxwire_server.ops.machine import cores, watch_memory
+from voxwire_server.ops.memory import watch_memory
 from voxwire_server.ops.metrics import Metrics
 from voxwire_server.ops.origins import Cors
 from voxwire_server.ops.readiness import Readiness, watch_readiness
@@ -49,10 +50,10 @@ from voxwire_server.session.registry import Sessions
 from voxwire_server.session.replay import ReplayLog
 from voxwire_server.session.resume_tokens import ResumeTokens
 from voxwire_server.session.ticker import Ticker
-from voxwire_server.settings import connection_bounds, open_door, scheduling_policy, session_settings
-from voxwire_server.transport import door, http, websocket
-from voxwire_server.transport.loop_share import LoopShare, LoopShares
-from voxwire_server.transport.requests_share import RequestsShare
+from voxwire_server.settings import connection_limits, make_connection_limiter, scheduling_policy, session_settings
+from voxwire_server.transport import connection_limiter, http, websocket
+from voxwire_server.transport.fair_share import FairShare, FairShares
+from voxwire_server.transport.fair_share_middleware import FairShareMiddleware
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -96,10 +97,10 @@ class Application:
         self._voices = VoiceDirectory(self._infos, default, _default_voice(config, self._infos[default]), voice_aliases)
         self._models = ModelDirectory(self._infos.keys(), default, model_aliases)
         self.metrics = Metrics(version("voxwire"))
-        self.door = open_door(config)
+        self.connection_limiter = make_connection_limiter(config)
         self.auth = Authenticator(config, admitted=self._admitted)
         self.sessions = Sessions()
-        self._loop_shares = LoopShares()
+        self._fair_shares = FairShares()
         self.admission = SessionAdmission(config, self.sessions, self.metrics, time.monotonic)
         self._ledger = Ledger(config.limits.account_bytes_max)
         self.services: SessionServices
@@ -113,7 +114,7 @@ class Application:
         self._seeds = secrets.SystemRandom()
         threads = max(1, (config.scheduling.cpu_workers or cores()) // 2)
         self.containers = ThreadPoolExecutor(threads, thread_name_prefix="voxwire-container")
-        self._wyoming = configured_server(self)
+        self._wyoming = wyoming_server(self)
         self._watchdog = Watchdog(config.server.watchdog_ms / 1000, self.metrics)
 
     # -- start, stop, reload --------------------------------------------------------------------------------------
@@ -146,7 +147,7 @@ class Application:
         self.services = SessionServices(
             runner, encoder, ticker, self.metrics, time.monotonic, self.config.audio.opus_complexity
         )
-        self.door.bounds = connection_bounds(self.config)
+        self.connection_limiter.limits = connection_limits(self.config)
         self.admission.turn_away = lambda account: runner.locked(partial(scheduler.refuse_session, account=account))
         self._watch_counts(runner, scheduler, encoder)
         runner.start()
@@ -167,7 +168,7 @@ class Application:
         memory = watch_memory(lambda: self._ledger.bytes, time.monotonic)
         return [
             asyncio.create_task(self._warm_up(runner), name="voxwire-warm-up"),
-            asyncio.create_task(door.watch(self.door), name="voxwire-door"),
+            asyncio.create_task(connection_limiter.sweep_forever(self.connection_limiter), name="voxwire-connections"),
             asyncio.create_task(memory, name="voxwire-memory"),
             asyncio.create_task(readiness, name="voxwire-readiness"),
         ]
@@ -179,7 +180,7 @@ class Application:
         read("voxwire_sessions_away", "Sessions whose client is away.", lambda: self.sessions.away)
         read("voxwire_session_bytes", "Memory that sessions hold.", lambda: self._ledger.bytes)
         read("voxwire_overloaded", "Whether /ready says so.", lambda: self.overloaded_ms is not None)
-        door.watch_counts(self.door, self.metrics.read_table)
+        connection_limiter.export_counts(self.connection_limiter, self.metrics.read_table)
         watch_scheduler(self.metrics, lambda: runner.locked(scheduler.stats))
         watch_workers(self.metrics, runner.worker_stats, encoder)
         watch_devices(self.metrics, self._engines.values())
@@ -242,7 +243,7 @@ class Application:
         self._settings = session_settings(config)
         self.admission.change(config)
         self._ledger.account_bytes_max = config.limits.account_bytes_max
-        self.door.bounds = connection_bounds(config)
+        self.connection_limiter.limits = connection_limits(config)
         self._voices.aliases = Aliases(config.aliases.voices, BUILT_IN_VOICES)
         self._models.aliases = Aliases(config.aliases.models, BUILT_IN_MODELS)
         if self._runner is not None:
@@ -318,15 +319,16 @@ class Application:
         Raises:
             VoxwireError: server.overloaded; the principal has its share of all connections.
         """
-        place = door.place_of(connection)
-        if place is None:
+        slot = connection_limiter.slot_of(connection)
+        if slot is None:
             return
         principal = self.admission.principal_of(
             ClientIdentity(name, connection.client.host if connection.client else "")
         )
-        busy = self.door.busy(principal) - (place.principal == principal and place.state in door.BUSY)
-        self.admission.check_connections(principal, busy, self.door.free)
-        place.recognised(principal)
+        counted = slot.principal == principal and slot.state in connection_limiter.ACTIVE_STATES
+        active = self.connection_limiter.active_connections(principal) - counted
+        self.admission.check_connections(principal, active, self.connection_limiter.available)
+        slot.mark_authenticated(principal)
 
     def default_voice(self) -> Voice:
         """See `CompatHost`."""
@@ -357,20 +359,20 @@ class Application:
         """See `StreamHost`."""
         return self.admission.admit_returning(identity, session_id)
 
-    def loop_share_of(self, identity: ClientIdentity) -> LoopShare:
+    def fair_share_of(self, identity: ClientIdentity) -> FairShare:
         """See `StreamHost`."""
-        return LoopShare(self._loop_shares, self.admission.principal_of(identity))
+        return FairShare(self._fair_shares, self.admission.principal_of(identity))
 
-    def _loop_share_for(self, connection: HTTPConnection) -> LoopShare:
+    def _fair_share_for(self, connection: HTTPConnection) -> FairShare:
         """The share that a request counts against before it is authenticated: its key's, else that of its address."""
         address = connection.client.host if connection.client else ""
         name = self.auth.name_of(connection)
         principal = (
-            door.unauthenticated(address)
+            connection_limiter.unauthenticated_principal(address)
             if name is None
             else self.admission.principal_of(ClientIdentity(name, address))
         )
-        return LoopShare(self._loop_shares, principal)
+        return FairShare(self._fair_shares, principal)
 
     def check_session(self, identity: ClientIdentity) -> None:
         """See `CompatHost`."""
@@ -426,7 +428,11 @@ class Application:
             routes=[*vendor_routes(self), *http.routes(self), *websocket.routes(self), *page_routes(self.config)],
             middleware=[
                 Middleware(Cors, origins=lambda: self.config.server.origins),
-                Middleware(RequestsShare, share_of=self._loop_share_for, turns=self.door.turns),
+                Middleware(
+                    FairShareMiddleware,
+                    share_of=self._fair_share_for,
+                    input_scheduler=self.connection_limiter.input_scheduler,
+                ),
             ],
             exception_handlers=http.EXCEPTION_HANDLERS,
             lifespan=lifespan,

@@ -13,9 +13,9 @@ import uvicorn
 
 from voxwire_server.app import Application
 from voxwire_server.config import ConfigError
-from voxwire_server.transport import door
-from voxwire_server.transport.requests import RequestProtocol
-from voxwire_server.transport.wire import WireProtocol
+from voxwire_server.transport import connection_limiter
+from voxwire_server.transport.http_protocol import HttpProtocol
+from voxwire_server.transport.websocket_protocol import WebSocketProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,8 +125,10 @@ def make_server(config: Config, application: Application) -> Server:
             host=config.server.host,
             port=config.server.port,
             loop="uvloop" if sys.platform != "win32" else "asyncio",
-            http=partial(RequestProtocol, door=application.door, limits=config.limits),  # type: ignore[arg-type]
-            ws=WireProtocol,
+            http=partial(  # type: ignore[arg-type]
+                HttpProtocol, connection_limiter=application.connection_limiter, limits=config.limits
+            ),
+            ws=WebSocketProtocol,
             ws_max_size=config.limits.message_bytes_max,
             ws_per_message_deflate=False,
             # A peer that is gone is noticed within two heartbeats.
@@ -148,7 +150,7 @@ def serve(config: Config, load: Callable[[], Config] | None = None, hangups: Han
     logging.basicConfig(level=config.server.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # uvicorn logs request paths, and a path may carry a token.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    door.raise_descriptors_max()
+    connection_limiter.raise_descriptors_max()
     application = Application(config)
     server = make_server(config, application)
     if load is not None and hangups is not None:

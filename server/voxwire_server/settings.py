@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from voxwire_server.scheduling.policy import Policy
 from voxwire_server.session.settings import PlayoutPolicy, SessionSettings
-from voxwire_server.transport import door
+from voxwire_server.transport import connection_limiter
+from voxwire_server.transport.connection_limiter import ConnectionLimiter, ConnectionLimits
 
 if TYPE_CHECKING:
     from voxwire_server.config import Config
@@ -22,19 +23,19 @@ def session_settings(config: Config) -> SessionSettings:
     )
 
 
-def open_door(config: Config) -> door.Door:
-    """The door for all connections; its bounds are measured anew when everything else is there."""
-    return door.Door(connection_bounds(config), door.sharing(config.server.proxies))
+def make_connection_limiter(config: Config) -> ConnectionLimiter:
+    """The limiter of all connections; `start` computes its limits again when the engines hold their files."""
+    return ConnectionLimiter(connection_limits(config), connection_limiter.shared_by(config.server.proxies))
 
 
-def connection_bounds(config: Config) -> door.Bounds:
-    """How many connections are held, by the configuration and what the system allows."""
+def connection_limits(config: Config) -> ConnectionLimits:
+    """How many connections there may be, by the configuration and what the system allows."""
     server = config.server
-    return door.bounds_for(
-        door.descriptors_max(),
-        door.descriptors_in_use(),
-        unknown=server.unauthenticated_max,
-        unknown_by_address=server.unauthenticated_by_address_max,
+    return connection_limiter.limits_for(
+        connection_limiter.descriptors_max(),
+        connection_limiter.descriptors_in_use(),
+        unauthenticated=server.unauthenticated_max,
+        unauthenticated_per_address=server.unauthenticated_by_address_max,
     )
 
 

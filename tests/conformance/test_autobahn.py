@@ -26,7 +26,8 @@ def echo_url():
     """An echo server on our WebSocket protocol class."""
     port = free_port()
     env = dict(os.environ, PYTHONPATH=os.pathsep.join(str(ROOT / p) for p in ("tests", "server", "protocol")))
-    command = [sys.executable, "-m", "support.echo_server", "voxwire_server.transport.wire:WireProtocol", str(port)]
+    protocol = "voxwire_server.transport.websocket_protocol:WebSocketProtocol"
+    command = [sys.executable, "-m", "support.echo_server", protocol, str(port)]
     with subprocess.Popen(command, env=env) as server:
         try:
             while not listening(port):

@@ -28,7 +28,7 @@ from voxwire_server.session.core import SessionCore
 from voxwire_server.session.driver import Driver
 from voxwire_server.session.replay import ReplayLog
 from voxwire_server.transport.connection import Connection
-from voxwire_server.transport.wire import WireProtocol
+from voxwire_server.transport.websocket_protocol import WebSocketProtocol
 
 WINDOW_SECONDS = 1.0
 SESSIONS = 300
@@ -57,7 +57,7 @@ LIVING = (
     OpusStream,
     SynthesisRequest,
     Connection,
-    WireProtocol,
+    WebSocketProtocol,
 )
 """What a session is made of."""
 

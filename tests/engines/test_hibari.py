@@ -20,14 +20,13 @@ from support.harvard_sentences import SENTENCES
 from support.whisper import transcribe, word_error_rate
 from voxwire_server.engines.base import EngineUnavailable
 from voxwire_server.engines.common.alignment import DURATION_SAMPLES, align
-from voxwire_server.engines.common.g2p import SYMBOLS_MAX, Reader, Sentence
+from voxwire_server.engines.common.g2p import SYMBOLS_MAX, EnglishReader, Sentence
 from voxwire_server.engines.common.onnx_wire import delimited, fields, numbers, varints
 from voxwire_server.engines.common.source_map import map_rewriting
 from voxwire_server.engines.common.trimming import trim
 from voxwire_server.engines.hibari import create
 from voxwire_server.engines.hibari.engine import noise_row
-from voxwire_server.engines.hibari.graph import prepared
-from voxwire_server.engines.hibari.network import Network
+from voxwire_server.engines.hibari.network import Network, edit_graph
 from voxwire_server.engines.hibari.vocoder import BINS, HOP, Vocoder
 from voxwire_server.speech import Alignment, PhonemeMark, WordMark
 
@@ -47,7 +46,7 @@ def engine():
 
 @pytest.fixture(scope="module")
 def reader():
-    return Reader()
+    return EnglishReader()
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +140,10 @@ def test_durations_account_for_every_sample(reader, network, speed):
 
 def test_marks_stand_where_the_durations_say():
     sentence = Sentence(
-        ids=(0, *range(1, 10), 0), symbols="hˈAː, w n", owners=(0, 0, 0, 0, -1, -1, 1, -1, 1), words=((0, 2), (4, 7))
+        ids=(0, *range(1, 10), 0),
+        symbols="hˈAː, w n",
+        word_indices=(0, 0, 0, 0, -1, -1, 1, -1, 1),
+        words=((0, 2), (4, 7)),
     )
     durations = np.array([10, 2, 1, 4, 1, 3, 2, 5, 1, 6, 20])
     marks = align(sentence, durations, "Hi, one", 1200)
@@ -285,7 +287,7 @@ def test_what_is_no_message_is_refused(broken):
 
 def test_a_graph_without_the_tensors_is_refused():
     with pytest.raises(ValueError, match="no tensor 'elsewhere'"):
-        prepared(MODEL.read_bytes(), ("f0", "elsewhere"))
+        edit_graph(MODEL.read_bytes(), ("f0", "elsewhere"))
 
 
 def test_a_file_that_is_no_model_makes_the_engine_unavailable(monkeypatch, tmp_path):

@@ -23,13 +23,13 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "websocket.send", "bytes": FRAME})
         await send({"type": "websocket.close"})
     if scope["path"] == "/corked":
-        wire = scope["extensions"]["voxwire.wire"]
-        from voxwire_server.transport.wire import binary_prefix
+        wire = scope["extensions"]["voxwire.websocket_protocol"]
+        from voxwire_server.transport.websocket_protocol import binary_prefix
 
         records = (binary_prefix(len(FRAME)) + FRAME) * 10
         for _ in range(BLAST // 10):
             await wire.writable.wait()
-            wire.write_wire(records)
+            wire.write_frames(records)
         await send({"type": "websocket.close"})
     while True:
         event = await receive()

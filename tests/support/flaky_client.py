@@ -80,7 +80,7 @@ class Wire:
 
     def send(self, message: m.ClientMessage) -> None:
         """From the client."""
-        self._up(lambda: self.conversation.take(message))
+        self._up(lambda: self.conversation.receive(message))
 
     def cut(self, notice: float) -> None:
         """Lose it; the server learns of it after `notice` seconds."""

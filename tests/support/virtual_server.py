@@ -30,9 +30,9 @@ from voxwire_server.scheduling.scheduler import Scheduler
 from voxwire_server.session.ports import SessionServices
 from voxwire_server.session.ticker import Ticker
 from voxwire_server.transport import connection as connection_module
-from voxwire_server.transport import requests_share as requests_share_module
-from voxwire_server.transport.turns import Turns
-from voxwire_server.transport.wire import EXTENSION
+from voxwire_server.transport import fair_share_middleware as middleware_module
+from voxwire_server.transport.input_scheduler import InputScheduler
+from voxwire_server.transport.websocket_protocol import EXTENSION
 
 SECONDS_PER_LINE = 100e-9
 """A line of Python takes 30 to 50 ns on a fast machine, three times as long on a slow one."""
@@ -63,7 +63,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         selector.loop = self
         self.idle = START
         self.request = Work()
-        self.turns = Turns()
+        self.input_scheduler = InputScheduler()
         self.holds: list[tuple[float, str]] = []
         """Seconds that each callback took, and what it was."""
         super().__init__(selector)
@@ -128,17 +128,17 @@ class Wire:
         self.writable = asyncio.Event()
         self.writable.set()
         self.on_writable: Callable[[bool], None] | None = None
-        self.pongs_wanted = True
+        self.require_pongs = True
         self.handshake_complete = False
         self.disconnected = False
         self.is_open = False
         self.buffered_bytes = 0
         self.peer_code = 1000
-        self.turns = loop.turns
+        self.input_scheduler = loop.input_scheduler
         self.on_flood: Callable[[Exception], None] | None = None
         self.written: list[tuple[float, bytes]] = []
 
-    def write_wire(self, data: bytes) -> None:
+    def write_frames(self, data: bytes) -> None:
         """Take whole frames."""
         self.written.append((self._loop.time(), data))
 
@@ -147,11 +147,11 @@ class Wire:
         if arrived is not None:
             self._loop.call_soon(arrived)
 
-    def let_go(self) -> None:
+    def abort_later(self) -> None:
         """The connection is over."""
         self.disconnected = True
 
-    abort = let_go
+    abort = abort_later
 
     def frames(self) -> Iterator[tuple[float, int, bytes]]:
         """Every WebSocket frame that was written: when, its opcode, its payload."""
@@ -263,7 +263,7 @@ def virtual_loop() -> Iterator[VirtualLoop]:
     """A loop on virtual time, which is the application's clock too."""
     loop = VirtualLoop()
     clocks = types.SimpleNamespace(monotonic=loop.time, perf_counter=loop.time, thread_time=loop.time)
-    times = {module: module.time for module in (app_module, connection_module, requests_share_module)}
+    times = {module: module.time for module in (app_module, connection_module, middleware_module)}
     for module in times:
         module.time = clocks  # type: ignore[attr-defined]
     asyncio.set_event_loop(loop)

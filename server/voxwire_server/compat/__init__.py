@@ -1,1 +1,30 @@
-"""The protocols of other vendors, each translated to the same session core that serves the native one."""
+"""Other vendors' protocols, each translated to the session core that also serves the native protocol.
+
+Every vendor is a package with the same modules; a small vendor has the parts of a missing module in its `http`.
+
+| module of a vendor | what it holds |
+|---|---|
+| `__init__` | its endpoints: OPERATIONS over HTTP, `websocket_routes` |
+| `messages` | what its clients send: bodies, query parameters, WebSocket messages |
+| `formats` | its audio formats |
+| `errors` | how its clients are told of errors |
+| `voices` | its lists of voices and models |
+| `http` | the HTTP endpoints for speech |
+| `websocket` | WebSocket handshakes: API key, refusal, options of the address |
+| `translator` | WebSocket messages to session messages and back, without I/O; one for each version of a protocol |
+| `context` | one context of a translator, where a connection has several |
+| `timestamps` | when words or characters are heard, as its clients expect it |
+
+Wyoming is no HTTP protocol: it has a `server` with a port of its own, and a `handler` for each connection.
+
+| module of this package | what it holds |
+|---|---|
+| `vendors` | which vendors there are, and the routes of those that are enabled |
+| `host` | what endpoints need of the application |
+| `operation`, `openapi` | how an HTTP endpoint is declared; the OpenAPI page, made of the declarations |
+| `parsing` | request bodies, forms and JSON messages, within limits |
+| `http` | speech as an HTTP response |
+| `websocket`, `translator` | runs a translator on a WebSocket; the interface of translators |
+| `session` | a session whose events are read one by one |
+| `formats`, `errors`, `voices` | what the modules of these names share |
+"""

@@ -1,4 +1,4 @@
-"""Owns what vendors' answers to errors have in common: their words, and a status of their own."""
+"""What vendors' answers to errors have in common: their texts, and the status that most clients expect."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voxwire_server.errors import http_status
 if TYPE_CHECKING:
     from voxwire_protocol.errors import VoxwireError
 
-_CLIENTS_MISTAKES = (
+_STATUS_400 = (
     ErrorCode.UNKNOWN_VOICE,
     ErrorCode.MESSAGE_TOO_BIG,
     ErrorCode.TEXT_TOO_LONG,
@@ -19,7 +19,7 @@ _CLIENTS_MISTAKES = (
 
 
 def describe(error: VoxwireError) -> str:
-    """What went wrong; of something that is not there, what is."""
+    """The error's message; where a voice or a model was not found, with the names of those that exist."""
     for kind in ("voices", "models"):
         known = error.details.get(kind)
         if known:
@@ -28,5 +28,5 @@ def describe(error: VoxwireError) -> str:
 
 
 def coarse_status(error: VoxwireError) -> int:
-    """The HTTP status where clients know a mistake of their own by 400, and RFC 9110 suggests 404, 413 or 429."""
-    return 400 if error.code in _CLIENTS_MISTAKES else http_status(error)
+    """The HTTP status for clients that expect 400 for their errors where RFC 9110 suggests 404, 413 or 429."""
+    return 400 if error.code in _STATUS_400 else http_status(error)

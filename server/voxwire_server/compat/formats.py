@@ -1,4 +1,4 @@
-"""Owns how audio leaves a vendor's endpoint: the session's own format, and the container around it."""
+"""The audio format of a vendor's endpoint: what the session produces, and the container around it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _RAW_MEDIA_TYPES: dict[Codec, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputFormat:
-    """An audio format of a vendor's. `bitrate` (bits a second) is that of MP3, AAC and Ogg Opus; None: a usual one.
+    """An audio format of a vendor. `bitrate` (bits per second) is that of MP3, AAC and Ogg Opus; None: a usual one.
 
     `codec` is what the session produces: pcm_s16le for all encoded containers; WAV and RAW may hold G.711 too.
 
@@ -42,7 +42,7 @@ class OutputFormat:
 
     @property
     def request(self) -> AudioRequest:
-        """What to ask the session for."""
+        """The format to request of the session."""
         return AudioRequest(codec=self.codec, sample_rate=self.sample_rate, frame_ms=20)
 
     @property

@@ -1,4 +1,4 @@
-"""What vendors' endpoints need of the application."""
+"""The interface of the application for vendors' endpoints."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from voxwire_server.session.quotas import ClientIdentity
     from voxwire_server.session.registry import Sessions
     from voxwire_server.speech import Voice
-    from voxwire_server.transport.door import Door
-    from voxwire_server.transport.loop_share import LoopShare
+    from voxwire_server.transport.connection_limiter import ConnectionLimiter
+    from voxwire_server.transport.fair_share import FairShare
 
 
 class CompatHost(Protocol):
-    """The application, as vendors' endpoints see it."""
+    """What vendors' endpoints need of the application."""
 
     services: SessionServices
     sessions: Sessions
-    door: Door
+    connection_limiter: ConnectionLimiter
 
     @property
     def config(self) -> Config:
@@ -34,31 +34,31 @@ class CompatHost(Protocol):
 
     @property
     def containers(self) -> Executor:
-        """The threads in which MP3, AAC, FLAC and Ogg are written."""
+        """The threads that encode MP3, AAC, FLAC and Ogg."""
 
     def authenticate(
         self, connection: HTTPConnection, key: str | None = None, *, tokens: bool = False
     ) -> ClientIdentity:
-        """Who asks. `key` is an API key found where only this vendor's clients put it, `tokens` whether a browser's
-        token will do.
+        """Identify a client. `key` is an API key from a place where only this vendor's clients put it; with `tokens` a
+        browser's token is accepted, too.
 
         Raises:
             VoxwireError: client.not_authenticated, client.not_allowed or client.rate_limited.
         """
 
     def admit_session(self, identity: ClientIdentity) -> None:
-        """Let one more session of `identity` in.
+        """Admit one more session of `identity`.
 
         Raises:
             VoxwireError: server.not_ready, server.draining, server.too_many_sessions, server.overloaded or
                 client.rate_limited.
         """
 
-    def loop_share_of(self, identity: ClientIdentity) -> LoopShare:
-        """The part of the loop's time that a connection of `identity` has."""
+    def fair_share_of(self, identity: ClientIdentity) -> FairShare:
+        """The share of the event loop's time that a connection of `identity` counts towards."""
 
     def check_session(self, identity: ClientIdentity) -> None:
-        """Say whether a session of `identity` would be let in; none is.
+        """Check whether a session of `identity` would be admitted, without admitting it.
 
         Raises:
             VoxwireError: as `admit_session`.
@@ -71,20 +71,20 @@ class CompatHost(Protocol):
         """The engines that are loaded, the default first."""
 
     def default_voice(self) -> Voice:
-        """The voice that speaks when a client names none."""
+        """The voice for clients that name none."""
 
     def find_voice(self, name: str) -> Voice | None:
-        """The voice of a name or an alias, patterns too; None where there is none."""
+        """The voice with a name or an alias (patterns included); None if there is none."""
 
     def voice_aliases(self) -> Mapping[str, Voice]:
-        """Other names under which voices can be had, and which they are."""
+        """The aliases of voices, patterns excluded, and their voices."""
 
     def model_aliases(self) -> Sequence[str]:
-        """Other names under which engines can be had."""
+        """The aliases of engines, patterns excluded."""
 
     def resolve_model(self, model: str) -> str:
         """The engine behind a vendor's model name.
 
         Raises:
-            VoxwireError: client.invalid_field, with the names there are in `details["models"]`.
+            VoxwireError: client.invalid_field, with the known names in `details["models"]`.
         """

@@ -1,7 +1,7 @@
-"""Owns the OpenAPI page: every HTTP endpoint of the server, its own and those of the vendors that are enabled.
+"""The OpenAPI page: every HTTP endpoint of the server, and of the vendors that are enabled.
 
-A vendor's entries are read off its operations: fields from their Pydantic models, statuses and shapes of errors from
-what their own `error` makes of the errors that can happen. So the page can't say anything else than the server does.
+A vendor's entries are made of its operations: fields of their Pydantic models; statuses and bodies of errors of what
+`Operation.error` returns for the errors that can occur. So the page and the server can't differ.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _SECURITY: Mapping[str, Mapping[str, str]] = {
 }
 _OWN_KEYS = ("bearer", "x-api-key")
 _VENDOR_KEYS: Mapping[str, Sequence[str]] = {"elevenlabs": ("xi-api-key",), "deepgram": ("deepgram",)}
-"""Where a key may stand beside the places that this server knows for all endpoints."""
+"""Where a vendor's clients may put their key, in addition to _OWN_KEYS."""
 
 _FIELD_ERRORS = [{"loc": ["body", "field"], "msg": "Field required", "type": "missing"}]
 _ANYWHERE = (
@@ -75,11 +75,11 @@ _OF_SPEECH = (
     VoxwireError(ErrorCode.ENGINE_OVERLOADED, "the engine has too much to do", retry_after_ms=1000),
     VoxwireError(ErrorCode.ENGINE_FAILED, "the text could not be spoken to its end"),
 )
-"""What can go wrong, by what an endpoint takes and does."""
+"""The errors that can occur, by what an endpoint accepts and does."""
 
 
 def route(operations: Sequence[Operation[Any, Any]]) -> Route:
-    """GET /openapi.json, for anyone; the page is made when it is first asked for."""
+    """GET /openapi.json, without a key; the page is made at the first request."""
     page = functools.cache(lambda: document(operations))
 
     async def endpoint(_: Request) -> Response:
@@ -89,7 +89,7 @@ def route(operations: Sequence[Operation[Any, Any]]) -> Route:
 
 
 def document(operations: Sequence[Operation[Any, Any]]) -> dict[str, Any]:
-    """The page, OpenAPI 3.1.0. Where two operations share path and method the first holds, as in the router."""
+    """The page, OpenAPI 3.1.0. Of two operations with the same path and method the first counts, as in the router."""
     schemas = _Schemas(operations)
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
@@ -115,7 +115,7 @@ def document(operations: Sequence[Operation[Any, Any]]) -> dict[str, Any]:
 
 
 class _JsonSchema(GenerateJsonSchema):
-    """Uploaded files are strings of bytes, as OpenAPI has them."""
+    """Describes uploaded files as binary strings."""
 
     def is_instance_schema(self, schema: core_schema.IsInstanceSchema) -> dict[str, Any]:
         del schema
@@ -123,7 +123,7 @@ class _JsonSchema(GenerateJsonSchema):
 
 
 class _Schemas:
-    """The models of all operations, under names that are theirs alone."""
+    """The schemas of all operations' models, under unique names."""
 
     def __init__(self, operations: Iterable[Operation[Any, Any]]) -> None:
         models = {model: None for operation in operations for model in (operation.body, operation.query)}
@@ -139,11 +139,11 @@ class _Schemas:
         self.definitions = {name: schema for name, schema in definitions.items() if name not in unused}
 
     def ref(self, model: type[BaseModel]) -> dict[str, Any]:
-        """Where a model's schema is."""
+        """The reference to a model's schema."""
         return self._of[model, "validation"]
 
     def parameters(self, model: type[BaseModel]) -> list[dict[str, Any]]:
-        """A model's fields as parameters of a query."""
+        """A model's fields as query parameters."""
         schema = self._fields[model]
         required = schema.get("required", [])
         return [
@@ -190,7 +190,7 @@ def _body_kinds(operation: Operation[Any, Any]) -> list[str]:
 
 
 def _possible(operation: Operation[Any, Any]) -> list[VoxwireError]:
-    """The errors that an operation can end in."""
+    """The errors that an operation can return."""
     found = list(_ANYWHERE)
     speaks = any(answer.startswith("audio/") for answer in operation.answers)
     takes = operation.body is not NoFields or operation.query is not NoFields or "{" in operation.path
@@ -204,7 +204,7 @@ def _possible(operation: Operation[Any, Any]) -> list[VoxwireError]:
 
 
 def _errors(shaped: Callable[[VoxwireError], Response], errors: Iterable[VoxwireError]) -> dict[str, Any]:
-    """The responses that errors become, by status, ascending."""
+    """The responses to errors, by status, in ascending order."""
     found: dict[int, list[tuple[VoxwireError, Response]]] = {}
     for error in errors:
         response = shaped(error)
@@ -212,9 +212,9 @@ def _errors(shaped: Callable[[VoxwireError], Response], errors: Iterable[Voxwire
     return {str(status): _error_response(found[status]) for status in sorted(found)}
 
 
-def _error_response(told: Sequence[tuple[VoxwireError, Response]]) -> dict[str, Any]:
+def _error_response(responses: Sequence[tuple[VoxwireError, Response]]) -> dict[str, Any]:
     by_type: dict[str, list[bytes]] = {}
-    for _, response in told:
+    for _, response in responses:
         by_type.setdefault(response.media_type or "application/json", []).append(bytes(response.body))
     content: dict[str, Any] = {}
     for media_type, bodies in by_type.items():
@@ -223,14 +223,14 @@ def _error_response(told: Sequence[tuple[VoxwireError, Response]]) -> dict[str, 
             content[media_type] = {"schema": shape(values), "example": values[0]}
         else:
             content[media_type] = {"schema": {"type": "string"}}
-    messages = dict.fromkeys(error.message for error, _ in told)
+    messages = dict.fromkeys(error.message for error, _ in responses)
     return {"description": "; ".join(messages), "content": content}
 
 
 def shape(values: Sequence[Any]) -> dict[str, Any]:
     """A JSON Schema that fits all of `values`: the fields of objects, which of them are always there, and strings.
 
-    What was never seen to be anything but null may be anything.
+    A value that is null in all of them may be anything.
     """
     schema: dict[str, Any] = {}
     kinds = {type(value) for value in values}
@@ -298,7 +298,7 @@ def _own_error(error: VoxwireError) -> Response:
     return JSONResponse(http_body(error), http_status(error), http_headers(error))
 
 
-# -- pieces -------------------------------------------------------------------------------------------------------
+# -- parts ---------------------------------------------------------------------------------------------------------
 
 _NAME_IN_PATH = re.compile(r"\{(\w+)(?::\w+)?\}")
 

@@ -1,7 +1,7 @@
-"""An HTTP endpoint of a vendor's, declared once: its route, its checks and its entry in the OpenAPI page.
+"""How a vendor's HTTP endpoint is declared: its route, its checks and its entry in the OpenAPI page (an *operation*).
 
-Bodies and parameters are Pydantic models; what they refuse is told in the vendor's own error shape, like every other
-error: an `Operation` names the function that shapes them.
+Bodies and query parameters are Pydantic models. Errors, those of validation included, are answered in the vendor's own
+shape, by the function `Operation.error`.
 """
 
 from __future__ import annotations
@@ -9,16 +9,14 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
-from voxwire_protocol.schema import shown
-from voxwire_server.compat.forms import MULTIPART, read_body, read_form
-from voxwire_server.compat.json_objects import json_value
+from voxwire_server.compat.parsing import MULTIPART, json_value, read_body, read_form, validate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -31,21 +29,17 @@ if TYPE_CHECKING:
 log = logging.getLogger("voxwire.compat")
 
 
-PROBLEMS_MAX = 20
-"""How many mistakes of a body are told."""
-
-
 class NoFields(BaseModel):
-    """For an operation that takes nothing."""
+    """The body or query of an operation that takes none."""
 
 
 class BodyKind(Enum):
-    """How a body comes."""
+    """How a body is encoded."""
 
     NONE = "none"
     JSON = "application/json"
     FORM = MULTIPART
-    """Also takes application/x-www-form-urlencoded; an uploaded file arrives as the field's `UploadFile`."""
+    """application/x-www-form-urlencoded is accepted, too; uploaded files are `UploadFile` values."""
 
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
@@ -54,7 +48,7 @@ QueryT = TypeVar("QueryT", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[BodyT, QueryT]):
-    """A checked request: `request.path_params` hold what the path names, `request.state.identity` who asks."""
+    """A validated request; `request.state.identity` is the authenticated client."""
 
     request: Request
     body: BodyT
@@ -65,8 +59,8 @@ class Call(Generic[BodyT, QueryT]):
 class Operation(Generic[BodyT, QueryT]):
     """One endpoint.
 
-    `error` makes a response of any error; `key` finds an API key where only this vendor's clients put it. Where there
-    is a `text_field`, a JSON endpoint takes plain text too, as that field.
+    `error` makes the response to an error; `key` finds an API key in a place where only this vendor's clients put it.
+    With a `text_field`, a JSON endpoint accepts plain text, too, as the value of that field.
     """
 
     vendor: str
@@ -76,16 +70,16 @@ class Operation(Generic[BodyT, QueryT]):
     handler: Callable[[CompatHost, Call[BodyT, QueryT]], Awaitable[Response]]
     error: Callable[[VoxwireError], Response]
     key: Callable[[Request], str | None] = field(default=lambda _: None)
-    address_keys: Sequence[str] = ()
-    """Parameters in which this vendor's clients put keys. Addresses end up in logs, so there they are refused."""
+    key_parameters: Sequence[str] = ()
+    """Query parameters in which this vendor's clients put keys. They are refused: addresses end up in logs."""
     tokens: bool = False
-    """Whether a browser's token will do in place of an API key."""
+    """Whether a browser's token is accepted in place of an API key."""
     body: type[BodyT] = field(default=NoFields)  # type: ignore[assignment]
     body_kind: BodyKind = BodyKind.NONE
     text_field: str = ""
     query: type[QueryT] = field(default=NoFields)  # type: ignore[assignment]
     answers: Sequence[str] = ("application/json",)
-    """Media types of a success."""
+    """Media types of a successful response."""
 
     def route(self, host: CompatHost) -> Route:
         """The Starlette route."""
@@ -97,23 +91,23 @@ class Operation(Generic[BodyT, QueryT]):
 
     async def _serve(self, host: CompatHost, request: Request) -> Response:
         try:
-            self._refuse_address_keys(host, request)
+            self._refuse_key_parameters(host, request)
             request.state.identity = host.authenticate(request, self.key(request), tokens=self.tokens)
-            query = checked(self.query, dict(request.query_params), "query")
+            query = validate(self.query, dict(request.query_params), "query")
             body = await self._read(host, request)
             return await self.handler(host, Call(request, body, query))
         except VoxwireError as error:
             host.services.observer.error_sent(error.raw_code)
             return self.error(error)
         except ClientDisconnect:
-            # What is returned goes nowhere.
+            # This response reaches no client.
             return self.error(VoxwireError(ErrorCode.IDLE, "the client has gone"))
         except Exception:
             log.exception("%s %s failed", request.method, request.url.path)
             return self.error(VoxwireError(ErrorCode.INTERNAL, "the request failed"))
 
-    def _refuse_address_keys(self, host: CompatHost, request: Request) -> None:
-        if host.config.auth.keys and any(name in request.query_params for name in self.address_keys):
+    def _refuse_key_parameters(self, host: CompatHost, request: Request) -> None:
+        if host.config.auth.keys and any(name in request.query_params for name in self.key_parameters):
             raise VoxwireError(
                 ErrorCode.NOT_AUTHENTICATED,
                 "a key does not belong in the address of an HTTP request, which ends up in logs; send it in a header",
@@ -122,41 +116,11 @@ class Operation(Generic[BodyT, QueryT]):
 
     async def _read(self, host: CompatHost, request: Request) -> BodyT:
         if self.body_kind is BodyKind.NONE:
-            return checked(self.body, {}, "body")
+            return validate(self.body, {}, "body")
         limit = host.config.limits.message_bytes_max
         if self.body_kind is BodyKind.FORM:
-            return checked(self.body, await read_form(request, limit), "body")
+            return validate(self.body, await read_form(request, limit), "body")
         raw = await read_body(request, limit)
         if self.text_field and request.headers.get("content-type", "").lower().startswith("text/plain"):
-            return checked(self.body, {self.text_field: raw.decode("utf-8", "replace")}, "body")
-        return checked(self.body, json_value(raw, "body"), "body")
-
-
-ModelT = TypeVar("ModelT", bound=BaseModel)
-
-
-def checked(model: type[ModelT], fields: Any, where: str) -> ModelT:
-    """Fields as a model.
-
-    Raises:
-        VoxwireError: client.missing_field or client.invalid_field; `details["errors"]` has the shape of FastAPI's 422.
-    """
-    try:
-        return model.model_validate(fields)
-    except ValidationError as invalid:
-        problems = [
-            {"loc": [where, *map(_shown, problem["loc"])], "msg": problem["msg"][:200], "type": problem["type"]}
-            for problem in invalid.errors(include_url=False, include_context=False, include_input=False)[:PROBLEMS_MAX]
-        ]
-        first = problems[0]
-        name = ".".join(str(part) for part in first["loc"][1:]) or where
-        missing = first["type"] == "missing"
-        raise VoxwireError(
-            ErrorCode.MISSING_FIELD if missing else ErrorCode.INVALID_FIELD,
-            f"{name}: {first['msg']}",
-            details={"field": name, "errors": problems},
-        ) from invalid
-
-
-def _shown(part: int | str) -> int | str:
-    return part if isinstance(part, int) else shown(part)
+            return validate(self.body, {self.text_field: raw.decode("utf-8", "replace")}, "body")
+        return validate(self.body, json_value(raw, "body"), "body")

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
 from voxwire_server.config import Config, ConfigError, add_config_arguments, config_from_arguments, default_voice
-from voxwire_server.ops.machine import cores
+from voxwire_server.machine import cores
 
 if TYPE_CHECKING:
     import argparse

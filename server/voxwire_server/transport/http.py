@@ -1,6 +1,6 @@
-"""The plain HTTP side: health, readiness, voices, engines, metrics, and tokens for browsers. Speech is not served here.
+"""The plain HTTP endpoints: health, readiness, voices, engines, metrics, and tokens for browsers. None for speech.
 
-Every refusal is JSON in the shape of the protocol's errors: `{"error": {code, message, retryable, hint, …}}`.
+Errors are JSON in the shape of the protocol's errors: `{"error": {code, message, retryable, hint, …}}`.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ WARMING_RETRY_MS = 1000
 
 
 class Authentication(Protocol):
-    """Who lets requests in."""
+    """Checks keys and tokens."""
 
     def authenticate(self, connection: HTTPConnection, *, tokens: bool = False) -> object:
-        """Who asks; `tokens`: a browser's token will do.
+        """Identify the client; `tokens`: a browser's token is accepted, too.
 
         Raises:
             VoxwireError: client.not_allowed, client.not_authenticated or client.rate_limited.
         """
 
     def mint(self, connection: HTTPConnection) -> tuple[str, int, int]:
-        """A browser token for who asks: its text, its end in seconds since the epoch, and how many seconds off that is.
+        """A browser token for the client: its text, its expiry in seconds since the epoch, and seconds until then.
 
         Raises:
             VoxwireError: as `authenticate`.
@@ -54,17 +54,17 @@ class Authentication(Protocol):
 
 
 class Exposition(Protocol):
-    """Where everything is counted."""
+    """The metrics."""
 
     def refused(self, code: str) -> None:
-        """A request was turned away."""
+        """Count a request that was refused."""
 
     def render(self, accept: str) -> tuple[bytes, str]:
-        """All counts and their content type."""
+        """All metrics as text, and its content type."""
 
 
 class ServerState(Protocol):
-    """What these endpoints ask the application."""
+    """What these endpoints need of the application."""
 
     @property
     def config(self) -> Config:
@@ -72,19 +72,19 @@ class ServerState(Protocol):
 
     @property
     def auth(self) -> Authentication:
-        """Who lets requests in."""
+        """Checks keys and tokens."""
 
     @property
     def metrics(self) -> Exposition:
-        """Where everything is counted."""
+        """The metrics."""
 
     @property
     def ready(self) -> bool:
-        """True when every engine is warm and new sessions are taken."""
+        """True when every engine is warm and new sessions are accepted."""
 
     @property
     def draining(self) -> bool:
-        """True once the server has begun to go away."""
+        """True once the server has begun to shut down."""
 
     @property
     def reason(self) -> str:
@@ -92,25 +92,25 @@ class ServerState(Protocol):
 
     @property
     def overloaded_ms(self) -> int | None:
-        """When to ask again while the server has been full for seconds; None while it has not."""
+        """Retry-after in milliseconds while the server has been overloaded for seconds; None while it is not."""
 
     @property
     def full_ms(self) -> int | None:
-        """When to ask again while a newcomer would get no place for a session; None while one would."""
+        """Retry-after in milliseconds while a new client would get no session; None while it would."""
 
     def engines(self) -> Sequence[EngineInfo]:
         """The engines that are loaded, the default first."""
 
     def unavailable_engines(self) -> Mapping[str, EngineUnavailable]:
-        """The engines that were asked for and can't be loaded, by name."""
+        """The configured engines that can't be loaded, by name."""
 
     def engine_problems(self) -> Mapping[str, str]:
-        """What ails engines that are loaded, by name: a step hangs, or nothing was well since one did."""
+        """Problems of loaded engines, by name: a step hangs, or none has succeeded since one hung."""
 
 
 @contextlib.contextmanager
 def counting_refusals(state: ServerState) -> Iterator[None]:
-    """Count what is turned away inside."""
+    """Count the errors that are raised inside as refusals."""
     try:
         yield
     except VoxwireError as error:
@@ -118,8 +118,8 @@ def counting_refusals(state: ServerState) -> Iterator[None]:
         raise
 
 
-def admit(state: ServerState, connection: HTTPConnection, *, tokens: bool = False) -> None:
-    """Let a request in; `tokens`: a browser's token will do.
+def authenticate(state: ServerState, connection: HTTPConnection, *, tokens: bool = False) -> None:
+    """Authenticate a request; `tokens`: a browser's token is accepted, too.
 
     Raises:
         VoxwireError: client.not_allowed, client.not_authenticated or client.rate_limited.
@@ -153,7 +153,7 @@ async def health(_state: ServerState, _request: Request) -> Response:
 
 
 async def ready(state: ServerState, request: Request) -> Response:
-    """200 when a session would be taken, 503 with the reason when not; who may ask for the engines is told them too."""
+    """200 when a session would be admitted, else 503 with the reason. Authenticated clients get the engines, too."""
     if state.draining:
         raise VoxwireError(
             ErrorCode.DRAINING, state.reason or "the server is going away", retry_after_ms=DRAINING_RETRY_MS
@@ -180,21 +180,21 @@ async def ready(state: ServerState, request: Request) -> Response:
 async def metrics(state: ServerState, request: Request) -> Response:
     """Prometheus' exposition."""
     if not state.config.server.metrics_public:
-        admit(state, request)
+        authenticate(state, request)
     body, content_type = state.metrics.render(request.headers.get("accept", ""))
     return Response(body, headers={"Content-Type": content_type})
 
 
 async def voices(state: ServerState, request: Request) -> Response:
-    """Every voice; `?language=en` and `?engine=hibari` narrow them down."""
-    admit(state, request, tokens=True)
-    found = [voice_fields(voice, engine) for voice, engine in chosen_voices(state.engines(), request.query_params)]
+    """Every voice; `?language=en` and `?engine=hibari` filter them."""
+    authenticate(state, request, tokens=True)
+    found = [voice_fields(voice, engine) for voice, engine in filter_voices(state.engines(), request.query_params)]
     return JSONResponse({"voices": found, "default": default_voice_name(state)})
 
 
 async def engines(state: ServerState, request: Request) -> Response:
-    """Every engine that is loaded, and those that could not be, with what they miss."""
-    admit(state, request, tokens=True)
+    """Every engine that is loaded, and those that could not be, with the reason."""
+    authenticate(state, request, tokens=True)
     missing = [
         {"name": name, "message": str(problem), "hint": problem.hint}
         for name, problem in state.unavailable_engines().items()
@@ -215,8 +215,8 @@ async def mint_token(state: ServerState, request: Request) -> Response:
     )
 
 
-def chosen_voices(engines: Sequence[EngineInfo], query: Mapping[str, str]) -> list[tuple[Voice, EngineInfo]]:
-    """The voices that a query's `language` and `engine` leave."""
+def filter_voices(engines: Sequence[EngineInfo], query: Mapping[str, str]) -> list[tuple[Voice, EngineInfo]]:
+    """The voices that match a query's `language` and `engine`."""
     language = query.get("language", "").lower()
     wanted = query.get("engine")
     return [
@@ -257,7 +257,7 @@ def engine_fields(engine: EngineInfo) -> dict[str, Any]:
 
 
 def default_voice_name(state: ServerState) -> str | None:
-    """The voice that speaks when a client names none; None where the default engine is not loaded."""
+    """The voice for clients that name none; None where the default engine is not loaded."""
     configured = state.config.engines
     for engine in state.engines():
         if engine.name == configured.default:
@@ -266,22 +266,22 @@ def default_voice_name(state: ServerState) -> str | None:
 
 
 def _speaks(tag: str, language: str) -> bool:
-    """Whether a BCP 47 tag is `language` or a kind of it (RFC 4647, basic filtering)."""
+    """Whether a BCP 47 tag matches `language` (RFC 4647, basic filtering)."""
     tag = tag.lower()
     return tag == language or tag.startswith(f"{language}-")
 
 
-# -- refusals -----------------------------------------------------------------------------------------------------
+# -- errors -------------------------------------------------------------------------------------------------------
 
 
 async def voxwire_error(_request: Request, error: Exception) -> Response:
-    """An error of the tree, as JSON."""
+    """The JSON response for a `VoxwireError`."""
     assert isinstance(error, VoxwireError)
     return JSONResponse(http_body(error), http_status(error), http_headers(error))
 
 
 async def http_exception(_request: Request, error: Exception) -> Response:
-    """What the router itself refuses: no such path, no such method."""
+    """The JSON response for errors of the router: no such path, no such method."""
     assert isinstance(error, HTTPException)
     code = "client.not_found" if error.status_code == 404 else "client.method_not_allowed"
     if error.status_code not in (404, 405):
@@ -291,7 +291,7 @@ async def http_exception(_request: Request, error: Exception) -> Response:
 
 
 async def unexpected(request: Request, error: Exception) -> Response:
-    """A mistake of the server's own: the log has it, the client learns no more than that."""
+    """The JSON response for an unexpected exception: it is logged, and the client gets no details."""
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return await voxwire_error(request, VoxwireError(ErrorCode.INTERNAL, "the request failed"))
 

@@ -47,15 +47,15 @@ def test_durations_and_samples_are_the_references(network: Kokoro):
         encoded = network.encode(tokens, style, torch.ones(1), rows)
         frames = int(encoded.durations.sum())
         lengths = Rows(torch.tensor([frames]), even=True)
-        fronted = network.front(encoded, style, lengths, frames)
+        features = network.front(encoded, style, lengths, frames)
         generator = network.decoder.generator
-        polar = generator.spectra.analyse(generator.source(fronted.pitch, None), lengths)
+        polar = generator.spectra.analyse(generator.source(features.pitch, None), lengths)
         heard: dict[str, torch.Tensor] = {}
         with same_source(model, polar, heard):
             expected, durations = model.forward_with_tokens(tokens, style, 1.0)
-        samples = network.generate(fronted, style, lengths, None)[0]
+        samples = network.generate(features, style, lengths, None)[0]
         assert torch.equal(durations, encoded.durations[0])
-        assert (heard["pitch"] - fronted.pitch[0]).abs().max() < 0.01, "Hz"
+        assert (heard["pitch"] - features.pitch[0]).abs().max() < 0.01, "Hz"
         assert (expected - samples).abs().max() < 1e-4
 
 

@@ -35,7 +35,7 @@ class Steps:
         self.not_numbers: set[int] = set()
         self.last: weakref.ref | None = None
 
-    def warm_up(self) -> None:
+    def capture_graphs(self) -> None:
         pass
 
     def encode(self, jobs) -> None:

@@ -14,9 +14,9 @@ class Machine:
     """Stands in for what is installed, and tells which engine would have been made."""
 
     def __init__(self, monkeypatch, *, torch: bool, faster: bool, exported: bool) -> None:
-        monkeypatch.setattr(factory, "_is_there", lambda package: torch or package != "torch")
+        monkeypatch.setattr(factory, "_is_installed", lambda package: torch or package != "torch")
         monkeypatch.setattr(factory, "_torch_is_faster", lambda options: faster)
-        monkeypatch.setattr(factory, "_located", lambda models: self)
+        monkeypatch.setattr(factory, "_locate_weights", lambda models: self)
         monkeypatch.setattr(factory, "_on_onnx", lambda name, models: "int8")
         if torch:
             monkeypatch.setattr(factory, "_on_torch", lambda name, models, options: options)

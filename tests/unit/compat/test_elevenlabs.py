@@ -1,4 +1,4 @@
-"""ElevenLabs' WebSockets: what is told to the session and to the client, without either."""
+"""ElevenLabs' translators: the messages that they send to the session and to the client."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
-from voxwire_server.compat.elevenlabs.contexts import HOLD_SECONDS, StreamOptions
+from voxwire_server.compat.elevenlabs.context import HOLD_SECONDS, StreamOptions
 from voxwire_server.compat.elevenlabs.messages import key_in_message
-from voxwire_server.compat.elevenlabs.translators import MultiStreamInput, StreamInput
+from voxwire_server.compat.elevenlabs.translator import MultiStreamInputTranslator, StreamInputTranslator
 from voxwire_server.compat.formats import OutputFormat
-from voxwire_server.compat.session_stream import AudioPiece
-from voxwire_server.compat.translation import Begin, Forward, Hangup, Reply
+from voxwire_server.compat.session import EncodedAudio
+from voxwire_server.compat.translator import Close, Forward, Reply, StartContext
 
 RATE = 8000
 OPTIONS = StreamOptions(voice="heart", format=OutputFormat(sample_rate=RATE))
@@ -22,42 +22,42 @@ AUTO = StreamOptions(voice="heart", format=OutputFormat(sample_rate=RATE), auto_
 
 
 def sent(translator, *messages, now: float = 0.0) -> list:
-    """All that the client's messages lead to."""
+    """The actions for the client's messages."""
     return [action for message in messages for action in translator.received(json.dumps(message), now)]
 
 
-def told(actions) -> list:
+def forwarded(actions) -> list:
     return [action.message for action in actions if isinstance(action, Forward)]
 
 
 def texts(actions) -> list[str]:
-    return [message.text for message in told(actions) if isinstance(message, m.Text)]
+    return [message.text for message in forwarded(actions) if isinstance(message, m.Text)]
 
 
 def kinds(actions) -> list[type]:
-    return [type(message) for message in told(actions)]
+    return [type(message) for message in forwarded(actions)]
 
 
 def replies(actions) -> list[dict]:
     return [action.payload for action in actions if isinstance(action, Reply)]
 
 
-def hangups(actions) -> list[Hangup]:
-    return [action for action in actions if isinstance(action, Hangup)]
+def closes(actions) -> list[Close]:
+    return [action for action in actions if isinstance(action, Close)]
 
 
-def begins(actions) -> list[m.Start]:
-    return [action.start for action in actions if isinstance(action, Begin)]
+def contexts_started(actions) -> list[m.Start]:
+    return [action.start for action in actions if isinstance(action, StartContext)]
 
 
-def multi(options: StreamOptions = OPTIONS) -> MultiStreamInput:
-    translator = MultiStreamInput(options)
+def multi(options: StreamOptions = OPTIONS) -> MultiStreamInputTranslator:
+    translator = MultiStreamInputTranslator(options)
     translator.opened(0.0)
     return translator
 
 
-def single(options: StreamOptions = OPTIONS) -> StreamInput:
-    translator = StreamInput(options)
+def single(options: StreamOptions = OPTIONS) -> StreamInputTranslator:
+    translator = StreamInputTranslator(options)
     translator.opened(0.0)
     return translator
 
@@ -74,8 +74,8 @@ def done(context: str, reason: m.DoneReason = m.DoneReason.COMPLETED) -> m.Done:
     return m.Done(context=context, reason=reason, frames=0, samples=0, chars=0)
 
 
-def piece(context: str, pts: int, end_pts: int) -> AudioPiece:
-    return AudioPiece(context, bytes(2 * (end_pts - pts)), pts, end_pts, RATE)
+def audio(context: str, pts: int, end_pts: int) -> EncodedAudio:
+    return EncodedAudio(context, bytes(2 * (end_pts - pts)), pts, end_pts, RATE)
 
 
 def word(text: str, at: int, pts: int, end_pts: int) -> m.WordTiming:
@@ -87,14 +87,14 @@ def word(text: str, at: int, pts: int, end_pts: int) -> m.WordTiming:
 
 def test_the_first_message_of_a_context_opens_it_with_its_settings() -> None:
     actions = sent(multi(), in_a(" ", voice_settings={"speed": 1.1, "stability": 0.5}))
-    (start,) = begins(actions)
+    (start,) = contexts_started(actions)
     assert (start.voice, start.speed, start.timings) == ("heart", 1.1, ("word",))
-    assert not told(actions)
+    assert not forwarded(actions)
 
 
-def test_the_language_and_seed_of_the_address_hold_for_every_context() -> None:
+def test_the_language_and_seed_of_the_address_apply_to_every_context() -> None:
     options = StreamOptions(voice="heart", format=OutputFormat(), language="en", seed=7)
-    starts = begins(sent(multi(options), in_a("One. "), {"text": "Two. ", "context_id": "b"}))
+    starts = contexts_started(sent(multi(options), in_a("One. "), {"text": "Two. ", "context_id": "b"}))
     assert [(start.language, start.seed) for start in starts] == [("en", 7), ("en", 7)]
     assert len({start.context for start in starts}) == 2
 
@@ -106,19 +106,19 @@ def test_a_keepalive_opens_no_context(message) -> None:
 
 def test_text_without_a_context_id_goes_to_a_context_of_its_own() -> None:
     translator = multi()
-    (start,) = begins(sent(translator, {"text": "Hello. "}))
+    (start,) = contexts_started(sent(translator, {"text": "Hello. "}))
     assert texts(sent(translator, {"text": "And more. "})) == ["And more. "]
-    (reply,) = replies(translator.audio(piece(start.context, 0, 160), 0.0))
+    (reply,) = replies(translator.audio(audio(start.context, 0, 160), 0.0))
     assert reply["contextId"] == "default"
 
 
-def test_camel_case_ids_are_understood() -> None:
+def test_camel_case_ids_are_accepted() -> None:
     translator = multi()
     sent(translator, in_a("Hello. "))
-    assert begins(sent(translator, {"text": "More. ", "contextId": "a"})) == []
+    assert contexts_started(sent(translator, {"text": "More. ", "contextId": "a"})) == []
 
 
-def test_an_empty_flush_before_the_close_lets_it_be_spoken_to_its_end() -> None:
+def test_a_context_closed_after_an_empty_flush_is_spoken_to_its_end() -> None:
     translator = multi()
     sent(translator, in_a(" "), in_a("Hello there. "))
     actions = sent(translator, FLUSH_A, CLOSE_A)
@@ -126,7 +126,7 @@ def test_an_empty_flush_before_the_close_lets_it_be_spoken_to_its_end() -> None:
     assert replies(actions) == []
 
 
-def test_a_close_that_no_flush_came_before_is_an_interruption() -> None:
+def test_a_close_without_a_flush_before_it_is_an_interruption() -> None:
     translator = multi()
     sent(translator, in_a(" "), in_a("Hello there. "))
     actions = sent(translator, CLOSE_A)
@@ -155,26 +155,26 @@ def test_a_second_close_interrupts_what_is_being_spoken_to_its_end() -> None:
     assert sent(translator, CLOSE_A) == []
 
 
-def test_text_after_a_flush_takes_back_that_it_was_the_last() -> None:
+def test_text_after_a_flush_makes_a_close_an_interruption_again() -> None:
     translator = multi()
     sent(translator, in_a("Hello there. "), FLUSH_A, in_a("And more. "))
     assert kinds(sent(translator, CLOSE_A)) == [m.Cancel]
 
 
-def test_an_id_can_be_used_again_and_means_another_context() -> None:
+def test_an_id_can_be_used_again_for_a_new_context() -> None:
     translator = multi()
-    (old,) = begins(sent(translator, in_a("Hello. ")))
+    (old,) = contexts_started(sent(translator, in_a("Hello. ")))
     sent(translator, CLOSE_A)
-    (new,) = begins(sent(translator, in_a("Again. ")))
+    (new,) = contexts_started(sent(translator, in_a("Again. ")))
     assert new.context != old.context
     assert translator.message(done(old.context, m.DoneReason.CANCELLED), 0.0) == ()
-    assert translator.audio(piece(old.context, 0, 160), 0.0) == []
-    assert replies(translator.audio(piece(new.context, 0, 160), 0.0))[0]["contextId"] == "a"
+    assert translator.audio(audio(old.context, 0, 160), 0.0) == []
+    assert replies(translator.audio(audio(new.context, 0, 160), 0.0))[0]["contextId"] == "a"
 
 
-def test_it_is_final_only_after_the_close_and_never_after_a_flush() -> None:
+def test_the_final_message_comes_after_the_close_and_not_after_a_flush() -> None:
     translator = multi()
-    (start,) = begins(sent(translator, in_a("Hello. ")))
+    (start,) = contexts_started(sent(translator, in_a("Hello. ")))
     sent(translator, FLUSH_A)
     flushed = replies(translator.message(m.Flushed(context=start.context, id="7", seq=3), 0.0))
     assert not any(reply.get("isFinal") for reply in flushed)
@@ -183,55 +183,55 @@ def test_it_is_final_only_after_the_close_and_never_after_a_flush() -> None:
     assert last[-1] == {"audio": None, "isFinal": True, "contextId": "a"}
 
 
-def test_closing_the_socket_speaks_all_to_the_end_and_then_hangs_up() -> None:
+def test_closing_the_socket_speaks_everything_to_the_end_and_then_closes() -> None:
     translator = multi()
-    (a,) = begins(sent(translator, in_a("Hello. ")))
-    (b,) = begins(sent(translator, {"text": "Other. ", "context_id": "b"}))
+    (a,) = contexts_started(sent(translator, in_a("Hello. ")))
+    (b,) = contexts_started(sent(translator, {"text": "Other. ", "context_id": "b"}))
     actions = sent(translator, {"close_socket": True})
     assert kinds(actions) == [m.End, m.End]
-    assert not hangups(translator.message(done(a.context), 0.0))
-    assert hangups(translator.message(done(b.context), 0.0)) == [Hangup(1000)]
+    assert not closes(translator.message(done(a.context), 0.0))
+    assert closes(translator.message(done(b.context), 0.0)) == [Close(1000)]
 
 
-def test_closing_an_idle_socket_hangs_up_at_once() -> None:
-    assert sent(multi(), {"close_socket": True}) == [Hangup(1000)]
+def test_closing_an_idle_socket_closes_at_once() -> None:
+    assert sent(multi(), {"close_socket": True}) == [Close(1000)]
 
 
 def test_closing_the_socket_twice_does_not_wait() -> None:
     translator = multi()
     sent(translator, in_a("Hello. "), {"close_socket": True})
-    assert hangups(sent(translator, {"close_socket": True})) == [Hangup(1000)]
+    assert closes(sent(translator, {"close_socket": True})) == [Close(1000)]
 
 
 # -- text -------------------------------------------------------------------------------------------------------------
 
 
-def test_in_auto_mode_each_message_is_spoken_at_once_with_the_space_that_is_missing() -> None:
+def test_in_auto_mode_each_message_is_spoken_at_once_with_the_missing_space() -> None:
     translator = multi(AUTO)
     actions = sent(translator, in_a(" "), in_a("Hello there."), in_a("How are you? "))
     assert "".join(texts(actions)) == "Hello there. How are you? "
     assert [kind for kind in kinds(actions) if kind is m.Flush] == [m.Flush, m.Flush]
 
 
-def test_without_auto_mode_tokens_are_joined_as_they_are() -> None:
+def test_without_auto_mode_tokens_are_joined_without_spaces() -> None:
     translator = multi()
     actions = sent(translator, in_a(" "), in_a("un"), in_a("break"), in_a("able"), in_a(" "), in_a("glass"))
     assert "".join(texts(actions)) == "unbreakable glass"
     assert m.Flush not in kinds(actions)
 
 
-def test_a_flush_with_nothing_to_speak_is_not_told() -> None:
+def test_a_flush_with_nothing_to_speak_is_not_forwarded() -> None:
     translator = multi(AUTO)
     sent(translator, in_a("Hello. ", flush=True))
-    assert told(sent(translator, in_a("", flush=True))) == []
+    assert forwarded(sent(translator, in_a("", flush=True))) == []
 
 
-def test_a_flush_parts_the_last_word_from_what_follows() -> None:
+def test_a_flush_separates_the_last_word_from_the_next_text() -> None:
     translator = multi()
     assert "".join(texts(sent(translator, in_a("Hello"), FLUSH_A))) == "Hello "
 
 
-def test_with_a_schedule_text_waits_until_there_is_enough() -> None:
+def test_with_a_schedule_text_waits_for_enough_characters() -> None:
     translator = multi()
     config = {"chunk_length_schedule": [10, 20]}
     first = sent(translator, in_a(" ", generation_config=config), in_a("12345"))
@@ -241,7 +241,7 @@ def test_with_a_schedule_text_waits_until_there_is_enough() -> None:
     assert texts(sent(translator, in_a("1234567890"))) == ["12345678901234567890"]
 
 
-def test_text_does_not_wait_for_its_schedule_for_long() -> None:
+def test_text_waits_for_its_schedule_only_for_some_seconds() -> None:
     translator = multi()
     sent(translator, in_a(" ", generation_config={"chunk_length_schedule": [120]}))
     sent(translator, in_a("Hello. "), now=5.0)
@@ -251,13 +251,13 @@ def test_text_does_not_wait_for_its_schedule_for_long() -> None:
     assert translator.due > 100
 
 
-def test_a_client_can_trigger_what_waits_for_its_schedule() -> None:
+def test_a_client_can_trigger_text_that_waits_for_its_schedule() -> None:
     translator = single()
     sent(translator, {"text": " ", "generation_config": {"chunk_length_schedule": [50]}})
     assert texts(sent(translator, {"text": "Hello ", "try_trigger_generation": True})) == ["Hello "]
 
 
-def test_what_waits_is_spoken_at_the_end() -> None:
+def test_waiting_text_is_spoken_at_the_end() -> None:
     translator = single()
     sent(translator, {"text": " ", "generation_config": {"chunk_length_schedule": [50]}}, {"text": "Hello "})
     actions = sent(translator, {"text": ""})
@@ -270,24 +270,24 @@ def test_what_waits_is_spoken_at_the_end() -> None:
 
 def test_an_empty_text_ends_the_stream_and_its_end_closes_the_connection() -> None:
     translator = single()
-    (start,) = begins(sent(translator, {"text": " "}, {"text": "Hello. "}))
+    (start,) = contexts_started(sent(translator, {"text": " "}, {"text": "Hello. "}))
     assert kinds(sent(translator, {"text": ""})) == [m.End]
     assert sent(translator, {"text": "Too late. "}, {"text": ""}) == []
     actions = translator.message(done(start.context), 0.0)
     assert replies(actions)[-1] == {"audio": None, "isFinal": True}
-    assert actions[-1] == Hangup(1000)
+    assert actions[-1] == Close(1000)
 
 
-def test_a_stream_of_nothing_ends_too() -> None:
+def test_a_stream_without_text_ends_too() -> None:
     translator = single()
     actions = sent(translator, {"text": ""})
-    assert len(begins(actions)) == 1
+    assert len(contexts_started(actions)) == 1
     assert kinds(actions) == [m.End]
 
 
 def test_an_error_ends_a_stream_with_1008() -> None:
     translator = single()
-    (start,) = begins(sent(translator, {"text": "Hello. "}))
+    (start,) = contexts_started(sent(translator, {"text": "Hello. "}))
     error = VoxwireError(ErrorCode.UNKNOWN_VOICE, "there is no voice 'x'", details={"voices": ["heart"]})
     actions = translator.message(m.error_to_message(error, start.context), 0.0)
     (reply,) = replies(actions)
@@ -313,12 +313,12 @@ def test_an_error_ends_a_stream_with_1008() -> None:
         b"\xff",
     ],
 )
-def test_a_message_that_can_not_be_understood_is_refused(raw) -> None:
+def test_an_invalid_message_is_refused(raw) -> None:
     with pytest.raises(VoxwireError):
         multi().received(raw, 0.0)
 
 
-def test_a_bad_message_disturbs_no_context() -> None:
+def test_an_invalid_message_affects_no_context() -> None:
     translator = multi()
     sent(translator, in_a("Hello. "))
     with pytest.raises(VoxwireError) as bad:
@@ -330,20 +330,20 @@ def test_a_bad_message_disturbs_no_context() -> None:
 
 def test_an_error_of_one_context_leaves_the_others() -> None:
     translator = multi()
-    (a,) = begins(sent(translator, in_a("Hello. ")))
+    (a,) = contexts_started(sent(translator, in_a("Hello. ")))
     sent(translator, {"text": "Other. ", "context_id": "b"})
     failed = m.error_to_message(VoxwireError(ErrorCode.ENGINE_FAILED, "it broke"), a.context)
     actions = translator.message(failed, 0.0)
     error, final = replies(actions)
     assert (error["contextId"], error["error"]) == ("a", "engine_failed")
     assert final == {"audio": None, "isFinal": True, "contextId": "a"}
-    assert not hangups(actions)
+    assert not closes(actions)
     assert texts(sent(translator, {"text": "More. ", "context_id": "b"})) == ["More. "]
 
 
 def test_an_error_that_leaves_no_context_closes_the_connection() -> None:
     translator = multi()
-    (a,) = begins(sent(translator, in_a("Hello. ")))
+    (a,) = contexts_started(sent(translator, in_a("Hello. ")))
     error = m.error_to_message(VoxwireError(ErrorCode.TEXT_BUFFER_FULL, "too much"), a.context)
     _, closing, *_ = translator.message(error, 0.0)
     assert (closing.code, closing.reason) == (1008, "max_character_limit_exceeded: too much")
@@ -351,13 +351,13 @@ def test_an_error_that_leaves_no_context_closes_the_connection() -> None:
 
 def test_a_wrong_voice_closes_the_connection_even_with_other_contexts() -> None:
     translator = multi()
-    (a,) = begins(sent(translator, in_a("Hello. ")))
+    (a,) = contexts_started(sent(translator, in_a("Hello. ")))
     sent(translator, {"text": "Other. ", "context_id": "b"})
     error = m.error_to_message(VoxwireError(ErrorCode.UNKNOWN_VOICE, "there is no such voice"), a.context)
-    assert hangups(translator.message(error, 0.0))[0].code == 1008
+    assert closes(translator.message(error, 0.0))[0].code == 1008
 
 
-def test_who_is_not_let_in_is_told_and_closed() -> None:
+def test_a_refused_client_gets_an_error_and_is_closed() -> None:
     for translator in (multi(), single()):
         reply, closing = translator.refused(VoxwireError(ErrorCode.NOT_AUTHENTICATED, "an API key is needed"), 0.0)
         assert reply.payload["error"] == "invalid_api_key"
@@ -367,24 +367,24 @@ def test_who_is_not_let_in_is_told_and_closed() -> None:
 # -- time -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_connection_on_which_nothing_happens_is_closed() -> None:
+def test_an_inactive_connection_is_closed() -> None:
     options = StreamOptions(voice="heart", format=OutputFormat(), inactivity_seconds=20)
     translator = multi(options)
     assert translator.due == 20
     sent(translator, {"text": ""}, now=15.0)
     assert translator.due == 35
-    assert not hangups(translator.tick(20.0))
+    assert not closes(translator.tick(20.0))
     actions = translator.tick(35.0)
     assert replies(actions)[0]["error"] == "input_timeout_exceeded"
-    assert hangups(actions)[0].code == 1008
+    assert closes(actions)[0].code == 1008
 
 
 def test_speech_keeps_a_connection_alive() -> None:
     options = StreamOptions(voice="heart", format=OutputFormat(sample_rate=RATE), inactivity_seconds=20)
     translator = multi(options)
-    (start,) = begins(sent(translator, in_a("Hello. ")))
-    translator.audio(piece(start.context, 0, 160), 19.0)
-    assert not hangups(translator.tick(20.0))
+    (start,) = contexts_started(sent(translator, in_a("Hello. ")))
+    translator.audio(audio(start.context, 0, 160), 19.0)
+    assert not closes(translator.tick(20.0))
     assert translator.due == 39.0
 
 
@@ -392,32 +392,32 @@ def test_speech_keeps_a_connection_alive() -> None:
 
 
 def spoken(options: StreamOptions) -> list[dict]:
-    """Two sentences with a flush each; the second word begins in the first second, the third after a pause."""
+    """Two sentences with a flush each; the second word starts in the first second, the third after a pause."""
     translator = multi(options)
-    (start,) = begins(sent(translator, in_a("Hi you."), in_a("Bye.")))
+    (start,) = contexts_started(sent(translator, in_a("Hi you."), in_a("Bye.")))
     name = start.context
     first = (word("Hi", 0, 800, 1600), word("you.", 3, 2400, 6400))
     out = [*translator.message(m.Timing(context=name, words=first), 0.0)]
-    out += [*translator.audio(piece(name, 0, 4000), 0.0), *translator.audio(piece(name, 4000, 8000), 0.0)]
+    out += [*translator.audio(audio(name, 0, 4000), 0.0), *translator.audio(audio(name, 4000, 8000), 0.0)]
     out += translator.message(m.Flushed(context=name, id="8"), 0.0)
     out += translator.message(m.Timing(context=name, words=(word("Bye.", 8, 8800, 12000),)), 0.0)
-    out += translator.audio(piece(name, 8000, 12800), 0.0)
+    out += translator.audio(audio(name, 8000, 12800), 0.0)
     out += translator.message(m.Flushed(context=name, id="13"), 0.0)
     out += translator.message(done(name), 0.0)
     return replies(out)
 
 
-def test_every_character_is_told_once_and_in_order() -> None:
-    told_chars = [char for reply in spoken(AUTO) for char in (reply.get("alignment") or {}).get("chars", ())]
-    assert "".join(told_chars) == "Hi you. Bye. "
+def test_every_character_is_sent_once_and_in_order() -> None:
+    chars = [char for reply in spoken(AUTO) for char in (reply.get("alignment") or {}).get("chars", ())]
+    assert "".join(chars) == "Hi you. Bye. "
 
 
-def test_alignment_is_given_twice_in_a_message_and_never_in_two() -> None:
+def test_an_alignment_stands_in_both_fields_of_one_message() -> None:
     for reply in spoken(AUTO)[:-1]:
         assert reply["alignment"] == reply["normalizedAlignment"]
 
 
-def test_times_of_chunks_add_up_to_where_the_audio_is() -> None:
+def test_durations_of_chunks_add_up_to_the_position_of_the_audio() -> None:
     clock_ms = 0
     begun = {}
     for reply in spoken(AUTO)[:-1]:
@@ -430,9 +430,9 @@ def test_times_of_chunks_add_up_to_where_the_audio_is() -> None:
     assert (begun["H"], begun["y"], begun["B"]) == (100, 300, 1100)
 
 
-def test_a_flush_of_the_sessions_own_tells_nothing() -> None:
+def test_a_flush_of_the_sessions_own_sends_nothing() -> None:
     translator = multi()
-    (start,) = begins(sent(translator, in_a("Hi you")))
+    (start,) = contexts_started(sent(translator, in_a("Hi you")))
     translator.message(m.Timing(context=start.context, words=(word("Hi", 0, 0, 800),)), 0.0)
     assert translator.message(m.Flushed(context=start.context), 0.0) == []
 
@@ -445,11 +445,11 @@ def test_times_can_count_from_the_start_of_the_context() -> None:
     assert starts[8] == 1100
 
 
-def test_audio_leaves_in_messages_that_every_client_takes() -> None:
+def test_audio_is_split_into_messages_that_every_client_accepts() -> None:
     translator = multi()
-    (start,) = begins(sent(translator, in_a("Hello. ")))
+    (start,) = contexts_started(sent(translator, in_a("Hello. ")))
     samples = 480_000
-    out = replies(translator.audio(piece(start.context, 0, samples), 0.0))
+    out = replies(translator.audio(audio(start.context, 0, samples), 0.0))
     assert sum(len(base64.b64decode(reply["audio"])) for reply in out) == 2 * samples
     assert max(len(json.dumps(reply)) for reply in out) < 128 * 1024
     assert all(len(base64.b64decode(reply["audio"])) % 2 == 0 for reply in out)
@@ -474,6 +474,6 @@ def test_a_key_is_found_in_the_first_message(message, key) -> None:
     assert key_in_message(json.dumps(message)) == key
 
 
-def test_a_first_message_that_is_no_json_has_no_key() -> None:
+def test_a_first_message_that_is_not_json_has_no_key() -> None:
     assert key_in_message("{") is None
     assert key_in_message("[]") is None

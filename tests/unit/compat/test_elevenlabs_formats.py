@@ -1,4 +1,4 @@
-"""ElevenLabs' names of output formats."""
+"""The names of ElevenLabs' audio formats."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from voxwire_server.compat.elevenlabs.formats import format_names, output_format
         ("opus_48000_64", "pcm_s16le", 48_000, Container.OGG_OPUS, 64_000),
     ],
 )
-def test_a_name_says_what_the_audio_is(name, codec, rate, container, bitrate) -> None:
+def test_a_name_holds_codec_rate_and_bit_rate(name, codec, rate, container, bitrate) -> None:
     format = output_format(name)
     assert (format.codec, format.sample_rate, format.container, format.bitrate) == (codec, rate, container, bitrate)
 
@@ -42,13 +42,13 @@ def test_a_name_says_what_the_audio_is(name, codec, rate, container, bitrate) ->
         "x" * 5000,
     ],
 )
-def test_a_format_that_is_not_there_is_refused_with_those_that_are(name) -> None:
+def test_an_unknown_format_is_refused_with_the_list_of_known_ones(name) -> None:
     with pytest.raises(VoxwireError) as refused:
         output_format(name)
     assert refused.value.code is ErrorCode.UNSUPPORTED_AUDIO
     assert "pcm_24000" in refused.value.details["formats"]
 
 
-def test_every_format_that_is_listed_is_there() -> None:
+def test_every_listed_format_is_accepted() -> None:
     for name in format_names():
         output_format(name)

@@ -17,11 +17,11 @@ from support.in_process_app import running
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.compat.formats import OutputFormat
-from voxwire_server.compat.openai import OPERATIONS, speech
+from voxwire_server.compat.http import SpeechStream, audio_response, read_all
+from voxwire_server.compat.openai import OPERATIONS, http
 from voxwire_server.compat.openai.errors import error_body, http_error
 from voxwire_server.compat.openai.messages import FORMATS, SAMPLE_RATE, SpeechBody
-from voxwire_server.compat.operation import checked
-from voxwire_server.compat.speech import Speech, audio_response, gathered
+from voxwire_server.compat.parsing import validate
 from voxwire_server.session.quotas import ClientIdentity
 
 TEXT = "The birch canoe slid on the smooth planks. Glue the sheet to the dark blue background."
@@ -46,29 +46,29 @@ def status_and_error(error: VoxwireError) -> tuple[int, dict]:
         (ErrorCode.DRAINING, 503, "server_error"),
     ],
 )
-def test_every_error_has_a_status_by_which_the_sdk_knows_it(code, status, kind):
+def test_every_error_has_the_status_that_the_sdk_expects(code, status, kind):
     found, error = status_and_error(VoxwireError(code, "so it is"))
     assert (found, error["type"], error["message"]) == (status, kind, "so it is")
 
 
-def test_every_code_can_be_told():
+def test_every_error_code_has_a_status_and_a_code():
     for code in ErrorCode:
         status, error = status_and_error(VoxwireError(code, "so it is"))
         assert 400 <= status < 600
         assert error["code"]
 
 
-def test_when_to_come_again_is_told():
+def test_an_error_has_a_retry_after_header():
     answer = http_error(VoxwireError(ErrorCode.ENGINE_OVERLOADED, "full", retry_after_ms=1500))
     assert answer.headers["retry-after"] == "2"
     assert answer.headers["x-request-id"] != http_error(VoxwireError(ErrorCode.INTERNAL, "x")).headers["x-request-id"]
 
 
-def test_names_there_are_stand_in_the_message():
+def test_known_names_are_listed_in_the_message():
     error = VoxwireError(ErrorCode.UNKNOWN_VOICE, "no voice 'x'", details={"voices": ["heart", "tone"]})
     assert error_body(error)["error"]["message"] == "no voice 'x'; there are heart, tone"
-    status, told = status_and_error(VoxwireError(ErrorCode.INVALID_FIELD, "no model 'x'", details={"models": ["a"]}))
-    assert (status, told["code"], told["message"]) == (404, "model_not_found", "no model 'x'; there are a")
+    status, body = status_and_error(VoxwireError(ErrorCode.INVALID_FIELD, "no model 'x'", details={"models": ["a"]}))
+    assert (status, body["code"], body["message"]) == (404, "model_not_found", "no model 'x'; there are a")
 
 
 @pytest.mark.parametrize(
@@ -81,30 +81,30 @@ def test_names_there_are_stand_in_the_message():
     ],
 )
 def test_a_voice_is_a_name_an_object_or_left_open(fields, name):
-    assert checked(SpeechBody, {"input": "x"} | fields, "body").voice_name == name
+    assert validate(SpeechBody, {"input": "x"} | fields, "body").voice_name == name
 
 
-def test_speed_is_taken_in_the_vendors_range():
+def test_speed_is_accepted_in_the_vendors_range():
     for speed in (0.25, 1, 4.0):
-        assert checked(SpeechBody, {"input": "x", "speed": speed}, "body").speed == speed
+        assert validate(SpeechBody, {"input": "x", "speed": speed}, "body").speed == speed
     for speed in (0.24, 4.01, float("nan"), float("inf")):
-        with pytest.raises(VoxwireError) as told:
-            checked(SpeechBody, {"input": "x", "speed": speed}, "body")
-        assert error_body(told.value)["error"]["param"] == "speed"
+        with pytest.raises(VoxwireError) as refused:
+            validate(SpeechBody, {"input": "x", "speed": speed}, "body")
+        assert error_body(refused.value)["error"]["param"] == "speed"
 
 
-def test_pcm_is_s16le_at_24_khz_and_all_formats_are_of_one_rate():
+def test_pcm_is_s16le_at_24_khz_and_all_formats_have_that_rate():
     assert FORMATS["pcm"] == OutputFormat(codec="pcm_s16le", sample_rate=24_000)
     assert {format.sample_rate for format in FORMATS.values()} == {SAMPLE_RATE}
 
 
-def test_every_media_type_that_is_answered_is_declared():
+def test_every_media_type_is_declared():
     declared = next(operation for operation in OPERATIONS if operation.path == "/v1/audio/speech").answers
     assert {format.media_type for format in FORMATS.values()} < set(declared)
 
 
 class Client:
-    """The receiving end of a request: connected until told otherwise, and what was sent to it."""
+    """The receiving end of a request: connected until `gone` is set, and what was sent to it."""
 
     def __init__(self) -> None:
         self.gone = asyncio.Event()
@@ -124,7 +124,7 @@ class Client:
 
 
 def begin(app, client: Client, text: str = TEXT):
-    return Speech.begin(app, client.request, text, m.Start(timings=()), OutputFormat())
+    return SpeechStream.open(app, client.request, text, m.Start(timings=()), OutputFormat())
 
 
 def on_app(test):
@@ -146,7 +146,7 @@ def on_app(test):
 
 @on_app
 @pytest.mark.parametrize("spec_version", ["2.3", "2.4"])
-async def test_a_client_that_is_gone_before_the_first_byte_leaves_nothing(app, spec_version):
+async def test_a_client_that_disconnects_before_the_first_byte_leaves_no_session(app, spec_version):
     client = Client()
     response = audio_response(await begin(app, client), "audio/pcm")
     client.gone.set()
@@ -157,27 +157,27 @@ async def test_a_client_that_is_gone_before_the_first_byte_leaves_nothing(app, s
 
 
 @on_app
-async def test_a_client_that_leaves_while_it_waits_for_a_whole_body_leaves_nothing(app):
+async def test_a_client_that_disconnects_while_it_waits_for_a_whole_body_leaves_no_session(app):
     client = Client()
     spoken = await begin(app, client, " ".join([TEXT] * 100))
     client.gone.set()
-    with pytest.raises(VoxwireError) as told:
-        await gathered(client.request, spoken, spoken.audio())
-    assert told.value.code is ErrorCode.IDLE
+    with pytest.raises(VoxwireError) as refused:
+        await read_all(client.request, spoken, spoken.audio())
+    assert refused.value.code is ErrorCode.IDLE
 
 
 @on_app
-async def test_a_whole_body_is_all_that_a_stream_would_have_been(app):
+async def test_a_whole_body_equals_the_streamed_one(app):
     client = Client()
     streamed = b"".join([part async for part in (await begin(app, client)).audio()])
     spoken = await begin(app, client)
-    assert len(await gathered(client.request, spoken, spoken.audio())) == len(streamed)
+    assert len(await read_all(client.request, spoken, spoken.audio())) == len(streamed)
 
 
 @on_app
-async def test_events_carry_the_audio_and_then_how_much_it_was(app):
+async def test_events_carry_the_audio_and_then_the_usage(app):
     spoken = await begin(app, Client())
-    lines = b"".join([part async for part in speech._server_sent(spoken, len(TEXT))]).decode().split("\n\n")
+    lines = b"".join([part async for part in http._server_sent(spoken, len(TEXT))]).decode().split("\n\n")
     assert lines.pop() == ""
     events = [json.loads(line.removeprefix("data: ")) for line in lines]
     pcm = b"".join(base64.b64decode(event["audio"]) for event in events[:-1])
@@ -188,9 +188,9 @@ async def test_events_carry_the_audio_and_then_how_much_it_was(app):
 
 
 @on_app
-async def test_a_failure_on_the_way_is_an_event_and_no_proper_end(app):
+async def test_a_failure_on_the_way_is_an_error_event_and_the_response_breaks_off(app):
     spoken = await begin(app, Client(), " ".join([TEXT] * 100))
-    parts = speech._server_sent(spoken, 1)
+    parts = http._server_sent(spoken, 1)
     await anext(parts)
     spoken.close()
     last = json.loads((await anext(parts)).decode().removeprefix("data: "))

@@ -1,4 +1,4 @@
-"""The OpenAPI page says of every endpoint what it takes and answers, errors in their own shape included."""
+"""The OpenAPI page describes every endpoint: its parameters, its responses, and errors in the vendor's shape."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_every_endpoint_of_the_servers_own_is_on_the_page(page: dict[str, Any]) 
             assert method.lower() in page["paths"][route.path], route.path
 
 
-def test_the_page_is_json_and_all_it_refers_to_is_there(page: dict[str, Any]) -> None:
+def test_the_page_is_json_and_all_its_references_exist(page: dict[str, Any]) -> None:
     read = json.loads(json.dumps(page))
     for reference in references(read):
         assert reference.startswith("#/components/schemas/")
@@ -83,14 +83,14 @@ def test_paths_and_their_parameters_agree(page: dict[str, Any]) -> None:
         assert len({(p["in"], p["name"]) for p in entry["parameters"]}) == len(entry["parameters"])
 
 
-def test_security_names_schemes_that_are_described(page: dict[str, Any]) -> None:
+def test_security_names_existing_schemes(page: dict[str, Any]) -> None:
     known = page["components"]["securitySchemes"]
     for _, _, entry in entries(page):
         for either in entry["security"]:
             assert set(either) <= set(known)
 
 
-def test_every_vendors_endpoint_says_how_it_refuses(page: dict[str, Any]) -> None:
+def test_every_vendors_endpoint_describes_its_errors(page: dict[str, Any]) -> None:
     for _, path, entry in entries(page):
         statuses = set(entry["responses"])
         if entry["tags"] == ["voxwire"]:
@@ -146,7 +146,7 @@ def test_fields_of_a_query_are_parameters() -> None:
     assert page["components"]["schemas"] == {}, "nothing refers to the query as a whole"
 
 
-def test_a_form_may_come_in_both_encodings_and_bring_files() -> None:
+def test_a_form_has_two_encodings_and_may_hold_files() -> None:
     page = described(body=Body, body_kind=BodyKind.FORM)
     content = page["paths"]["/say/{name}"]["post"]["requestBody"]["content"]
     assert set(content) == {"multipart/form-data", "application/x-www-form-urlencoded"}
@@ -154,12 +154,12 @@ def test_a_form_may_come_in_both_encodings_and_bring_files() -> None:
     assert {"type": "string", "contentMediaType": "application/octet-stream"} in sample["anyOf"]
 
 
-def test_a_body_that_may_be_plain_text_says_so() -> None:
+def test_a_body_may_be_plain_text() -> None:
     page = described(body=Body, body_kind=BodyKind.JSON, text_field="text")
     assert set(page["paths"]["/say/{name}"]["post"]["requestBody"]["content"]) == {"application/json", "text/plain"}
 
 
-def test_errors_have_the_statuses_and_the_shape_that_the_vendor_gives_them() -> None:
+def test_errors_have_the_vendors_statuses_and_shape() -> None:
     responses = described(body=Body, body_kind=BodyKind.JSON)["paths"]["/say/{name}"]["post"]["responses"]
     assert set(responses) == {"200", "400", "418", "500"}
     schema = responses["418"]["content"]["application/json"]["schema"]
@@ -168,7 +168,7 @@ def test_errors_have_the_statuses_and_the_shape_that_the_vendor_gives_them() -> 
     assert responses["500"]["content"] == {"text/plain": {"schema": {"type": "string"}}}
 
 
-def test_of_two_operations_in_one_place_the_first_is_described() -> None:
+def test_of_two_operations_with_one_path_the_first_is_described() -> None:
     first, second = (
         Operation(vendor=v, method="GET", path="/v1/voices", summary=v, handler=never, error=refuse) for v in "ab"
     )
@@ -185,13 +185,13 @@ def test_of_two_operations_in_one_place_the_first_is_described() -> None:
         ([{"a": 1}, []], {"properties": {"a": {}}}, "type"),
     ],
 )
-def test_a_shape_fits_all_it_was_made_of(values: list[Any], fits: dict[str, Any], unfit: str | None) -> None:
+def test_a_shape_fits_all_its_values(values: list[Any], fits: dict[str, Any], unfit: str | None) -> None:
     shape = openapi.shape(values)
     assert fits.items() <= shape.items()
     assert unfit is None or unfit not in shape
 
 
-def test_the_page_is_served_to_anyone_with_the_vendors_that_are_enabled() -> None:
+def test_the_page_needs_no_key_and_describes_the_enabled_vendors() -> None:
     host = SimpleNamespace(config=SimpleNamespace(compat=CompatConfig(enabled=("openai",))))
     route = vendors.routes(host)[-1]  # type: ignore[arg-type]
     response = asyncio.run(route.endpoint(Request({"type": "http"})))  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Cartesia: what its clients ask of a server."""
+"""Cartesia: its endpoints."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import WebSocketRoute
 
 from voxwire_server.compat.cartesia.errors import http_error
-from voxwire_server.compat.cartesia.handshake import ADDRESS_KEYS, serve_contexts
+from voxwire_server.compat.cartesia.http import speak, speak_in_events
 from voxwire_server.compat.cartesia.messages import BytesBody, SseBody
-from voxwire_server.compat.cartesia.speech import speak, speak_in_events
 from voxwire_server.compat.cartesia.voices import VoicesQuery, list_voices, one_voice
+from voxwire_server.compat.cartesia.websocket import KEY_PARAMETERS, serve
 from voxwire_server.compat.operation import BodyKind, Operation
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def _operation(method: str, path: str, summary: str, handler: Any, **more: Any) 
         summary=summary,
         handler=handler,
         error=http_error,
-        address_keys=ADDRESS_KEYS,
+        key_parameters=KEY_PARAMETERS,
         **more,
     )
 
@@ -59,10 +59,10 @@ OPERATIONS: Sequence[Operation[Any, Any]] = (
 """Its HTTP endpoints."""
 
 
-def sockets(host: CompatHost) -> list[WebSocketRoute]:
+def websocket_routes(host: CompatHost) -> list[WebSocketRoute]:
     """Its WebSocket endpoints."""
 
-    async def contexts(socket: WebSocket) -> None:
-        await serve_contexts(host, socket)
+    async def contexts(websocket: WebSocket) -> None:
+        await serve(host, websocket)
 
     return [WebSocketRoute("/tts/websocket", contexts)]

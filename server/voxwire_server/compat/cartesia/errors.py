@@ -1,4 +1,4 @@
-"""Owns how errors look to Cartesia's clients: the same fields on HTTP, as server-sent events and on the WebSocket."""
+"""Cartesia's errors: the same fields on HTTP, in server-sent events and on the WebSocket."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _CODES: Mapping[ErrorCode, tuple[str, str]] = {
     ErrorCode.OVER_QUOTA: ("quota_exceeded", "Quota exceeded"),
     ErrorCode.TOO_MANY_SESSIONS: ("concurrency_limited", "Too many requests"),
 }
-_OTHERS_MISTAKE = ("bad_request", "Bad request")
-_OWN_MISTAKE = ("internal_error", "Internal error")
-_AWAY = ("service_unavailable", "Service unavailable")
+_CLIENT_ERROR = ("bad_request", "Bad request")
+_SERVER_ERROR = ("internal_error", "Internal error")
+_UNAVAILABLE = ("service_unavailable", "Service unavailable")
 
 
 def http_error(error: VoxwireError) -> Response:
@@ -40,7 +40,7 @@ def http_error(error: VoxwireError) -> Response:
 
 
 def error_event(error: VoxwireError, request_id: str) -> dict[str, Any]:
-    """The event that tells of an error. `done` is false: clients look at it before they look at the type."""
+    """The error event. `done` is false: clients look at it before they look at the type."""
     fields = _fields(error, request_id)
     return {"type": "error", "done": False} | fields | {"error": f"{fields['title']}: {fields['message']}"}
 
@@ -68,5 +68,5 @@ def _code(error: VoxwireError) -> tuple[str, str]:
         return _CODES[error.code]
     found = status(error)
     if found < 500:
-        return _OTHERS_MISTAKE
-    return _OWN_MISTAKE if found == 500 else _AWAY
+        return _CLIENT_ERROR
+    return _SERVER_ERROR if found == 500 else _UNAVAILABLE

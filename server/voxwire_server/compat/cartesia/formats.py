@@ -1,4 +1,4 @@
-"""Owns Cartesia's output formats: what the session produces for each, and how its samples become the client's bytes."""
+"""Cartesia's audio formats: what the session produces for each, and how that becomes the client's bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from voxwire_server.audio.pcm import alaw_table, mulaw_table
 from voxwire_server.compat.formats import OutputFormat
 
 if TYPE_CHECKING:
-    from voxwire_server.compat.cartesia.messages import WantedFormat
+    from voxwire_server.compat.cartesia.messages import RequestedFormat
 
 Encoding = Literal["pcm_s16le", "pcm_f32le", "pcm_mulaw", "pcm_alaw"]
 
@@ -29,24 +29,24 @@ _G711: Mapping[Encoding, Codec] = {"pcm_mulaw": "mulaw", "pcm_alaw": "alaw"}
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
-    """A format as the client hears it. `request` is what the session makes; `encoded` turns that into `encoding`.
+class StreamFormat:
+    """A client's format. The session produces `session_format`; `encode` converts that to `encoding`.
 
-    `header` stands before the first samples.
+    `header` precedes the first samples.
     """
 
-    request: OutputFormat
+    session_format: OutputFormat
     encoding: Encoding
     header: bytes = b""
 
     @property
     def media_type(self) -> str:
         """The media type of a response body."""
-        return "audio/wav" if self.header else self.request.media_type
+        return "audio/wav" if self.header else self.session_format.media_type
 
-    def encoded(self, payload: bytes) -> bytes:
-        """What the session produced, as the client wants it."""
-        if self.request.container is not Container.RAW or self.request.codec != "pcm_s16le":
+    def encode(self, payload: bytes) -> bytes:
+        """Convert the session's audio to the client's encoding."""
+        if self.session_format.container is not Container.RAW or self.session_format.codec != "pcm_s16le":
             return payload
         match self.encoding:
             case "pcm_f32le":
@@ -59,78 +59,79 @@ class Sound:
                 return payload
 
 
-def raw_sound(wanted: WantedFormat) -> Sound:
-    """The sound of a stream of messages, which has no container.
+def raw_stream_format(requested: RequestedFormat) -> StreamFormat:
+    """The format of audio in messages, which has no container.
 
     Raises:
         VoxwireError: client.unsupported_audio.
     """
-    if wanted.container != "raw":
-        raise _unsupported("container", f"the container is {wanted.container[:32]!r}; only raw audio comes in messages")
-    return sound(wanted)
+    if requested.container != "raw":
+        name = requested.container[:32]
+        raise _unsupported("container", f"the container is {name!r}; only raw audio comes in messages")
+    return stream_format(requested)
 
 
-def sound(wanted: WantedFormat) -> Sound:
-    """The sound of a response body.
+def stream_format(requested: RequestedFormat) -> StreamFormat:
+    """The format of a response body.
 
     Raises:
         VoxwireError: client.unsupported_audio.
     """
-    match wanted.container:
+    match requested.container:
         case "raw":
-            return _uncontained(wanted)
+            return _raw(requested)
         case "wav":
-            return _wav(wanted)
+            return _wav(requested)
         case "mp3":
-            return _mp3(wanted)
-        case _:
-            raise _unsupported("container", f"there is no container {wanted.container[:32]!r}; there are raw, wav, mp3")
+            return _mp3(requested)
+        case other:
+            raise _unsupported("container", f"there is no container {other[:32]!r}; there are raw, wav, mp3")
 
 
-def pieces(data: bytes, size_max: int) -> Iterator[bytes]:
-    """Some bytes in parts of that size, the last maybe smaller."""
+def split(data: bytes, size_max: int) -> Iterator[bytes]:
+    """`data` in parts of at most `size_max` bytes."""
     for at in range(0, len(data), size_max):
         yield data[at : at + size_max]
 
 
-def _uncontained(wanted: WantedFormat) -> Sound:
-    encoding, rate = _encoding(wanted), _rate(wanted, PCM_RATES)
+def _raw(requested: RequestedFormat) -> StreamFormat:
+    encoding, rate = _encoding(requested), _rate(requested, PCM_RATES)
     codec = _G711.get(encoding, "pcm_s16le") if rate == G711_RATE else "pcm_s16le"
-    return Sound(OutputFormat(codec=codec, sample_rate=rate), encoding)
+    return StreamFormat(OutputFormat(codec=codec, sample_rate=rate), encoding)
 
 
-def _wav(wanted: WantedFormat) -> Sound:
-    raw = _uncontained(wanted)
+def _wav(requested: RequestedFormat) -> StreamFormat:
+    raw = _raw(requested)
     if raw.encoding == "pcm_f32le":
-        return Sound(raw.request, raw.encoding, wav_header("pcm_f32le", raw.request.sample_rate))
-    if raw.encoding in _G711 and raw.request.sample_rate != G711_RATE:
+        return StreamFormat(raw.session_format, raw.encoding, wav_header("pcm_f32le", raw.session_format.sample_rate))
+    if raw.encoding in _G711 and raw.session_format.sample_rate != G711_RATE:
         raise _unsupported("sample_rate", f"{raw.encoding} comes in wav at {G711_RATE} Hz alone")
-    codec, rate = raw.request.codec, raw.request.sample_rate
-    return Sound(OutputFormat(codec=codec, sample_rate=rate, container=Container.WAV), raw.encoding)
+    codec, rate = raw.session_format.codec, raw.session_format.sample_rate
+    return StreamFormat(OutputFormat(codec=codec, sample_rate=rate, container=Container.WAV), raw.encoding)
 
 
-def _mp3(wanted: WantedFormat) -> Sound:
-    bit_rate = wanted.bit_rate or BIT_RATE_DEFAULT
+def _mp3(requested: RequestedFormat) -> StreamFormat:
+    bit_rate = requested.bit_rate or BIT_RATE_DEFAULT
     if bit_rate not in BIT_RATES:
         raise _unsupported("bit_rate", f"mp3 comes with {_list(BIT_RATES)} bits a second, not with {bit_rate}")
     rates = [rate for rate in PCM_RATES if rate in SAMPLE_RATES[Container.MP3]]
-    rate = _rate(wanted, rates)
-    return Sound(OutputFormat(sample_rate=rate, container=Container.MP3, bitrate=bit_rate), "pcm_s16le")
+    rate = _rate(requested, rates)
+    return StreamFormat(OutputFormat(sample_rate=rate, container=Container.MP3, bitrate=bit_rate), "pcm_s16le")
 
 
-def _encoding(wanted: WantedFormat) -> Encoding:
+def _encoding(requested: RequestedFormat) -> Encoding:
     for encoding in ENCODINGS:
-        if wanted.encoding == encoding:
+        if requested.encoding == encoding:
             return encoding
     raise _unsupported(
-        "encoding", f"there is no encoding {(wanted.encoding or '')[:32]!r}; there are {', '.join(ENCODINGS)}"
+        "encoding", f"there is no encoding {(requested.encoding or '')[:32]!r}; there are {', '.join(ENCODINGS)}"
     )
 
 
-def _rate(wanted: WantedFormat, rates: tuple[int, ...] | list[int]) -> int:
-    if wanted.sample_rate not in rates:
-        raise _unsupported("sample_rate", f"the sample rate is {wanted.sample_rate}; there are {_list(rates)}")
-    return wanted.sample_rate
+def _rate(requested: RequestedFormat, rates: tuple[int, ...] | list[int]) -> int:
+    if requested.sample_rate not in rates:
+        raise _unsupported("sample_rate", f"the sample rate is {requested.sample_rate}; there are {_list(rates)}")
+    return requested.sample_rate
 
 
 def _list(numbers: tuple[int, ...] | list[int]) -> str:

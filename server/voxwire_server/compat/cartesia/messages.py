@@ -1,4 +1,4 @@
-"""Owns what Cartesia's clients say: the fields of their messages and requests, and what they may hold."""
+"""What Cartesia's clients send: the fields of their messages and requests, and their limits."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from pydantic import BaseModel, Field
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_protocol.messages import DEFAULT_CONTEXT, Start, TimingKind
-from voxwire_server.compat.json_objects import json_object
-from voxwire_server.compat.operation import checked
+from voxwire_server.compat.parsing import json_object, validate
 
 DELAY_MS_DEFAULT = 2500
-"""How long the last words of a text wait for more. The vendor waits 3 s, which Pipecat takes for the end."""
+"""How long text waits for more before it is flushed. The vendor waits 3 s, which Pipecat takes for the end."""
 
 DELAY_MS_MAX = 5000
 
 ID_CHARS_MAX = 200
 
 _SPEEDS: Mapping[str, float] = {"slow": 0.8, "normal": 1.0, "fast": 1.2}
-"""What the names of the older field `speed` stand for here."""
+"""The values of the older field `speed`."""
 
 
-class WantedFormat(BaseModel):
-    """An output format; `voxwire_server.compat.cartesia.formats` says which there are."""
+class RequestedFormat(BaseModel):
+    """An output format, validated by `voxwire_server.compat.cartesia.formats`."""
 
     container: str
     encoding: str | None = None
@@ -32,7 +31,7 @@ class WantedFormat(BaseModel):
     bit_rate: int | None = None
 
 
-class WantedVoice(BaseModel):
+class RequestedVoice(BaseModel):
     """A voice by its id."""
 
     mode: str = "id"
@@ -40,17 +39,17 @@ class WantedVoice(BaseModel):
 
 
 class GenerationConfig(BaseModel):
-    """How to speak: `speed` is used, `volume` and `emotion` are taken and have no effect."""
+    """How to speak: `speed` is used, `volume` and `emotion` are accepted and have no effect."""
 
     speed: float | None = Field(None, ge=0.5, le=2.0)
 
 
 class BytesBody(BaseModel):
-    """What every request says. Fields that are not listed are taken and have no effect."""
+    """The fields of every request. Fields that are not listed are accepted and have no effect."""
 
     transcript: str
-    output_format: WantedFormat
-    voice: Annotated[str, Field(max_length=ID_CHARS_MAX)] | WantedVoice | None = None
+    output_format: RequestedFormat
+    voice: Annotated[str, Field(max_length=ID_CHARS_MAX)] | RequestedVoice | None = None
     model_id: str | None = None
     language: str | None = None
     locale: str | None = None
@@ -61,9 +60,9 @@ class BytesBody(BaseModel):
         """The voice's id; None: the server's default.
 
         Raises:
-            VoxwireError: client.invalid_field; it is none of an id.
+            VoxwireError: client.invalid_field; the voice is not given by an id.
         """
-        if not isinstance(self.voice, WantedVoice):
+        if not isinstance(self.voice, RequestedVoice):
             return self.voice or None
         if self.voice.mode != "id":
             message = f"voices have ids here, there are none by {self.voice.mode[:32]}"
@@ -71,7 +70,7 @@ class BytesBody(BaseModel):
         return self.voice.id or None
 
     def start(self, voice: str | None, context: str = DEFAULT_CONTEXT, timings: tuple[TimingKind, ...] = ()) -> Start:
-        """What opens a context that speaks so."""
+        """The message that opens a context with these settings."""
         speed = _SPEEDS.get(self.speed or "")
         if self.generation_config is not None and self.generation_config.speed is not None:
             speed = self.generation_config.speed
@@ -80,14 +79,14 @@ class BytesBody(BaseModel):
 
 
 class SseBody(BytesBody):
-    """What requests say whose answers are events."""
+    """The fields of a request that is answered with server-sent events."""
 
     context_id: str | None = Field(None, max_length=ID_CHARS_MAX)
     add_timestamps: bool | None = None
     add_phoneme_timestamps: bool | None = None
 
     def timings(self) -> tuple[TimingKind, ...]:
-        """Which times are wanted."""
+        """Which timings are requested."""
         words: tuple[TimingKind, ...] = ("word",) if self.add_timestamps else ()
         phonemes: tuple[TimingKind, ...] = ("phoneme",) if self.add_phoneme_timestamps else ()
         return words + phonemes
@@ -102,14 +101,14 @@ class Generation(SseBody):
 
 
 class Cancellation(BaseModel):
-    """The other message on the WebSocket."""
+    """A message that cancels a context."""
 
     cancel: Literal[True]
     context_id: str
 
 
 def client_message(raw: str | bytes) -> Generation | Cancellation:
-    """A message as a client sent it.
+    """Parse a client's message.
 
     Raises:
         VoxwireError: client.malformed_message, or client.invalid_field whose `context` is the client's context id.
@@ -117,8 +116,8 @@ def client_message(raw: str | bytes) -> Generation | Cancellation:
     fields = json_object(raw)
     try:
         if fields.get("cancel"):
-            return checked(Cancellation, fields, "message")
-        return checked(Generation, fields, "message")
+            return validate(Cancellation, fields, "message")
+        return validate(Generation, fields, "message")
     except VoxwireError as error:
         named = fields.get("context_id")
         error.context = named if isinstance(named, str) else None

@@ -1,7 +1,7 @@
-"""Translates Cartesia's WebSocket: many contexts on one connection, each in a format and with a voice of its own. Pure.
+"""Translates Cartesia's WebSocket: many contexts on one connection, each with its own voice and format. No I/O.
 
-An error that names a context ends it, because that is how the clients take it; its id can be used again, and so can
-that of a context that is done or cancelled.
+An error that names a context ends it, because clients take it so. The id of a context that failed, is done or was
+cancelled can be used again.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ from uuid import uuid4
 
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
-from voxwire_server.compat.cartesia.contexts import Context
+from voxwire_server.compat.cartesia.context import Context
 from voxwire_server.compat.cartesia.errors import error_event
-from voxwire_server.compat.cartesia.formats import raw_sound
+from voxwire_server.compat.cartesia.formats import raw_stream_format
 from voxwire_server.compat.cartesia.messages import Cancellation, client_message
-from voxwire_server.compat.translation import Action, Begin, Forward, Names, Reply
+from voxwire_server.compat.translator import Action, ContextNames, Forward, Reply, StartContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from voxwire_server.compat.cartesia.messages import Generation
-    from voxwire_server.compat.session_stream import AudioPiece
+    from voxwire_server.compat.session import EncodedAudio
 
-    Chooser = Callable[[str | None, str | None], str | None]
-    """The voice behind a model's and a voice's id."""
+    VoiceFinder = Callable[[str | None, str | None], str | None]
+    """The voice's name for a model's and a voice's id."""
 
 
-class Contexts:
-    """One connection."""
+class CartesiaTranslator:
+    """Translates one connection."""
 
-    def __init__(self, choose: Chooser, request_id: str) -> None:
+    def __init__(self, find_voice: VoiceFinder, request_id: str) -> None:
         self.due: float | None = None
-        self._choose = choose
+        self._find_voice = find_voice
         self._request_id = request_id
-        self._names = Names()
+        self._names = ContextNames()
         self._by_name: dict[str, Context] = {}
         self._by_id: dict[str, Context] = {}
 
@@ -46,56 +46,56 @@ class Contexts:
         """See `Translator`."""
         message = client_message(raw)
         if isinstance(message, Cancellation):
-            return self._scheduled(self._cancel(self._by_id.get(message.context_id)))
+            return self._with_due(self._cancel(self._by_id.get(message.context_id)))
         try:
-            return self._scheduled(self._generate(message, now))
+            return self._with_due(self._generate(message, now))
         except VoxwireError as error:
             error.context = message.context_id
             raise
 
-    def message(self, message: m.ServerMessage, now: float) -> Iterable[Action]:  # noqa: ARG002 - nothing is timed here
+    def message(self, message: m.ServerMessage, now: float) -> Iterable[Action]:  # noqa: ARG002 - needs no clock
         """See `Translator`."""
         if isinstance(message, m.ErrorMessage):
-            return self._scheduled(self._failed(message))
+            return self._with_due(self._failed(message))
         context = self._by_name.get(getattr(message, "context", None) or "")
         if context is None:
             return ()
         match message:
             case m.Timing():
-                return [Reply(payload) for payload in context.time(message)]
+                return [Reply(payload) for payload in context.add_timings(message)]
             case m.Flushed():
                 return [Reply(payload) for payload in context.flushed(message)]
             case m.Done():
-                return self._scheduled(self._done(context, message))
+                return self._with_due(self._done(context, message))
             case _:
                 return ()
 
-    def audio(self, piece: AudioPiece, now: float) -> Iterable[Action]:
+    def audio(self, audio: EncodedAudio, now: float) -> Iterable[Action]:
         """See `Translator`."""
-        context = self._by_name.get(piece.context)
-        return () if context is None else self._scheduled(Reply(payload) for payload in context.audio(piece, now))
+        context = self._by_name.get(audio.context)
+        return () if context is None else self._with_due(Reply(payload) for payload in context.audio(audio, now))
 
     def refused(self, error: VoxwireError, now: float) -> Iterable[Action]:  # noqa: ARG002 - errors need no clock
         """See `Translator`."""
         context = self._by_id.get(error.context or "")
-        return self._scheduled([self._told(error, error.context), *self._cancel(context)])
+        return self._with_due([self._error_reply(error, error.context), *self._cancel(context)])
 
     def tick(self, now: float) -> Iterable[Action]:
         """See `Translator`."""
-        return self._scheduled(action for context in self._by_name.values() for action in context.tick(now))
+        return self._with_due(action for context in self._by_name.values() for action in context.tick(now))
 
-    # -- what the client says -----------------------------------------------------------------------------------------
+    # -- messages of the client ---------------------------------------------------------------------------------------
 
     def _generate(self, message: Generation, now: float) -> Iterator[Action]:
         context = self._by_id.get(message.context_id or "")
         if context is None:
-            context, begin = self._begin(message, now)
-            yield begin
+            context, start = self._open(message, now)
+            yield start
         elif context.closing:
             raise VoxwireError(ErrorCode.CONTEXT_ENDED, "the context was ended by a message without `continue`")
-        yield from context.take(message, now)
+        yield from context.receive(message, now)
 
-    def _begin(self, message: Generation, now: float) -> tuple[Context, Action]:
+    def _open(self, message: Generation, now: float) -> tuple[Context, Action]:
         if message.context_id is None and message.more:
             raise VoxwireError(
                 ErrorCode.MISSING_FIELD,
@@ -103,26 +103,26 @@ class Contexts:
                 details={"field": "context_id"},
             )
         context_id = message.context_id or str(uuid4())
-        sound = raw_sound(message.output_format)
-        voice = self._choose(message.model_id, message.voice_id())
-        context = Context(self._names.new(), context_id, sound, message.timings(), now)
+        format = raw_stream_format(message.output_format)
+        voice = self._find_voice(message.model_id, message.voice_id())
+        context = Context(self._names.new(), context_id, format, message.timings(), now)
         self._by_name[context.name] = self._by_id[context_id] = context
         start = message.start(voice, context.name, context.timings)
-        return context, Begin(start, sound.request)
+        return context, StartContext(start, format.session_format)
 
     def _cancel(self, context: Context | None) -> Iterator[Action]:
-        """Nothing more of it is wanted, and nothing more is said of it: the SDK would take it for another's end."""
+        """Cancel without a message to the client: the SDK would take it for the end of another context."""
         if context is not None:
             self._forget(context)
             yield Forward(m.Cancel(context=context.name))
 
-    # -- what the session says ----------------------------------------------------------------------------------------
+    # -- messages of the session --------------------------------------------------------------------------------------
 
     def _done(self, context: Context, done: m.Done) -> Iterator[Action]:
         self._forget(context)
         if done.reason is m.DoneReason.ERROR:
             error = VoxwireError(ErrorCode.ENGINE_FAILED, "the transcript could not be spoken to its end")
-            yield self._told(error, context.id)
+            yield self._error_reply(error, context.id)
             return
         for payload in context.finished():
             yield Reply(payload)
@@ -131,25 +131,25 @@ class Contexts:
         error = m.error_from_message(message)
         if message.context is None:
             if error.code is not ErrorCode.IDLE:
-                yield self._told(error, None)
+                yield self._error_reply(error, None)
             return
         context = self._by_name.get(message.context)
         if context is not None:
-            yield self._told(error, context.id)
+            yield self._error_reply(error, context.id)
             yield from self._cancel(context)
 
     # -- parts --------------------------------------------------------------------------------------------------------
 
-    def _told(self, error: VoxwireError, context_id: str | None) -> Reply:
-        """Every message has a context id, if only null: Pipecat fails on one that has none."""
+    def _error_reply(self, error: VoxwireError, context_id: str | None) -> Reply:
+        """An error message, always with a `context_id`, null if need be: Pipecat fails on messages without."""
         return Reply(error_event(error, self._request_id) | {"context_id": context_id})
 
     def _forget(self, context: Context) -> None:
         self._by_name.pop(context.name, None)
         self._by_id.pop(context.id, None)
 
-    def _scheduled(self, actions: Iterable[Action]) -> list[Action]:
-        """The actions, and `due` as it is after them."""
+    def _with_due(self, actions: Iterable[Action]) -> list[Action]:
+        """The actions; `due` is updated once they have been made."""
         done = list(actions)
         self.due = min((context.due for context in self._by_name.values()), default=None)
         return done

@@ -1,4 +1,4 @@
-"""Serves the voices to Cartesia's clients, and finds those that they ask for."""
+"""Cartesia's lists of voices."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.compat.voices import unknown_voice
 
 if TYPE_CHECKING:
     from voxwire_server.compat.host import CompatHost
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
 
 _GENDERS = {"female": "feminine", "male": "masculine"}
 _CREATED_AT = "1970-01-01T00:00:00Z"
-"""Clients want a date, and voices here have none."""
+"""Clients require a date, and voices here have none."""
 
 
 class VoicesQuery(BaseModel):
-    """Which page of the list, and what of it."""
+    """The page of the list, and its filters."""
 
     limit: Annotated[int, Field(ge=1, le=100)] = 100
     starting_after: str | None = None
@@ -33,7 +34,7 @@ class VoicesQuery(BaseModel):
 async def list_voices(host: CompatHost, call: Call[NoFields, VoicesQuery]) -> Response:
     """A page of the voices."""
     query = call.query
-    found = [fields for fields in _all(host) if _wanted(fields, query)]
+    found = [fields for fields in _all(host) if _matches(fields, query)]
     ids = [fields["id"] for fields in found]
     if query.ending_before is not None:
         stop = _index(ids, query.ending_before)
@@ -52,28 +53,8 @@ async def one_voice(host: CompatHost, call: Call[NoFields, NoFields]) -> Respons
     name = call.request.path_params["voice_id"]
     found = host.find_voice(name)
     if found is None:
-        known = sorted(voice.name for engine in host.engines() for voice in engine.voices)
-        raise VoxwireError(
-            ErrorCode.UNKNOWN_VOICE,
-            f"there is no voice {name[:64]!r}",
-            details={"field": "voice_id", "voices": known[:100]},
-        )
+        raise unknown_voice(host, name)
     return JSONResponse(_fields(found, name))
-
-
-def chosen_voice(host: CompatHost, model_id: str | None, voice_id: str | None) -> str | None:
-    """The voice that speaks: of the model's own engine where two engines have one of that name. None: the default.
-
-    Raises:
-        VoxwireError: client.invalid_field; there is no such model.
-    """
-    if model_id is None:
-        return voice_id
-    engine = host.resolve_model(model_id)
-    for info in host.engines():
-        if info.name == engine and any(voice.name == voice_id for voice in info.voices):
-            return f"{engine}/{voice_id}"
-    return voice_id
 
 
 def _all(host: CompatHost) -> list[dict[str, Any]]:
@@ -85,14 +66,14 @@ def _id_of(host: CompatHost, voice: Voice) -> str:
     return voice.name if host.find_voice(voice.name) == voice else f"{voice.engine}/{voice.name}"
 
 
-def _wanted(fields: dict[str, Any], query: VoicesQuery) -> bool:
+def _matches(fields: dict[str, Any], query: VoicesQuery) -> bool:
     if query.is_owner or query.gender not in (None, fields["gender"]):
         return False
     return query.q.lower() in f"{fields['id']} {fields['name']} {fields['description']}".lower()
 
 
 def _index(ids: list[str], voice_id: str) -> int:
-    """Where a page begins.
+    """The index of a voice at which a page begins or ends.
 
     Raises:
         VoxwireError: client.invalid_field.

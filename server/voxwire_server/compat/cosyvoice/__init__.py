@@ -1,12 +1,10 @@
-"""CosyVoice's FastAPI server: what its clients ask of a server."""
+"""CosyVoice's FastAPI server: its endpoints."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from voxwire_server.compat.cosyvoice.errors import http_error
-from voxwire_server.compat.cosyvoice.messages import Fields
-from voxwire_server.compat.cosyvoice.speech import speak_as_first, speak_as_second
+from voxwire_server.compat.cosyvoice.http import Fields, http_error, speak_v1, speak_v2
 from voxwire_server.compat.operation import BodyKind, Operation
 
 if TYPE_CHECKING:
@@ -17,11 +15,11 @@ if TYPE_CHECKING:
     from voxwire_server.compat.host import CompatHost
 
 _ROUTES = (
-    ("/inference_sft", "Speak a text with a voice", speak_as_first),
-    ("/inference_instruct", "The same; the instruction has no effect", speak_as_first),
-    ("/inference_zero_shot", "Speak a text with the voice that a recording is named after", speak_as_second),
-    ("/inference_cross_lingual", "The same", speak_as_second),
-    ("/inference_instruct2", "The same; the instruction has no effect", speak_as_second),
+    ("/inference_sft", "Speak a text with a voice", speak_v1),
+    ("/inference_instruct", "The same; the instruction has no effect", speak_v1),
+    ("/inference_zero_shot", "Speak a text with the voice that a recording is named after", speak_v2),
+    ("/inference_cross_lingual", "The same", speak_v2),
+    ("/inference_instruct2", "The same; the instruction has no effect", speak_v2),
 )
 
 OPERATIONS: Sequence[Operation[Any, Any]] = tuple(
@@ -44,7 +42,7 @@ OPERATIONS: Sequence[Operation[Any, Any]] = tuple(
 """Its HTTP endpoints."""
 
 
-def sockets(host: CompatHost) -> list[WebSocketRoute]:
+def websocket_routes(host: CompatHost) -> list[WebSocketRoute]:
     """Its WebSocket endpoints: none."""
     del host
     return []

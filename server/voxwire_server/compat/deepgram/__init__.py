@@ -1,4 +1,4 @@
-"""Deepgram: what its clients ask of a server."""
+"""Deepgram: its endpoints."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import WebSocketRoute
 
 from voxwire_server.compat.deepgram.errors import http_error
-from voxwire_server.compat.deepgram.handshake import found_key, serve_aura, serve_flux
-from voxwire_server.compat.deepgram.parameters import SpeakQuery
-from voxwire_server.compat.deepgram.speech import SpeakBody, speak_aura, speak_flux
+from voxwire_server.compat.deepgram.http import speak_aura, speak_flux
+from voxwire_server.compat.deepgram.messages import SpeakBody, SpeakQuery
+from voxwire_server.compat.deepgram.websocket import api_key_of, serve_aura, serve_flux
 from voxwire_server.compat.operation import BodyKind, Call, Operation
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _speak(path: str, handler: Handler) -> Operation[SpeakBody, SpeakQuery]:
         summary="Speak a text",
         handler=handler,
         error=http_error,
-        key=found_key,
+        key=api_key_of,
         body=SpeakBody,
         body_kind=BodyKind.JSON,
         text_field="text",
@@ -46,13 +46,13 @@ OPERATIONS: Sequence[Operation[Any, Any]] = (_speak("/v1/speak", speak_aura), _s
 """Its HTTP endpoints."""
 
 
-def sockets(host: CompatHost) -> list[WebSocketRoute]:
+def websocket_routes(host: CompatHost) -> list[WebSocketRoute]:
     """Its WebSocket endpoints."""
 
-    async def aura(socket: WebSocket) -> None:
-        await serve_aura(host, socket)
+    async def aura(websocket: WebSocket) -> None:
+        await serve_aura(host, websocket)
 
-    async def flux(socket: WebSocket) -> None:
-        await serve_flux(host, socket)
+    async def flux(websocket: WebSocket) -> None:
+        await serve_flux(host, websocket)
 
     return [WebSocketRoute("/v1/speak", aura), WebSocketRoute("/v2/speak", flux)]

@@ -1,4 +1,4 @@
-"""Owns how errors look to Deepgram's clients: JSON and headers on HTTP and at the handshake, JSON on a WebSocket."""
+"""Deepgram's errors: JSON and headers on HTTP and at the handshake, JSON messages on a WebSocket."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from voxwire_protocol.errors import CloseCode, ErrorClass, ErrorCode, VoxwireError
 from voxwire_server.compat.errors import describe
-from voxwire_server.compat.translation import Hangup
+from voxwire_server.compat.translator import Close
 from voxwire_server.errors import http_headers, http_status
 
 _CODES: Mapping[ErrorCode, str] = {
@@ -47,7 +47,7 @@ def error_code(error: VoxwireError) -> str:
 
 
 def http_error(error: VoxwireError) -> Response:
-    """`{"err_code", "err_msg", "request_id"}`, and the same in the headers that are all a failed handshake shows."""
+    """`{"err_code", "err_msg", "request_id"}`, and the same in headers: clients see no more of a refused handshake."""
     request_id = str(uuid4())
     body = {"err_code": error_code(error), "err_msg": describe(error), "request_id": request_id}
     headers = http_headers(error) | {"dg-request-id": request_id, "dg-error": _header_text(describe(error))}
@@ -56,24 +56,24 @@ def http_error(error: VoxwireError) -> Response:
 
 
 def aura_error(error: VoxwireError, request_id: str) -> dict[str, Any]:
-    """The message that tells of an error on `/v1/speak`."""
+    """The error message of `/v1/speak`."""
     return {"type": "Error", "err_code": error_code(error), "err_msg": describe(error), "request_id": request_id}
 
 
 def flux_error(error: VoxwireError, request_id: str) -> dict[str, Any]:
-    """The message that tells of an error on `/v2/speak`."""
+    """The error message of `/v2/speak`."""
     fallback = "DATA-0000" if error.error_class is ErrorClass.CLIENT else "NET-0000"
     code = _FLUX_CODES.get(error.code, fallback)
     return {"type": "Error", "code": code, "description": describe(error), "request_id": request_id}
 
 
-def hangup(error: VoxwireError) -> Hangup:
+def close_for(error: VoxwireError) -> Close:
     """The close that follows an error which ends the connection."""
     if error.error_class is ErrorClass.CLIENT:
         code = CloseCode.NORMAL if error.code is ErrorCode.IDLE else CloseCode.POLICY
     else:
         code = error.close_code or CloseCode.INTERNAL
-    return Hangup(code, f"{error_code(error)}: {describe(error)}")
+    return Close(code, f"{error_code(error)}: {describe(error)}")
 
 
 def _header_text(text: str) -> str:

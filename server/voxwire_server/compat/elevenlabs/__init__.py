@@ -1,4 +1,4 @@
-"""ElevenLabs: what its clients ask of a server."""
+"""ElevenLabs: its endpoints."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import WebSocketRoute
 
-from voxwire_server.compat.elevenlabs import speech, voices
+from voxwire_server.compat.elevenlabs import http, voices
 from voxwire_server.compat.elevenlabs.errors import http_error, voices_error
 from voxwire_server.compat.elevenlabs.messages import SpeechBody, SpeechQuery
-from voxwire_server.compat.elevenlabs.sockets import header_key, serve_contexts, serve_stream
+from voxwire_server.compat.elevenlabs.websocket import api_key_of, serve_multi_stream_input, serve_stream_input
 from voxwire_server.compat.operation import BodyKind, Call, Operation
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def _speech(path: str, summary: str, handler: SpeechHandler, *answers: str) -> O
         summary=summary,
         handler=handler,
         error=http_error,
-        key=header_key,
+        key=api_key_of,
         body=SpeechBody,
         body_kind=BodyKind.JSON,
         query=SpeechQuery,
@@ -45,18 +45,16 @@ def _speech(path: str, summary: str, handler: SpeechHandler, *answers: str) -> O
 def _voices(path: str, summary: str, handler: Any, **more: Any) -> Operation[Any, Any]:
     fields = {"error": voices_error} | more
     return Operation(
-        vendor="elevenlabs", method="GET", path=path, summary=summary, handler=handler, key=header_key, **fields
+        vendor="elevenlabs", method="GET", path=path, summary=summary, handler=handler, key=api_key_of, **fields
     )
 
 
 OPERATIONS: Sequence[Operation[Any, Any]] = (
-    _speech("", "Speak a text", speech.speak, *_AUDIO),
-    _speech("/stream", "Speak a text, the audio as it is made", speech.speak, *_AUDIO),
-    _speech("/with-timestamps", "Speak a text, with its characters' times", speech.speak_with_timestamps),
-    _speech(
-        "/stream/with-timestamps", "The same, as it is made", speech.stream_with_timestamps, "application/x-ndjson"
-    ),
-    # The native protocol's too, which pages ask with their token.
+    _speech("", "Speak a text", http.speak, *_AUDIO),
+    _speech("/stream", "Speak a text, the audio as it is made", http.speak, *_AUDIO),
+    _speech("/with-timestamps", "Speak a text, with its characters' times", http.speak_with_timestamps),
+    _speech("/stream/with-timestamps", "The same, as it is made", http.stream_with_timestamps, "application/x-ndjson"),
+    # Also an endpoint of the native protocol, which web pages call with a browser's token.
     _voices("/v1/voices", "The voices", voices.list_voices, query=voices.VoicesQuery, tokens=True),
     _voices("/v2/voices", "The voices, in pages", voices.search_voices, query=voices.VoicesQuery, error=http_error),
     _voices("/v1/voices/{voice_id}", "One voice", voices.one_voice, error=http_error),
@@ -64,14 +62,14 @@ OPERATIONS: Sequence[Operation[Any, Any]] = (
 """Its HTTP endpoints."""
 
 
-def sockets(host: CompatHost) -> list[WebSocketRoute]:
+def websocket_routes(host: CompatHost) -> list[WebSocketRoute]:
     """Its WebSocket endpoints."""
 
-    async def single(socket: WebSocket) -> None:
-        await serve_stream(host, socket)
+    async def single(websocket: WebSocket) -> None:
+        await serve_stream_input(host, websocket)
 
-    async def multi(socket: WebSocket) -> None:
-        await serve_contexts(host, socket)
+    async def multi(websocket: WebSocket) -> None:
+        await serve_multi_stream_input(host, websocket)
 
     return [
         WebSocketRoute("/v1/text-to-speech/{voice_id}/stream-input", single),

@@ -1,4 +1,4 @@
-"""Owns how errors look to ElevenLabs' clients: JSON on HTTP, JSON and a close code on a WebSocket."""
+"""ElevenLabs' errors: JSON on HTTP, a JSON message and a close code on a WebSocket."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from voxwire_protocol.errors import CloseCode, ErrorClass, ErrorCode, VoxwireError
 from voxwire_server.compat.errors import describe
-from voxwire_server.compat.translation import Hangup
+from voxwire_server.compat.translator import Close
 from voxwire_server.errors import http_body, http_headers, http_status
 
 _STATUSES: Mapping[ErrorCode, str] = {
@@ -32,7 +32,7 @@ _STATUSES: Mapping[ErrorCode, str] = {
 
 
 def status_of(error: VoxwireError) -> str:
-    """The word that stands for an error."""
+    """The vendor's word for an error."""
     if error.details.get("field") in ("model", "model_id"):
         return "model_not_found"
     if error.details.get("field") == "text" and error.code is ErrorCode.INVALID_FIELD:
@@ -41,12 +41,12 @@ def status_of(error: VoxwireError) -> str:
 
 
 def http_error(error: VoxwireError) -> Response:
-    """`{"detail": {"status", "message"}}`, or 422 with the list of what is wrong where fields are."""
+    """`{"detail": {"status", "message"}}`, or 422 with the list of invalid fields."""
     return JSONResponse(_detail(error), _http_status(error), http_headers(error))
 
 
 def voices_error(error: VoxwireError) -> Response:
-    """As `http_error`, with the fields of the native protocol beside them: `/v1/voices` belongs to both."""
+    """As `http_error`, with the native protocol's fields added: `/v1/voices` is an endpoint of both."""
     return JSONResponse(_detail(error) | http_body(error), _http_status(error), http_headers(error))
 
 
@@ -60,8 +60,8 @@ def _http_status(error: VoxwireError) -> int:
     return 422 if "errors" in error.details else http_status(error)
 
 
-def socket_error(error: VoxwireError, context_id: str | None = None) -> dict[str, Any]:
-    """The message that tells of an error; `context_id` where it is about one context."""
+def error_message(error: VoxwireError, context_id: str | None = None) -> dict[str, Any]:
+    """The error message; with a `context_id` where it is about one context."""
     payload: dict[str, Any] = {"message": describe(error), "error": status_of(error), "code": close_code(error)}
     if context_id is not None:
         payload["contextId"] = context_id
@@ -69,12 +69,12 @@ def socket_error(error: VoxwireError, context_id: str | None = None) -> dict[str
 
 
 def close_code(error: VoxwireError) -> int:
-    """The code with which a connection is closed: 1008 for all that is the client's to mend."""
+    """The code with which a connection is closed: 1008 for errors of the client."""
     if error.error_class is ErrorClass.CLIENT:
         return CloseCode.POLICY
     return error.close_code or CloseCode.INTERNAL
 
 
-def hangup(error: VoxwireError) -> Hangup:
-    """The close that follows an error which ends the connection; the reason is what some clients show alone."""
-    return Hangup(close_code(error), f"{status_of(error)}: {describe(error)}")
+def close_for(error: VoxwireError) -> Close:
+    """The close that follows an error which ends the connection; some clients show only its reason."""
+    return Close(close_code(error), f"{status_of(error)}: {describe(error)}")

@@ -1,4 +1,4 @@
-"""Owns the names of ElevenLabs' output formats: codec, sample rate and, where there is one, bitrate in kbit/s."""
+"""ElevenLabs' audio formats, whose names hold codec, sample rate and, for some, bit rate in kbit/s."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def output_format(name: str) -> OutputFormat:
     """The format behind a name such as `pcm_16000` or `mp3_22050_32`.
 
     Raises:
-        VoxwireError: client.unsupported_audio, with the formats there are in `details["formats"]`.
+        VoxwireError: client.unsupported_audio, with the supported formats in `details["formats"]`.
     """
     parts = _NAME.fullmatch(name)
     if parts is not None:

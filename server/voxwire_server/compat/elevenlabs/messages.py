@@ -1,4 +1,4 @@
-"""Owns what ElevenLabs' clients say: the fields of their messages and requests, and what they may hold."""
+"""What ElevenLabs' clients send: the fields of their messages and requests, and their limits."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ from pydantic import AliasChoices, BaseModel, Field
 
 from voxwire_protocol.errors import VoxwireError
 from voxwire_server.compat.elevenlabs.formats import DEFAULT_FORMAT
-from voxwire_server.compat.json_objects import json_object
-from voxwire_server.compat.operation import checked
+from voxwire_server.compat.parsing import json_object, validate
 
 SEED_MAX = 2**32 - 1
 INACTIVITY_SECONDS = 180.0
-"""What the vendor allows at most: whoever asks for nothing gets it too."""
+"""The default for clients that set no `inactivity_timeout`: the vendor's maximum."""
 
 DEFAULT_CONTEXT_ID = "default"
 
 
 class VoiceSettings(BaseModel):
-    """What of the voice can be set here: how fast it speaks. The rest is taken and has no effect."""
+    """Settings of the voice: `speed` is used, the others are accepted and have no effect."""
 
     speed: float | None = Field(None, ge=0.5, le=2.0)
 
 
 class GenerationConfig(BaseModel):
-    """How much text is gathered before it is spoken, in characters."""
+    """How much text is collected before it is spoken, in characters."""
 
     chunk_length_schedule: list[Annotated[float, Field(gt=0, le=500)]] | None = Field(None, max_length=64)
 
@@ -63,7 +62,7 @@ class SpeechQuery(BaseModel):
 
 
 class SpeechBody(BaseModel):
-    """The body of an HTTP endpoint. Fields that are not listed are taken and have no effect."""
+    """The body of an HTTP endpoint. Fields that are not listed are accepted and have no effect."""
 
     text: str
     model_id: str | None = None
@@ -73,14 +72,14 @@ class SpeechBody(BaseModel):
 
 
 def client_message(raw: str | bytes) -> ClientMessage:
-    """A message as a client sent it.
+    """Parse a client's message.
 
     Raises:
         VoxwireError: client.malformed_message, or client.invalid_field whose `context` is the client's context id.
     """
     fields = json_object(raw)
     try:
-        return checked(ClientMessage, fields, "message")
+        return validate(ClientMessage, fields, "message")
     except VoxwireError as error:
         named = fields.get("context_id") or fields.get("contextId")
         error.context = named if isinstance(named, str) else None
@@ -88,7 +87,7 @@ def client_message(raw: str | bytes) -> ClientMessage:
 
 
 def key_in_message(raw: str | bytes) -> str | None:
-    """The API key in a first message, if it has one."""
+    """The API key in a first message; None if it has none."""
     try:
         fields = json_object(raw)
     except VoxwireError:

@@ -1,4 +1,4 @@
-"""Serves the voices to ElevenLabs' clients; `/v1/voices` is the native protocol's too, so it has both shapes."""
+"""ElevenLabs' lists of voices. `/v1/voices` is an endpoint of the native protocol, too, and has the fields of both."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
-from voxwire_protocol.errors import ErrorCode, VoxwireError
-from voxwire_server.transport.http import chosen_voices, voice_fields
+from voxwire_server.compat.voices import unknown_voice
+from voxwire_server.transport.http import filter_voices, voice_fields
 
 if TYPE_CHECKING:
     from voxwire_server.compat.host import CompatHost
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class VoicesQuery(BaseModel):
-    """How the list is narrowed down: the native parameters, and the vendor's `search`."""
+    """The filters of the list: the native parameters, and the vendor's `search`."""
 
     language: str = ""
     engine: str | None = None
@@ -46,22 +46,12 @@ async def one_voice(host: CompatHost, call: Call[NoFields, NoFields]) -> Respons
     raise unknown_voice(host, name)
 
 
-def unknown_voice(host: CompatHost, name: str) -> VoxwireError:
-    """The error for a voice that is not there."""
-    known = sorted(voice.name for engine in host.engines() for voice in engine.voices)
-    return VoxwireError(
-        ErrorCode.UNKNOWN_VOICE,
-        f"there is no voice {name[:64]!r}",
-        details={"field": "voice_id", "voices": known[:100]},
-    )
-
-
 def _voices(host: CompatHost, query: VoicesQuery) -> list[dict[str, Any]]:
-    narrowed = {"language": query.language} | ({} if query.engine is None else {"engine": query.engine})
+    filters = {"language": query.language} | ({} if query.engine is None else {"engine": query.engine})
     wanted = query.search.lower()
     return [
         _fields(voice, engine)
-        for voice, engine in chosen_voices(host.engines(), narrowed)
+        for voice, engine in filter_voices(host.engines(), filters)
         if wanted in f"{voice.name} {voice.description}".lower()
     ]
 

@@ -1,11 +1,10 @@
-"""GPT-SoVITS' api_v2: what its clients ask of a server."""
+"""GPT-SoVITS' api_v2: its endpoints."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from voxwire_server.compat.gpt_sovits import speech
-from voxwire_server.compat.gpt_sovits.errors import http_error
+from voxwire_server.compat.gpt_sovits import http
 from voxwire_server.compat.gpt_sovits.messages import Command, TtsRequest
 from voxwire_server.compat.operation import BodyKind, NoFields, Operation
 
@@ -26,7 +25,7 @@ def _get(path: str, summary: str, handler: Any, query: Any, *answers: str) -> Op
         path=path,
         summary=summary,
         handler=handler,
-        error=http_error,
+        error=http.http_error,
         query=query,
         answers=answers or ("application/json",),
     )
@@ -39,7 +38,7 @@ def _post(path: str, summary: str, handler: Any, body: Any, *answers: str) -> Op
         path=path,
         summary=summary,
         handler=handler,
-        error=http_error,
+        error=http.http_error,
         body=body,
         body_kind=BodyKind.NONE if body is NoFields else BodyKind.JSON,
         answers=answers or ("application/json",),
@@ -47,18 +46,18 @@ def _post(path: str, summary: str, handler: Any, body: Any, *answers: str) -> Op
 
 
 OPERATIONS: Sequence[Operation[Any, Any]] = (
-    _get("/tts", "Speak a text", speech.get_tts, TtsRequest, *_AUDIO),
-    _post("/tts", "Speak a text", speech.post_tts, TtsRequest, *_AUDIO),
-    _get("/control", "Refused: the server is not controlled over HTTP", speech.refuse_control, Command),
-    _post("/control", "Refused: the server is not controlled over HTTP", speech.refuse_control, NoFields),
-    _get("/set_gpt_weights", "Refused: there are no weights to change", speech.refuse_weights, Command),
-    _get("/set_sovits_weights", "Refused: there are no weights to change", speech.refuse_weights, Command),
-    _get("/set_refer_audio", "Refused: voices are not cloned", speech.refuse_reference, Command),
+    _get("/tts", "Speak a text", http.get_tts, TtsRequest, *_AUDIO),
+    _post("/tts", "Speak a text", http.post_tts, TtsRequest, *_AUDIO),
+    _get("/control", "Refused: the server is not controlled over HTTP", http.refuse_control, Command),
+    _post("/control", "Refused: the server is not controlled over HTTP", http.refuse_control, NoFields),
+    _get("/set_gpt_weights", "Refused: there are no weights to change", http.refuse_weights, Command),
+    _get("/set_sovits_weights", "Refused: there are no weights to change", http.refuse_weights, Command),
+    _get("/set_refer_audio", "Refused: voices are not cloned", http.refuse_reference, Command),
 )
 """Its HTTP endpoints."""
 
 
-def sockets(host: CompatHost) -> list[WebSocketRoute]:
+def websocket_routes(host: CompatHost) -> list[WebSocketRoute]:
     """Its WebSocket endpoints: none."""
     del host
     return []

@@ -1,4 +1,4 @@
-"""Owns what the clients of GPT-SoVITS' api_v2 say: the parameters of `/tts` and of the commands."""
+"""What clients of GPT-SoVITS' api_v2 send: the parameters of `/tts` and of the commands."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ SEED_MAX = 2**32 - 1
 
 
 class TtsRequest(BaseModel):
-    """What to speak and how, the same for GET and POST.
+    """The parameters of `/tts`, the same for GET and POST.
 
-    `voice` is an addition of this server's. What steers the sampling of that model is taken and has no effect.
+    `voice` is an addition of this server. The sampling parameters of that model are accepted and have no effect.
     """
 
     model_config = ConfigDict(allow_inf_nan=False)
@@ -50,7 +50,7 @@ class TtsRequest(BaseModel):
 
     @property
     def language(self) -> str | None:
-        """The language to speak; None: the voice's own. `all_xx` stands for xx, `auto` for none in particular."""
+        """The language to speak; None: the voice's own. `all_xx` means xx, `auto` any."""
         name = (self.text_lang or "auto").lower().removeprefix("all_")
         return None if name.startswith("auto") else name
 
@@ -63,11 +63,11 @@ class Command(BaseModel):
     refer_audio_path: str | None = None
 
 
-def check(request: TtsRequest) -> MediaType:
-    """The media type of a request that makes sense.
+def check_request(request: TtsRequest) -> MediaType:
+    """Check the parameters; returns the media type.
 
     Raises:
-        VoxwireError: it does not.
+        VoxwireError: client.invalid_field.
     """
     if not request.text or request.text.isspace():
         raise _refusal("text", "text is required")

@@ -1,10 +1,10 @@
-"""OpenAI: what its clients ask of a server."""
+"""OpenAI: its endpoints."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from voxwire_server.compat.openai import lists, speech
+from voxwire_server.compat.openai import http, voices
 from voxwire_server.compat.openai.errors import http_error
 from voxwire_server.compat.openai.messages import SpeechBody
 from voxwire_server.compat.operation import BodyKind, Operation
@@ -27,7 +27,7 @@ def _list(path: str, summary: str, handler: Any) -> Operation[Any, Any]:
         summary=summary,
         handler=handler,
         error=http_error,
-        key=lists.elevenlabs_key,
+        key=voices.elevenlabs_key,
     )
 
 
@@ -37,21 +37,21 @@ OPERATIONS: Sequence[Operation[Any, Any]] = (
         method="POST",
         path="/v1/audio/speech",
         summary="Speak a text",
-        handler=speech.speak,
+        handler=http.speak,
         error=http_error,
         body=SpeechBody,
         body_kind=BodyKind.JSON,
         answers=_AUDIO,
     ),
-    _list("/v1/models", "The models", lists.list_models),
-    _list("/v1/models/{model:path}", "One model", lists.one_model),
-    _list("/v1/audio/models", "The models that speak", lists.list_speech_models),
-    _list("/v1/audio/voices", "The voices", lists.list_voices),
+    _list("/v1/models", "The models", voices.list_models),
+    _list("/v1/models/{model:path}", "One model", voices.one_model),
+    _list("/v1/audio/models", "The models that speak", voices.list_speech_models),
+    _list("/v1/audio/voices", "The voices", voices.list_voices),
 )
 """Its HTTP endpoints."""
 
 
-def sockets(host: CompatHost) -> list[WebSocketRoute]:
+def websocket_routes(host: CompatHost) -> list[WebSocketRoute]:
     """Its WebSocket endpoints: none."""
     del host
     return []

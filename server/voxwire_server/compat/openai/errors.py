@@ -1,4 +1,4 @@
-"""Owns how errors look to OpenAI's clients: `{"error": {"message", "type", "param", "code"}}` and an HTTP status."""
+"""OpenAI's errors: `{"error": {"message", "type", "param", "code"}}` and an HTTP status."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def http_error(error: VoxwireError) -> Response:
 
 
 def request_id() -> dict[str, str]:
-    """The header by which the vendor's clients name a request in their logs."""
+    """The header with a new request id, which clients write to their logs."""
     return {"x-request-id": f"req_{secrets.token_hex(16)}"}
 
 
 def error_body(error: VoxwireError) -> dict[str, Any]:
-    """The object that tells of an error."""
+    """The error as a JSON object."""
     return {"error": {"message": describe(error), "type": _type(error), "param": _param(error), "code": _code(error)}}
 
 

@@ -1,4 +1,4 @@
-"""Owns what OpenAI's clients say: the fields of a request for speech, and the formats they ask for."""
+"""What OpenAI's clients send: the fields of a speech request, and the audio formats."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from voxwire_server.audio.containers import Container
 from voxwire_server.compat.formats import OutputFormat
 
 SAMPLE_RATE = 24000
-"""The vendor's `pcm` is s16le at this rate; the containers are made of the same samples."""
+"""The vendor's `pcm` is s16le at this rate; the containers hold the same samples."""
 
 SPEED_MIN, SPEED_MAX = 0.25, 4.0
 
@@ -33,7 +33,7 @@ class VoiceId(BaseModel):
 
 
 class SpeechBody(BaseModel):
-    """What to speak and how. `instructions` are taken and have no effect; unknown fields too."""
+    """The body of a speech request. `instructions` and unknown fields are accepted and have no effect."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 

@@ -1,7 +1,7 @@
 """Kokoro's files on this machine, as `voxwire models pull kokoro` put them there: found, checked, read as numpy arrays.
 
-model.safetensors    float32 parameters, names and shapes of `layout.shapes`
-model.int8.onnx      the int8 export that they were made of; only where packages were the source
+model.safetensors    float32 parameters, names and shapes of `shapes.parameter_shapes`
+model.int8.onnx      the int8 export that they were made from; only if the source was packages
 voices.safetensors   by name [rows, 256] float32; the row is chosen by the number of symbols
 vocabulary.json      symbol -> token
 manifest.json        source, versions, size and SHA-256 of each file
@@ -67,7 +67,7 @@ class KokoroWeights:
         return cls(folder, manifest)
 
     def state(self) -> dict[str, NDArray[np.float32]]:
-        """The parameters, by the names of `layout.shapes`; arrays of the caller's own.
+        """The parameters, by the names of `shapes.parameter_shapes`; the caller may change the arrays.
 
         Raises:
             EngineUnavailable: the file is damaged, or safetensors is not installed.
@@ -93,7 +93,7 @@ class KokoroWeights:
 
     @property
     def onnx_path(self) -> Path | None:
-        """The int8 export; None where the weights came from the hub, which has none.
+        """The int8 export; None if the weights came from the hub, which has none.
 
         Raises:
             EngineUnavailable: the file is damaged.

@@ -1,0 +1,225 @@
+"""Translates ElevenLabs' two WebSockets: one context per connection, and many. No I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voxwire_protocol import messages as m
+from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.compat.elevenlabs.context import Context, StreamOptions
+from voxwire_server.compat.elevenlabs.errors import close_for, error_message
+from voxwire_server.compat.elevenlabs.messages import DEFAULT_CONTEXT_ID, ClientMessage, client_message
+from voxwire_server.compat.translator import Action, Close, ContextNames, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from voxwire_server.compat.session import EncodedAudio
+
+_MESSAGE_ERRORS = frozenset(
+    {
+        ErrorCode.MALFORMED_MESSAGE,
+        ErrorCode.MISSING_FIELD,
+        ErrorCode.INVALID_FIELD,
+    }
+)
+"""Errors of one message: the connection goes on."""
+
+_ADDRESS_ERRORS = frozenset({ErrorCode.UNKNOWN_VOICE, ErrorCode.UNSUPPORTED_LANGUAGE, ErrorCode.UNSUPPORTED_AUDIO})
+"""Errors in the address: every further context would fail, too."""
+
+
+class _ContextsTranslator:
+    """The part that both endpoints share: the contexts by name, the session's messages, and timeouts."""
+
+    def __init__(self, options: StreamOptions) -> None:
+        self.due: float | None = None
+        self._options = options
+        self._names = ContextNames()
+        self._contexts: dict[str, Context] = {}
+        self._active_at = 0.0
+
+    def opened(self, now: float) -> Iterable[Action]:
+        """See `Translator`."""
+        self._active_at = now
+        return self._with_due(())
+
+    def received(self, raw: str | bytes, now: float) -> Iterable[Action]:
+        """See `Translator`."""
+        self._active_at = now
+        return self._with_due(self._received(client_message(raw), now))
+
+    def message(self, message: m.ServerMessage, now: float) -> Iterable[Action]:
+        """See `Translator`."""
+        self._active_at = now
+        if isinstance(message, m.ErrorMessage):
+            return self._with_due(self._failed(m.error_from_message(message)))
+        context = self._contexts.get(getattr(message, "context", None) or "")
+        if context is None:
+            return ()
+        match message:
+            case m.Timing():
+                context.add_timings(message)
+            case m.Flushed():
+                return [Reply(payload) for payload in context.flushed(message)]
+            case m.Done():
+                return self._with_due(self._done(context))
+            case _:
+                pass
+        return ()
+
+    def audio(self, audio: EncodedAudio, now: float) -> Iterable[Action]:
+        """See `Translator`."""
+        self._active_at = now
+        context = self._contexts.get(audio.context)
+        return [] if context is None else [Reply(payload) for payload in context.audio(audio)]
+
+    def tick(self, now: float) -> Iterable[Action]:
+        """See `Translator`."""
+        actions: list[Action] = [forward for context in self._contexts.values() for forward in context.tick(now)]
+        if now >= self._active_at + self._options.inactivity_seconds:
+            seconds = self._options.inactivity_seconds
+            error = VoxwireError(ErrorCode.IDLE, f"no text came for {seconds:g} seconds")
+            actions += [Reply(error_message(error)), close_for(error)]
+        return self._with_due(actions)
+
+    def _with_due(self, actions: Iterable[Action]) -> list[Action]:
+        """The actions; `due` is updated once they have been made."""
+        done = list(actions)
+        times = [context.due for context in self._contexts.values() if context.due is not None]
+        self.due = min([self._active_at + self._options.inactivity_seconds, *times])
+        return done
+
+    def _open(self, context_id: str | None, message: ClientMessage) -> tuple[Context, Action]:
+        context = Context(self._names.new(), context_id, self._options)
+        self._contexts[context.name] = context
+        return context, context.start(message)
+
+    def _forget(self, context: Context) -> None:
+        self._contexts.pop(context.name, None)
+
+    # -- the parts that differ between the endpoints ----------------------------------------------------------------
+
+    def _received(self, message: ClientMessage, now: float) -> Iterator[Action]:
+        raise NotImplementedError
+
+    def _done(self, context: Context) -> Iterator[Action]:
+        raise NotImplementedError
+
+    def _failed(self, error: VoxwireError) -> Iterator[Action]:
+        raise NotImplementedError
+
+
+class StreamInputTranslator(_ContextsTranslator):
+    """`/stream-input`: one context, ended by an empty text; the connection is closed after its audio."""
+
+    def __init__(self, options: StreamOptions) -> None:
+        super().__init__(options)
+        self._context: Context | None = None
+
+    def _received(self, message: ClientMessage, now: float) -> Iterator[Action]:
+        context = self._context
+        if context is None:
+            context, start = self._open(None, message)
+            self._context = context
+            yield start
+        if context.closing:
+            return
+        if message.text == "" or message.close_socket:
+            yield from context.end()
+        else:
+            yield from context.receive(message, now)
+
+    def _done(self, context: Context) -> Iterator[Action]:
+        self._forget(context)
+        for payload in context.finished():
+            yield Reply(payload)
+        yield Close()
+
+    def _failed(self, error: VoxwireError) -> Iterator[Action]:
+        yield Reply(error_message(error))
+        yield close_for(error)
+
+    def refused(self, error: VoxwireError, now: float) -> Iterable[Action]:  # noqa: ARG002 - errors need no clock
+        """See `Translator`."""
+        return list(self._failed(error))
+
+
+class MultiStreamInputTranslator(_ContextsTranslator):
+    """`/multi-stream-input`: many contexts. A client's id can be used again once its context is closed."""
+
+    def __init__(self, options: StreamOptions) -> None:
+        super().__init__(options)
+        self._by_id: dict[str, Context] = {}
+        self._closing_socket = False
+
+    def _received(self, message: ClientMessage, now: float) -> Iterator[Action]:
+        context_id = message.context_id or DEFAULT_CONTEXT_ID
+        context = self._by_id.get(context_id)
+        if message.close_socket:
+            yield from self._close_socket()
+        elif message.close_context:
+            if context is not None:
+                yield from self._close(context)
+        elif message.text or (message.flush and context is not None):
+            if context is None:
+                if self._closing_socket:
+                    return
+                context, start = self._open(context_id, message)
+                self._by_id[context_id] = context
+                yield start
+            if not context.closing:
+                yield from context.receive(message, now)
+
+    def _close(self, context: Context) -> Iterator[Action]:
+        """Speak to the end; but a close without an empty flush before it, or a second close, is an interruption."""
+        if context.text_complete and not context.closing:
+            yield from context.end()
+        else:
+            yield context.cancel()
+            yield from self._finish(context)
+
+    def _close_socket(self) -> Iterator[Action]:
+        """`close_socket`: speak everything to its end, then close; a second one closes at once."""
+        if self._closing_socket or not self._contexts:
+            yield Close()
+        self._closing_socket = True
+        for context in self._contexts.values():
+            if not context.closing:
+                yield from context.end()
+
+    def _done(self, context: Context) -> Iterator[Action]:
+        *payloads, _ = context.finished()
+        for payload in payloads:
+            yield Reply(payload)
+        yield from self._finish(context)
+
+    def _finish(self, context: Context) -> Iterator[Action]:
+        self._forget(context)
+        yield Reply(context.final())
+        if self._closing_socket and not self._contexts:
+            yield Close()
+
+    def _forget(self, context: Context) -> None:
+        super()._forget(context)
+        self._by_id.pop(context.id or "", None)
+
+    def _failed(self, error: VoxwireError) -> Iterator[Action]:
+        """An error ends its context, and the connection if that was its last: Pipecat notices only that."""
+        context = self._contexts.get(error.context or "")
+        if context is None:
+            if error.context is None:
+                yield Reply(error_message(error))
+            return
+        yield Reply(error_message(error, context.id))
+        if error.code in _ADDRESS_ERRORS or len(self._contexts) == 1:
+            yield close_for(error)
+        yield context.cancel()
+        yield from self._finish(context)
+
+    def refused(self, error: VoxwireError, now: float) -> Iterable[Action]:  # noqa: ARG002 - errors need no clock
+        """See `Translator`."""
+        actions: list[Action] = [Reply(error_message(error, error.context))]
+        if error.code not in _MESSAGE_ERRORS:
+            actions.append(close_for(error))
+        return actions

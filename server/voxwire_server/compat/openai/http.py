@@ -1,0 +1,68 @@
+"""OpenAI's endpoint for speech: the audio as it is synthesised, as bytes or as server-sent events."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from voxwire_protocol import messages as m
+from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.compat.http import SpeechResponse, SpeechStream, audio_response
+from voxwire_server.compat.openai.errors import error_body, request_id
+from voxwire_server.compat.openai.messages import FORMATS
+from voxwire_server.compat.session import EncodedAudio
+from voxwire_server.compat.voices import voice_of_model
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from starlette.responses import Response
+
+    from voxwire_server.compat.host import CompatHost
+    from voxwire_server.compat.openai.messages import SpeechBody
+    from voxwire_server.compat.operation import Call, NoFields
+
+USAGE_TOKENS_PER_SECOND = 50
+"""One output token for 20 ms of audio, one input token for a character: nothing here is made of tokens."""
+
+
+async def speak(host: CompatHost, call: Call[SpeechBody, NoFields]) -> Response:
+    """The audio in the requested format, its first bytes as soon as the first clause is synthesised."""
+    body = call.body
+    if not body.input or body.input.isspace():
+        raise VoxwireError(ErrorCode.INVALID_FIELD, "the input is empty", details={"field": "input"})
+    format = FORMATS[body.response_format]
+    start = m.Start(voice=voice_of_model(host, body.model, body.voice_name), speed=body.speed, timings=())
+    speech = await SpeechStream.open(host, call.request, body.input, start, format)
+    if body.stream_format == "sse":
+        events = _server_sent(speech, len(body.input))
+        return SpeechResponse(speech, events, "text/event-stream", {"Cache-Control": "no-cache"} | request_id())
+    return audio_response(speech, format.media_type, request_id())
+
+
+async def _server_sent(speech: SpeechStream, characters: int) -> AsyncGenerator[bytes, None]:
+    """An event for each part of the audio, then one with the usage; or an error if the speech fails on the way."""
+    seconds = 0.0
+    events = speech.events()
+    try:
+        async for event in events:
+            if isinstance(event, EncodedAudio):
+                seconds = event.end_pts / event.sample_rate
+                yield _event(type="speech.audio.delta", audio=base64.b64encode(event.payload).decode())
+        yield _event(type="speech.audio.done", usage=_usage(characters, seconds))
+    except VoxwireError as error:
+        yield _event(type="error", **error_body(error))
+        raise
+    finally:
+        await events.aclose()
+
+
+def _event(**fields: Any) -> bytes:
+    return b"data: " + orjson.dumps(fields) + b"\n\n"
+
+
+def _usage(characters: int, seconds: float) -> dict[str, int]:
+    spoken = round(seconds * USAGE_TOKENS_PER_SECOND)
+    return {"input_tokens": characters, "output_tokens": spoken, "total_tokens": characters + spoken}
