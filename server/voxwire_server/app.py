@@ -54,8 +54,7 @@ from voxwire_server.session.resume_tokens import ResumeTokens
 from voxwire_server.session.ticker import Ticker
 from voxwire_server.transport import connection_limiter, http, websocket
 from voxwire_server.transport.connection_limiter import ConnectionLimiter, ConnectionLimits
-from voxwire_server.transport.fair_share import FairShare, FairShares
-from voxwire_server.transport.fair_share_middleware import FairShareMiddleware
+from voxwire_server.transport.fair_share import FairShare, FairShareMiddleware, FairShares
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
