@@ -52,8 +52,7 @@ from voxwire_server.session.resume_tokens import ResumeTokens
 from voxwire_server.session.ticker import Ticker
 from voxwire_server.settings import connection_limits, make_connection_limiter, scheduling_policy, session_settings
 from voxwire_server.transport import connection_limiter, http, websocket
-from voxwire_server.transport.fair_share import FairShare, FairShares
-from voxwire_server.transport.fair_share_middleware import FairShareMiddleware
+from voxwire_server.transport.fair_share import FairShare, FairShareMiddleware, FairShares
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Owns how an error of the tree looks outside a session: as an HTTP status, headers and body."""
+"""How an error looks outside a session: as a text, and as an HTTP status, headers and body."""
 
 from __future__ import annotations
 
@@ -62,3 +62,25 @@ def http_body(error: VoxwireError) -> dict[str, Any]:
         "hint": error.hint or None,
     }
     return {"error": {name: value for name, value in fields.items() if value is not None}}
+
+
+_STATUS_400 = (
+    ErrorCode.UNKNOWN_VOICE,
+    ErrorCode.MESSAGE_TOO_BIG,
+    ErrorCode.TEXT_TOO_LONG,
+    ErrorCode.TEXT_BUFFER_FULL,
+)
+
+
+def describe(error: VoxwireError) -> str:
+    """The error's message; where a voice or a model was not found, with the names of those that exist."""
+    for kind in ("voices", "models"):
+        known = error.details.get(kind)
+        if known:
+            return f"{error.message}; there are {', '.join(known)}"
+    return error.message
+
+
+def coarse_status(error: VoxwireError) -> int:
+    """The HTTP status for clients that expect 400 for their errors where RFC 9110 suggests 404, 413 or 429."""
+    return 400 if error.code in _STATUS_400 else http_status(error)

@@ -25,7 +25,7 @@ from voxwire_server.ops.auth import generate_key, hash_key
 with warnings.catch_warnings():
     # The package wyoming imports audioop, which Python 3.13 no longer has.
     warnings.simplefilter("ignore", DeprecationWarning)
-    from voxwire_server.compat.wyoming.handler import WyomingHandler
+    from voxwire_server.compat.wyoming.server import WyomingHandler
 
 LISTENER, ATTACKER = generate_key(), generate_key()
 KEYS = f"listener={hash_key(LISTENER)},attacker={hash_key(ATTACKER)}"

@@ -30,7 +30,7 @@ from voxwire_server.scheduling.scheduler import Scheduler
 from voxwire_server.session.ports import SessionServices
 from voxwire_server.session.ticker import Ticker
 from voxwire_server.transport import connection as connection_module
-from voxwire_server.transport import fair_share_middleware as middleware_module
+from voxwire_server.transport import fair_share as fair_share_module
 from voxwire_server.transport.input_scheduler import InputScheduler
 from voxwire_server.transport.websocket_protocol import EXTENSION
 
@@ -263,7 +263,7 @@ def virtual_loop() -> Iterator[VirtualLoop]:
     """A loop on virtual time, which is the application's clock too."""
     loop = VirtualLoop()
     clocks = types.SimpleNamespace(monotonic=loop.time, perf_counter=loop.time, thread_time=loop.time)
-    times = {module: module.time for module in (app_module, connection_module, middleware_module)}
+    times = {module: module.time for module in (app_module, connection_module, fair_share_module)}
     for module in times:
         module.time = clocks  # type: ignore[attr-defined]
     asyncio.set_event_loop(loop)

@@ -1,6 +1,6 @@
 """Other vendors' protocols, each translated to the session core that also serves the native protocol.
 
-Every vendor is a package with the same modules; a small vendor has the parts of a missing module in its `http`.
+Every vendor is a package with the same modules; a small vendor has messages, formats and errors in its `http`.
 
 | module of a vendor | what it holds |
 |---|---|
@@ -12,10 +12,9 @@ Every vendor is a package with the same modules; a small vendor has the parts of
 | `http` | the HTTP endpoints for speech |
 | `websocket` | WebSocket handshakes: API key, refusal, options of the address |
 | `translator` | WebSocket messages to session messages and back, without I/O; one for each version of a protocol |
-| `context` | one context of a translator, where a connection has several |
 | `timestamps` | when words or characters are heard, as its clients expect it |
 
-Wyoming is no HTTP protocol: it has a `server` with a port of its own, and a `handler` for each connection.
+Wyoming is no HTTP protocol: its `server` has a port of its own.
 
 | module of this package | what it holds |
 |---|---|
@@ -26,5 +25,5 @@ Wyoming is no HTTP protocol: it has a `server` with a port of its own, and a `ha
 | `http` | speech as an HTTP response |
 | `websocket`, `translator` | runs a translator on a WebSocket; the interface of translators |
 | `session` | a session whose events are read one by one |
-| `formats`, `errors`, `voices` | what the modules of these names share |
+| `formats`, `voices` | what the modules of these names share |
 """

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 HEADER_BYTES_MAX = 16 * 1024
 HEADER_LINES_MAX = 64
 LINE_BYTES_MAX = 8 * 1024
-"""Limits of a request line and its headers: those of `websockets`, which parses a handshake's headers again."""
+"""Limits of a request line and its headers. `websockets` parses a handshake's headers again, with no lower limits."""
 
 HEADER_SECONDS = 10.0
 """Time for the headers, from the beginning of the connection or the end of the previous response."""

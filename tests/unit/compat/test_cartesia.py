@@ -12,11 +12,10 @@ import pytest
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.audio.containers import Container
-from voxwire_server.compat.cartesia.context import CHUNK_BYTES_MAX, EXPIRY_SECONDS
 from voxwire_server.compat.cartesia.errors import http_error
 from voxwire_server.compat.cartesia.formats import raw_stream_format, stream_format
 from voxwire_server.compat.cartesia.messages import DELAY_MS_DEFAULT, RequestedFormat
-from voxwire_server.compat.cartesia.translator import CartesiaTranslator
+from voxwire_server.compat.cartesia.translator import CHUNK_BYTES_MAX, EXPIRY_SECONDS, CartesiaTranslator
 from voxwire_server.compat.session import EncodedAudio
 from voxwire_server.compat.translator import Action, Forward, Reply, StartContext
 

@@ -9,9 +9,13 @@ import pytest
 
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
-from voxwire_server.compat.elevenlabs.context import HOLD_SECONDS, StreamOptions
 from voxwire_server.compat.elevenlabs.messages import key_in_message
-from voxwire_server.compat.elevenlabs.translator import MultiStreamInputTranslator, StreamInputTranslator
+from voxwire_server.compat.elevenlabs.translator import (
+    HOLD_SECONDS,
+    MultiStreamInputTranslator,
+    StreamInputTranslator,
+    StreamOptions,
+)
 from voxwire_server.compat.formats import OutputFormat
 from voxwire_server.compat.session import EncodedAudio
 from voxwire_server.compat.translator import Close, Forward, Reply, StartContext

@@ -11,8 +11,7 @@ import pytest
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.audio.containers.wav import wav_header
 from voxwire_server.compat.gpt_sovits.formats import SAMPLE_RATE, whole_body
-from voxwire_server.compat.gpt_sovits.http import http_error
-from voxwire_server.compat.gpt_sovits.messages import TtsRequest, check_request
+from voxwire_server.compat.gpt_sovits.http import TtsRequest, check_request, http_error
 from voxwire_server.compat.parsing import validate
 from voxwire_server.compat.voices import voice_of_recording
 from voxwire_server.speech import Voice

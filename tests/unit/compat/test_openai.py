@@ -20,7 +20,7 @@ from voxwire_server.compat.formats import OutputFormat
 from voxwire_server.compat.http import SpeechStream, audio_response, read_all
 from voxwire_server.compat.openai import OPERATIONS, http
 from voxwire_server.compat.openai.errors import error_body, http_error
-from voxwire_server.compat.openai.messages import FORMATS, SAMPLE_RATE, SpeechBody
+from voxwire_server.compat.openai.http import FORMATS, SAMPLE_RATE, SpeechBody
 from voxwire_server.compat.parsing import validate
 from voxwire_server.session.quotas import ClientIdentity
 

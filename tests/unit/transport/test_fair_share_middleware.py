@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from voxwire_server.transport.fair_share import FairShare, FairShares
-from voxwire_server.transport.fair_share_middleware import WAIT_SECONDS_MAX, FairShareMiddleware
+from voxwire_server.transport.fair_share import WAIT_SECONDS_MAX, FairShare, FairShareMiddleware, FairShares
 from voxwire_server.transport.input_scheduler import InputScheduler
 
 SCOPE = {"type": "http", "method": "GET", "path": "/", "headers": []}

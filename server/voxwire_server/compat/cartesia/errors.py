@@ -9,8 +9,7 @@ from uuid import uuid4
 from starlette.responses import JSONResponse, Response
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
-from voxwire_server.compat.errors import describe
-from voxwire_server.errors import http_headers, http_status
+from voxwire_server.errors import describe, http_headers, http_status
 
 _CODES: Mapping[ErrorCode, tuple[str, str]] = {
     ErrorCode.NOT_AUTHENTICATED: ("unauthorized", "Unauthorized"),

@@ -10,10 +10,10 @@ import orjson
 
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
-from voxwire_server.compat.cartesia.context import CHUNK_BYTES_MAX, STATUS
 from voxwire_server.compat.cartesia.errors import error_event
 from voxwire_server.compat.cartesia.formats import StreamFormat, raw_stream_format, split, stream_format
 from voxwire_server.compat.cartesia.timestamps import TimedWord, WordTracker, phoneme_timestamps, word_timestamps
+from voxwire_server.compat.cartesia.translator import CHUNK_BYTES_MAX, STATUS
 from voxwire_server.compat.http import SpeechResponse, SpeechStream
 from voxwire_server.compat.session import EncodedAudio
 from voxwire_server.compat.voices import voice_of_model

@@ -6,16 +6,21 @@ cancelled can be used again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import base64
+import re
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
-from voxwire_server.compat.cartesia.context import Context
 from voxwire_server.compat.cartesia.errors import error_event
-from voxwire_server.compat.cartesia.formats import raw_stream_format
-from voxwire_server.compat.cartesia.messages import Cancellation, client_message
+from voxwire_server.compat.cartesia.formats import raw_stream_format, split
+from voxwire_server.compat.cartesia.messages import DELAY_MS_DEFAULT, Cancellation, client_message
+from voxwire_server.compat.cartesia.timestamps import TimedWord, WordTracker, phoneme_timestamps, word_timestamps
 from voxwire_server.compat.translator import Action, ContextNames, Forward, Reply, StartContext
+from voxwire_server.text.speakable import CJK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +30,151 @@ if TYPE_CHECKING:
 
     VoiceFinder = Callable[[str | None, str | None], str | None]
     """The voice's name for a model's and a voice's id."""
+
+    from voxwire_server.compat.cartesia.formats import StreamFormat
+
+EXPIRY_SECONDS = 60.0
+"""How long a context without text or audio stays open; with the vendor it is one second."""
+
+STALL_SECONDS_MIN = 0.5
+"""How long text waits for more at least: after that the session would speak it anyway."""
+
+CHUNK_BYTES_MAX = 48 * 1024
+"""Whole samples of every encoding; with base64 far from the 1 MiB above which clients close."""
+
+STATUS = 206
+"""The `status_code` of every message without an error, the last one included (206 Partial Content)."""
+
+_UNSPACED = re.compile(f"[{CJK}]")
+
+
+class _Flush(NamedTuple):
+    """A flush that was sent to the session: its number for the client, if any, and its position in the text."""
+
+    id: int | None
+    position: int
+
+
+@dataclass(slots=True)
+class Context:
+    """One context. `name` is the session's, `id` the client's."""
+
+    name: str
+    id: str
+    format: StreamFormat
+    timings: tuple[m.TimingKind, ...]
+    active_at: float
+    closing: bool = False
+    _tracker: WordTracker = field(default_factory=WordTracker)
+    _last_char: str = " "
+    _unflushed: bool = False
+    _word_ended: bool = False
+    _flush_at: float | None = None
+    _flushes: deque[_Flush] = field(default_factory=deque)
+    _flushes_asked: int = 0
+    _flushes_done: int = 0
+    _end_pts: int = 0
+
+    @property
+    def due(self) -> float:
+        """When `tick` is to be called."""
+        expiry = self.active_at + EXPIRY_SECONDS
+        return expiry if self._flush_at is None else min(expiry, self._flush_at)
+
+    # -- text -----------------------------------------------------------------------------------------------------
+
+    def receive(self, message: Generation, now: float) -> Iterator[Forward]:
+        """Take a message's text, flush and end."""
+        self.active_at = now
+        delay_ms = DELAY_MS_DEFAULT if message.max_buffer_delay_ms is None else message.max_buffer_delay_ms
+        at_once = delay_ms == 0
+        if message.transcript:
+            yield self._text(message.transcript)
+            self._flush_at = now + max(delay_ms / 1000, STALL_SECONDS_MIN) if self._unflushed else None
+        if message.flush:
+            self._flushes_asked += 1
+            yield self._flush(self._flushes_asked)
+        elif at_once and self._unflushed and message.more:
+            yield self._flush(None)
+        if not message.more:
+            self.closing = True
+            self._flush_at = None
+            yield Forward(m.End(context=self.name))
+
+    def tick(self, now: float) -> Iterator[Forward]:
+        """Time has passed."""
+        if self._flush_at is not None and now >= self._flush_at:
+            yield self._flush(None)
+        if now >= self.active_at + EXPIRY_SECONDS:
+            self.active_at = now
+            if not self.closing:
+                self.closing = True
+                yield Forward(m.End(context=self.name))
+
+    def _text(self, text: str) -> Forward:
+        if self._word_ended and self._continues_word(text):
+            text = " " + text
+        self._word_ended = False
+        self._tracker.add(text)
+        self._last_char = text[-1]
+        self._unflushed = self._unflushed or not text.isspace()
+        return Forward(m.Text(context=self.name, text=text))
+
+    def _continues_word(self, text: str) -> bool:
+        """Whether text would continue a word that a flush has ended: clients omit the space between sentences."""
+        edges = (self._last_char, text[0])
+        return not any(char.isspace() or _UNSPACED.match(char) for char in edges)
+
+    def _flush(self, flush_id: int | None) -> Forward:
+        self._unflushed = False
+        self._word_ended = True
+        self._flush_at = None
+        self._flushes.append(_Flush(flush_id, self._tracker.chars))
+        return Forward(m.Flush(context=self.name, id=str(len(self._flushes))))
+
+    # -- audio ----------------------------------------------------------------------------------------------------
+
+    def add_timings(self, timing: m.Timing) -> Iterator[dict[str, Any]]:
+        """Add the timings of the audio that follows; returns messages with those that are complete."""
+        if timing.words:
+            yield from self._words(self._tracker.add_timings(timing.words))
+        if timing.phonemes:
+            fields = phoneme_timestamps(timing.phonemes, self.format.session_format.sample_rate)
+            yield self._message("phoneme_timestamps", phoneme_timestamps=fields)
+
+    def audio(self, audio: EncodedAudio, now: float) -> Iterator[dict[str, Any]]:
+        """The messages that carry audio."""
+        self.active_at = now
+        self._end_pts = audio.end_pts
+        for part in split(self.format.encode(audio.payload), CHUNK_BYTES_MAX):
+            data = base64.b64encode(part).decode()
+            yield self._message("chunk", data=data, step_time=0.0, flush_id=self._flushes_done + 1)
+
+    def flushed(self, flushed: m.Flushed) -> Iterator[dict[str, Any]]:
+        """All audio of a flush has been sent. A flush without an id is the session's own."""
+        if flushed.id is None or not self._flushes:
+            return
+        flush = self._flushes.popleft()
+        yield from self._complete(flush.position)
+        if flush.id is not None:
+            self._flushes_done = flush.id
+            yield self._message("flush_done", flush_done=True, flush_id=flush.id)
+
+    def finished(self) -> Iterator[dict[str, Any]]:
+        """All audio has been sent: the last timestamps and the `done` message."""
+        yield from self._complete(self._tracker.chars)
+        yield self._message("done") | {"done": True}
+
+    def _complete(self, position: int) -> Iterator[dict[str, Any]]:
+        yield from self._words(self._tracker.complete(position, self._end_pts))
+
+    def _words(self, words: list[TimedWord]) -> Iterator[dict[str, Any]]:
+        if words and "word" in self.timings:
+            fields = word_timestamps(words, self.format.session_format.sample_rate)
+            yield self._message("timestamps", word_timestamps=fields)
+
+    def _message(self, kind: str, **fields: Any) -> dict[str, Any]:
+        return {"type": kind, "context_id": self.id, "done": False, "status_code": STATUS} | fields
 
 
 class CartesiaTranslator:

@@ -9,9 +9,8 @@ from uuid import uuid4
 from starlette.responses import JSONResponse, Response
 
 from voxwire_protocol.errors import CloseCode, ErrorClass, ErrorCode, VoxwireError
-from voxwire_server.compat.errors import describe
 from voxwire_server.compat.translator import Close
-from voxwire_server.errors import http_headers, http_status
+from voxwire_server.errors import describe, http_headers, http_status
 
 _CODES: Mapping[ErrorCode, str] = {
     ErrorCode.NOT_AUTHENTICATED: "INVALID_AUTH",

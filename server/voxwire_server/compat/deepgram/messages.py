@@ -1,9 +1,10 @@
-"""What Deepgram's clients send: the parameters of an address, the body of a POST, and messages on a WebSocket."""
+"""What Deepgram's clients send: parameters of an address, with the voice for a model; bodies; WebSocket messages."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -12,7 +13,6 @@ from pydantic import BaseModel, Field
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_protocol.messages import Start
 from voxwire_server.compat.deepgram.formats import body_format, raw_format
-from voxwire_server.compat.deepgram.voices import language_of_model, voice_of_model
 from voxwire_server.compat.parsing import json_object
 from voxwire_server.compat.translator import Action, Reply
 
@@ -20,12 +20,19 @@ if TYPE_CHECKING:
     from voxwire_server.compat.formats import OutputFormat
     from voxwire_server.compat.host import CompatHost
     from voxwire_server.compat.session import EncodedAudio
+    from voxwire_server.speech import Voice
 
 AURA_SPEEDS = (0.7, 1.5)
 FLUX_SPEEDS = (0.5, 1.5)
 
 AUDIO_BYTES_MAX = 64 * 1024
 """Bytes of one audio message. Even, so that samples stay whole; the Python packages close at messages above 1 MiB."""
+
+MODEL_VERSION = version("voxwire")
+"""Voices are released with the server and have its version."""
+
+_LANGUAGE = re.compile(r"(?:aura|flux)-.+-([a-z]{2})")
+"""A model's name ends in its language: aura-2-thalia-en, flux-alexis-en."""
 
 _STRING = r'"((?:[^"\\]|\\.){0,256})"'
 _WORD = re.compile(rf'\\\{{\s*"word"\s*:\s*{_STRING}\s*,\s*"pronounce"\s*:\s*{_STRING}\s*\\\}}')
@@ -107,6 +114,53 @@ def _options(host: CompatHost, query: StreamQuery, speeds: tuple[float, float], 
 
 def _invalid(field: str, message: str) -> VoxwireError:
     return VoxwireError(ErrorCode.INVALID_FIELD, message, details={"field": field})
+
+
+# -- voices -----------------------------------------------------------------------------------------------------------
+
+
+def voice_of_model(host: CompatHost, model: str | None) -> Voice:
+    """The voice with that name or alias, else a voice of the model's engine that speaks the model's language.
+
+    Raises:
+        VoxwireError: client.unknown_voice, client.unsupported_language.
+    """
+    if model is None:
+        return host.default_voice()
+    found = host.find_voice(model)
+    if found is not None:
+        return found
+    try:
+        engine = host.resolve_model(model)
+    except VoxwireError as unknown:
+        voices = sorted({voice.name for info in host.engines() for voice in info.voices})
+        raise VoxwireError(
+            ErrorCode.UNKNOWN_VOICE, f"there is no model or voice {model!r}", details={"voices": voices[:100]}
+        ) from unknown
+    return _voice_of_engine(host, engine, model)
+
+
+def language_of_model(model: str | None, voice: Voice) -> str | None:
+    """The language in a model's name as a tag of `voice`; None where the voice does not speak it."""
+    named = _LANGUAGE.fullmatch(model or "")
+    return None if named is None else _tag(voice, named[1])
+
+
+def _voice_of_engine(host: CompatHost, engine: str, model: str) -> Voice:
+    """The first voice of an engine that speaks a model's language; the default voice is tried first."""
+    default = host.default_voice()
+    voices = [voice for info in host.engines() if info.name == engine for voice in info.voices]
+    if default in voices:
+        voices.insert(0, default)
+    language = _LANGUAGE.fullmatch(model)
+    for voice in voices:
+        if language is None or _tag(voice, language[1]) is not None:
+            return voice
+    raise VoxwireError(ErrorCode.UNSUPPORTED_LANGUAGE, f"no voice here speaks the language of {model!r}")
+
+
+def _tag(voice: Voice, language: str) -> str | None:
+    return next((tag for tag in voice.languages if tag.lower().split("-")[0] == language), None)
 
 
 # -- messages on a WebSocket ------------------------------------------------------------------------------------------

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
 from voxwire_server.compat.deepgram.errors import aura_error, close_for
-from voxwire_server.compat.deepgram.messages import audio_messages, parse_message, text_of, unknown_type
-from voxwire_server.compat.deepgram.voices import MODEL_VERSION
+from voxwire_server.compat.deepgram.messages import MODEL_VERSION, audio_messages, parse_message, text_of, unknown_type
 from voxwire_server.compat.translator import Action, Close, ContextNames, Forward, Reply, StartContext
 
 if TYPE_CHECKING:

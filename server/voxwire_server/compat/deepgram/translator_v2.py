@@ -16,8 +16,14 @@ from uuid import uuid4
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
 from voxwire_server.compat.deepgram.errors import close_for, flux_error
-from voxwire_server.compat.deepgram.messages import FLUX_SPEEDS, audio_messages, parse_message, text_of, unknown_type
-from voxwire_server.compat.deepgram.voices import MODEL_VERSION
+from voxwire_server.compat.deepgram.messages import (
+    FLUX_SPEEDS,
+    MODEL_VERSION,
+    audio_messages,
+    parse_message,
+    text_of,
+    unknown_type,
+)
 from voxwire_server.compat.translator import Action, Close, ContextNames, Forward, Reply, StartContext
 
 if TYPE_CHECKING:

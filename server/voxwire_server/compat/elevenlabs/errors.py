@@ -8,9 +8,8 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from voxwire_protocol.errors import CloseCode, ErrorClass, ErrorCode, VoxwireError
-from voxwire_server.compat.errors import describe
 from voxwire_server.compat.translator import Close
-from voxwire_server.errors import http_body, http_headers, http_status
+from voxwire_server.errors import describe, http_body, http_headers, http_status
 
 _STATUSES: Mapping[ErrorCode, str] = {
     ErrorCode.NOT_AUTHENTICATED: "invalid_api_key",

@@ -11,11 +11,10 @@ import orjson
 from starlette.websockets import WebSocketState
 
 from voxwire_protocol.errors import VoxwireError
-from voxwire_server.compat.elevenlabs.context import StreamOptions
 from voxwire_server.compat.elevenlabs.errors import close_for, error_message, http_error
 from voxwire_server.compat.elevenlabs.formats import output_format
 from voxwire_server.compat.elevenlabs.messages import StreamQuery, key_in_message
-from voxwire_server.compat.elevenlabs.translator import MultiStreamInputTranslator, StreamInputTranslator
+from voxwire_server.compat.elevenlabs.translator import MultiStreamInputTranslator, StreamInputTranslator, StreamOptions
 from voxwire_server.compat.parsing import validate
 from voxwire_server.compat.voices import unknown_voice
 from voxwire_server.compat.websocket import serve_websocket

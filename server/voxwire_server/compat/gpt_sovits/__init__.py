@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from voxwire_server.compat.gpt_sovits import http
-from voxwire_server.compat.gpt_sovits.messages import Command, TtsRequest
+from voxwire_server.compat.gpt_sovits.http import Command, TtsRequest
 from voxwire_server.compat.operation import BodyKind, NoFields, Operation
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import wave
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -18,9 +18,10 @@ from voxwire_server.compat.formats import OutputFormat
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from voxwire_server.compat.gpt_sovits.messages import MediaType
     from voxwire_server.compat.host import CompatHost
     from voxwire_server.compat.http import SpeechStream
+
+MediaType = Literal["wav", "raw", "ogg", "aac"]
 
 SAMPLE_RATE = 32000
 """The rate of wav and raw, which clients assume without reading the header. Sessions do not have it: resampled."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from voxwire_server.compat.openai import http, voices
 from voxwire_server.compat.openai.errors import http_error
-from voxwire_server.compat.openai.messages import SpeechBody
+from voxwire_server.compat.openai.http import SpeechBody
 from voxwire_server.compat.operation import BodyKind, Operation
 
 if TYPE_CHECKING:

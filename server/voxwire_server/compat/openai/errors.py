@@ -9,8 +9,7 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
-from voxwire_server.compat.errors import coarse_status, describe
-from voxwire_server.errors import http_headers
+from voxwire_server.errors import coarse_status, describe, http_headers
 
 _INVALID = "invalid_request_error"
 _CODES: Mapping[ErrorCode, str] = {

@@ -1,17 +1,20 @@
-"""OpenAI's endpoint for speech: the audio as it is synthesised, as bytes or as server-sent events."""
+"""OpenAI's endpoint for speech: its fields and formats, and the audio as bytes or as server-sent events."""
 
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
+from pydantic import BaseModel, ConfigDict, Field
 
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.audio.containers import Container
+from voxwire_server.compat.formats import OutputFormat
 from voxwire_server.compat.http import SpeechResponse, SpeechStream, audio_response
 from voxwire_server.compat.openai.errors import error_body, request_id
-from voxwire_server.compat.openai.messages import FORMATS
 from voxwire_server.compat.session import EncodedAudio
 from voxwire_server.compat.voices import voice_of_model
 
@@ -21,11 +24,50 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from voxwire_server.compat.host import CompatHost
-    from voxwire_server.compat.openai.messages import SpeechBody
     from voxwire_server.compat.operation import Call, NoFields
+
+SAMPLE_RATE = 24000
+"""The vendor's `pcm` is s16le at this rate; the containers hold the same samples."""
+
+SPEED_MIN, SPEED_MAX = 0.25, 4.0
+
+ResponseFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
+FORMATS: Mapping[ResponseFormat, OutputFormat] = {
+    "mp3": OutputFormat(sample_rate=SAMPLE_RATE, container=Container.MP3),
+    "opus": OutputFormat(sample_rate=SAMPLE_RATE, container=Container.OGG_OPUS),
+    "aac": OutputFormat(sample_rate=SAMPLE_RATE, container=Container.AAC),
+    "flac": OutputFormat(sample_rate=SAMPLE_RATE, container=Container.FLAC),
+    "wav": OutputFormat(sample_rate=SAMPLE_RATE, container=Container.WAV),
+    "pcm": OutputFormat(sample_rate=SAMPLE_RATE),
+}
 
 USAGE_TOKENS_PER_SECOND = 50
 """One output token for 20 ms of audio, one input token for a character: nothing here is made of tokens."""
+
+
+class VoiceId(BaseModel):
+    """A voice as an object."""
+
+    id: str = Field(min_length=1, max_length=256)
+
+
+class SpeechBody(BaseModel):
+    """The body of a speech request. `instructions` and unknown fields are accepted and have no effect."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    input: str
+    model: str | None = Field(None, max_length=256)
+    voice: str | VoiceId | None = None
+    response_format: ResponseFormat = "mp3"
+    speed: float | None = Field(None, ge=SPEED_MIN, le=SPEED_MAX)
+    instructions: str | None = None
+    stream_format: Literal["audio", "sse"] = "audio"
+
+    @property
+    def voice_name(self) -> str | None:
+        """The voice's name, however it was given; None: the server's default."""
+        return self.voice.id if isinstance(self.voice, VoiceId) else self.voice or None
 
 
 async def speak(host: CompatHost, call: Call[SpeechBody, NoFields]) -> Response:

@@ -1,4 +1,4 @@
-"""Reads Wyoming's events from a stream, within limits, and finds the voice that they ask for.
+"""Reads Wyoming's events from a stream, within limits; finds the voice that they ask for; lists the voices.
 
 An event is a line of JSON, then `data_length` bytes of more JSON, then `payload_length` bytes of anything.
 """
@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from wyoming.info import Attribution, Info, TtsProgram, TtsVoice
+
 from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_protocol.messages import PCM_RATES
 from voxwire_server.compat.parsing import json_object
 
 if TYPE_CHECKING:
@@ -19,6 +23,10 @@ if TYPE_CHECKING:
 LINE_BYTES_MAX = 64 * 1024
 EVENT_SECONDS_MAX = 10.0
 """How long an event may take to arrive, once it has begun."""
+
+_MAKER = Attribution(name="voxwire", url="")
+SAMPLE_RATE = 24000
+"""The rate for an engine whose own rate the protocol does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +118,38 @@ def _length(fields: dict[str, Any], name: str, bytes_max: int) -> int:
     if length > bytes_max:
         raise VoxwireError(ErrorCode.MESSAGE_TOO_BIG, f"`{name}` is more than {bytes_max}")
     return length
+
+
+def info(host: CompatHost) -> Info:
+    """The answer to `describe`. A voice with a name that an earlier engine has is called `engine/voice`."""
+    names: dict[str, Voice] = {}
+    for engine in host.engines():
+        for voice in engine.voices:
+            names[voice.name if voice.name not in names else f"{voice.engine}/{voice.name}"] = voice
+    voices = [
+        TtsVoice(
+            name=name,
+            description=voice.description or name,
+            attribution=_MAKER,
+            installed=True,
+            version=None,
+            languages=list(voice.languages),
+        )
+        for name, voice in names.items()
+    ]
+    program = TtsProgram(
+        name="voxwire",
+        description="Streaming speech",
+        attribution=_MAKER,
+        installed=True,
+        version=version("voxwire"),
+        voices=voices,
+        supports_synthesize_streaming=True,
+    )
+    return Info(tts=[program])
+
+
+def sample_rate_of(host: CompatHost, voice: Voice) -> int:
+    """The sample rate of a voice: its engine's own, where the protocol has it."""
+    own = next(engine.sample_rate for engine in host.engines() if engine.name == voice.engine)
+    return own if own in PCM_RATES else SAMPLE_RATE

@@ -10,8 +10,7 @@ from starlette.applications import Starlette
 
 from support.asgi import Answer, request
 from voxwire_server.config import Config, ServerConfig
-from voxwire_server.page import routes
-from voxwire_server.page.site import CONTENT_TYPES, load_assets, make_asset
+from voxwire_server.page import CONTENT_TYPES, load_assets, make_asset, routes
 from voxwire_server.transport import http
 
 
