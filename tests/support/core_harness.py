@@ -138,7 +138,7 @@ class Desk:
                         effect.engine.sample_rate,
                         effect.format,
                         effect.number,
-                        mouth=viseme_track_for(effect.engine, effect.format) if effect.visemes else None,
+                        viseme_track=viseme_track_for(effect.engine, effect.format) if effect.visemes else None,
                     )
                 case fx.ClosePipeline(serial):
                     del self.paths[serial]

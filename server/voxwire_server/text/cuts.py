@@ -47,7 +47,7 @@ class CutChooser:
     def first(self, text: str, start: int, limit: int, *, final: bool) -> Cut | None:
         """The cut for an utterance's first clause: the first mark, so that speech starts early.
 
-        `text` is what has been read and what is certain to follow it. The clause begins at `text[start]` and has at most
+        `text` is what has been read and what is certain to follow it. The clause begins at `text[start]`, with at most
         `limit` characters. `final`: the whole utterance has been read. None: more text is needed.
         """
         base = self._markup.base

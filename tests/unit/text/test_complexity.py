@@ -18,7 +18,7 @@ from voxwire_server.text import clauses, cuts, inline, intake, markup, speakable
 from voxwire_server.text.clauses import MarkFinder
 from voxwire_server.text.coarticulation import Articulator
 from voxwire_server.text.intake import Allowance, TextIntake, Urgency
-from voxwire_server.text.phoneme_visemes import sound
+from voxwire_server.text.phoneme_visemes import visemes_of
 
 GROWTH_MAX = 2.3
 """What doubling the text may multiply the work by."""
@@ -130,12 +130,12 @@ def test_each_function_for_clauses_is_linear(unit: str, chars: int) -> None:
         assert works[1] <= max(GROWTH_MAX * works[0] + 200, LINES_PER_CHAR * 2 * chars), (unit, works)
 
 
-def test_sounds_and_mouths_are_linear() -> None:
+def test_visemes_and_coarticulation_are_linear() -> None:
     def speak(count: int) -> None:
-        sound.cache_clear()
-        sound("ə" * count)
+        visemes_of.cache_clear()
+        visemes_of("ə" * count)
         phonemes = [("ə", 100 * k, 100 * k + 100) for k in range(count)]
-        Articulator(24000).piece(phonemes, 0, 100 * count, finished=True, ends_utterance=True)
+        Articulator(24000).push(phonemes, 0, 100 * count, finished=True, ends_utterance=True)
 
     works = []
     for count in (1000, 2000, 4000):

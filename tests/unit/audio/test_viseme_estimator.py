@@ -13,11 +13,11 @@ RATES = [16000, 22050, 24000, 32000, 44100, 48000]
 
 
 def moves_of(samples, rate, cuts=()):
-    """The moves of an utterance that comes in pieces."""
-    listener, moves = VisemeEstimator(rate), []
+    """The moves of an utterance whose audio is cut at `cuts`."""
+    estimator, moves = VisemeEstimator(rate), []
     bounds = [0, *sorted(cuts), len(samples)]
     for k in range(len(bounds) - 1):
-        moves += listener.push(samples[bounds[k] : bounds[k + 1]], ends_utterance=k == len(bounds) - 2)
+        moves += estimator.push(samples[bounds[k] : bounds[k + 1]], ends_utterance=k == len(bounds) - 2)
     return moves
 
 
@@ -93,10 +93,10 @@ def test_where_the_audio_is_cut_changes_little():
 )
 def test_moves_follow_each_other_whatever_is_heard(parts, rate, seed):
     draw = np.random.default_rng(seed)
-    listener, start, before, moves = VisemeEstimator(rate), 0, 0, []
+    estimator, start, before, moves = VisemeEstimator(rate), 0, 0, []
     for k, (count, loudness) in enumerate(parts):
         noise = (draw.normal(0, 0.3, count) * loudness).astype(np.float32)
-        moves = listener.push(noise, ends_utterance=k == len(parts) - 1)
+        moves = estimator.push(noise, ends_utterance=k == len(parts) - 1)
         for leave, reach, pose in moves:
             assert max(start, before) <= leave <= reach
             assert abs(sum(weight for _, weight in pose) - 1) < 1e-9
@@ -108,9 +108,9 @@ def test_moves_follow_each_other_whatever_is_heard(parts, rate, seed):
 def test_a_new_utterance_begins_closed_and_at_nought():
     rate = 24000
     ah = voiced(rate, 0.4, (750, 1200, 2500))
-    listener = VisemeEstimator(rate)
-    first = listener.push(ah, ends_utterance=True)
-    second = listener.push(ah, ends_utterance=True)
+    estimator = VisemeEstimator(rate)
+    first = estimator.push(ah, ends_utterance=True)
+    second = estimator.push(ah, ends_utterance=True)
     assert first[-1].reach <= len(ah)
     assert second[-1].reach <= len(ah)
     assert second[0].leave < 0.1 * rate

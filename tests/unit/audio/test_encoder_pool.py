@@ -33,8 +33,8 @@ class Bench:
         self.now, self.made, self.done = 100.0, [], {}
         self.calls = queue.Queue()
         self.gate = threading.Event()
-        self.executor = EncoderPool(self.calls.put, threads, clock=lambda: self.now)
-        self.executor.start()
+        self.pool = EncoderPool(self.calls.put, threads, clock=lambda: self.now)
+        self.pool.start()
 
     def submit(self, name, deadline, account="a", **more):
         stream = Stream(self, name, **more)
@@ -42,7 +42,7 @@ class Bench:
         def done(result, error):
             self.done[name] = (result, error)
 
-        self.executor.submit(EncodeTask(stream, None, 0, 10, done, account), deadline)
+        self.pool.submit(EncodeTask(stream, None, 0, 10, done, account), deadline)
         return stream
 
     def hold(self):
@@ -65,7 +65,7 @@ def bench():
     yield make
     for each in made:
         each.gate.set()
-        each.executor.stop()
+        each.pool.stop()
 
 
 def test_the_earliest_is_encoded_first(bench):
@@ -116,11 +116,11 @@ def test_a_thread_that_hangs_is_replaced_and_its_task_fails(bench):
     b.hold()
     b.submit("after", 1.0)
     b.now += 31.0
-    b.executor.look_after()
+    b.pool.look_after()
     b.until(2)
     assert isinstance(b.done["held"][1], TimeoutError)
     assert b.done["after"] == ("after", None)
-    assert (b.executor.replaced, b.executor.hung) == (1, 1)
+    assert (b.pool.replaced, b.pool.hung) == (1, 1)
 
 
 def test_a_result_that_cannot_be_delivered_loses_no_other(bench):
@@ -130,7 +130,7 @@ def test_a_result_that_cannot_be_delivered_loses_no_other(bench):
     def poison(result, error):
         raise RuntimeError
 
-    b.executor.submit(EncodeTask(Stream(b, "poison"), None, 0, 10, poison), 1.0)
+    b.pool.submit(EncodeTask(Stream(b, "poison"), None, 0, 10, poison), 1.0)
     b.submit("good", 2.0)
     b.gate.set()
     b.until(2)
