@@ -45,7 +45,7 @@ def cores(cpu_max: Path = CGROUP_CPU_MAX) -> int:
 
 
 class TrimPolicy:
-    """Decides when to trim. Pure: the caller passes the bytes that sessions hold and the time in seconds."""
+    """Decides when to trim. Pure: `wanted` is given the bytes that sessions hold and the time in seconds."""
 
     def __init__(self) -> None:
         self._peak = 0

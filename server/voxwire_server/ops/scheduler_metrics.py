@@ -1,4 +1,4 @@
-"""Lets metrics read the scheduler's own counts, and the devices' memory, at every scrape."""
+"""Adds the scheduler's counts, the worker threads and the devices' memory to the metrics; read at every scrape."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ENCODERS = "encode"
-"""How the threads that encode are labelled beside the executors."""
+"""The `executor` label of the encoder pool's threads."""
 
 _STAGES: tuple[tuple[str, str, MetricKind, Callable[[StageStats], float]], ...] = (
-    ("voxwire_stage_queued", "Works waiting for a step.", "gauge", lambda s: s.queued + s.queued_bulk),
-    ("voxwire_stage_steps", "Steps made.", "counter", lambda s: s.steps),
-    ("voxwire_stage_rows", "Works in those steps; by steps, the batch size.", "counter", lambda s: s.rows),
-    ("voxwire_stage_units", "Size of those works, in characters.", "counter", lambda s: s.units),
+    ("voxwire_stage_queued", "Requests waiting for a step.", "gauge", lambda s: s.queued + s.queued_bulk),
+    ("voxwire_stage_steps", "Steps executed.", "counter", lambda s: s.steps),
+    ("voxwire_stage_rows", "Requests in those steps; divided by steps, the batch size.", "counter", lambda s: s.rows),
+    ("voxwire_stage_units", "Size of those requests, in characters.", "counter", lambda s: s.units),
     (
         "voxwire_stage_padded_units",
-        "The same with each work as large as the largest of its step; the excess is padding.",
+        "The same with each request as large as the largest of its step; the excess is padding.",
         "counter",
         lambda s: s.padded_units,
     ),
@@ -43,22 +43,22 @@ _STAGES: tuple[tuple[str, str, MetricKind, Callable[[StageStats], float]], ...] 
     ("voxwire_stage_prediction_error", "Mean error of predicted step times.", "gauge", lambda s: s.prediction_error),
     ("voxwire_stage_prediction_bias", "The same, signed.", "gauge", lambda s: s.prediction_bias),
 )
-_STAGE_DISTRIBUTIONS: tuple[tuple[str, str, Callable[[StageStats], HistogramSnapshot]], ...] = (
+_STAGE_HISTOGRAMS: tuple[tuple[str, str, Callable[[StageStats], HistogramSnapshot]], ...] = (
     ("voxwire_stage_step_seconds", "How long a step took.", lambda s: s.step_seconds),
-    ("voxwire_stage_queue_seconds", "How long a work waited for a step.", lambda s: s.queue_seconds),
-    ("voxwire_stage_batch_rows", "Works in a step.", lambda s: s.batch_rows),
+    ("voxwire_stage_queue_seconds", "How long a request waited for a step.", lambda s: s.queue_seconds),
+    ("voxwire_stage_batch_rows", "Requests in a step.", lambda s: s.batch_rows),
 )
 _ENGINES: tuple[tuple[str, str, MetricKind, Callable[[EngineStats], float]], ...] = (
     ("voxwire_engine_listeners", "Contexts that want audio at playout speed.", "gauge", lambda e: e.streams),
     ("voxwire_engine_realtime_factor", "Worker seconds a second of audio.", "gauge", lambda e: e.realtime_factor),
     ("voxwire_engine_audio_seconds", "Audio made.", "counter", lambda e: e.audio_seconds),
-    ("voxwire_engine_late_clauses", "Clauses that came after the listener ran dry.", "counter", lambda e: e.late),
-    ("voxwire_engine_waiting", "Works that wait for a slot.", "gauge", lambda e: e.waiting),
+    ("voxwire_engine_late_clauses", "Clauses that were late for playout.", "counter", lambda e: e.late),
+    ("voxwire_engine_waiting", "Requests that wait for a slot.", "gauge", lambda e: e.waiting),
 )
 _EXECUTORS: tuple[tuple[str, str, MetricKind, Callable[[ExecutorStats], float]], ...] = (
     (
         "voxwire_executor_load",
-        "Share of an executor's time that its listeners take, predicted.",
+        "Share of an executor's time that its active streams take, predicted.",
         "gauge",
         lambda x: x.load,
     ),
@@ -135,8 +135,8 @@ class SchedulerCollector(Collector):
             yield _family(kind, name, meaning, (), [((), total(stats))] if stats else ())
         for name, meaning, kind, stage in _STAGES:
             yield _family(kind, name, meaning, ("engine", "stage"), (((s.engine, s.stage), stage(s)) for s in stages))
-        for name, meaning, spread in _STAGE_DISTRIBUTIONS:
-            yield _histogram(name, meaning, ("engine", "stage"), (((s.engine, s.stage), spread(s)) for s in stages))
+        for name, meaning, histogram in _STAGE_HISTOGRAMS:
+            yield _histogram(name, meaning, ("engine", "stage"), (((s.engine, s.stage), histogram(s)) for s in stages))
         for name, meaning, kind, engine in _ENGINES:
             yield _family(kind, name, meaning, ("engine",), (((e.engine,), engine(e)) for e in engines))
         for name, meaning, kind, executor in _EXECUTORS:
@@ -144,11 +144,13 @@ class SchedulerCollector(Collector):
                 kind, name, meaning, ("executor",), (((each.executor,), executor(each)) for each in executors)
             )
         refused = [((reason,), count) for reason, count in stats.refused.items()] if stats else []
-        yield _family("counter", "voxwire_admission_refusals", "Listeners not let in, by reason.", ("reason",), refused)
+        yield _family(
+            "counter", "voxwire_admission_refusals", "Streams that were not admitted, by reason.", ("reason",), refused
+        )
 
 
 class DeviceCollector(Collector):
-    """The memory of the devices that engines run on; engines of one device tell the same."""
+    """The memory of the devices that engines run on; engines on one device report the same."""
 
     def __init__(self, engines: Iterable[UsesDevice]) -> None:
         self._engines = tuple(engines)
@@ -173,7 +175,7 @@ def _memory(engine: UsesDevice) -> DeviceMemory | None:
         return engine.device_memory()
     except Exception:
         # A device that is lost must not take the other metrics with it.
-        logger.exception("a device does not tell its memory")
+        logger.exception("a device does not report its memory")
         return None
 
 
@@ -194,7 +196,7 @@ def _histogram(
     name: str, meaning: str, labels: tuple[str, ...], rows: Iterable[tuple[tuple[str, ...], HistogramSnapshot]]
 ) -> Metric:
     family = HistogramMetricFamily(name, meaning, labels=labels)
-    for values, spread in rows:
-        bounds = (*map(floatToGoString, spread.bounds), "+Inf")
-        family.add_metric(values, list(zip(bounds, map(float, spread.at_most), strict=True)), spread.total)
+    for values, snapshot in rows:
+        bounds = (*map(floatToGoString, snapshot.bounds), "+Inf")
+        family.add_metric(values, list(zip(bounds, map(float, snapshot.at_most), strict=True)), snapshot.total)
     return family

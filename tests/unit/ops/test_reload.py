@@ -96,7 +96,7 @@ def test_a_hangup_before_anything_can_be_read_again_is_remembered_once(hangups: 
     for _ in range(3):
         os.kill(os.getpid(), signal.SIGHUP)
     told: list[int] = []
-    hangups.tell(lambda: told.append(1))
+    hangups.listen(lambda: told.append(1))
     assert told == [1]
     os.kill(os.getpid(), signal.SIGHUP)
     assert told == [1, 1]

@@ -70,12 +70,12 @@ def test_a_hold_is_told_once_when_it_is_long_enough_and_again_with_its_length() 
         now = look * 0.0625
         newest, worst = (0.0, None) if now < 1.0 else (now, (0.0, 1.0) if now < 1.06 else None)
         told.append(detector.look(beats(newest, worst), now, now))
-    assert [each for each in told if each] == [Held(pytest.approx(0.2875)), Freed(pytest.approx(0.975), seen=True)]
+    assert [each for each in told if each] == [Held(pytest.approx(0.2875)), Freed(pytest.approx(0.975), reported=True)]
 
 
 def test_a_hold_that_was_over_before_a_look_is_told_too() -> None:
     detector = HoldDetector(0.25, 0.0)
-    assert detector.look(beats(0.7, (0.1, 0.6)), 0.7, 0.65) == Freed(pytest.approx(0.475), seen=False)
+    assert detector.look(beats(0.7, (0.1, 0.6)), 0.7, 0.65) == Freed(pytest.approx(0.475), reported=False)
 
 
 @pytest.mark.parametrize("thread_first", [True, False])
