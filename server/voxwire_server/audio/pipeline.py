@@ -57,7 +57,7 @@ class ClauseChunk:
 class VisemeTrack(Protocol):
     """Makes the viseme keyframes of one context; keeps the pose that the mouth was left in."""
 
-    def __call__(self, chunk: ClauseChunk, clause_pts: int, start: int, end: int) -> tuple[VisemeTiming, ...]:
+    def __call__(self, chunk: ClauseChunk, clause_pts: int, start: int, end: int, /) -> tuple[VisemeTiming, ...]:
         """The keyframes of the next chunk in playing order, at output samples [start, end) of the context's clock."""
 
 

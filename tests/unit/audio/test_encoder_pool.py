@@ -90,7 +90,7 @@ def test_a_thousand_contexts_of_one_account_do_not_delay_the_frames_of_another(b
     assert b.made.index("b9") <= 22
 
 
-def test_what_can_wait_waits_whosever_it_is(bench):
+def test_tasks_that_are_not_due_wait_whichever_account_they_are_of(bench):
     b = bench()
     b.hold()
     for number in range(10):
@@ -102,7 +102,7 @@ def test_what_can_wait_waits_whosever_it_is(bench):
 
 
 @pytest.mark.parametrize("error", [ValueError(), MemoryError(), SystemExit(), KeyboardInterrupt()])
-def test_an_error_is_the_tasks_own(bench, error):
+def test_an_error_is_delivered_to_its_own_task(bench, error):
     b = bench()
     b.submit("bad", 1.0, error=error)
     b.submit("good", 2.0)

@@ -144,7 +144,7 @@ def test_parts_of_a_block_are_the_same_frames() -> None:
     assert whole[0].context_number == 65535
 
 
-def test_what_goes_out_cannot_be_changed() -> None:
+def test_the_bytes_of_a_block_are_read_only() -> None:
     block = Framer(0, PCM).push(silence(480), ends_utterance=True)
     assert block is not None
     wire = block.wire(0, 1)
@@ -153,7 +153,7 @@ def test_what_goes_out_cannot_be_changed() -> None:
     assert wire.contiguous
 
 
-def test_a_frame_on_the_wire_is_this() -> None:
+def test_the_bytes_of_a_frame_on_the_wire() -> None:
     samples = np.array([0, 1, -1, 256, -32768], np.float32) / 32768
     block = Framer(0x0102, AudioFormat(codec="pcm_s16le", sample_rate=8000, frame_ms=10)).push(
         samples, ends_utterance=True

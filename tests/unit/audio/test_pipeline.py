@@ -189,7 +189,7 @@ def test_a_clause_that_breaks_off_still_ends_its_utterance() -> None:
     assert frames[-1].flags == Flag.LAST
 
 
-def test_what_comes_for_a_clause_that_was_skipped_is_dropped() -> None:
+def test_chunks_of_a_skipped_clause_are_dropped() -> None:
     pipeline = make_pipeline(PCM)
     pipeline.skip(0, ends_utterance=True)
     assert pipeline.push(0, speech_like(1000), finished=True, ends_utterance=True) == []

@@ -91,7 +91,7 @@ def test_where_the_audio_is_cut_changes_little():
 @given(
     st.lists(st.tuples(st.integers(0, 9000), st.floats(0, 1)), max_size=8), st.sampled_from(RATES), st.integers(0, 99)
 )
-def test_moves_follow_each_other_whatever_is_heard(parts, rate, seed):
+def test_moves_never_overlap_for_any_audio(parts, rate, seed):
     draw = np.random.default_rng(seed)
     estimator, start, before, moves = VisemeEstimator(rate), 0, 0, []
     for k, (count, loudness) in enumerate(parts):
@@ -105,7 +105,7 @@ def test_moves_follow_each_other_whatever_is_heard(parts, rate, seed):
     assert moves[-1:] == [] or moves[-1].pose == CLOSED
 
 
-def test_a_new_utterance_begins_closed_and_at_nought():
+def test_a_new_utterance_begins_with_a_closed_mouth_at_sample_0():
     rate = 24000
     ah = voiced(rate, 0.4, (750, 1200, 2500))
     estimator = VisemeEstimator(rate)

@@ -58,7 +58,7 @@ def test_two_closures_in_a_row_are_both_reached():
 
 
 @pytest.mark.parametrize(("ipa", "least", "most"), [("ɑ", 50, 120), ("u", 80, 120), ("b", 50, 120), ("s", 50, 120)])
-def test_the_mouth_sets_out_a_little_before_the_sound(ipa, least, most):
+def test_the_move_to_a_pose_begins_before_its_phoneme(ipa, least, most):
     first, *_ = moved((ipa, 500, 600), end_ms=900)
     assert first.reach == 500 * MS
     assert least <= (first.reach - first.leave) / MS <= most
@@ -80,7 +80,7 @@ def test_nothing_moves_before_what_may_have_been_sent():
     assert pose_at([*before, *after], 80 * MS) == {PP: 1.0}
 
 
-def test_a_tongue_consonant_makes_way_for_the_vowel_after_it():
+def test_a_tongue_consonant_is_mixed_with_the_vowel_after_it():
     before_u = pose_at(moved(("t", 100, 150), ("u", 150, 300), end_ms=500), 100 * MS)
     before_i = pose_at(moved(("t", 100, 150), ("i", 150, 300), end_ms=500), 100 * MS)
     assert before_u[U] > 0.2
@@ -101,7 +101,7 @@ def test_a_long_silence_closes_the_mouth_and_a_very_short_one_does_not():
     assert all(pose_at(short, ms * MS).get(0, 0) < 0.5 for ms in range(60, 400, 10))
 
 
-def test_a_sound_that_holds_a_pause_within_it_does_not_keep_the_mouth_open():
+def test_a_phoneme_that_includes_a_pause_does_not_keep_the_mouth_open():
     moves = moved(("s", 100, 700), ("i", 700, 800), end_ms=1000)
     assert pose_at(moves, 500 * MS) == dict(CLOSED)
     assert pose_at(moves, 700 * MS)[I] == 1.0
@@ -128,7 +128,7 @@ def test_an_end_that_comes_later_closes_the_mouth_at_once():
     assert close == (300 * MS, 300 * MS, CLOSED)
 
 
-def test_a_lull_in_the_stream_closes_the_mouth():
+def test_a_pause_within_a_clause_closes_the_mouth():
     articulator = Articulator(RATE)
     articulator.push(marks(("ɑ", 0, 80)), 0, 80 * MS, finished=False, ends_utterance=False)
     assert articulator.push([], 80 * MS, 160 * MS, finished=False, ends_utterance=False) == []
@@ -137,7 +137,7 @@ def test_a_lull_in_the_stream_closes_the_mouth():
     assert close.leave >= 160 * MS
 
 
-def test_marks_and_spaces_are_passed_over():
+def test_marks_and_spaces_have_no_moves():
     assert moved(("ˈ", 0, 50), (" ", 50, 100), end_ms=200) == []
 
 
@@ -164,7 +164,7 @@ def streams(draw):
 
 
 @given(streams())
-def test_moves_follow_each_other_whatever_comes(pieces):
+def test_moves_never_overlap_for_any_phonemes(pieces):
     articulator, before = Articulator(RATE), 0
     for k, (phonemes, start, end, finished) in enumerate(pieces):
         last = k == len(pieces) - 1

@@ -93,18 +93,18 @@ def test_reading_takes_work_in_proportion_to_the_text(unit: str) -> None:
 
 
 @pytest.mark.parametrize("unit", WORST)
-def test_long_texts_take_no_more_work_a_character(unit: str) -> None:
+def test_long_texts_take_no_more_work_per_character(unit: str) -> None:
     assert_linear(unit, (5000, 10000), None)
 
 
-def test_the_longest_text_takes_no_more_work_a_character() -> None:
+def test_the_longest_text_takes_no_more_work_per_character() -> None:
     for unit in (". . . . . ", ">"):
         assert_linear(unit, (32000, 64000), None)
 
 
 @settings(max_examples=15, deadline=None)
 @given(HOSTILE)
-def test_no_text_of_signs_takes_more_than_its_share(unit: str) -> None:
+def test_no_text_of_punctuation_takes_more_work_than_allowed(unit: str) -> None:
     assert_linear(unit, (1000, 2000, 4000), None)
 
 
@@ -197,7 +197,7 @@ def test_no_call_of_the_intake_does_more_than_its_allowance(unit: str) -> None:
 
 
 @pytest.mark.parametrize("unit", [". . . . . ", "[ [ [ [ [ ", "```\n", "<!-- <!-- ", "> "])
-def test_a_session_reads_what_is_much_in_many_turns(unit: str) -> None:
+def test_a_session_reads_long_text_in_many_turns(unit: str) -> None:
     desk = Desk()
     desk.text(text_of(unit, 19_900) + "\n```\n Hello there. How are you?", context="c")
     desk.send(m.End(context="c"))

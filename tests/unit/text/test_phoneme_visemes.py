@@ -45,16 +45,16 @@ def test_lip_meets_teeth(ipa):
         ("ɐ̃w̃", [AA, U]), ("ʃː", [CH]),
     ],
 )  # fmt: skip
-def test_the_shapes_of_sounds(ipa, shapes):
+def test_phonemes_have_the_expected_shapes(ipa, shapes):
     assert main(ipa) == shapes
 
 
-def test_breath_takes_the_neighbours_shape():
+def test_h_takes_the_shape_of_its_neighbour():
     assert visemes_of("h").share <= 0.1
 
 
 @pytest.mark.parametrize("ipa", ["", " ", "ˈ", "ː", ",", "—", "˥"])
-def test_what_is_no_sound_has_no_pose(ipa):
+def test_marks_and_spaces_have_no_pose(ipa):
     assert visemes_of(ipa).poses == ()
 
 
