@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever read the output has enough of it.
+        # The reader of the output closed the pipe (`| head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return status
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         ("say", "speak a text through a server", say),
         ("voices", "list a server's voices", voices),
         ("models", "bring the weights of models onto this machine, list them, check them", models),
-        ("doctor", "tell what is installed, what is missing and how to get it", doctor),
+        ("doctor", "show what is installed, what is missing and how to get it", doctor),
         ("demo", "start a server, speak a paragraph through it token by token, write it to a WAV file", demo),
     ):
         subparser = subparsers.add_parser(name, help=about)

@@ -42,7 +42,7 @@ def load_config(
         section, _, attribute = name.partition(".")
         values[section][attribute] = checked_value(KEYS[name], each)
     sources = {name: each.source for name, each in given.items()}
-    config = Config(**{name: owner(**values[name]) for name, owner in SECTIONS.items()}, sources=sources)
+    config = Config(**{name: section(**values[name]) for name, section in SECTIONS.items()}, sources=sources)
     check_config(config)
     return config
 

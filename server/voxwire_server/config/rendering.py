@@ -17,8 +17,8 @@ def render_config(config: Config) -> str:
     for section in SECTIONS:
         lines.append(f"[{section}]")
         for key in KEYS.values():
-            owner, _, attribute = key.name.partition(".")
-            if owner == section:
+            key_section, _, attribute = key.name.partition(".")
+            if key_section == section:
                 value = getattr(getattr(config, section), attribute)
                 source = config.sources.get(key.name, "default")
                 lines.append(f"{attribute} = {render_value(key, value)}  # {source}")

@@ -32,7 +32,7 @@ def nearest_name(name: str, names: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """Who may use the server: `name` appears in logs and metrics, `hash` is `sha256:` and 64 hexadecimal digits."""
+    """An API key: `name` appears in logs and metrics, `hash` is `sha256:` and 64 hexadecimal digits."""
 
     name: str
     hash: str
@@ -40,9 +40,9 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is known of a key besides its type and default. `secret` values are never shown.
+    """What is known of a key besides its type and default. Values of a `secret` key are never shown.
 
-    `env` is the environment variable where its name is not made of the section's and the key's.
+    `env` is the environment variable, where it is not VOXWIRE_SECTION_KEY.
     """
 
     meaning: str
@@ -55,7 +55,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:
-    """Where the server listens, and for whom."""
+    """Where the server listens, which pages and proxies it trusts, and how many connections it takes."""
 
     host: Annotated[str, Setting("Address to listen on. Beyond loopback it needs API keys, or `insecure`.")] = (
         "127.0.0.1"
@@ -106,14 +106,14 @@ class ServerConfig:
         Setting("Addresses or networks of load balancers, whose `X-Forwarded-For` is believed."),
     ] = ("127.0.0.1", "::1")
     metrics_public: Annotated[bool, Setting("Serve `/metrics` without an API key.")] = False
-    page: Annotated[bool, Setting("Serve the page at `/`, where one types a text and hears it.")] = True
+    page: Annotated[bool, Setting("Serve the page at `/`, which speaks the text that is typed into it.")] = True
     log_level: Annotated[
         str, Setting("The least severe log records that are written.", choices=("debug", "info", "warning", "error"))
     ] = "info"
     watchdog_ms: Annotated[
         int,
         Setting(
-            "Milliseconds for which one piece of work may hold the event loop before its stack is logged; 0: never.",
+            "Milliseconds for which one callback may hold the event loop before its stack is logged; 0: never.",
             0,
             60_000,
         ),
@@ -126,7 +126,9 @@ class AuthConfig:
 
     keys: Annotated[
         tuple[ApiKey, ...],
-        Setting("API keys, a table of name = hash; `voxwire key NAME` makes one. Without any, this machine is let in."),
+        Setting(
+            "API keys, a table of name = hash; `voxwire key NAME` makes one. Without any, only this machine connects."
+        ),
     ] = ()
     token_ttl_seconds: Annotated[int, Setting("How long a browser token can open sessions.", 1, 86_400)] = 300
     token_secret: Annotated[
@@ -209,7 +211,7 @@ class LimitsConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumeConfig:
-    """What survives a dropped connection."""
+    """How long a session survives a dropped connection, and how much of it is sent again."""
 
     window_seconds: Annotated[
         float, Setting("How long a session waits for its client to come back; 0: not at all.", 0, 3600)
@@ -224,7 +226,7 @@ class ResumeConfig:
 class AudioConfig:
     """How audio is paced and encoded where the client does not say."""
 
-    lead_ms: Annotated[int, Setting("How far sending runs ahead of the listener in realtime pacing.", 0, 30_000)] = 500
+    lead_ms: Annotated[int, Setting("How far sending runs ahead of playout in realtime pacing.", 0, 30_000)] = 500
     burst_frames: Annotated[
         int, Setting("Audio frames that leave in one write once speech has started; more cost less CPU.", 1, 100)
     ] = 10
@@ -234,18 +236,16 @@ class AudioConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulingConfig:
-    """How much speech is taken on."""
+    """How much speech is admitted, and when a worker counts as hung."""
 
     cpu_workers: Annotated[int, Setting("Threads for engines on the CPU; 0 is one for each core.", 0, 1024)] = 0
     utilisation_max: Annotated[
         float,
-        Setting(
-            "Share of the workers that realtime listeners may need before the next is refused; 100: never.", 0.05, 100
-        ),
+        Setting("Share of the workers that active streams may need before the next is refused; 100: never.", 0.05, 100),
     ] = 0.9
     queue_seconds_max: Annotated[
         float,
-        Setting("Work that may be waiting ahead of a new listener's first clause before it is refused.", 0.01, 60),
+        Setting("Work that may be waiting ahead of a new stream's first clause before it is refused.", 0.01, 60),
     ] = 1.0
     hang_seconds: Annotated[
         float,
@@ -260,7 +260,7 @@ class SchedulingConfig:
 
 @dataclass(frozen=True, slots=True)
 class EngineOption:
-    """What an engine is told beyond the rest: `name` and `value` are the engine's own."""
+    """An option of one engine: the engine defines `name` and `value`."""
 
     engine: str
     name: str
@@ -276,9 +276,7 @@ class EnginesConfig:
     default_voice: Annotated[str, Setting("The voice of that engine to use; empty is its first.")] = ""
     options: Annotated[
         tuple[EngineOption, ...],
-        Setting(
-            "What an engine can be told of its own, a table of engine.option = value; its documentation names them."
-        ),
+        Setting("Options of single engines, a table of engine.option = value; each engine's documentation names them."),
     ] = ()
 
     def options_of(self, engine: str) -> dict[str, str]:
@@ -288,7 +286,7 @@ class EnginesConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelsConfig:
-    """Where the weights of models lie that are not inside a package."""
+    """The folder of model weights that are not inside a Python package."""
 
     path: Annotated[
         str,
@@ -301,7 +299,7 @@ class ModelsConfig:
 
 
 VENDORS = ("elevenlabs", "openai", "cartesia", "deepgram", "gpt-sovits", "cosyvoice")
-"""Whose clients are served over HTTP and WebSocket; Wyoming has a port of its own."""
+"""Vendors whose clients are served over HTTP and WebSocket; Wyoming has a port of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +321,7 @@ class CompatConfig:
     lead_ms: Annotated[
         int,
         Setting(
-            "How far audio is sent ahead of the listener on their WebSockets. Generation runs 3 s ahead: beyond that "
+            "How far audio is sent ahead of playout on their WebSockets. Generation runs 3 s ahead: beyond that "
             "audio comes in bursts with pauses between, which Pipecat takes for the end after 3 s.",
             0,
             30_000,
@@ -344,7 +342,7 @@ class CompatConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AliasesConfig:
-    """Other names for what there is; they come before the built-in ones. `*` stands for every name."""
+    """Other names of voices and engines; they come before the built-in ones. `*` stands for every name."""
 
     voices: Annotated[tuple[Alias, ...], Setting("Voices by another name, a table of alias = voice.")] = ()
     models: Annotated[tuple[Alias, ...], Setting("Engines by a vendor's model name, a table of alias = engine.")] = ()
@@ -352,7 +350,7 @@ class AliasesConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Everything that is configured, checked. `sources` tells where each value that is no default came from, by key."""
+    """The whole configuration, checked. `sources` says where each value that is not a default was given, by key."""
 
     server: ServerConfig = field(default_factory=ServerConfig)
     auth: AuthConfig = field(default_factory=AuthConfig)
@@ -416,15 +414,15 @@ SECTIONS: Mapping[str, type[Any]] = {
 }
 
 
-def _keys_of(section: str, owner: type[Any]) -> list[Key]:
-    hints = get_type_hints(owner, include_extras=True)
+def _keys_of(section: str, config_class: type[Any]) -> list[Key]:
+    hints = get_type_hints(config_class, include_extras=True)
     keys = []
-    for each in dataclasses.fields(owner):
+    for each in dataclasses.fields(config_class):
         kind, setting = hints[each.name].__origin__, hints[each.name].__metadata__[0]
         env = setting.env or f"{ENV_PREFIX}{section}_{each.name}".upper()
         keys.append(Key(f"{section}.{each.name}", env, _KINDS[kind], each.default, setting))
     return keys
 
 
-KEYS: Mapping[str, Key] = {key.name: key for section, owner in SECTIONS.items() for key in _keys_of(section, owner)}
+KEYS: Mapping[str, Key] = {key.name: key for section, cls in SECTIONS.items() for key in _keys_of(section, cls)}
 """Every key there is, by name, in the order of the documentation."""

@@ -27,7 +27,7 @@ _BLOCK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Checksum:
-    """What a file's content must digest to: an algorithm of `hashlib` and hexadecimal digits."""
+    """The expected digest of a file: an algorithm of `hashlib` and hexadecimal digits."""
 
     algorithm: str
     digits: str
@@ -60,7 +60,7 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """`versions` tells of each thing that the files were made from which one it was; `files` are by name."""
+    """Where a model's files come from: `versions` of each source by name, `files` by name."""
 
     model: str
     source: str
@@ -91,7 +91,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     """The manifest of a model's folder; None where there is none.
 
     Raises:
-        Damaged: there is one that can't be understood.
+        Damaged: it can't be read.
     """
     file = folder / MANIFEST_FILE
     try:
@@ -135,7 +135,7 @@ def checksum(file: Path, algorithm: str = "sha256") -> str:
 
 
 def problems(folder: Path, manifest: Manifest, *, sizes_only: bool = False) -> Iterator[tuple[str, str]]:
-    """Each file that is not as the manifest says, and how; nothing when the folder is whole."""
+    """Each file that differs from the manifest, and how; nothing when the folder is complete."""
     for name, record in manifest.files.items():
         file = folder / name
         try:

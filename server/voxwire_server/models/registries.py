@@ -51,13 +51,13 @@ class Registry:
     authorization: str = field(default="", repr=False)
 
     def authorization_for(self, url: str) -> str:
-        """The credentials when `url` is on the registry's own host, by the same scheme."""
+        """The credentials, where `url` is on the registry's own host with the same scheme; else empty."""
         own, other = urlsplit(self.url), urlsplit(url)
         return self.authorization if (own.scheme, own.netloc) == (other.scheme, other.netloc) else ""
 
 
 class Offer(NamedTuple):
-    """Where a registry has a file, with the checksum that it says it has."""
+    """Where a registry has a file, and the checksum that it states."""
 
     url: str
     checksum: Checksum | None
@@ -68,7 +68,7 @@ def python_indexes(env: Mapping[str, str]) -> tuple[Registry, ...]:
     """The indexes to ask, in order: PIP_INDEX_URL, UV_DEFAULT_INDEX, UV_INDEX_URL, pip.conf or PyPI, then extra ones.
 
     Raises:
-        Refused: what is configured is no index that can be asked over HTTP.
+        Refused: the configured index is not an HTTP server.
     """
     pip = _pip_settings(env)
     named = env.get("PIP_INDEX_URL") or env.get("UV_DEFAULT_INDEX") or env.get("UV_INDEX_URL") or pip.get("index-url")
@@ -88,7 +88,7 @@ def npm_registry(env: Mapping[str, str]) -> Registry:
 
 
 def authorities(env: Mapping[str, str]) -> tuple[str, ...]:
-    """Files of certificates to trust beside the system's: what pip, npm and others are told about."""
+    """Files of certificates to trust beside the system's: those that pip, npm and others are configured with."""
     named = (
         env.get("PIP_CERT") or _pip_settings(env).get("cert"),
         env.get("REQUESTS_CA_BUNDLE"),
@@ -299,7 +299,7 @@ class _LinkParser(HTMLParser):
 
 
 def _on_mirror(registry: Registry, tarball: str) -> str:
-    """A mirror that passes npm's own metadata on means its own copy (npm's `replace-registry-host`)."""
+    """The tarball on the mirror itself, where its metadata still name npm's host (npm's `replace-registry-host`)."""
     if urlsplit(tarball).netloc == urlsplit(NPM).netloc:
         return registry.url + urlsplit(tarball).path
     return tarball

@@ -63,7 +63,7 @@ class SpeechDirectory:
         if refusal is not None:
             raise VoxwireError(
                 ErrorCode.ENGINE_OVERLOADED,
-                f"engine {engine} has no room for one more listener: {refusal.reason}",
+                f"engine {engine} has no room for one more stream: {refusal.reason}",
                 retry_after_ms=refusal.retry_after_ms,
             )
 

@@ -29,7 +29,7 @@ TRIM_SECONDS = 15.0
 
 
 class TrimPolicy:
-    """Decides when to trim. Pure: the caller passes the bytes that sessions hold and the time in seconds."""
+    """Decides when to trim. Pure: `wanted` is given the bytes that sessions hold and the time in seconds."""
 
     def __init__(self) -> None:
         self._peak = 0

@@ -1,4 +1,4 @@
-"""Lets metrics read the scheduler's own counts, and the devices' memory, at every scrape."""
+"""Adds the scheduler's counts, the worker threads and the devices' memory to the metrics; read at every scrape."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def _memory(engine: UsesDevice) -> DeviceMemory | None:
         return engine.device_memory()
     except Exception:
         # A device that is lost must not take the other metrics with it.
-        logger.exception("a device does not tell its memory")
+        logger.exception("a device does not report its memory")
         return None
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from voxwire_protocol.messages import AudioFormat
-    from voxwire_server.audio.pipeline import Piece, VisemeTrack
+    from voxwire_server.audio.pipeline import ClauseChunk, VisemeTrack
     from voxwire_server.engines.base import EngineInfo
     from voxwire_server.speech import Pose
 
@@ -62,7 +62,7 @@ class AlignedVisemes:
         self._articulator = Articulator(output_rate)
         self._keyframes = Keyframes()
 
-    def __call__(self, piece: Piece, clause_pts: int, start: int, end: int) -> tuple[VisemeTiming, ...]:
+    def __call__(self, piece: ClauseChunk, clause_pts: int, start: int, end: int) -> tuple[VisemeTiming, ...]:
         """See `audio.pipeline.VisemeTrack`."""
         engine, output = self._engine_rate, self._output_rate
         marks = piece.alignment.phonemes if piece.alignment is not None else ()
@@ -74,7 +74,7 @@ class AlignedVisemes:
             )
             for mark in marks
         ]
-        moves = self._articulator.piece(
+        moves = self._articulator.push(
             phonemes, start, end, finished=piece.finished, ends_utterance=piece.ends_utterance
         )
         return self._keyframes.write(moves) if moves else ()
@@ -92,7 +92,7 @@ class AudioDrivenVisemes:
         self._keyframes = Keyframes()
         self._utterance_pts: int | None = None
 
-    def __call__(self, piece: Piece, clause_pts: int, start: int, end: int) -> tuple[VisemeTiming, ...]:
+    def __call__(self, piece: ClauseChunk, clause_pts: int, start: int, end: int) -> tuple[VisemeTiming, ...]:
         """See `audio.pipeline.VisemeTrack`."""
         del clause_pts, end
         engine, output = self._engine_rate, self._output_rate

@@ -1,6 +1,6 @@
 """Turns a context's text, in pieces of any size, into clauses to speak. Holds back what may still change.
 
-Knows nothing of time: the caller says how badly text is needed (`Urgency`). As long as the text needed for the best cut
+Knows nothing of time: `take` is told how badly text is needed (`Urgency`). As long as the text needed for the best cut
 is there, the clauses are a function of the text and of where it was flushed, whatever pieces it came in and whenever
 `take` was called; a higher urgency changes only what would otherwise have to wait.
 

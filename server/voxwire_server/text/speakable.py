@@ -1,4 +1,4 @@
-"""Owns the speakable text of an utterance as it grows: its characters, where each came from, what is left out.
+"""Owns the speakable text of an utterance as it grows: its characters, the origin of each, what is left out.
 
 In it a line end is `HARD_BREAK` (a sentence ends there: heading, list item, paragraph) or `SOFT_BREAK` (a line of
 verse), and `GLUE` stands for a space at which nothing may be cut ("example dot com"). Of a long run of characters that

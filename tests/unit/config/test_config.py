@@ -259,7 +259,7 @@ def test_loopback_needs_no_keys(host: str) -> None:
         ("OTHER", "x"),
     ],
 )
-def test_variables_that_are_not_ours_are_left_alone(variable: str, value: str) -> None:
+def test_variables_of_other_programs_are_ignored(variable: str, value: str) -> None:
     assert c.load_config(env={variable: value}) == c.Config()
 
 

@@ -87,7 +87,7 @@ def test_pip_conf_is_read_and_the_more_important_file_wins(tmp_path: Path) -> No
     assert urls(**env, PIP_INDEX_URL="https://env/simple") == ["https://env/simple"]
 
 
-def test_a_pip_conf_that_is_none_is_passed_over(tmp_path: Path) -> None:
+def test_a_broken_pip_conf_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "broken.conf").write_text("index-url = nowhere\n[[[\n")
     assert urls(PIP_CONFIG_FILE=str(tmp_path / "broken.conf")) == [PYPI]
 
@@ -177,7 +177,7 @@ def test_a_version_that_a_mirror_lacks_is_named(server, web) -> None:
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"files": [{}]}', b'{"files": null}'])
-def test_an_index_that_answers_nonsense_is_told_from_one_without_the_file(server, web, content) -> None:
+def test_an_index_with_an_invalid_answer_differs_from_one_without_the_file(server, web, content) -> None:
     server.put("/simple/a/", content, content_type="application/vnd.pypi.simple.v1+json")
     with pytest.raises(Unreachable, match="no index"):
         find_in_indexes(web, [Registry(f"{server.url}/simple")], "a", "a-1.whl")
@@ -202,7 +202,7 @@ def test_a_tarball_is_found_with_its_integrity(server, web) -> None:
     assert (offer.checksum.algorithm, len(offer.checksum.digits)) == ("sha512", 128)
 
 
-def test_a_mirror_that_passes_npms_own_address_on_means_its_copy(server, web) -> None:
+def test_npms_own_address_in_a_mirrors_metadata_means_the_mirror(server, web) -> None:
     server.tarball("a", "1.0.0", b"tarball", host="https://registry.npmjs.org")
     assert find_in_npm(web, Registry(f"{server.url}/npm"), "a", "1.0.0").url == f"{server.url}/npm/a/-/a-1.0.0.tgz"
 
@@ -214,7 +214,7 @@ def test_a_version_that_the_registry_lacks_is_named(server, web) -> None:
 
 
 @pytest.mark.parametrize("content", [b"<html>", b"[]", b'{"versions": {"1.0.0": {}}}'])
-def test_a_registry_that_answers_nonsense_is_told(server, web, content) -> None:
+def test_a_registry_with_an_invalid_answer_is_reported(server, web, content) -> None:
     server.put("/npm/a", content)
     with pytest.raises(Unreachable, match="no package"):
         find_in_npm(web, Registry(f"{server.url}/npm"), "a", "1.0.0")

@@ -178,7 +178,7 @@ class _Health(BaseHTTPRequestHandler):
         (b"hello", PortState.TAKEN),
     ],
 )
-def test_a_port_that_is_taken_is_asked_by_whom(answer: bytes, state: PortState) -> None:
+def test_a_port_in_use_shows_whether_by_a_voxwire_server(answer: bytes, state: PortState) -> None:
     with HTTPServer(("127.0.0.1", 0), type("Handler", (_Health,), {"answer": answer})) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()

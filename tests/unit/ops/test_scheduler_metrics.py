@@ -104,13 +104,13 @@ def test_step_times_waits_and_batches_are_counted_by_size_for_each_stage():
     assert found["voxwire_stage_batch_rows_sum"]["a", "speak"] == found["voxwire_stage_rows_total"]["a", "speak"] == 6
 
 
-def test_engines_of_one_device_are_told_of_as_one_executor():
+def test_engines_on_one_device_are_one_executor():
     found = scrape(watched(scheduler(on_gpu("a"), on_gpu("b"))))
     assert set(found["voxwire_executor_load"]) == {("cpu",), ("device:cuda:0",)}
     assert found["voxwire_executor_workers"]["device:cuda:0",] == 1
 
 
-def test_refusals_are_told_by_reason():
+def test_refusals_are_counted_by_reason():
     sched = scheduler(model_info(realtime_factor=1.0), start_seconds=0.0)
     sched.stream_started("a", "model", 0.0)
     sched.admission("model", False, 0.0)
@@ -149,7 +149,7 @@ def memory_of(*engines: object) -> dict[str, dict[tuple[str, ...], float]]:
     return {name: table for name, table in scrape(metrics).items() if name.startswith("voxwire_device")}
 
 
-def test_memory_is_told_once_for_each_device():
+def test_memory_is_reported_once_per_device():
     first, second = (
         DeviceMemory("cuda:0", 1 << 30, 2 << 30, 80 << 30),
         DeviceMemory("cuda:1", 3 << 30, 4 << 30, 80 << 30),
@@ -161,15 +161,15 @@ def test_memory_is_told_once_for_each_device():
     }
 
 
-def test_where_there_is_no_device_nothing_is_told_of_its_memory():
+def test_without_a_device_no_memory_is_reported():
     assert memory_of(OnDevice(None), object()) == {}
 
 
-def test_a_device_that_is_lost_takes_no_other_metric_with_it(caplog):
+def test_a_lost_device_does_not_break_other_metrics(caplog):
     memory = DeviceMemory("cuda:1", 1, 2, 3)
     found = memory_of(OnDevice(RuntimeError("the device is lost")), OnDevice(memory))
     assert found["voxwire_device_memory_total_bytes"] == {("cuda:1",): 3}
-    assert "does not tell its memory" in caplog.text
+    assert "does not report its memory" in caplog.text
 
 
 # -- all of them ------------------------------------------------------------------------------------------------------

@@ -119,14 +119,14 @@ def test_an_alias_is_not_followed_twice() -> None:
         directory(Alias("one", "two"), Alias("two", "star")).resolve("one", None)
 
 
-def test_a_star_takes_every_name_but_not_the_absence_of_one() -> None:
+def test_a_star_matches_every_name_but_not_a_missing_one() -> None:
     voices = directory(Alias("*", "star"))
     assert resolved(voices, "d46abd1d-2d02-43e8-819f-51fb652c1c61") == "first/star"
     assert resolved(voices, None) == "first/heart"
 
 
 @pytest.mark.parametrize("name", ["nobody", "", "second/star", "ALLOY"])
-def test_an_unknown_voice_is_told_which_there_are(name: str) -> None:
+def test_an_unknown_voice_is_answered_with_the_known_ones(name: str) -> None:
     with pytest.raises(VoxwireError) as unknown:
         directory().resolve(name, None)
     assert unknown.value.raw_code == "client.unknown_voice"

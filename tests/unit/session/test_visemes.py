@@ -18,7 +18,7 @@ from voxwire_server.audio.pipeline import AudioPipeline
 from voxwire_server.engines.base import EngineInfo
 from voxwire_server.session.visemes import viseme_track_for
 from voxwire_server.speech import Alignment, PhonemeMark
-from voxwire_server.text.phoneme_visemes import sound
+from voxwire_server.text.phoneme_visemes import visemes_of
 
 SYMBOLS = [*"pbmfvtdszʃknlɹwjhθəɑiuɔ", "ˈæ", "eɪ", "aɪ", "oʊ", "tʃ", "ɴ", "ɯ", "", "字"]
 RATES = [8000, 16000, 22050, 24000, 48000]
@@ -151,8 +151,8 @@ def test_every_closure_is_there_from_its_first_sample_to_nearly_its_last(duratio
     (chunk,) = track.push(0, np.zeros(total, np.float32), finished=True, ends_utterance=True, alignment=marks)
     frames = [(v.id, v.weight, v.pts) for v in chunk.visemes]
     for mark in marks.phonemes:
-        if sound(mark.ipa).closure:
-            ((shape, _),) = sound(mark.ipa).poses[0]
+        if visemes_of(mark.ipa).closure:
+            ((shape, _),) = visemes_of(mark.ipa).poses[0]
             start, end = (round(s * rate / 24000) for s in (mark.start, mark.end))
             for at in {start, start + max(0, (end - start) * 3 // 4)}:
                 if end > start:

@@ -18,7 +18,7 @@ from voxwire_server.text import clauses, cuts, inline, intake, markup, speakable
 from voxwire_server.text.clauses import MarkFinder
 from voxwire_server.text.coarticulation import Articulator
 from voxwire_server.text.intake import Allowance, TextIntake, Urgency
-from voxwire_server.text.phoneme_visemes import sound
+from voxwire_server.text.phoneme_visemes import visemes_of
 
 GROWTH_MAX = 2.3
 """What doubling the text may multiply the work by."""
@@ -93,18 +93,18 @@ def test_reading_takes_work_in_proportion_to_the_text(unit: str) -> None:
 
 
 @pytest.mark.parametrize("unit", WORST)
-def test_long_texts_take_no_more_work_a_character(unit: str) -> None:
+def test_long_texts_take_no_more_work_per_character(unit: str) -> None:
     assert_linear(unit, (5000, 10000), None)
 
 
-def test_the_longest_text_takes_no_more_work_a_character() -> None:
+def test_the_longest_text_takes_no_more_work_per_character() -> None:
     for unit in (". . . . . ", ">"):
         assert_linear(unit, (32000, 64000), None)
 
 
 @settings(max_examples=15, deadline=None)
 @given(HOSTILE)
-def test_no_text_of_signs_takes_more_than_its_share(unit: str) -> None:
+def test_no_text_of_punctuation_takes_more_work_than_allowed(unit: str) -> None:
     assert_linear(unit, (1000, 2000, 4000), None)
 
 
@@ -130,12 +130,12 @@ def test_each_function_for_clauses_is_linear(unit: str, chars: int) -> None:
         assert works[1] <= max(GROWTH_MAX * works[0] + 200, LINES_PER_CHAR * 2 * chars), (unit, works)
 
 
-def test_sounds_and_mouths_are_linear() -> None:
+def test_visemes_and_coarticulation_are_linear() -> None:
     def speak(count: int) -> None:
-        sound.cache_clear()
-        sound("ə" * count)
+        visemes_of.cache_clear()
+        visemes_of("ə" * count)
         phonemes = [("ə", 100 * k, 100 * k + 100) for k in range(count)]
-        Articulator(24000).piece(phonemes, 0, 100 * count, finished=True, ends_utterance=True)
+        Articulator(24000).push(phonemes, 0, 100 * count, finished=True, ends_utterance=True)
 
     works = []
     for count in (1000, 2000, 4000):
@@ -197,7 +197,7 @@ def test_no_call_of_the_intake_does_more_than_its_allowance(unit: str) -> None:
 
 
 @pytest.mark.parametrize("unit", [". . . . . ", "[ [ [ [ [ ", "```\n", "<!-- <!-- ", "> "])
-def test_a_session_reads_what_is_much_in_many_turns(unit: str) -> None:
+def test_a_session_reads_long_text_in_many_turns(unit: str) -> None:
     harness = CoreHarness()
     harness.text(text_of(unit, 19_900) + "\n```\n Hello there. How are you?", context="c")
     harness.send(m.End(context="c"))

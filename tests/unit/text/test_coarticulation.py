@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from voxwire_protocol.visemes import AA, FF, PP, E, I, U
 from voxwire_server.speech import CLOSED
 from voxwire_server.text.coarticulation import Articulator
-from voxwire_server.text.phoneme_visemes import sound
+from voxwire_server.text.phoneme_visemes import visemes_of
 
 RATE = 24000
 MS = RATE // 1000
@@ -22,7 +22,7 @@ def marks(*timed):
 
 
 def moved(*timed, end_ms, start_ms=0, finished=True, ends_utterance=True):
-    return Articulator(RATE).piece(
+    return Articulator(RATE).push(
         marks(*timed), start_ms * MS, end_ms * MS, finished=finished, ends_utterance=ends_utterance
     )
 
@@ -58,7 +58,7 @@ def test_two_closures_in_a_row_are_both_reached():
 
 
 @pytest.mark.parametrize(("ipa", "least", "most"), [("ɑ", 50, 120), ("u", 80, 120), ("b", 50, 120), ("s", 50, 120)])
-def test_the_mouth_sets_out_a_little_before_the_sound(ipa, least, most):
+def test_the_move_to_a_pose_begins_before_its_phoneme(ipa, least, most):
     first, *_ = moved((ipa, 500, 600), end_ms=900)
     assert first.reach == 500 * MS
     assert least <= (first.reach - first.leave) / MS <= most
@@ -70,15 +70,17 @@ def test_nothing_moves_before_the_clauses_first_sample():
 
 
 def test_nothing_moves_before_what_may_have_been_sent():
-    mouth = Articulator(RATE)
-    before = mouth.piece(marks(("ɑ", 0, 80)), 0, 80 * MS, finished=False, ends_utterance=False)
-    after = mouth.piece(marks(("b", 80, 130), ("i", 130, 160)), 80 * MS, 160 * MS, finished=False, ends_utterance=False)
+    articulator = Articulator(RATE)
+    before = articulator.push(marks(("ɑ", 0, 80)), 0, 80 * MS, finished=False, ends_utterance=False)
+    after = articulator.push(
+        marks(("b", 80, 130), ("i", 130, 160)), 80 * MS, 160 * MS, finished=False, ends_utterance=False
+    )
     assert max(move.reach for move in before) <= 80 * MS
     assert min(move.leave for move in after) >= 80 * MS
     assert pose_at([*before, *after], 80 * MS) == {PP: 1.0}
 
 
-def test_a_tongue_consonant_makes_way_for_the_vowel_after_it():
+def test_a_tongue_consonant_is_mixed_with_the_vowel_after_it():
     before_u = pose_at(moved(("t", 100, 150), ("u", 150, 300), end_ms=500), 100 * MS)
     before_i = pose_at(moved(("t", 100, 150), ("i", 150, 300), end_ms=500), 100 * MS)
     assert before_u[U] > 0.2
@@ -99,16 +101,16 @@ def test_a_long_silence_closes_the_mouth_and_a_very_short_one_does_not():
     assert all(pose_at(short, ms * MS).get(0, 0) < 0.5 for ms in range(60, 400, 10))
 
 
-def test_a_sound_that_holds_a_pause_within_it_does_not_keep_the_mouth_open():
+def test_a_phoneme_that_includes_a_pause_does_not_keep_the_mouth_open():
     moves = moved(("s", 100, 700), ("i", 700, 800), end_ms=1000)
     assert pose_at(moves, 500 * MS) == dict(CLOSED)
     assert pose_at(moves, 700 * MS)[I] == 1.0
 
 
 def test_clauses_that_join_without_a_pause_do_not_close_the_mouth():
-    mouth = Articulator(RATE)
-    moves = mouth.piece(marks(("ɛ", 0, 200)), 0, 220 * MS, finished=True, ends_utterance=False)
-    moves += mouth.piece(marks(("ɛ", 260, 400)), 220 * MS, 600 * MS, finished=True, ends_utterance=True)
+    articulator = Articulator(RATE)
+    moves = articulator.push(marks(("ɛ", 0, 200)), 0, 220 * MS, finished=True, ends_utterance=False)
+    moves += articulator.push(marks(("ɛ", 260, 400)), 220 * MS, 600 * MS, finished=True, ends_utterance=True)
     assert all(pose_at(moves, ms * MS).get(E, 0) > 0.5 for ms in range(40, 400, 10))
 
 
@@ -120,22 +122,22 @@ def test_the_mouth_closes_by_the_end_of_the_utterance():
 
 
 def test_an_end_that_comes_later_closes_the_mouth_at_once():
-    mouth = Articulator(RATE)
-    mouth.piece(marks(("ɑ", 100, 300)), 0, 300 * MS, finished=True, ends_utterance=False)
-    (close,) = mouth.piece([], 300 * MS, 300 * MS, finished=True, ends_utterance=True)
+    articulator = Articulator(RATE)
+    articulator.push(marks(("ɑ", 100, 300)), 0, 300 * MS, finished=True, ends_utterance=False)
+    (close,) = articulator.push([], 300 * MS, 300 * MS, finished=True, ends_utterance=True)
     assert close == (300 * MS, 300 * MS, CLOSED)
 
 
-def test_a_lull_in_the_stream_closes_the_mouth():
-    mouth = Articulator(RATE)
-    mouth.piece(marks(("ɑ", 0, 80)), 0, 80 * MS, finished=False, ends_utterance=False)
-    assert mouth.piece([], 80 * MS, 160 * MS, finished=False, ends_utterance=False) == []
-    (close,) = mouth.piece([], 160 * MS, 400 * MS, finished=False, ends_utterance=False)
+def test_a_pause_within_a_clause_closes_the_mouth():
+    articulator = Articulator(RATE)
+    articulator.push(marks(("ɑ", 0, 80)), 0, 80 * MS, finished=False, ends_utterance=False)
+    assert articulator.push([], 80 * MS, 160 * MS, finished=False, ends_utterance=False) == []
+    (close,) = articulator.push([], 160 * MS, 400 * MS, finished=False, ends_utterance=False)
     assert close.pose == CLOSED
     assert close.leave >= 160 * MS
 
 
-def test_marks_and_spaces_are_passed_over():
+def test_marks_and_spaces_have_no_moves():
     assert moved(("ˈ", 0, 50), (" ", 50, 100), end_ms=200) == []
 
 
@@ -162,11 +164,11 @@ def streams(draw):
 
 
 @given(streams())
-def test_moves_follow_each_other_whatever_comes(pieces):
-    mouth, before = Articulator(RATE), 0
+def test_moves_never_overlap_for_any_phonemes(pieces):
+    articulator, before = Articulator(RATE), 0
     for k, (phonemes, start, end, finished) in enumerate(pieces):
         last = k == len(pieces) - 1
-        moves = mouth.piece(phonemes, start, end, finished=finished or last, ends_utterance=last)
+        moves = articulator.push(phonemes, start, end, finished=finished or last, ends_utterance=last)
         for leave, reach, _ in moves:
             assert max(before, start) <= leave <= reach
             before = reach
@@ -175,10 +177,12 @@ def test_moves_follow_each_other_whatever_comes(pieces):
 
 @given(streams())
 def test_every_closure_is_reached_at_its_first_sample_unless_that_was_sent(pieces):
-    mouth, moves, due = Articulator(RATE), [], []
+    articulator, moves, due = Articulator(RATE), [], []
     for phonemes, start, end, finished in pieces:
         floor = max([start, *(move.reach for move in moves)])
-        moves += mouth.piece(phonemes, start, end, finished=finished, ends_utterance=False)
-        due += [(ipa, first) for ipa, first, last in phonemes if first >= floor and last > first and sound(ipa).closure]
+        moves += articulator.push(phonemes, start, end, finished=finished, ends_utterance=False)
+        due += [
+            (ipa, first) for ipa, first, last in phonemes if first >= floor and last > first and visemes_of(ipa).closure
+        ]
     for (ipa, first), _ in pairwise([*due, ("", 0)]):
-        assert pose_at(moves, first) == dict(sound(ipa).poses[0])
+        assert pose_at(moves, first) == dict(visemes_of(ipa).poses[0])

@@ -33,8 +33,8 @@ class Bench:
         self.now, self.made, self.done = 100.0, [], {}
         self.calls = queue.Queue()
         self.gate = threading.Event()
-        self.executor = EncoderPool(self.calls.put, threads, clock=lambda: self.now)
-        self.executor.start()
+        self.pool = EncoderPool(self.calls.put, threads, clock=lambda: self.now)
+        self.pool.start()
 
     def submit(self, name, deadline, account="a", **more):
         stream = Stream(self, name, **more)
@@ -42,7 +42,7 @@ class Bench:
         def done(result, error):
             self.done[name] = (result, error)
 
-        self.executor.submit(EncodeTask(stream, None, 0, 10, done, account), deadline)
+        self.pool.submit(EncodeTask(stream, None, 0, 10, done, account), deadline)
         return stream
 
     def hold(self):
@@ -65,7 +65,7 @@ def bench():
     yield make
     for each in made:
         each.gate.set()
-        each.executor.stop()
+        each.pool.stop()
 
 
 def test_the_earliest_is_encoded_first(bench):
@@ -90,7 +90,7 @@ def test_a_thousand_contexts_of_one_account_do_not_delay_the_frames_of_another(b
     assert b.made.index("b9") <= 22
 
 
-def test_what_can_wait_waits_whosever_it_is(bench):
+def test_tasks_that_are_not_due_wait_whichever_account_they_are_of(bench):
     b = bench()
     b.hold()
     for number in range(10):
@@ -102,7 +102,7 @@ def test_what_can_wait_waits_whosever_it_is(bench):
 
 
 @pytest.mark.parametrize("error", [ValueError(), MemoryError(), SystemExit(), KeyboardInterrupt()])
-def test_an_error_is_the_tasks_own(bench, error):
+def test_an_error_is_delivered_to_its_own_task(bench, error):
     b = bench()
     b.submit("bad", 1.0, error=error)
     b.submit("good", 2.0)
@@ -116,11 +116,11 @@ def test_a_thread_that_hangs_is_replaced_and_its_task_fails(bench):
     b.hold()
     b.submit("after", 1.0)
     b.now += 31.0
-    b.executor.look_after()
+    b.pool.look_after()
     b.until(2)
     assert isinstance(b.done["held"][1], TimeoutError)
     assert b.done["after"] == ("after", None)
-    assert (b.executor.replaced, b.executor.hung) == (1, 1)
+    assert (b.pool.replaced, b.pool.hung) == (1, 1)
 
 
 def test_a_result_that_cannot_be_delivered_loses_no_other(bench):
@@ -130,7 +130,7 @@ def test_a_result_that_cannot_be_delivered_loses_no_other(bench):
     def poison(result, error):
         raise RuntimeError
 
-    b.executor.submit(EncodeTask(Stream(b, "poison"), None, 0, 10, poison), 1.0)
+    b.pool.submit(EncodeTask(Stream(b, "poison"), None, 0, 10, poison), 1.0)
     b.submit("good", 2.0)
     b.gate.set()
     b.until(2)

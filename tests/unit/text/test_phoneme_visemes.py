@@ -6,24 +6,24 @@ from hypothesis import strategies as st
 
 from voxwire_protocol.visemes import AA, CH, COUNT, FF, KK, NN, PP, RR, SHAPES, SIL, SS, TH, E, I, O, U
 from voxwire_server.speech import CLOSED
-from voxwire_server.text.phoneme_visemes import blend, sound
+from voxwire_server.text.phoneme_visemes import blend, visemes_of
 
 
 def main(ipa):
     """The shapes of most weight, pose by pose."""
-    return [max(pose, key=lambda part: part[1])[0] for pose in sound(ipa).poses]
+    return [max(pose, key=lambda part: part[1])[0] for pose in visemes_of(ipa).poses]
 
 
 @pytest.mark.parametrize("ipa", ["p", "b", "m", "pʰ", "bʲ", "mː", "p̚", "m̩", "ˈm"])
 def test_lips_meet(ipa):
-    assert sound(ipa).closure
-    assert sound(ipa).poses == (((PP, 1.0),),)
+    assert visemes_of(ipa).closure
+    assert visemes_of(ipa).poses == (((PP, 1.0),),)
 
 
 @pytest.mark.parametrize("ipa", ["f", "v", "ɱ", "fː"])
 def test_lip_meets_teeth(ipa):
-    assert sound(ipa).closure
-    assert sound(ipa).poses == (((FF, 1.0),),)
+    assert visemes_of(ipa).closure
+    assert visemes_of(ipa).poses == (((FF, 1.0),),)
 
 
 @pytest.mark.parametrize(
@@ -45,22 +45,22 @@ def test_lip_meets_teeth(ipa):
         ("ɐ̃w̃", [AA, U]), ("ʃː", [CH]),
     ],
 )  # fmt: skip
-def test_the_shapes_of_sounds(ipa, shapes):
+def test_phonemes_have_the_expected_shapes(ipa, shapes):
     assert main(ipa) == shapes
 
 
-def test_breath_takes_the_neighbours_shape():
-    assert sound("h").share <= 0.1
+def test_h_takes_the_shape_of_its_neighbour():
+    assert visemes_of("h").share <= 0.1
 
 
 @pytest.mark.parametrize("ipa", ["", " ", "ˈ", "ː", ",", "—", "˥"])
-def test_what_is_no_sound_has_no_pose(ipa):
-    assert sound(ipa).poses == ()
+def test_marks_and_spaces_have_no_pose(ipa):
+    assert visemes_of(ipa).poses == ()
 
 
 @given(st.text(max_size=6))
 def test_any_text_has_poses_that_add_up(ipa):
-    for pose in sound(ipa).poses:
+    for pose in visemes_of(ipa).poses:
         assert abs(sum(weight for _, weight in pose) - 1) < 1e-9
         assert [id for id, _ in pose] == sorted({id for id, _ in pose})
         assert all(0 <= id < COUNT and 0 < weight <= 1 for id, weight in pose)
@@ -68,12 +68,12 @@ def test_any_text_has_poses_that_add_up(ipa):
 
 def test_letters_of_any_script_open_the_mouth_a_little():
     for letter in ("字", "ж", "ㄅ", "7"):
-        ((pose,),) = (sound(letter).poses,)
+        ((pose,),) = (visemes_of(letter).poses,)
         assert dict(pose)[AA] > 0.2
         assert dict(pose)[SIL] > 0
 
 
-@given(st.lists(st.tuples(st.sampled_from([sound(c).poses[0] for c in "pasuɹəɔ"]), st.integers(1, 9)), min_size=1))
+@given(st.lists(st.tuples(st.sampled_from([visemes_of(c).poses[0] for c in "pasuɹəɔ"]), st.integers(1, 9)), min_size=1))
 def test_a_blend_of_poses_is_a_pose(parts):
     total = sum(share for _, share in parts)
     pose = blend([(each, share / total) for each, share in parts])

@@ -34,7 +34,7 @@ FORMATS = [
 
 
 @dataclass(frozen=True)
-class Said:
+class Speech:
     """A clause: its audio, cut into chunks (none: it is skipped), and whether its utterance ends there."""
 
     chunks: tuple[np.ndarray, ...]
@@ -48,53 +48,55 @@ class Said:
 Pushes = list[tuple[int, np.ndarray | None, bool, bool]]
 
 
-def pushes_of(index: int, said: Said) -> Pushes:
+def pushes_of(index: int, said: Speech) -> Pushes:
     if not said.chunks:
         return [(index, None, True, said.ends_utterance)]
     last = len(said.chunks) - 1
     return [(index, chunk, i == last, said.ends_utterance) for i, chunk in enumerate(said.chunks)]
 
 
-def push(path: AudioPipeline, index: int, chunk: np.ndarray | None, finished: bool, ends: bool) -> list[EncodedChunk]:
+def push(
+    pipeline: AudioPipeline, index: int, chunk: np.ndarray | None, finished: bool, ends: bool
+) -> list[EncodedChunk]:
     if chunk is None:
-        return path.skip(index, ends_utterance=ends)
-    return path.push(index, chunk, finished=finished, ends_utterance=ends)
+        return pipeline.skip(index, ends_utterance=ends)
+    return pipeline.push(index, chunk, finished=finished, ends_utterance=ends)
 
 
-def make_path(format: AudioFormat, engine_rate: int = 24000) -> AudioPipeline:
+def make_pipeline(format: AudioFormat, engine_rate: int = 24000) -> AudioPipeline:
     return AudioPipeline(engine_rate, format, 3, websocket_prefix)
 
 
-def speak_whole(format: AudioFormat, clauses: list[Said], engine_rate: int) -> list[EncodedChunk]:
-    path, shaped = make_path(format, engine_rate), []
+def speak_whole(format: AudioFormat, clauses: list[Speech], engine_rate: int) -> list[EncodedChunk]:
+    pipeline, encoded = make_pipeline(format, engine_rate), []
     for index, said in enumerate(clauses):
         whole = np.concatenate(said.chunks) if said.chunks else None
-        shaped += push(path, index, whole, True, said.ends_utterance)
-    return shaped
+        encoded += push(pipeline, index, whole, True, said.ends_utterance)
+    return encoded
 
 
-def frames_in(format: AudioFormat, shaped: list[EncodedChunk]) -> list[bytes]:
+def frames_in(format: AudioFormat, encoded: list[EncodedChunk]) -> list[bytes]:
     """Everything of every frame; Opus blocks are not framed for a transport yet, so messages are compared."""
-    blocks = [piece.block for piece in shaped if piece.block is not None]
+    blocks = [chunk.block for chunk in encoded if chunk.block is not None]
     if format.codec != "opus":
         assert_numbered(frames_of(blocks), format.frame_samples)
     return [message for block in blocks for message in block.messages(0, block.count)]
 
 
 @st.composite
-def speeches(draw: st.DrawFn) -> list[Said]:
+def speeches(draw: st.DrawFn) -> list[Speech]:
     clauses = draw(
         st.lists(st.tuples(st.lists(st.integers(0, 3000), max_size=4), st.booleans()), min_size=1, max_size=6)
     )
     said = [
-        Said(tuple(speech_like(size, seed=i * 7 + j) for j, size in enumerate(sizes)), ends)
+        Speech(tuple(speech_like(size, seed=i * 7 + j) for j, size in enumerate(sizes)), ends)
         for i, (sizes, ends) in enumerate(clauses)
     ]
-    return [*said, Said((), True)]
+    return [*said, Speech((), True)]
 
 
 @st.composite
-def arrivals(draw: st.DrawFn, clauses: list[Said]) -> Pushes:
+def arrivals(draw: st.DrawFn, clauses: list[Speech]) -> Pushes:
     """All pushes, clauses mixed in any way, each clause's own in order."""
     queues = [deque(pushes_of(i, said)) for i, said in enumerate(clauses)]
     order = draw(st.permutations([i for i, queue in enumerate(queues) for _ in queue]))
@@ -104,32 +106,32 @@ def arrivals(draw: st.DrawFn, clauses: list[Said]) -> Pushes:
 @settings(max_examples=60, deadline=None)
 @given(st.data(), st.sampled_from(FORMATS), st.sampled_from([16000, 22050, 24000]), speeches())
 def test_any_arrival_of_chunks_gives_the_same_frames(
-    data: st.DataObject, format: AudioFormat, engine_rate: int, clauses: list[Said]
+    data: st.DataObject, format: AudioFormat, engine_rate: int, clauses: list[Speech]
 ) -> None:
-    path, shaped = make_path(format, engine_rate), []
+    pipeline, encoded = make_pipeline(format, engine_rate), []
     for arrival in data.draw(arrivals(clauses)):
-        shaped += push(path, *arrival)
+        encoded += push(pipeline, *arrival)
     expected = speak_whole(format, clauses, engine_rate)
-    assert frames_in(format, shaped) == frames_in(format, expected)
-    assert [piece.order for piece in shaped] == list(range(len(shaped)))
-    assert [piece.index for piece in shaped] == sorted(piece.index for piece in shaped)
-    assert [piece.index for piece in shaped if piece.finished] == list(range(len(clauses)))
-    spans = {piece.index: (piece.clause_pts, piece.end_pts) for piece in shaped}
-    assert spans == {piece.index: (piece.clause_pts, piece.end_pts) for piece in expected}
+    assert frames_in(format, encoded) == frames_in(format, expected)
+    assert [chunk.order for chunk in encoded] == list(range(len(encoded)))
+    assert [chunk.index for chunk in encoded] == sorted(chunk.index for chunk in encoded)
+    assert [chunk.index for chunk in encoded if chunk.finished] == list(range(len(clauses)))
+    spans = {chunk.index: (chunk.clause_pts, chunk.end_pts) for chunk in encoded}
+    assert spans == {chunk.index: (chunk.clause_pts, chunk.end_pts) for chunk in expected}
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(FORMATS), st.sampled_from([16000, 22050, 24000]), speeches())
-def test_clauses_follow_each_other_on_the_clock(format: AudioFormat, engine_rate: int, clauses: list[Said]) -> None:
-    shaped = speak_whole(format, clauses, engine_rate)
+def test_clauses_follow_each_other_on_the_clock(format: AudioFormat, engine_rate: int, clauses: list[Speech]) -> None:
+    encoded = speak_whole(format, clauses, engine_rate)
     at, begun, pushed, frames = 0, 0, 0, 0
-    for piece, said in zip(shaped, clauses, strict=True):
+    for chunk, said in zip(encoded, clauses, strict=True):
         pushed += said.samples
-        assert piece.clause_pts == at
-        assert piece.end_pts == begun + rescaled(pushed, engine_rate, format.sample_rate)
-        assert piece.samples == piece.end_pts - piece.clause_pts
-        at = piece.end_pts
-        frames += piece.block.count if piece.block is not None else 0
+        assert chunk.clause_pts == at
+        assert chunk.end_pts == begun + rescaled(pushed, engine_rate, format.sample_rate)
+        assert chunk.samples == chunk.end_pts - chunk.clause_pts
+        at = chunk.end_pts
+        frames += chunk.block.count if chunk.block is not None else 0
         assert frames * format.frame_samples <= at or said.ends_utterance
         if said.ends_utterance:
             assert frames * format.frame_samples >= at, "every sample of the utterance is in a frame"
@@ -149,60 +151,60 @@ def _eager_thread_switches() -> Iterator[None]:
 def test_threads_may_push_at_once() -> None:
     rng = random.Random(5)
     clauses = [
-        Said(tuple(speech_like(rng.randrange(2000), seed=i) for _ in range(rng.randrange(1, 4))), i % 5 == 4)
+        Speech(tuple(speech_like(rng.randrange(2000), seed=i) for _ in range(rng.randrange(1, 4))), i % 5 == 4)
         for i in range(40)
     ]
-    path, shaped = make_path(PCM), []
+    pipeline, encoded = make_pipeline(PCM), []
     start = threading.Barrier(4)
 
     def work(first: int) -> None:
         start.wait()
         for index in range(first, len(clauses), 4):
             for arrival in pushes_of(index, clauses[index]):
-                shaped.extend(push(path, *arrival))
+                encoded.extend(push(pipeline, *arrival))
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    shaped.sort(key=lambda piece: piece.order)
-    assert frames_in(PCM, shaped) == frames_in(PCM, speak_whole(PCM, clauses, 24000))
+    encoded.sort(key=lambda chunk: chunk.order)
+    assert frames_in(PCM, encoded) == frames_in(PCM, speak_whole(PCM, clauses, 24000))
 
 
 def test_a_later_clause_waits_for_its_turn() -> None:
-    path = make_path(PCM)
-    assert path.push(1, speech_like(1000), finished=True, ends_utterance=True) == []
-    assert [piece.index for piece in path.push(0, speech_like(500), finished=False, ends_utterance=False)] == [0]
-    assert [(piece.index, piece.finished) for piece in path.skip(0, ends_utterance=False)] == [(0, True), (1, True)]
+    pipeline = make_pipeline(PCM)
+    assert pipeline.push(1, speech_like(1000), finished=True, ends_utterance=True) == []
+    assert [chunk.index for chunk in pipeline.push(0, speech_like(500), finished=False, ends_utterance=False)] == [0]
+    assert [(chunk.index, chunk.finished) for chunk in pipeline.skip(0, ends_utterance=False)] == [(0, True), (1, True)]
 
 
 def test_a_clause_that_breaks_off_still_ends_its_utterance() -> None:
-    path = make_path(PCM)
-    spoken = path.push(0, speech_like(1000), finished=False, ends_utterance=True)
-    ended = path.skip(0, ends_utterance=True)
-    frames = frames_of(piece.block for piece in spoken + ended)
+    pipeline = make_pipeline(PCM)
+    spoken = pipeline.push(0, speech_like(1000), finished=False, ends_utterance=True)
+    ended = pipeline.skip(0, ends_utterance=True)
+    frames = frames_of(chunk.block for chunk in spoken + ended)
     assert_numbered(frames, 480)
     assert len(frames) == 3
     assert frames[-1].flags == Flag.LAST
 
 
-def test_what_comes_for_a_clause_that_was_skipped_is_dropped() -> None:
-    path = make_path(PCM)
-    path.skip(0, ends_utterance=True)
-    assert path.push(0, speech_like(1000), finished=True, ends_utterance=True) == []
-    path.push(2, speech_like(1000), finished=True, ends_utterance=True)
-    assert path.skip(2, ends_utterance=True) == []
-    pieces = path.push(1, speech_like(480), finished=True, ends_utterance=True)
-    assert [(piece.index, piece.samples) for piece in pieces] == [(1, 480), (2, 1000)]
-    assert not path._waiting, "nothing that was dropped is kept"
+def test_chunks_of_a_skipped_clause_are_dropped() -> None:
+    pipeline = make_pipeline(PCM)
+    pipeline.skip(0, ends_utterance=True)
+    assert pipeline.push(0, speech_like(1000), finished=True, ends_utterance=True) == []
+    pipeline.push(2, speech_like(1000), finished=True, ends_utterance=True)
+    assert pipeline.skip(2, ends_utterance=True) == []
+    chunks = pipeline.push(1, speech_like(480), finished=True, ends_utterance=True)
+    assert [(chunk.index, chunk.samples) for chunk in chunks] == [(1, 480), (2, 1000)]
+    assert not pipeline._waiting, "nothing that was dropped is kept"
 
 
 @pytest.mark.parametrize("to_rate", [8000, 24000, 48000])
 def test_a_seam_between_clauses_cannot_be_heard(to_rate: int) -> None:
     format = AudioFormat(codec="pcm_s16le", sample_rate=to_rate, frame_ms=20)
     samples = speech_like(24000, 22050)
-    halves = [Said((samples[:9999],), False), Said((samples[9999:],), True)]
+    halves = [Speech((samples[:9999],), False), Speech((samples[9999:],), True)]
     assert frames_in(format, speak_whole(format, halves, 22050)) == frames_in(
-        format, speak_whole(format, [Said((samples,), True)], 22050)
+        format, speak_whole(format, [Speech((samples,), True)], 22050)
     )

@@ -13,11 +13,11 @@ RATES = [16000, 22050, 24000, 32000, 44100, 48000]
 
 
 def moves_of(samples, rate, cuts=()):
-    """The moves of an utterance that comes in pieces."""
-    listener, moves = VisemeEstimator(rate), []
+    """The moves of an utterance whose audio is cut at `cuts`."""
+    estimator, moves = VisemeEstimator(rate), []
     bounds = [0, *sorted(cuts), len(samples)]
     for k in range(len(bounds) - 1):
-        moves += listener.push(samples[bounds[k] : bounds[k + 1]], ends_utterance=k == len(bounds) - 2)
+        moves += estimator.push(samples[bounds[k] : bounds[k + 1]], ends_utterance=k == len(bounds) - 2)
     return moves
 
 
@@ -91,12 +91,12 @@ def test_where_the_audio_is_cut_changes_little():
 @given(
     st.lists(st.tuples(st.integers(0, 9000), st.floats(0, 1)), max_size=8), st.sampled_from(RATES), st.integers(0, 99)
 )
-def test_moves_follow_each_other_whatever_is_heard(parts, rate, seed):
+def test_moves_never_overlap_for_any_audio(parts, rate, seed):
     draw = np.random.default_rng(seed)
-    listener, start, before, moves = VisemeEstimator(rate), 0, 0, []
+    estimator, start, before, moves = VisemeEstimator(rate), 0, 0, []
     for k, (count, loudness) in enumerate(parts):
         noise = (draw.normal(0, 0.3, count) * loudness).astype(np.float32)
-        moves = listener.push(noise, ends_utterance=k == len(parts) - 1)
+        moves = estimator.push(noise, ends_utterance=k == len(parts) - 1)
         for leave, reach, pose in moves:
             assert max(start, before) <= leave <= reach
             assert abs(sum(weight for _, weight in pose) - 1) < 1e-9
@@ -105,12 +105,12 @@ def test_moves_follow_each_other_whatever_is_heard(parts, rate, seed):
     assert moves[-1:] == [] or moves[-1].pose == CLOSED
 
 
-def test_a_new_utterance_begins_closed_and_at_nought():
+def test_a_new_utterance_begins_with_a_closed_mouth_at_sample_0():
     rate = 24000
     ah = voiced(rate, 0.4, (750, 1200, 2500))
-    listener = VisemeEstimator(rate)
-    first = listener.push(ah, ends_utterance=True)
-    second = listener.push(ah, ends_utterance=True)
+    estimator = VisemeEstimator(rate)
+    first = estimator.push(ah, ends_utterance=True)
+    second = estimator.push(ah, ends_utterance=True)
     assert first[-1].reach <= len(ah)
     assert second[-1].reach <= len(ah)
     assert second[0].leave < 0.1 * rate
