@@ -3,17 +3,16 @@
     python bench/batching.py [--save results/batching.json --plot results/batching.png]
     python bench/batching.py --engines torch-float16 --sessions --add --save …   # a further engine into the same file
 
-**Batches.** Clauses of one length (--text, 1.5 s of speech) from text to samples: seconds of speech per second and
-each stage's time, by batch size; the int8 export takes one clause at a time. Each size runs for --batch-seconds, at
-least one round; a size that would need longer for one round, judged by the size before, is left out, and that is
-reported. `flop_share` is relative to the machine's own matrix product in the same precision, at 55 GFLOP per second
-of speech.
+**Batches.** Clauses of one length (--text, 1.5 s of speech) from text to samples: seconds of speech per second and each
+stage's time, by batch size; the int8 export takes one clause at a time. Each size runs for --batch-seconds, at least
+one round; a size that would need longer for one round, judged by the size before, is left out, and that is reported.
+`flop_share` is relative to the machine's own matrix product in the same precision, at 55 GFLOP per second of speech.
 
 **Listeners** (`closed_loop.py`) that ask the engine's scheduler directly: time to first audio and stalls by number,
-the server's own policy (deadlines), without batching, and first come, first served. On a CPU the server makes no
-batches; there `batches forced` does, up to eight rows. The policies take turns, --slices times --seconds each, so
-that other load on the machine affects all of them; `ratios` are multiples of the server's own. With one listener
-there is nothing to order, so only the server's own policy runs. Results are written after each row.
+under the server's own policy (deadlines), without batching, and first come, first served. On a CPU the server makes no
+batches; there `batches forced` does, up to eight rows. The policies take turns, --slices times --seconds each, so that
+other load on the machine affects all of them; `ratios` are multiples of the server's own. With one listener there is
+nothing to order, so only the server's own policy runs. Results are written after each row.
 
 An engine is `onnx`, or torch in a precision: `torch-float32`, `torch-bfloat16`, `torch-float16`.
 """

@@ -79,9 +79,8 @@ def warm_row(engine: KokoroEngine, steps: TorchSteps) -> dict[str, Any]:
     began = time.monotonic()
     engine.warm_up()
     memory = engine.device_memory()
-    counts = {
-        stage: sum(shape.stage.value == stage for shape in steps.captured) for stage in ("encode", "front", "generate")
-    }
+    stages = [shape.stage.value for shape in steps.captured]
+    counts = {stage: stages.count(stage) for stage in ("encode", "front", "generate")}
     row: dict[str, Any] = {"warm_up_seconds": round(time.monotonic() - began, 1), "captured": counts}
     if memory is not None:
         row |= {"allocated_mb": memory.allocated_bytes >> 20, "reserved_mb": memory.reserved_bytes >> 20}

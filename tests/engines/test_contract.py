@@ -1,7 +1,7 @@
-"""What every engine promises (`voxwire_server.engines.base`): by clause, by codec frame, the embedded voice, Kokoro.
+"""The contract of every engine (`voxwire_server.engines.base`): the tone engines, the embedded voice, Kokoro.
 
 Engines of other packages are tested by `--engine NAME`, the name of their entry point (docs/engines.md).
-Kokoro's engines are slow on a CPU: they get fewer texts, and are skipped where weights or packages can't be had.
+Kokoro's engines are slow on a CPU: they get fewer texts, and are skipped if weights or packages can't be fetched.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def engine(request):
 
 
 def slow(engine) -> bool:
-    """Whether every second of speech costs."""
+    """Whether synthesis is slow on a CPU."""
     return engine.info.name.startswith("kokoro")
 
 

@@ -1,4 +1,4 @@
-"""What Kokoro reads of other languages: the reference's phonemes, and the characters that each word came from."""
+"""G2P for Kokoro's languages: the reference's phonemes, and the characters that each word came from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a configuration can say of Kokoro, which engine it gets for that, and what it is told when it can't be had."""
+"""Kokoro's options, the engine that they select, and the errors when it can't be created."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from voxwire_server.engines.kokoro.options import Graphs, KokoroOptions, Precisi
 
 
 class Machine:
-    """Stands in for what is installed, and tells which engine would have been made."""
+    """Stands for the installed packages; the engine that would be created is returned by name or options."""
 
     def __init__(self, monkeypatch, *, torch: bool, faster: bool, exported: bool) -> None:
         monkeypatch.setattr(factory, "_is_installed", lambda package: torch or package != "torch")

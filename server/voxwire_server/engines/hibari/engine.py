@@ -33,10 +33,10 @@ assert DURATION_SAMPLES == 2 * HOP
 
 @dataclass(slots=True, eq=False)
 class HibariJob(Job):
-    """`sentences` are synthesised one per step; `spoken` of them are done and gave `samples` samples."""
+    """`sentences` are synthesised one per step; `sentences_done` of them are done and gave `samples` samples."""
 
     sentences: list[Sentence] = field(default_factory=list)
-    spoken: int = 0
+    sentences_done: int = 0
     samples: int = 0
 
 
@@ -92,15 +92,16 @@ class HibariEngine:
     def _synthesise(self, job: Job) -> StepResult:
         assert isinstance(job, HibariJob)
         assert not job.empty, "an empty job is never stepped"
-        clause, sentence = job.clause, job.sentences[job.spoken]
+        clause, sentence = job.clause, job.sentences[job.sentences_done]
         speed = min(max(clause.speed, _SPEED_MIN), _SPEED_MAX)
         head, f0, durations = self._network.run(sentence.ids, speed)
-        samples = self._vocoder.samples(head, f0, noise_row(clause.seed, job.spoken))
+        samples = self._vocoder.samples(head, f0, noise_row(clause.seed, job.sentences_done))
         alignment = align(sentence, durations, clause.text, job.samples)
-        samples, alignment = trim(samples, alignment, job.samples, pause_after(job.sentences, job.spoken, clause.text))
-        job.spoken += 1
+        pause = pause_after(job.sentences, job.sentences_done, clause.text)
+        samples, alignment = trim(samples, alignment, job.samples, pause)
+        job.sentences_done += 1
         job.samples += len(samples)
-        more = job.spoken < len(job.sentences)
+        more = job.sentences_done < len(job.sentences)
         return StepResult(AudioChunk(samples, alignment), _STAGE if more else None, 0, _cost(job) if more else 0.0)
 
 
@@ -117,7 +118,7 @@ def noise_row(seed: int, sentence: int) -> int:
 
 def _cost(job: HibariJob) -> float:
     """Predicted seconds of the job's next step alone."""
-    if job.spoken >= len(job.sentences):
+    if job.sentences_done >= len(job.sentences):
         return 0.0
     speed = min(max(job.clause.speed, _SPEED_MIN), _SPEED_MAX)
-    return len(job.sentences[job.spoken].ids) / _SYMBOLS_PER_SECOND / speed * _REALTIME_FACTOR
+    return len(job.sentences[job.sentences_done].ids) / _SYMBOLS_PER_SECOND / speed * _REALTIME_FACTOR

@@ -64,7 +64,7 @@ def torch_info(
 
 
 class KokoroEngine:
-    """See `voxwire_server.engines.base.Engine`. A GPU's steps run on one thread, a CPU's on any."""
+    """See `voxwire_server.engines.base.Engine`. Steps on a GPU run on one thread, on a CPU on any."""
 
     def __init__(self, steps: TorchSteps, frontend: TextFrontend, info: EngineInfo) -> None:
         self._steps = steps
@@ -142,7 +142,7 @@ class KokoroEngine:
     def _chunk(self, job: KokoroJob, samples: NDArray[np.float32]) -> StepResult:
         assert job.durations is not None
         chunk = job.take_chunk(samples, job.durations.numpy())
-        if job.spoken == len(job.pieces):
+        if job.pieces_done == len(job.pieces):
             return StepResult(chunk)
         self._enter_encode(job)
         return StepResult(chunk, job.stage, job.bucket, job.cost)

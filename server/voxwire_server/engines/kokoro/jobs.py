@@ -23,7 +23,7 @@ _SEED_MASK = (1 << 63) - 1
 
 @dataclass(slots=True, eq=False)
 class KokoroJob(Job):
-    """A clause, synthesised piece by piece: `pieces` of which `spoken` are done and gave `samples` samples.
+    """A clause, synthesised piece by piece: `pieces` of which `pieces_done` are done and gave `samples` samples.
 
     `voice` has a style for each length, [510, 256]. The tensors between stages are the current piece's, not padded:
     `prosody` [L, 640], `speech` [L, 512], `durations` [L] of each token in frames of 25 ms, `frames` [2 T, 512] and
@@ -32,7 +32,7 @@ class KokoroJob(Job):
 
     pieces: list[Sentence] = field(default_factory=list)
     voice: NDArray[np.float32] | None = None
-    spoken: int = 0
+    pieces_done: int = 0
     samples: int = 0
     prosody: Tensor | None = None
     speech: Tensor | None = None
@@ -43,7 +43,7 @@ class KokoroJob(Job):
     @property
     def piece(self) -> Sentence:
         """The piece that is being synthesised."""
-        return self.pieces[self.spoken]
+        return self.pieces[self.pieces_done]
 
     @property
     def style(self) -> NDArray[np.float32]:
@@ -66,7 +66,7 @@ class KokoroJob(Job):
     @property
     def seed(self) -> int:
         """The seed of the piece's noise, a signed 64-bit number."""
-        return (self.clause.seed * 31 + self.spoken) & _SEED_MASK
+        return (self.clause.seed * 31 + self.pieces_done) & _SEED_MASK
 
     def take_chunk(self, samples: NDArray[np.float32], durations: NDArray[np.int64]) -> AudioChunk:
         """The chunk of the current piece, with marks and trimmed; the job goes on to its next piece.
@@ -74,17 +74,17 @@ class KokoroJob(Job):
         `samples` [600 T] are the network's, `durations` [L] in frames, one for each id.
         """
         alignment = align(self.piece, durations, self.clause.text, self.samples)
-        pause = pause_after(self.pieces, self.spoken, self.clause.text)
+        pause = pause_after(self.pieces, self.pieces_done, self.clause.text)
         samples, alignment = trim(samples, alignment, self.samples, pause)
         self.samples += len(samples)
-        self.spoken += 1
+        self.pieces_done += 1
         self.release_tensors()
         return AudioChunk(samples, alignment)
 
     def drop_rest(self) -> None:
         """Drop the pieces that are not done, and the tensors."""
         self.release_tensors()
-        self.pieces = self.pieces[: self.spoken]
+        self.pieces = self.pieces[: self.pieces_done]
 
     def release_tensors(self) -> None:
         """Free the tensors between stages."""

@@ -115,13 +115,13 @@ class KokoroOnnxEngine:
         assert not job.empty, "an empty job is never stepped"
         samples, durations = self._network.run(job.piece.ids, job.style, job.speed)
         chunk = job.take_chunk(samples, durations)
-        more = job.spoken < len(job.pieces)
+        more = job.pieces_done < len(job.pieces)
         return StepResult(chunk, _STAGE if more else None, 0, _cost(job))
 
 
 def _cost(job: KokoroJob) -> float:
     """Predicted seconds of the job's next step alone."""
-    if job.spoken >= len(job.pieces):
+    if job.pieces_done >= len(job.pieces):
         return 0.0
     return len(job.piece.ids) / _SYMBOLS_PER_SECOND / job.speed * _REALTIME_FACTOR
 

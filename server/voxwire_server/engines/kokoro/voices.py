@@ -37,9 +37,9 @@ def voices_of(engine: str, names: Iterable[str], languages: tuple[str, ...]) -> 
     for name in sorted(names, key=lambda name: (name != DEFAULT, name)):
         own, described = _LANGUAGES.get(name[:1], ("", ""))
         if own in languages:
-            spoken = (own, *(tag for tag in languages if tag != own))
+            tags = (own, *(tag for tag in languages if tag != own))
             gender = _GENDERS.get(name[1:2], "")
-            voices.append(Voice(name, engine, spoken, described, gender))
+            voices.append(Voice(name, engine, tags, described, gender))
     return tuple(voices)
 
 

@@ -36,7 +36,7 @@ def compose(first: Sequence[Span], second: Sequence[Span]) -> list[Span]:
 def add_word(words: list[Span], low: int, high: int) -> int:
     """Add the word of the source range [low, high) to `words`; its index.
 
-    A range that overlaps the last word's extends that word: several spoken words of one written number are one word.
+    A range that overlaps the last word's extends that word: the words of one written number are one word.
     """
     if words and low < words[-1][1]:
         words[-1] = (words[-1][0], max(high, words[-1][1]))
