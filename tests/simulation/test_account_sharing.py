@@ -9,22 +9,15 @@ from support.session_sim import Client, World
 from voxwire_protocol import messages as m
 from voxwire_server.scheduling.policy import Policy
 from voxwire_server.scheduling.request import PREPARE
-from voxwire_server.session.quotas import ClientIdentity
 
 SENTENCE = "Glue the sheet to the dark blue background, and then wait a while. "
 STEP_SECONDS = 0.02
 
 
-def of(account, client):
-    """A client as one of an account."""
-    client.driver.core.identity = ClientIdentity(account)
-    return client
-
-
 def flood(world, account, sessions, contexts=32):
     """Contexts with text, all at once."""
     for number in range(sessions):
-        client = of(account, Client(world, f"{account}{number}"))
+        client = Client(world, f"{account}{number}", account)
         for context in range(contexts):
             client.send(m.Start(context=f"c{context}"))
             client.send(m.Text(context=f"c{context}", text=SENTENCE))
@@ -33,7 +26,7 @@ def flood(world, account, sessions, contexts=32):
 
 def listen(world, account):
     """One listener to a text of several clauses."""
-    client = of(account, Client(world, f"listener of {account}"))
+    client = Client(world, f"listener of {account}", account)
     client.send(m.Start(context="c", pacing=m.PacingRequest(mode="realtime")))
     client.send(m.Text(context="c", text=SENTENCE * 3))
     client.send(m.End(context="c"))
@@ -89,11 +82,11 @@ def test_while_one_account_takes_all_it_can_get_listeners_of_another_are_let_in_
     world.runner.scheduler.policy = Policy(accounts=2)
     until = world.now + 90
     crowd = [
-        of("a", RetryingClient(world, f"a{n}", begin=world.now + n / 10, until=until, chars=(60, 300)))
+        RetryingClient(world, f"a{n}", begin=world.now + n / 10, until=until, chars=(60, 300), account="a")
         for n in range(54)
     ]
     few = [
-        of("b", RetryingClient(world, f"b{n}", begin=world.now + 30 + n, until=until, chars=(60, 300)))
+        RetryingClient(world, f"b{n}", begin=world.now + 30 + n, until=until, chars=(60, 300), account="b")
         for n in range(3)
     ]
     world.run(300)

@@ -59,14 +59,22 @@ class RetryingClient(Client):
     """Asks for turn after turn until `until`; each is one context."""
 
     def __init__(
-        self, world: World, name: str, *, begin: float, until: float, chars: tuple[int, int], bulk: bool = False
+        self,
+        world: World,
+        name: str,
+        *,
+        begin: float,
+        until: float,
+        chars: tuple[int, int],
+        bulk: bool = False,
+        account: str = "",
     ) -> None:
         self.random = random.Random(name)
         self.turns: list[Turn] = []
         self.stalls: list[tuple[float, float]] = []
         self._until, self._chars, self._bulk = until, chars, bulk
         self._plays_until: float | None = None
-        super().__init__(world, name)
+        super().__init__(world, name, account)
         world.at(begin, self._next_turn)
 
     @property

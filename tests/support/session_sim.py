@@ -24,6 +24,7 @@ from voxwire_server.scheduling.scheduler import Scheduler
 from voxwire_server.session.core import SessionCore
 from voxwire_server.session.driver import Driver
 from voxwire_server.session.ports import ResolvedVoice, SessionServices
+from voxwire_server.session.quotas import ClientIdentity
 from voxwire_server.session.registry import Sessions
 from voxwire_server.session.settings import SessionSettings
 
@@ -76,13 +77,14 @@ class Counter:
 
 
 class Client:
-    """One session's client: what it was sent, in order."""
+    """One session's client, of an account: what it was sent, in order."""
 
-    def __init__(self, world: World, name: str) -> None:
+    def __init__(self, world: World, name: str, account: str = "") -> None:
         self.world = world
         self.received: list[m.ServerMessage | Sent] = []
         self.closed: tuple[int, str] | None = None
-        core = SessionCore(name, "t", world.settings, world.directory, lambda: 5, world.now)
+        identity = ClientIdentity(account)
+        core = SessionCore(name, "t", world.settings, world.directory, lambda: 5, world.now, identity=identity)
         self.driver = Driver(core, self, world.services)
         world.sessions.add(self.driver)
         self.driver.open()
