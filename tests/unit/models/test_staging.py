@@ -12,7 +12,7 @@ import pytest
 from voxwire_server.models.errors import Unusable, disk_errors
 from voxwire_server.models.manifest import Manifest, describe, models_folder, problems, read_manifest, write_manifest
 from voxwire_server.models.progress import Silent
-from voxwire_server.models.staging import check_place, check_room, staging
+from voxwire_server.models.pull import check_place, check_room, staging
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from voxwire_server.models.progress import Silent
-from voxwire_server.models.staging import staging
+from voxwire_server.models.pull import staging
 with staging(Path(sys.argv[1]), "m", Silent()):
     print("held", flush=True)
     sys.stdin.read()
