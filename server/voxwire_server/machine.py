@@ -1,7 +1,8 @@
 """What this process has of its machine: how many CPU cores it may use, and when it returns freed memory.
 
 Cores are the smaller of its affinity and the CPU quotas of its control groups. A group's quota is the CPU time, in
-microseconds, that its processes may take per period. On Linux it is read from cgroup v2 (`cpu.max`) and v1 (`cpu.cfs_quota_us`, `cpu.cfs_period_us`); the quotas of all parent groups hold too.
+microseconds, that its processes may take per period. On Linux it is read from cgroup v2 (`cpu.max`) and v1
+(`cpu.cfs_quota_us`, `cpu.cfs_period_us`); the quotas of all parent groups hold too.
 See https://docs.kernel.org/admin-guide/cgroup-v2.html and https://docs.kernel.org/scheduler/sched-bwc.html.
 """
 
