@@ -1,4 +1,4 @@
-# Two commands do everything, set-up included: `make demo` (or `make serve`) and `make test`.
+# Three commands do everything, set-up included: `make demo` (or `make serve`), `make quick` and `make test`.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -13,7 +13,12 @@ TEST_PROCESSES ?= 3
 
 CLIENTS := livekit pipecat sdk
 
-.PHONY: demo serve test test-compat check audit lock bench clean
+define CHECK_PYTHON
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	|| { echo "voxwire needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3.11"; exit 1; }
+endef
+
+.PHONY: demo serve quick test test-compat check audit lock bench clean
 
 demo: $(VENV)/.run
 	$(BIN)/voxwire demo $(DEMO_ARGS)
@@ -23,6 +28,11 @@ serve: $(VENV)/.run
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder $(TEST_ARGS)
+
+# Tests of units and of the protocol, without torch, PyAV, browsers and long simulations, in an environment of their own.
+quick: $(VENV)-quick/.installed
+	$(VENV)-quick/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder -m "not slow" \
+		tests/unit tests/protocol $(TEST_ARGS)
 
 # Other vendors' own client packages, an environment for each family, against a running server.
 test-compat: $(CLIENTS:%=test-%)
@@ -35,6 +45,13 @@ $(VENV)-%/.installed: requirements/clients-%.lock pyproject.toml | $(BIN)/python
 	@echo "installing the client packages of $* (once)"
 	@$(PYTHON) -m venv $(VENV)-$*
 	@$(INSTALL) $(VENV)-$* --locked clients-$*
+	@touch $@
+
+$(VENV)-quick/.installed: requirements/test.lock pyproject.toml
+	@$(CHECK_PYTHON)
+	@echo "installing the quick tests' packages (about 150 MB, once)"
+	@$(PYTHON) -m venv $(VENV)-quick
+	@UV=$(VENV)-quick/bin/uv .ci/install $(VENV)-quick --locked test
 	@touch $@
 
 check: $(VENV)/.dev
@@ -55,12 +72,28 @@ lock: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@set -e; for name in $(BENCH); do $(BIN)/python bench/$$name.py; done
 
+# What `make docs` describes; "!" leaves out what needs torch.
+DOCUMENTED := voxwire_protocol voxwire_client $(addprefix voxwire_client.,captions player sync wav) voxwire_server '!voxwire_server[.]engines[.]kokoro.*'
+
+# The API reference, made of docstrings in an environment of its own. pdoc can't follow annotations of names that are imported
+# for type checkers alone, and shows them as they are written.
+.PHONY: docs
+docs: $(VENV)-docs/.installed
+	@$(VENV)-docs/bin/python -W "ignore:Error parsing type annotation" \
+		-m pdoc --docformat google --output-directory build/docs $(DOCUMENTED)
+	@echo "open build/docs/index.html"
+
+$(VENV)-docs/.installed: pyproject.toml | $(BIN)/python
+	@echo "installing what reads the docstrings (once)"
+	@$(PYTHON) -m venv $(VENV)-docs
+	@UV=$(BIN)/uv .ci/install $(VENV)-docs -e '.[docs]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV)-* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build $(VENV) $(VENV)-* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "voxwire needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(CHECK_PYTHON)
 	@echo "making a Python environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 

@@ -1,18 +1,18 @@
-"""What batches of Kokoro's clauses cost and gain: throughput, time of each stage, and first audio of many listeners.
+"""Cost and gain of batching Kokoro's clauses: throughput, time of each stage, and first audio of many listeners.
 
     python bench/batching.py [--save results/batching.json --plot results/batching.png]
     python bench/batching.py --engines torch-float16 --sessions --add --save …   # a further engine into the same file
 
-**Batches.** Clauses of one length class (--text, 1.5 s of speech) from text to samples: seconds of speech a second,
-stage by stage, by batch size; the int8 export takes one clause at a time. Rounds are made for --batch-seconds, one at
-least; a size whose one round would take longer than that by the size before is left out, and that is said.
-`flop_share` is of the machine's own matrix product in the same precision; the model needs 55 GFLOP a second of speech.
+**Batches.** Clauses of one length (--text, 1.5 s of speech) from text to samples: seconds of speech per second and each
+stage's time, by batch size; the int8 export takes one clause at a time. Each size runs for --batch-seconds, at least
+one round; a size that would need longer for one round, judged by the size before, is left out, and that is reported.
+`flop_share` is relative to the machine's own matrix product in the same precision, at 55 GFLOP per second of speech.
 
-**Listeners** (`closed_loop.py`) straight before the engine's scheduler: time to first audio and stalls by their number,
-in the service's own way (deadlines), without batching, and first come, first served. On a CPU the service makes no
-batches; there `batches forced` does, up to eight rows. The ways take turns, --slices times --seconds each, so that what
-else the machine does meets all of them; `ratios` are multiples of the service's own. One listener alone is asked about
-once, as there is nobody to be ordered. Results are written as they come.
+**Listeners** (`closed_loop.py`) that ask the engine's scheduler directly: time to first audio and stalls by number,
+under the server's own policy (deadlines), without batching, and first come, first served. On a CPU the server makes no
+batches; there `batches forced` does, up to eight rows. The policies take turns, --slices times --seconds each, so that
+other load on the machine affects all of them; `ratios` are multiples of the server's own. With one listener there is
+nothing to order, so only the server's own policy runs. Results are written after each row.
 
 An engine is `onnx`, or torch in a precision: `torch-float32`, `torch-bfloat16`, `torch-float16`.
 """
@@ -29,7 +29,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from closed_loop import Askers, Tally
+from closed_loop import ClosedLoop, LoopResult
 from host import machine
 from support import kokoro
 from voxwire_server.engines.base import Engine
@@ -39,7 +39,7 @@ from voxwire_server.speech import EndReason
 
 ENGINES = ("torch-float32", "torch-bfloat16", "onnx", "torch-float16")
 GFLOP_PER_SECOND = 55.0
-"""Arithmetic of a second of speech, counted on the reference implementation."""
+"""Arithmetic per second of speech, counted on the reference implementation."""
 RATE = 24000
 TEXT = "The birch canoe slid on."
 ROUNDS_MAX = 3
@@ -57,7 +57,7 @@ MEASURES = ("ttfa_p50_ms", "ttfa_p95_ms", "stalled_share", "times_realtime")
 
 
 def flops(device: str, precision: str) -> float:
-    """FLOP a second of this device by a matrix product in this precision."""
+    """FLOP per second of this device in a matrix product of this precision."""
     import torch
 
     size = 8192 if device == "cuda" else 1024
@@ -75,7 +75,7 @@ def flops(device: str, precision: str) -> float:
 
 
 def settle(device: str) -> None:
-    """Wait for what the device still has to do."""
+    """Wait until the device has done all queued work."""
     if device == "cuda":
         import torch
 
@@ -88,7 +88,7 @@ def batches(engine: Engine) -> bool:
 
 
 class Batched:
-    """An engine with batches where by itself it would make none."""
+    """An engine that makes batches where by itself it would make none."""
 
     def __init__(self, engine: Engine) -> None:
         info = engine.info
@@ -99,9 +99,9 @@ class Batched:
 
 
 def one_round(engine: Engine, size: int, text: str, device: str) -> tuple[dict[str, float], float]:
-    """Seconds of each stage for a batch of `size` clauses of one length class, and of the speech that came."""
+    """Seconds of each stage for a batch of `size` clauses of one length, and seconds of speech in all."""
     clauses = [kokoro.clause(text, ("af_heart", "am_michael", "bf_emma")[i % 3], seed=i) for i in range(size)]
-    # An engine that makes no batches on this device takes them all the same: that shows whether it had better.
+    # An engine that makes no batches on this device still accepts them: that shows whether it should.
     rows_max = {stage.name: stage.batch_size_max if batches(engine) else size for stage in engine.info.stages}
     began = time.perf_counter()
     jobs = [engine.prepare(each) for each in clauses]
@@ -127,7 +127,7 @@ def one_round(engine: Engine, size: int, text: str, device: str) -> tuple[dict[s
 
 
 def batch_row(engine: Engine, size: int, text: str, device: str, budget: float) -> dict[str, Any]:
-    """The fastest of as many rounds as the budget has room for."""
+    """The fastest of as many rounds as the budget (seconds) allows, one at least."""
     best: dict[str, float] = {}
     began, rounds, audio_seconds = time.monotonic(), 0, 0.0
     while not rounds or (rounds < ROUNDS_MAX and (time.monotonic() - began) * (rounds + 1) / rounds < budget):
@@ -146,7 +146,7 @@ def batch_row(engine: Engine, size: int, text: str, device: str, budget: float) 
 
 
 def batch_rows(engine: Engine, name: str, args: argparse.Namespace, keep: Any) -> None:
-    """Every size for which there is time."""
+    """Measure every batch size for which there is time."""
     family, _, precision = name.partition("-")
     device = args.device if family == "torch" else "cpu"
     peak = flops(device, precision) if family == "torch" else 0.0
@@ -163,23 +163,23 @@ def batch_rows(engine: Engine, name: str, args: argparse.Namespace, keep: Any) -
 
 
 def session_rows(engine: Engine, name: str, args: argparse.Namespace, keep: Any) -> None:
-    """Every number of listeners, in every way that differs from the service's own."""
+    """Measure every number of listeners, under every policy that differs from the server's own."""
     one_row = name != "onnx" and not batches(engine)
     without = {OWN} | ({"no batching"} if not batches(engine) else set()) | (set() if one_row else {FORCED})
     for count in args.sessions:
         ways = [OWN, *(way for way in args.ways if count > 1 and way not in without)]
-        tallies = {way: Tally() for way in ways}
+        tallies = {way: LoopResult() for way in ways}
         for part in range(args.slices):
-            # Every other time in the other order, so that no way is always the first.
+            # Every other time in reverse, so that no policy is always the first.
             for way in ways[:: -1 if part % 2 else 1]:
                 asked = Batched(engine) if way == FORCED else engine
-                Askers(asked, count, WAYS[way], seed=part).run(args.seconds, tallies[way])
+                ClosedLoop(asked, count, WAYS[way], seed=part).run(args.seconds, tallies[way])
         for way, tally in tallies.items():
             keep("sessions", {"engine": name, "sessions": count, "way": way} | tally.row())
 
 
 def ratios(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each way's times to first audio, stalls and throughput as multiples of the service's own."""
+    """Each policy's times to first audio, stalls and throughput as multiples of the server's own."""
     own = {(row["engine"], row["sessions"]): row for row in rows if row["way"] == OWN}
     found = []
     for row in rows:
@@ -201,7 +201,7 @@ def plot(result: dict[str, Any], path: Path) -> None:
     for name in dict.fromkeys(row["engine"] for row in result["batches"]):
         own = [row for row in result["batches"] if row["engine"] == name]
         left.plot([row["batch"] for row in own], [row["times_realtime"] for row in own], "o-", label=name)
-    left.set(xscale="log", xlabel="batch", ylabel="seconds of speech a second", ylim=(0, None))
+    left.set(xscale="log", xlabel="batch", ylabel="seconds of speech per second", ylim=(0, None))
     left.xaxis.set_major_formatter("{x:g}")
     for name, way in dict.fromkeys((row["engine"], row["way"]) for row in result["sessions"]):
         own = [row for row in result["sessions"] if (row["engine"], row["way"]) == (name, way)]
@@ -255,8 +255,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sessions", type=int, nargs="*", help="numbers of listeners; none: batches alone")
     parser.add_argument("--ways", nargs="*", choices=WAYS, default=list(WAYS)[:4])
     parser.add_argument("--text", default=TEXT)
-    parser.add_argument("--batch-seconds", type=float, default=45.0, help="the most a batch size may take")
-    parser.add_argument("--seconds", type=float, default=15.0, help="of each slice of a crowd")
+    parser.add_argument("--batch-seconds", type=float, default=45.0, help="at most, for each batch size")
+    parser.add_argument("--seconds", type=float, default=15.0, help="of each slice with listeners")
     parser.add_argument("--slices", type=int, default=2)
     parser.add_argument("--add", action="store_true", help="keep the rows of other engines that --save has already")
     parser.add_argument("--save", type=Path)
@@ -268,7 +268,7 @@ def arguments() -> argparse.Namespace:
 
 
 def described(device: str) -> str:
-    """The machine, how many threads torch may use, and what else it does."""
+    """The machine, the number of torch's threads, and the load average before the run."""
     import os
 
     import torch

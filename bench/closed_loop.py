@@ -1,8 +1,8 @@
-"""Listeners straight in front of an engine's scheduler and workers: no session, no socket, no text intake.
+"""A closed loop of clients on an engine's scheduler and workers, without sessions, sockets and text intake.
 
-Each asks for an answer of some sentences, hears it, pauses, asks again. A sentence is asked for as a session would: the
-first when its text comes, the next as soon as less is left to hear than sessions keep ready, due when the listener runs
-dry. So first sentences compete with those that can wait, which is where the order of steps matters.
+Each client requests an answer of some sentences, plays it, pauses, and requests the next. It submits a sentence when a
+session would: the first when its text arrives, the next as soon as less audio is left than sessions keep ready, due
+when that audio ends. So first sentences compete with those that can wait, which is where the order of steps matters.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from voxwire_server.scheduling.policy import Policy
 from voxwire_server.scheduling.request import SynthesisRequest
 from voxwire_server.scheduling.runner import Runner
 from voxwire_server.scheduling.scheduler import Scheduler
-from voxwire_server.session.context import PlayoutPolicy
+from voxwire_server.session.settings import PlayoutPolicy
 
-SENTENCES_AN_ANSWER = (2, 4)
+SENTENCES_PER_ANSWER = (2, 4)
 PAUSE_SECONDS = (0.5, 1.5)
 ARRIVING_SECONDS = 2.0
 
 
 @dataclass(slots=True)
-class Tally:
-    """What listeners met; runs of the same kind add up."""
+class LoopResult:
+    """What the clients met; runs of the same kind add up."""
 
     first_audio: list[float] = field(default_factory=list)
     stalled: float = 0.0
@@ -41,7 +41,7 @@ class Tally:
     seconds: float = 0.0
 
     def row(self) -> dict[str, Any]:
-        """As figures. `stalled_share`: time without speech in the middle of answers, as a share of the speech."""
+        """The figures. `stalled_share`: time without speech in the middle of answers, divided by the time of speech."""
         return {
             "answers": len(self.first_audio),
             "ttfa_p50_ms": round(1000 * percentile(self.first_audio, 0.5), 1),
@@ -52,90 +52,91 @@ class Tally:
 
 
 @dataclass(slots=True)
-class Asker:
-    """One listener: what is left of its answer, when it asked, when it runs dry."""
+class LoopClient:
+    """One client: sentences left of its answer, when it requested that, when its audio ends (None: not begun)."""
 
     number: int
     left: int = 0
     turn: int = 0
     asked_at: float = 0.0
-    dry_at: float | None = None
+    audio_ends_at: float | None = None
     waits: bool = False
 
 
-class Askers:
-    """So many listeners in front of an engine."""
+class ClosedLoop:
+    """`count` clients of an engine."""
 
     def __init__(self, engine: Engine, count: int, policy: Policy, seed: int) -> None:
         self._engine = engine
         self._ahead = PlayoutPolicy().ahead_of(engine.info)
         self._random = random.Random(seed)
-        self._done: queue.SimpleQueue[tuple[Asker, float, float]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[LoopClient, float, float]] = queue.SimpleQueue()
         scheduler = Scheduler({engine.info.name: engine.info}, cores(), policy)
         self._runner = Runner({engine.info.name: engine}, scheduler, lambda outcomes: None, lambda callback: None)
-        self._askers = [Asker(number) for number in range(count)]
+        self._clients = [LoopClient(number) for number in range(count)]
         self._due: list[tuple[float, int]] = []
         self._submitted = 0
 
-    def run(self, seconds: float, tally: Tally) -> None:
-        """Let them listen for so long."""
+    def run(self, seconds: float, result: LoopResult) -> None:
+        """Run for `seconds`, and add to `result`."""
         self._runner.start()
         began = time.monotonic()
-        self._due = [(began + self._random.uniform(0, ARRIVING_SECONDS), each.number) for each in self._askers]
+        self._due = [(began + self._random.uniform(0, ARRIVING_SECONDS), each.number) for each in self._clients]
         heapq.heapify(self._due)
         while (now := time.monotonic()) < began + seconds:
             while self._due and self._due[0][0] <= now:
-                self._ask(self._askers[heapq.heappop(self._due)[1]], now)
+                self._ask(self._clients[heapq.heappop(self._due)[1]], now)
             try:
-                asker, at, audio_seconds = self._done.get(timeout=0.005)
+                client, at, audio_seconds = self._done.get(timeout=0.005)
             except queue.Empty:
                 continue
-            self._hear(asker, at, audio_seconds, tally)
-        tally.seconds += seconds
-        # Who still waits counts with what it has waited: otherwise the slowest would be left out.
+            self._play(client, at, audio_seconds, result)
+        result.seconds += seconds
+        # A client that still waits counts with its wait so far; otherwise the slowest would be left out.
         now = time.monotonic()
-        for asker in self._askers:
-            if asker.waits and asker.dry_at is None:
-                tally.first_audio.append(now - asker.asked_at)
-            elif asker.waits:
-                tally.stalled += max(0.0, now - asker.dry_at)
+        for client in self._clients:
+            if client.waits and client.audio_ends_at is None:
+                result.first_audio.append(now - client.asked_at)
+            elif client.waits:
+                result.stalled += max(0.0, now - client.audio_ends_at)
         assert self._runner.stop(60), "the last steps end"
 
-    def _ask(self, asker: Asker, now: float) -> None:
-        if not asker.left:
-            asker.left = self._random.randint(*SENTENCES_AN_ANSWER)
-            asker.turn += 1
-            asker.asked_at, asker.dry_at = now, None
+    def _ask(self, client: LoopClient, now: float) -> None:
+        if not client.left:
+            client.left = self._random.randint(*SENTENCES_PER_ANSWER)
+            client.turn += 1
+            client.asked_at, client.audio_ends_at = now, None
         self._submitted += 1
-        first = asker.dry_at is None
+        first = client.audio_ends_at is None
         request = SynthesisRequest(
-            owner=(asker.number, asker.turn),
+            context_key=(client.number, client.turn),
             engine=self._engine.info.name,
             clause=kokoro.clause(self._random.choice(SENTENCES), seed=self._submitted),
             index=self._submitted,
-            deadline=now if first else asker.dry_at,
+            deadline=now if first else client.audio_ends_at,
             bulk=False,
             first=first,
-            ends_utterance=asker.left == 1,
-            sink=partial(self._sink, asker),
+            ends_utterance=client.left == 1,
+            sink=partial(self._sink, client),
         )
-        asker.left -= 1
-        asker.waits = True
+        client.left -= 1
+        client.waits = True
         self._runner.submit(request)
 
-    def _sink(self, asker: Asker, request: SynthesisRequest, chunk: Any, finished: bool) -> bool:
+    def _sink(self, client: LoopClient, request: SynthesisRequest, chunk: Any, finished: bool) -> bool:
         if finished and not request.cancelled:
             rate = self._engine.info.sample_rate
-            self._done.put((asker, time.monotonic(), 0.0 if chunk is None else len(chunk.samples) / rate))
+            self._done.put((client, time.monotonic(), 0.0 if chunk is None else len(chunk.samples) / rate))
         return True
 
-    def _hear(self, asker: Asker, at: float, audio_seconds: float, tally: Tally) -> None:
-        asker.waits = False
-        tally.audio_seconds += audio_seconds
-        if asker.dry_at is None:
-            tally.first_audio.append(at - asker.asked_at)
-            asker.dry_at = at
-        tally.stalled += max(0.0, at - asker.dry_at)
-        asker.dry_at = max(at, asker.dry_at) + audio_seconds
-        next_at = asker.dry_at - self._ahead if asker.left else asker.dry_at + self._random.uniform(*PAUSE_SECONDS)
-        heapq.heappush(self._due, (max(at, next_at), asker.number))
+    def _play(self, client: LoopClient, at: float, audio_seconds: float, result: LoopResult) -> None:
+        client.waits = False
+        result.audio_seconds += audio_seconds
+        if client.audio_ends_at is None:
+            result.first_audio.append(at - client.asked_at)
+            client.audio_ends_at = at
+        result.stalled += max(0.0, at - client.audio_ends_at)
+        client.audio_ends_at = max(at, client.audio_ends_at) + audio_seconds
+        wait = -self._ahead if client.left else self._random.uniform(*PAUSE_SECONDS)
+        next_at = client.audio_ends_at + wait
+        heapq.heappush(self._due, (max(at, next_at), client.number))

@@ -30,7 +30,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Bare:
+class EngineBaseline:
     """A process with the engine in it."""
 
     pipe: Connection
@@ -44,7 +44,9 @@ class Bare:
 
 
 @contextmanager
-def bare(engine: str, texts: Sequence[str] = TEXTS, options: Mapping[str, str] | None = None) -> Iterator[Bare]:
+def engine_baseline(
+    engine: str, texts: Sequence[str] = TEXTS, options: Mapping[str, str] | None = None
+) -> Iterator[EngineBaseline]:
     """Keep a process with this engine, warmed up."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -52,7 +54,7 @@ def bare(engine: str, texts: Sequence[str] = TEXTS, options: Mapping[str, str] |
     process.start()
     theirs.close()
     try:
-        yield Bare(ours)
+        yield EngineBaseline(ours)
     finally:
         ours.close()
         process.join(10)

@@ -1,14 +1,14 @@
-"""What Kokoro in torch does on a GPU: graphs or none, precisions, batches of 1 to 64, first audio of many listeners.
+"""Kokoro in torch on a GPU, by precision, with and without CUDA graphs: batches of 1 to 64, first audio of listeners.
 
     python bench/gpu.py [--device cuda|cpu] [--weights random|installed] [--budget 440] [--save results/gpu.json]
-    python bench/gpu.py --read      # writes tests/support/kokoro_phonemes.json, where the readers are installed
+    python bench/gpu.py --phonemes  # writes tests/support/kokoro_phonemes.json; needs the extra kokoro
 
-Runs from a checkout with numpy, torch, msgpack, psutil and pytest alone (PYTHONPATH=protocol:server:tests): texts were
-read beforehand, and weights may be random, of which a GPU's time does not depend. Then voices and lengths are made up
-too, and only times mean anything. A batch's milliseconds are a stage's as the scheduler sees them, waits included;
-`flop_share` is of a matrix product's in the same numbers, the model needing 55 GFLOP a second of speech; `profile` is
-where a step's time on the device goes. What there is no time for within `--budget` seconds is left out and said so.
-Results are written as they come.
+Runs from a checkout with numpy, torch, msgpack, psutil and pytest alone (PYTHONPATH=protocol:server:tests): the texts'
+phonemes are in a file, and weights may be random, because a GPU's time does not depend on them. Voices and lengths are
+then made up too, and only the times mean anything. A batch's milliseconds are each stage's as the scheduler measures
+them, waits included; `flop_share` is relative to a matrix product in the same precision, at 55 GFLOP per second of
+speech; `profile` lists the kernels that take a step's time. What does not fit into `--budget` seconds is left out and
+reported. Results are written after each row.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from typing import Any
 
 from support import kokoro_torch
 
-kokoro_torch.stand_in()
+kokoro_torch.stub_missing_packages()
 
 import torch
-from askers import Askers, Tally
 
 from batching import GFLOP_PER_SECOND, batch_row, described, flops, settle
+from closed_loop import ClosedLoop, LoopResult
 from support.harvard_sentences import SENTENCES
 from voxwire_server.engines.kokoro.engine import KokoroEngine, torch_info
 from voxwire_server.engines.kokoro.options import Graphs
@@ -43,14 +43,14 @@ ROUNDS_SECONDS = 3.0
 
 
 class Budget:
-    """What is left of the time for all of it."""
+    """The time that is left for the whole run."""
 
     def __init__(self, seconds: float) -> None:
         self._ends = time.monotonic() + seconds
         self.left_out: list[str] = []
 
     def has(self, seconds: float, what: str) -> bool:
-        """Whether there is time for something; else it is noted down as left out."""
+        """Whether there is time for `what`; if not, it is listed as left out."""
         if time.monotonic() + seconds < self._ends:
             return True
         self.left_out.append(what)
@@ -58,14 +58,14 @@ class Budget:
 
 
 def engine_of(dtype: torch.dtype, graphs: Graphs, args: argparse.Namespace) -> tuple[KokoroEngine, TorchSteps]:
-    """An engine with the network in these numbers."""
+    """An engine whose large convolutions are of type `dtype`, and its steps."""
     device = torch.device("cuda:0" if args.device == "cuda" else "cpu")
     network = kokoro_torch.random_network() if args.weights == "random" else _installed()
     network.lower(dtype)
     torch.backends.cudnn.allow_tf32 = False
-    script: Any = kokoro_torch.ReadBefore()
+    frontend: Any = kokoro_torch.PhonemisedTexts()
     steps = TorchSteps(network, device, graphs)
-    return KokoroEngine(steps, script, torch_info("kokoro", script.voices, device, dtype)), steps
+    return KokoroEngine(steps, frontend, torch_info("kokoro", frontend.voices, device, dtype)), steps
 
 
 def _installed() -> Any:
@@ -75,20 +75,20 @@ def _installed() -> Any:
 
 
 def warm_row(engine: KokoroEngine, steps: TorchSteps) -> dict[str, Any]:
-    """What warming up took, how many shapes are played, and the memory after it."""
+    """The time of a warm-up, how many shapes have a CUDA graph then, and the memory."""
     began = time.monotonic()
     engine.warm_up()
     memory = engine.device_memory()
-    shapes = () if steps._replayed is None else steps._replayed.recorded
-    counts = {stage: sum(shape.stage.value == stage for shape in shapes) for stage in ("encode", "front", "generate")}
-    row: dict[str, Any] = {"warm_up_seconds": round(time.monotonic() - began, 1), "recorded": counts}
+    stages = [shape.stage.value for shape in steps.captured]
+    counts = {stage: stages.count(stage) for stage in ("encode", "front", "generate")}
+    row: dict[str, Any] = {"warm_up_seconds": round(time.monotonic() - began, 1), "captured": counts}
     if memory is not None:
         row |= {"allocated_mb": memory.allocated_bytes >> 20, "reserved_mb": memory.reserved_bytes >> 20}
     return row
 
 
 def profile_row(engine: KokoroEngine, size: int, device: str) -> dict[str, Any]:
-    """Where the time of a batch's steps goes on the device: the kernels that take most of it, and their number."""
+    """The kernels that take most of a batch's time on the device, and the number of all."""
     from torch.profiler import ProfilerActivity, profile
 
     activities = [ProfilerActivity.CUDA, ProfilerActivity.CPU] if device == "cuda" else [ProfilerActivity.CPU]
@@ -112,7 +112,7 @@ def profile_row(engine: KokoroEngine, size: int, device: str) -> dict[str, Any]:
 
 
 def measured(args: argparse.Namespace, budget: Budget) -> Iterator[tuple[str, dict[str, Any]]]:
-    """All rows, each with its kind; what matters most first."""
+    """All rows, each with its kind; the most important first."""
     pairs = [(precision, graphs) for precision in args.precisions for graphs in args.graphs]
     for precision, graphs in pairs:
         named = {"precision": precision, "graphs": graphs}
@@ -133,8 +133,8 @@ def measured(args: argparse.Namespace, budget: Budget) -> Iterator[tuple[str, di
         if (precision, graphs) in (pairs[0], pairs[min(1, len(pairs) - 1)]):
             for count in args.sessions:
                 if budget.has(args.seconds + 10, f"{what}: {count} listeners"):
-                    tally = Tally()
-                    Askers(engine, count, Policy(), seed=1).run(args.seconds, tally)
+                    tally = LoopResult()
+                    ClosedLoop(engine, count, Policy(), seed=1).run(args.seconds, tally)
                     yield "sessions", named | {"sessions": count} | tally.row()
         if precision == args.precisions[0] and graphs == Graphs.OFF.value:
             for size in args.profiles:
@@ -147,8 +147,8 @@ def measured(args: argparse.Namespace, budget: Budget) -> Iterator[tuple[str, di
 
 def main() -> None:
     args = arguments()
-    if args.read:
-        kokoro_torch.read_and_keep([*SENTENCES, LONG])
+    if args.phonemes:
+        kokoro_torch.write_phonemes([*SENTENCES, LONG])
         return
     logging.basicConfig(level=logging.INFO)
     budget = Budget(args.budget)
@@ -166,7 +166,7 @@ def main() -> None:
     for what in budget.left_out:
         print("no time for", what)
     sys.stdout.flush()
-    # Graphs are let go of by the process's end: one by one takes longer.
+    # The process's end frees all graphs at once: one by one takes longer.
     os._exit(0)
 
 
@@ -179,11 +179,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--graphs", nargs="*", default=["off", "auto"])
     parser.add_argument("--batches", type=int, nargs="*", default=[1, 2, 4, 8, 16, 32, 64])
     parser.add_argument("--sessions", type=int, nargs="*", default=[1, 64, 256])
-    parser.add_argument("--seconds", type=float, default=12.0, help="of each crowd")
-    parser.add_argument("--round-seconds", type=float, default=1.0, help="the most a batch size may take")
-    parser.add_argument("--budget", type=float, default=440.0, help="seconds for all of it")
-    parser.add_argument("--profiles", type=int, nargs="*", default=[1, 16], help="batches whose kernels are looked at")
-    parser.add_argument("--read", action="store_true", help="read the texts and write them down; nothing else")
+    parser.add_argument("--seconds", type=float, default=12.0, help="of each run with listeners")
+    parser.add_argument("--round-seconds", type=float, default=1.0, help="at most, for each batch size")
+    parser.add_argument("--budget", type=float, default=440.0, help="seconds for the whole run")
+    parser.add_argument("--profiles", type=int, nargs="*", default=[1, 16], help="batches whose kernels are listed")
+    parser.add_argument("--phonemes", action="store_true", help="write the texts' phonemes, and do nothing else")
     parser.add_argument("--save", type=Path, default=Path(__file__).with_name("results") / "gpu.json")
     return parser.parse_args()
 

@@ -47,7 +47,7 @@ class Heard:
 
 
 @dataclass
-class Phone:
+class MobileClient:
     """One session."""
 
     lost: int = 0
@@ -62,10 +62,10 @@ def text_of(session: int, number: int, sentences: int) -> str:
     return "".join(SENTENCES[(at + i) % len(SENTENCES)] for i in range(sentences))
 
 
-async def utterance(session, phone: Phone, index: int, number: int, args: argparse.Namespace) -> None:
+async def utterance(session, client: MobileClient, index: int, number: int, args: argparse.Namespace) -> None:
     """Speak and listen."""
     heard = Heard(index, number)
-    phone.heard.append(heard)
+    client.heard.append(heard)
     asked_at, origin, expected = time.monotonic(), 0.0, 0
     text = text_of(index, number, args.sentences)
     try:
@@ -95,16 +95,16 @@ async def utterance(session, phone: Phone, index: int, number: int, args: argpar
         heard.error = repr(error)
 
 
-async def speak(index: int, args: argparse.Namespace) -> Phone:
+async def speak(index: int, args: argparse.Namespace) -> MobileClient:
     """One session with its utterances, one after another."""
-    phone = Phone()
+    client = MobileClient()
 
     def changed(change: Interrupted | Reconnected) -> None:
         if isinstance(change, Interrupted):
-            phone.lost += 1
+            client.lost += 1
         else:
-            phone.resumed += change.resumed
-            phone.away_seconds.append(change.away_seconds)
+            client.resumed += change.resumed
+            client.away_seconds.append(change.away_seconds)
 
     await asyncio.sleep(index * 0.05)
     session = None
@@ -114,14 +114,14 @@ async def speak(index: int, args: argparse.Namespace) -> Phone:
             session = await connect(args.url, on_change=changed, reconnect_seconds=60, timeout=3)
     async with session:
         for number in range(args.utterances):
-            await utterance(session, phone, index, number, args)
-    return phone
+            await utterance(session, client, index, number, args)
+    return client
 
 
 async def main(args: argparse.Namespace) -> None:
     """All sessions at once."""
     phones = await asyncio.gather(*(speak(i, args) for i in range(args.sessions)))
-    json.dump([asdict(phone) for phone in phones], sys.stdout)
+    json.dump([asdict(client) for client in phones], sys.stdout)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Three times the callers that the server can feed: who gets in, who runs dry, how long others wait, what bulk does.
+"""Three times the clients that the server can serve: admissions, underruns, waits of refused clients, bulk.
 
     python bench/overload.py [--times 3] [--seconds 40] [--save bench/results/overload.json] [--plot ….png]
 
-One worker speaks. What it can feed is asked of the server: its own learned cost, after some turns. Then that many
-callers times `--times` call for `--seconds`: each wants one answer after the other, on a connection of its own, and
-plays on the first byte. Whoever is refused comes back after `retry_after_ms` and up to a quarter of it more. All the
-while some readers have long texts spoken as bulk work.
+The server has one worker. Its capacity is derived from its own learned cost, after some turns. Then that many clients
+times `--times` come for `--seconds`: each wants one answer after the other, on a connection of its own, and plays from
+the first byte. A refused client retries after `retry_after_ms` and up to a quarter of it more. Meanwhile some readers
+have long texts spoken as bulk.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ ANSWER_CHARS = (60, 160)
 
 
 @dataclass
-class Wish:
-    """An answer that somebody wants to hear. Times are seconds of the monotonic clock."""
+class Answer:
+    """An answer that a client wants to hear. Times are seconds of the monotonic clock."""
 
     bulk: bool
     asked_at: float
@@ -57,12 +57,12 @@ class Wish:
     problem: str = ""
 
 
-class Caller(Listener):
-    """One connection that wants one answer; asks again on it as told, and is over when it is turned away."""
+class RetryingClient(Listener):
+    """One connection for one answer. It retries on it as told, and ends when the session is refused."""
 
-    def __init__(self, plan: Plan, name: int, wish: Wish, text: str) -> None:
+    def __init__(self, plan: Plan, name: int, answer: Answer, text: str) -> None:
         super().__init__(plan, name, float("inf"))
-        self.wish = wish
+        self.answer = answer
         self.retry_seconds: float | None = None
         self._text = text
 
@@ -70,20 +70,20 @@ class Caller(Listener):
         stalls = len(self._turn.stalls) if self._turn is not None else 0
         super()._frame(now)
         if self._turn is not None and len(self._turn.stalls) > stalls and self._turn.stalls[-1] > STALL_SECONDS:
-            self.wish.stalls.append((now, self._turn.stalls[-1]))
+            self.answer.stalls.append((now, self._turn.stalls[-1]))
 
     def _message(self, message: dict, now: float) -> None:
-        wish = self.wish
+        answer = self.answer
         match message["type"]:
             case "started":
-                wish.started_at, name = now, message["context"]
+                answer.started_at, name = now, message["context"]
                 super()._message(message, now)
                 self._send({"type": "text", "context": name, "text": self._text}, {"type": "end", "context": name})
             case "error":
-                told = message.get("retry_after_ms")
-                wish.refusals.append((now, message["code"], told or -1))
-                wait = (told or 1000) / 1000 * (1 + self.random.random() * JITTER)
-                if message["code"] == "system.engine_overloaded" and wish.started_at is None:
+                retry_ms = message.get("retry_after_ms")
+                answer.refusals.append((now, message["code"], retry_ms or -1))
+                wait = (retry_ms or 1000) / 1000 * (1 + self.random.random() * JITTER)
+                if message["code"] == "system.engine_overloaded" and answer.started_at is None:
                     asyncio.get_running_loop().call_later(wait, self._next_turn)
                 else:
                     self.retry_seconds = wait
@@ -92,11 +92,11 @@ class Caller(Listener):
                 super()._message(message, now)
 
     def _end_turn(self, wait: float) -> None:
-        turn, wish = self._turn, self.wish
+        turn, answer = self._turn, self.answer
         assert turn is not None
-        wish.ttfa, wish.seconds, self._turn = turn.ttfa, turn.seconds, None
-        wait = 0.0 if wish.bulk else wait
-        wish.over_at = time.monotonic() + wait
+        answer.ttfa, answer.seconds, self._turn = turn.ttfa, turn.seconds, None
+        wait = 0.0 if answer.bulk else wait
+        answer.over_at = time.monotonic() + wait
         asyncio.get_running_loop().call_later(wait, self.transport.close)
 
     def _next_turn(self) -> None:
@@ -105,59 +105,59 @@ class Caller(Listener):
         self._number += 1
         name, plan = str(self._number), self.plan
         start = {"type": "start", "context": name, "audio": plan.audio, "pacing": plan.pacing, "seed": self._number}
-        if self.wish.bulk:
+        if self.answer.bulk:
             start["priority"] = "bulk"
         self._send(start)
         self._turn = Turn(time.monotonic())
 
 
-async def call(plan: Plan, name: int, begin: float, until: float, *, bulk: bool) -> list[Wish]:
-    """Want one answer after the other between two moments; gives them all, the last of them heard to its end."""
-    pick, wishes, loop = random.Random(name), [], asyncio.get_running_loop()
+async def ask(plan: Plan, name: int, begin: float, until: float, *, bulk: bool) -> list[Answer]:
+    """Request one answer after the other from `begin` until `until`. Returns them; the last is played to its end."""
+    pick, answers, loop = random.Random(name), [], asyncio.get_running_loop()
     await asyncio.sleep(max(0.0, begin - time.monotonic()))
     while time.monotonic() < until:
         text = pick.choice(TEXTS)
         text = " ".join([text] * BULK_TEXTS) if bulk else text[: text.rfind(" ", 0, pick.randint(*ANSWER_CHARS))] + "."
-        wish = Wish(bulk, time.monotonic())
-        wishes.append(wish)
-        while wish.over_at is None:
+        answer = Answer(bulk, time.monotonic())
+        answers.append(answer)
+        while answer.over_at is None:
             try:
-                make = lambda wish=wish, text=text: Caller(plan, pick.randrange(1 << 30), wish, text)  # noqa: E731
-                _, caller = await loop.create_connection(make, plan.url_host, plan.url_port)
+                make = lambda answer=answer, text=text: RetryingClient(plan, pick.randrange(1 << 30), answer, text)  # noqa: E731
+                _, client = await loop.create_connection(make, plan.url_host, plan.url_port)
             except OSError as error:
-                wish.problem = str(error)
+                answer.problem = str(error)
                 break
-            await caller.over
-            if wish.over_at is None and caller.retry_seconds is None:
-                wish.problem = wish.problem or "cut"
+            await client.over
+            if answer.over_at is None and client.retry_seconds is None:
+                answer.problem = answer.problem or "cut"
                 break
-            await asyncio.sleep(caller.retry_seconds or 0.0)
+            await asyncio.sleep(client.retry_seconds or 0.0)
             if time.monotonic() > until + 60:
                 break
         await asyncio.sleep(pick.uniform(0.5, 2.0))
-    return wishes
+    return answers
 
 
-async def crowd(port: int, callers: int, readers: int, seconds: float) -> list[Wish]:
-    """Readers first, then callers as well, over `seconds`."""
+async def run_clients(port: int, clients: int, readers: int, seconds: float) -> list[Answer]:
+    """Readers first, then clients as well, for `seconds`."""
     now = time.monotonic()
     begin, until = now + BULK_AHEAD_SECONDS, now + BULK_AHEAD_SECONDS + seconds
     live = Plan(url_port=port)
     slow = Plan(url_port=port, pacing={"mode": "burst"}, audio={"sample_rate": 16000})
     pick = random.Random(7)
-    calls = [call(live, i, begin + pick.uniform(0, 5), until, bulk=False) for i in range(callers)]
-    calls += [call(slow, 100_000 + i, now, begin, bulk=True) for i in range(readers)]
-    return [wish for wishes in await asyncio.gather(*calls) for wish in wishes]
+    calls = [ask(live, i, begin + pick.uniform(0, 5), until, bulk=False) for i in range(clients)]
+    calls += [ask(slow, 100_000 + i, now, begin, bulk=True) for i in range(readers)]
+    return [answer for answers in await asyncio.gather(*calls) for answer in answers]
 
 
-def _crowd(port: int, callers: int, readers: int, seconds: float, out) -> None:
+def _client_process(port: int, clients: int, readers: int, seconds: float, out) -> None:
     import uvloop
 
-    out.send(uvloop.run(crowd(port, callers, readers, seconds)))
+    out.send(uvloop.run(run_clients(port, clients, readers, seconds)))
 
 
 def is_ready(host: Host) -> bool:
-    """What a load balancer's probe gets."""
+    """Whether `/ready` answers 200, as a load balancer polls it."""
     try:
         urllib.request.urlopen(f"{host.http}/ready", timeout=5).close()
     except urllib.error.HTTPError:
@@ -166,7 +166,7 @@ def is_ready(host: Host) -> bool:
 
 
 def look(host: Host) -> dict[str, float]:
-    """The server's own view."""
+    """The server's metrics."""
     found = host.metrics()
     kept = {
         "listeners": "voxwire_engine_listeners",
@@ -180,72 +180,76 @@ def look(host: Host) -> dict[str, float]:
     return {"at": time.monotonic(), "ready": is_ready(host), "loop_seconds": host.loop_seconds(), **row}
 
 
-def run(host: Host, callers: int, readers: int, seconds: float) -> tuple[list[Wish], list[dict]]:
-    """The crowd in a process of its own, the server looked at meanwhile."""
+def run(host: Host, clients: int, readers: int, seconds: float) -> tuple[list[Answer], list[dict]]:
+    """Run the clients in a process of their own, and sample the server's metrics meanwhile."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("fork").Process(
-        target=_crowd, args=(host.port, callers, readers, seconds, theirs)
+        target=_client_process, args=(host.port, clients, readers, seconds, theirs)
     )
     process.start()
     samples = []
     while not ours.poll(0.5):
         samples.append(look(host))
-    wishes: list[Wish] = ours.recv()
+    answers: list[Answer] = ours.recv()
     process.join()
     for _ in range(30):  # until it is ready again
         samples.append(look(host))
         if samples[-1]["ready"]:
             break
         time.sleep(0.5)
-    return wishes, samples
+    return answers, samples
 
 
 def learn_capacity(host: Host, share: float) -> float:
-    """How many listeners the server's model would let in once it has spoken some turns."""
+    """How many streams the server's model would admit after some turns."""
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("fork").Process(target=_crowd, args=(host.port, 20, 0, 3.0, theirs))
+    process = multiprocessing.get_context("fork").Process(target=_client_process, args=(host.port, 20, 0, 3.0, theirs))
     process.start()
     ours.recv()
     process.join()
     return share / look(host)["realtime_factor"]
 
 
-def summarise(wishes: Sequence[Wish]) -> dict[str, object]:
-    """What became of the wishes of one class."""
-    granted = [wish for wish in wishes if wish.started_at is not None]
-    waits = [wish.started_at - wish.asked_at for wish in granted if wish.started_at is not None]
-    refusals = [refusal for wish in wishes for refusal in wish.refusals]
-    told = [ms for _, _, ms in refusals]
-    ttfa = [wish.ttfa for wish in granted if wish.ttfa is not None]
+def summarise(answers: Sequence[Answer]) -> dict[str, object]:
+    """The figures of the answers of one class."""
+    admitted = [answer for answer in answers if answer.started_at is not None]
+    waits = [answer.started_at - answer.asked_at for answer in admitted if answer.started_at is not None]
+    refusals = [refusal for answer in answers for refusal in answer.refusals]
+    retries_ms = [ms for _, _, ms in refusals]
+    ttfa = [answer.ttfa for answer in admitted if answer.ttfa is not None]
     return {
-        "wanted": len(wishes),
-        "granted": len(granted),
-        "granted_at_once": sum(not wish.refusals for wish in granted),
-        "never_granted": len(wishes) - len(granted),
+        "wanted": len(answers),
+        "granted": len(admitted),
+        "granted_at_once": sum(not answer.refusals for answer in admitted),
+        "never_granted": len(answers) - len(admitted),
         "refusals": Counter(code for _, code, _ in refusals),
-        "refusals_without_retry": sum(ms < 0 for ms in told),
-        "retry_ms": [min(told, default=0), round(percentile(told, 0.5)) if told else 0, max(told, default=0)],
+        "refusals_without_retry": sum(ms < 0 for ms in retries_ms),
+        "retry_ms": [
+            min(retries_ms, default=0),
+            round(percentile(retries_ms, 0.5)) if retries_ms else 0,
+            max(retries_ms, default=0),
+        ],
         "get_in_seconds": {str(p): round(percentile(waits, p), 2) for p in (0.5, 0.95, 1.0)},
         "ttfa_seconds": {str(p): round(percentile(ttfa, p), 3) for p in (0.5, 0.95, 1.0)},
-        "ran_dry": sum(bool(wish.stalls) for wish in granted),
-        "stalls": sum(len(wish.stalls) for wish in granted),
-        "longest_stall_ms": round(max((s for wish in granted for _, s in wish.stalls), default=0.0) * 1000),
-        "audio_seconds": round(sum(wish.seconds for wish in granted)),
-        "problems": Counter(wish.problem for wish in wishes if wish.problem),
+        "ran_dry": sum(bool(answer.stalls) for answer in admitted),
+        "stalls": sum(len(answer.stalls) for answer in admitted),
+        "longest_stall_ms": round(max((s for answer in admitted for _, s in answer.stalls), default=0.0) * 1000),
+        "audio_seconds": round(sum(answer.seconds for answer in admitted)),
+        "problems": Counter(answer.problem for answer in answers if answer.problem),
     }
 
 
-def waiting(wishes: Sequence[Wish], at: float) -> tuple[int, int]:
-    """How many wait to be let in at a moment, and how many are speaking."""
-    wait = sum(wish.asked_at <= at and (wish.started_at is None or wish.started_at > at) for wish in wishes)
+def waiting(answers: Sequence[Answer], at: float) -> tuple[int, int]:
+    """How many answers wait for admission at a moment, and how many are being spoken."""
+    wait = sum(answer.asked_at <= at and (answer.started_at is None or answer.started_at > at) for answer in answers)
     heard = sum(
-        wish.started_at is not None and wish.started_at <= at and (wish.over_at is None or wish.over_at > at)
-        for wish in wishes
+        answer.started_at is not None and answer.started_at <= at and (answer.over_at is None or answer.over_at > at)
+        for answer in answers
     )
     return wait, heard
 
 
-def plot(wishes: Sequence[Wish], samples: Sequence[dict], capacity: float, path: Path, title: str) -> None:
+def plot(answers: Sequence[Answer], samples: Sequence[dict], capacity: float, path: Path, title: str) -> None:
     """Draw it over time."""
     import matplotlib
 
@@ -254,12 +258,12 @@ def plot(wishes: Sequence[Wish], samples: Sequence[dict], capacity: float, path:
 
     began = samples[0]["at"]
     times = [row["at"] - began for row in samples]
-    callers = [wish for wish in wishes if not wish.bulk]
-    readers = [wish for wish in wishes if wish.bulk]
-    figure, (who, told, bulk) = plt.subplots(3, 1, figsize=(10, 9), sharex=True, layout="constrained")
+    interactive = [answer for answer in answers if not answer.bulk]
+    readers = [answer for answer in answers if answer.bulk]
+    figure, (streams, retries, bulk) = plt.subplots(3, 1, figsize=(10, 9), sharex=True, layout="constrained")
 
-    counts = [waiting(callers, row["at"]) for row in samples]
-    who.stackplot(
+    counts = [waiting(interactive, row["at"]) for row in samples]
+    streams.stackplot(
         times,
         [heard for _, heard in counts],
         [wait for wait, _ in counts],
@@ -267,19 +271,21 @@ def plot(wishes: Sequence[Wish], samples: Sequence[dict], capacity: float, path:
         colors=["tab:green", "tab:orange"],
         alpha=0.6,
     )
-    who.axhline(capacity, color="black", linestyle="--", linewidth=1, label="what the model says one worker can feed")
-    for number, (at, _) in enumerate(stall for wish in callers for stall in wish.stalls):
-        who.axvline(at - began, color="red", linewidth=0.8, label=None if number else "somebody ran dry")
-    who.set_ylabel("callers")
+    streams.axhline(capacity, color="black", linestyle="--", linewidth=1, label="capacity of one worker by the model")
+    for number, (at, _) in enumerate(stall for answer in interactive for stall in answer.stalls):
+        streams.axvline(at - began, color="red", linewidth=0.8, label=None if number else "underrun")
+    streams.set_ylabel("clients")
 
     for code, colour in (("system.engine_overloaded", "tab:blue"), ("server.overloaded", "tab:red")):
-        points = [(at - began, ms / 1000) for w in callers for at, c, ms in w.refusals if c == code]
-        told.scatter(*zip(*points, strict=True) if points else ([], []), s=6, color=colour, label=f"told by {code}")
-    points = [(w.started_at - began, w.started_at - w.asked_at) for w in callers if w.started_at and w.refusals]
-    told.scatter(
-        *zip(*points, strict=True) if points else ([], []), s=14, marker="x", color="tab:green", label="got in after"
+        points = [(at - began, ms / 1000) for w in interactive for at, c, ms in w.refusals if c == code]
+        retries.scatter(
+            *zip(*points, strict=True) if points else ([], []), s=6, color=colour, label=f"refused with {code}"
+        )
+    points = [(w.started_at - began, w.started_at - w.asked_at) for w in interactive if w.started_at and w.refusals]
+    retries.scatter(
+        *zip(*points, strict=True) if points else ([], []), s=14, marker="x", color="tab:green", label="admitted after"
     )
-    told.set_ylabel("seconds")
+    retries.set_ylabel("seconds")
 
     ends = [(w.started_at, w.over_at) for w in readers if w.started_at and w.over_at]
     bulk.plot(times, [sum(a <= row["at"] < b for a, b in ends) for row in samples], label="bulk texts under way")
@@ -294,11 +300,11 @@ def plot(wishes: Sequence[Wish], samples: Sequence[dict], capacity: float, path:
         times, 0, 1, where=low, transform=bulk.get_xaxis_transform(), color="red", alpha=0.12, label="/ready says 503"
     )
     bulk.set_xlabel("seconds")
-    for axis in (who, told, bulk):
+    for axis in (streams, retries, bulk):
         axis.legend(loc="upper right", fontsize=8)
         axis.grid(alpha=0.3)
         axis.set_ylim(bottom=0)
-    who.set_title(title)
+    streams.set_title(title)
     figure.savefig(path, dpi=110)
 
 
@@ -315,13 +321,13 @@ def main() -> None:
     print(machine())
     with serving(*SETTINGS, f"scheduling.utilisation_max={args.utilisation}", *args.set) as host:
         capacity = learn_capacity(host, args.utilisation)
-        callers = round(args.times * capacity)
-        print(f"the model says {capacity:.0f} listeners; {callers} callers and {args.readers} readers come")
-        wishes, samples = run(host, callers, args.readers, args.seconds)
+        clients = round(args.times * capacity)
+        print(f"capacity by the model: {capacity:.0f} streams; {clients} clients and {args.readers} readers come")
+        answers, samples = run(host, clients, args.readers, args.seconds)
         capacity = args.utilisation / samples[-1]["realtime_factor"]
     summary = {
-        "callers": summarise([wish for wish in wishes if not wish.bulk]),
-        "readers": summarise([wish for wish in wishes if wish.bulk]),
+        "callers": summarise([answer for answer in answers if not answer.bulk]),
+        "readers": summarise([answer for answer in answers if answer.bulk]),
         "capacity": round(capacity),
         "most_listening": max(row["listeners"] for row in samples),
         "not_ready_seconds": round(
@@ -339,12 +345,12 @@ def main() -> None:
             "settings": SETTINGS,
             "summary": summary,
             "samples": samples,
-            "wishes": [asdict(wish) for wish in wishes],
+            "answers": [asdict(answer) for answer in answers],
         }
         args.save.write_text(json.dumps(result) + "\n")
     if args.plot:
-        title = f"{callers} callers at a server for {capacity:.0f}, {machine()}"
-        plot(wishes, samples, capacity, args.plot, title)
+        title = f"{clients} clients at a server for {capacity:.0f}, {machine()}"
+        plot(answers, samples, capacity, args.plot, title)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What each call of the scheduler takes, when thousands of works, of one account or of hundreds, wait for a device.
+"""The time of each call of the scheduler while thousands of requests, of one account or of hundreds, wait for a device.
 
-    python bench/scheduler_calls.py [--works 3200] [--accounts 1 2 20 300]
+    python bench/scheduler_calls.py [--requests 3200] [--accounts 1 2 20 300]
 
-Works are first clauses that are all due, in as many buckets as Kokoro has: the worst that a choice can meet. Times are
+Requests are first clauses that are all due, in as many buckets as Kokoro has: the worst case of a selection. Times are
 the median and the 99th percentile, in microseconds; every call is made under the lock that all workers share.
 """
 
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from support.scheduler_harness import request
+from support.scheduler_harness import make_request
 from support.scheduler_sim import model_info
 from voxwire_server.engines.base import Job, StageInfo
 from voxwire_server.scheduling.policy import Policy
@@ -35,7 +35,7 @@ class Times:
         self.seen: dict[str, list[float]] = {}
 
     def call(self, name: str, action: Callable[[], Result]) -> Result:
-        """Make a call, and note what it takes."""
+        """Make a call, and record its time."""
         began = time.perf_counter()
         result = action()
         self.seen.setdefault(name, []).append(1e6 * (time.perf_counter() - began))
@@ -48,25 +48,29 @@ class Times:
 
 
 def run(requests: int, accounts: int) -> Times:
-    """Have `requests` prepared, then stepped to the end."""
+    """Have `requests` prepared, then stepped until they are finished."""
     info = model_info("model", StageInfo("speak", ROWS), executor="device", realtime_factor=0.001)
     sched = Scheduler({"model": info}, 2, Policy(context_requests_max=requests, accounts=accounts))
     times = Times()
     for number in range(requests):
-        owned = request(number, deadline=0.0, first=True, account=f"account {number % accounts}")
-        times.call("submit", lambda owned=owned: sched.submit(owned, 0.0))
+        request = make_request(number, deadline=0.0, first=True, account=f"account {number % accounts}")
+        times.call("submit", lambda request=request: sched.submit(request, 0.0))
     for number in range(requests):
-        batch = times.call("pick text", lambda: sched.pick("cpu", 0.0))
+        batch = times.call("pick prepare", lambda: sched.pick("cpu", 0.0))
         assert batch is not None
-        (owned,) = batch.requests
-        outcome = StepOutcome(owned, StepStatus.NEXT, Job(owned.clause, "speak", number * 7 % BUCKETS))
-        times.call("complete text", lambda batch=batch, outcome=outcome: sched.complete(batch, [outcome], 0.0002, 0.0))
+        (request,) = batch.requests
+        outcome = StepOutcome(request, StepStatus.NEXT, Job(request.clause, "speak", number * 7 % BUCKETS))
+        times.call(
+            "complete prepare", lambda batch=batch, outcome=outcome: sched.complete(batch, [outcome], 0.0002, 0.0)
+        )
     for _ in range(20):
         times.call("admission", lambda: sched.admission("model", False, 0.0))
         times.call("full", lambda: sched.full(0.0))
     now = 0.0
     while (batch := times.call("pick step", lambda now=now: sched.pick(DEVICE, now))) is not None:
-        outcomes = [StepOutcome(owned, StepStatus.FINISHED, owned.job, audio_seconds=1.0) for owned in batch.requests]
+        outcomes = [
+            StepOutcome(request, StepStatus.FINISHED, request.job, audio_seconds=1.0) for request in batch.requests
+        ]
         now += 0.01
         times.call(
             "complete step", lambda batch=batch, outcomes=outcomes, now=now: sched.complete(batch, outcomes, 0.01, now)
@@ -77,11 +81,11 @@ def run(requests: int, accounts: int) -> Times:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--works", type=int, default=3200)
+    parser.add_argument("--requests", type=int, default=3200)
     parser.add_argument("--accounts", type=int, nargs="+", default=(1, 2, 20, 300))
     args = parser.parse_args()
-    names = ("submit", "pick text", "complete text", "pick step", "complete step", "ready", "admission", "full")
-    print(f"{args.requests} works; median and p99, microseconds")
+    names = ("submit", "pick prepare", "complete prepare", "pick step", "complete step", "ready", "admission", "full")
+    print(f"{args.requests} requests; median and p99, microseconds")
     print("accounts  " + "  ".join(f"{name:>17}" for name in names))
     for accounts in args.accounts:
         times = run(args.requests, accounts)

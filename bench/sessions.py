@@ -34,7 +34,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from engine_baseline import Bare, Measured, bare
+from engine_baseline import EngineBaseline, Measured, engine_baseline
 from host import OPEN_DOORS, Host, machine, serving
 from load_client import TEXTS, Plan, Turn, listen, percentile
 
@@ -98,7 +98,7 @@ def judged(heard: Heard, ttfa_max: float) -> dict:
 class Search:
     """Runs against one server, each between two measurements of the bare model."""
 
-    def __init__(self, args: argparse.Namespace, alone: Bare, plan: Plan) -> None:
+    def __init__(self, args: argparse.Namespace, alone: EngineBaseline, plan: Plan) -> None:
         self._args = args
         self._alone = alone
         self._plan = plan
@@ -191,7 +191,7 @@ def main() -> None:
     plan = Plan(audio={"codec": args.codec}, rate=args.rate, texts=TEXTS)
     engine = (f"engines.enabled={args.engine}", f"engines.default={args.engine}")
     result: dict = {"command": sys.argv, "machine": machine(), "engine": args.engine, "codec": args.codec}
-    with bare(args.engine, plan.texts) as alone:
+    with engine_baseline(args.engine, plan.texts) as alone:
         search = Search(args, alone, plan)
         result["rows"] = search.rows
         with serving(*OPEN_DOORS, *engine, *args.set) as host:

@@ -31,7 +31,7 @@ from voxwire_server.audio.pipeline import AudioPipeline, Piece
 from voxwire_server.engines.hibari import create
 from voxwire_server.session.visemes import viseme_track_for
 from voxwire_server.speech import Alignment, AudioChunk, Clause
-from voxwire_server.text.phoneme_visemes import sound
+from voxwire_server.text.phoneme_visemes import visemes_of
 
 RATE = 24000
 STEP = RATE // 100
@@ -184,7 +184,7 @@ def compare(engine, spoken: Spoken) -> dict:
 
 def closures(spoken: Spoken, sampled: Callable[[NDArray[np.int64]], NDArray[np.float64]]) -> tuple[int, int]:
     """How many closures there are, and in how many the lips are nearly there (0.5) at some time."""
-    marks = [mark for mark in spoken.alignment.phonemes if sound(mark.ipa).closure]
+    marks = [mark for mark in spoken.alignment.phonemes if visemes_of(mark.ipa).closure]
     met = 0
     for mark in marks:
         weights = sampled(np.arange(mark.start - RATE // 50, mark.end + RATE // 50, RATE // 200))
@@ -277,7 +277,7 @@ def plot(engine, spoken: Spoken, path: Path) -> None:
         axes[0].text(middle, 0.92, mark.ipa, transform=axes[0].get_xaxis_transform(), ha="center", va="top")
         for axis in axes:
             axis.axvspan(
-                mark.start / RATE, mark.end / RATE, color="r" if sound(mark.ipa).closure else "0.5", alpha=0.07
+                mark.start / RATE, mark.end / RATE, color="r" if visemes_of(mark.ipa).closure else "0.5", alpha=0.07
             )
     axes[-1].set_xlabel("seconds")
     figure.savefig(path, dpi=80)

@@ -1,6 +1,7 @@
 """How tests share a machine when they run in several processes: what stays together, what comes first, what runs alone.
 
-`make test` gives each process (pytest-xdist's worker) a module after the other. Without xdist nothing here matters.
+`make test` gives each process (pytest-xdist's worker) a module after the other. Without xdist nothing of that matters.
+At the end it is said what was skipped, and what would have to be installed for it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from support import skip_summary
 from support.locking import locked
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -30,16 +32,20 @@ GROUPS = {
     # They run in one project folder.
     "tests/e2e/test_godot.py": "godot",
     "tests/e2e/test_godot_mouth.py": "godot",
+    "tests/protocol/test_scripts.py": "godot",
 }
 """Modules that one process runs, one after the other; every other module is a group of its own."""
 
 LONGEST = (
-    "tests/engines/kokoro/test_equality.py",
-    "tests/e2e/test_fuzz.py",
-    "tests/e2e/test_resume.py",
     "tests/engines/test_contract.py",
-    "tests/engines/kokoro/test_speech.py",
     "tests/e2e/test_kokoro.py",
+    "tests/e2e/test_door.py",
+    "tests/engines/kokoro/test_speech.py",
+    "tests/e2e/test_resume.py",
+    "tests/e2e/test_fuzz.py",
+    "tests/simulation/test_sessions.py",
+    "tests/engines/kokoro/test_equality.py",
+    "tests/e2e/test_js_client.py",
     "tests/e2e/test_speech.py",
     "tests/e2e/test_page_use.py",
 )
@@ -84,3 +90,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         return (yield)
     with locked(Path(__file__), shared=group(item.nodeid) != ALONE):
         return (yield)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", ())
+    lines = skip_summary.lines((each.nodeid.split("::")[0], each.longrepr[2]) for each in skipped)
+    if lines:
+        terminalreporter.section("skipped")
+        terminalreporter.write_line("\n".join(lines))

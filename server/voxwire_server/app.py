@@ -1,6 +1,6 @@
-"""The composition root: makes every part from the configuration, starts and stops them in order.
+"""The composition root: makes every part of a server from its configuration, starts and stops them in order.
 
-`serving` puts it on a socket and hears the signals.
+`serving` runs it on a socket and handles signals.
 """
 
 from __future__ import annotations
@@ -25,35 +25,33 @@ from voxwire_server.audio.containers import warm_formats
 from voxwire_server.audio.encoder_pool import EncoderPool
 from voxwire_server.compat.vendors import routes as vendor_routes
 from voxwire_server.compat.vendors import wyoming_server
+from voxwire_server.config import default_voice
 from voxwire_server.engines.base import EngineUnavailable
 from voxwire_server.engines.registry import load_engines
-from voxwire_server.ops.admission import SessionAdmission
-from voxwire_server.ops.aliases import BUILT_IN_MODELS, BUILT_IN_VOICES, Aliases
+from voxwire_server.machine import cores
+from voxwire_server.ops.admission import SessionAdmission, SpeechDirectory
 from voxwire_server.ops.auth import Authenticator
-from voxwire_server.ops.cors import middleware
-from voxwire_server.ops.machine import cores
 from voxwire_server.ops.memory import watch_memory
 from voxwire_server.ops.metrics import Metrics
+from voxwire_server.ops.origins import Cors
 from voxwire_server.ops.readiness import Readiness, watch_readiness
 from voxwire_server.ops.reload import reloaded
 from voxwire_server.ops.scheduler_metrics import watch_devices, watch_scheduler, watch_workers
-from voxwire_server.ops.voices import VoiceDirectory
+from voxwire_server.ops.voices import BUILT_IN_MODELS, BUILT_IN_VOICES, Aliases, ModelDirectory, VoiceDirectory
 from voxwire_server.ops.watchdog import Watchdog
 from voxwire_server.page import routes as page_routes
-from voxwire_server.scheduling.policy import Policy
 from voxwire_server.scheduling.runner import Runner
 from voxwire_server.scheduling.scheduler import Scheduler
-from voxwire_server.session.context import PlayoutPolicy
-from voxwire_server.session.core import SessionCore, SessionSettings
-from voxwire_server.session.driver import Driver, Resumable, SessionServices
-from voxwire_server.session.identity import ClientIdentity
-from voxwire_server.session.ledger import Ledger
+from voxwire_server.session.core import SessionCore
+from voxwire_server.session.driver import Driver, Resumable
+from voxwire_server.session.ports import SessionServices
+from voxwire_server.session.quotas import ClientIdentity, Ledger
 from voxwire_server.session.registry import Sessions
 from voxwire_server.session.replay import ReplayLog
 from voxwire_server.session.resume_tokens import ResumeTokens
 from voxwire_server.session.ticker import Ticker
+from voxwire_server.settings import connection_limits, make_connection_limiter, scheduling_policy, session_settings
 from voxwire_server.transport import connection_limiter, http, websocket
-from voxwire_server.transport.connection_limiter import ConnectionLimiter, ConnectionLimits
 from voxwire_server.transport.fair_share import FairShare, FairShareMiddleware, FairShares
 
 if TYPE_CHECKING:
@@ -70,8 +68,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("voxwire")
 
 SWITCH_INTERVAL_SECONDS = 0.0005
-"""How long a thread may keep the interpreter while another wants it. G2P is Python: with CPython's default of 5 ms the
-event loop is late by up to 11 ms beside it, with this by 2 ms (bench/README.md)."""
+"""How long a thread may keep the interpreter while another waits for it. G2P is Python: with CPython's default of 5 ms
+the event loop is late by up to 11 ms beside it, with this by 2 ms (bench/README.md)."""
 
 GARBAGE_THRESHOLDS = (2000, 10, 100)
 """When CPython collects cycles (`gc.set_threshold`), of which sessions make few. With its defaults it goes over all
@@ -79,30 +77,24 @@ objects every few seconds during a flood of contexts, on the event loop, 0.3 us 
 
 
 class Application:
-    """One server process. Also what the HTTP and WebSocket endpoints ask (`ServerState`, `StreamHost`)."""
+    """One server process. The endpoints use it as their `ServerState`, `StreamHost` and `CompatHost`."""
 
     def __init__(self, config: Config, engines: Mapping[str, Engine] | None = None) -> None:
-        """Loads the engines (`engines` instead, in tests); `start` warms them and opens for business.
+        """Loads the engines, unless `engines` are given (tests do); `start` warms them up.
 
         Raises:
-            EngineUnavailable: the default engine can't be loaded. Without another one the server starts.
+            EngineUnavailable: the default engine can't be loaded, or lacks the default voice. Other engines that can't
+                be loaded are logged and left out.
             ConfigError: the Wyoming protocol is configured and not installed.
         """
         self.config = config
-        self._unavailable: Mapping[str, EngineUnavailable] = {}
-        if engines is None:
-            enabled = config.engines.enabled
-            options = {name: config.engines.options_of(name) for name in enabled}
-            engines, self._unavailable = load_engines(enabled, config.models.path, options)
-            for name, problem in self._unavailable.items():
-                log.warning("engine %s is not available: %s. %s", name, problem, problem.hint)
-        if config.engines.default not in engines:
-            raise self._unavailable[config.engines.default]
-        self._engines = dict(engines)
-        voice = config.engines.default_voice
-        voices = [each.name for each in engines[config.engines.default].info.voices]
-        if voice and voice not in voices:
-            raise EngineUnavailable(f"engines.default_voice is {voice!r}, which is not there", f"It has: {voices}.")
+        self._engines, self._unavailable = _loaded(config, engines)
+        self._infos = {name: engine.info for name, engine in self._engines.items()}
+        voice_aliases = Aliases(config.aliases.voices, BUILT_IN_VOICES)
+        model_aliases = Aliases(config.aliases.models, BUILT_IN_MODELS)
+        default = config.engines.default
+        self._voices = VoiceDirectory(self._infos, default, _default_voice(config, self._infos[default]), voice_aliases)
+        self._models = ModelDirectory(self._infos.keys(), default, model_aliases)
         self.metrics = Metrics(version("voxwire"))
         self.connection_limiter = make_connection_limiter(config)
         self.auth = Authenticator(config, admitted=self._admitted)
@@ -111,9 +103,7 @@ class Application:
         self.admission = SessionAdmission(config, self.sessions, self.metrics, time.monotonic)
         self._ledger = Ledger(config.limits.account_bytes_max)
         self.services: SessionServices
-        self._infos = {name: engine.info for name, engine in self._engines.items()}
         self._runner: Runner | None = None
-        self._voices: VoiceDirectory | None = None
         self._ready = False
         self._leaving = False
         self._readiness = Readiness()
@@ -121,14 +111,12 @@ class Application:
         self._tasks: list[asyncio.Task[None]] = []
         self._settings = session_settings(config)
         self._seeds = secrets.SystemRandom()
-        self._voice_aliases = Aliases(config.aliases.voices, BUILT_IN_VOICES)
-        self._model_aliases = Aliases(config.aliases.models, BUILT_IN_MODELS)
         threads = max(1, (config.scheduling.cpu_workers or cores()) // 2)
         self.containers = ThreadPoolExecutor(threads, thread_name_prefix="voxwire-container")
         self._wyoming = wyoming_server(self)
         self._watchdog = Watchdog(config.server.watchdog_ms / 1000, self.metrics)
 
-    # -- life -----------------------------------------------------------------------------------------------------
+    # -- start, stop, reload --------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Start the threads, and warm the engines up beside the loop; then the server is ready."""
@@ -144,73 +132,63 @@ class Application:
             await self._wyoming.start()
         sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
         workers = self.config.scheduling.cpu_workers or cores()
-        scheduling = self.config.scheduling
-        scheduler = Scheduler(
-            self._infos,
-            workers,
-            Policy(
-                utilisation_max=scheduling.utilisation_max,
-                queue_seconds_max=scheduling.queue_seconds_max,
-                accounts=max(1, len(self.config.auth.keys)),
-            ),
-        )
-        runner = Runner(
+        scheduler = Scheduler(self._infos, workers, scheduling_policy(self.config))
+        self._runner = runner = Runner(
             self._engines,
             scheduler,
             deliver=self.sessions.deliver,
             wake=wake,
             clock=time.monotonic,
-            hang_seconds=scheduling.hang_seconds,
+            hang_seconds=self.config.scheduling.hang_seconds,
         )
         encoder = EncoderPool(wake, threads=max(1, workers // 2))
         ticker = Ticker(loop, time.monotonic)
         self.services = SessionServices(
             runner, encoder, ticker, self.metrics, time.monotonic, self.config.audio.opus_complexity
         )
-        engines = self.config.engines
-        self._runner = runner
-        self._voices = VoiceDirectory(self._infos, engines.default, engines.default_voice, runner, self._voice_aliases)
         self.connection_limiter.limits = connection_limits(self.config)
-        self.admission.turn_away = lambda account: runner.locked(partial(scheduler.turn_away, account=account))
-        self._watch_counts()
-        watch_scheduler(self.metrics, lambda: runner.locked(scheduler.stats))
-        watch_workers(self.metrics, runner.worker_stats, encoder)
-        watch_devices(self.metrics, self._engines.values())
+        self.admission.turn_away = lambda account: runner.locked(partial(scheduler.refuse_session, account=account))
+        self._watch_counts(runner, scheduler, encoder)
         runner.start()
         encoder.start()
         if self.config.compat.enabled:
             self.containers.submit(warm_formats)
         self._watchdog.start(loop)
-        self._tasks = [
-            asyncio.create_task(self._warm_up(), name="voxwire-warm-up"),
+        self._tasks = self._background_tasks(runner, scheduler, encoder)
+
+    def _background_tasks(self, runner: Runner, scheduler: Scheduler, encoder: EncoderPool) -> list[asyncio.Task[None]]:
+        """Start what runs on the loop beside sessions until `stop`."""
+        readiness = watch_readiness(
+            self._readiness,
+            lambda: runner.locked(scheduler.full),
+            time.monotonic,
+            (runner.look_after, encoder.look_after),
+        )
+        memory = watch_memory(lambda: self._ledger.bytes, time.monotonic)
+        return [
+            asyncio.create_task(self._warm_up(runner), name="voxwire-warm-up"),
             asyncio.create_task(connection_limiter.sweep_forever(self.connection_limiter), name="voxwire-connections"),
-            asyncio.create_task(watch_memory(lambda: self._ledger.bytes, time.monotonic), name="voxwire-memory"),
-            asyncio.create_task(
-                watch_readiness(
-                    self._readiness,
-                    lambda: runner.locked(scheduler.full),
-                    time.monotonic,
-                    (runner.look_after, encoder.look_after),
-                ),
-                name="voxwire-readiness",
-            ),
+            asyncio.create_task(memory, name="voxwire-memory"),
+            asyncio.create_task(readiness, name="voxwire-readiness"),
         ]
 
-    def _watch_counts(self) -> None:
-        """Have the metrics read what sessions and connections there are."""
+    def _watch_counts(self, runner: Runner, scheduler: Scheduler, encoder: EncoderPool) -> None:
+        """Have every scrape of the metrics read the counts that the server's parts keep."""
         read = self.metrics.read
         read("voxwire_sessions", "Sessions that are open.", lambda: len(self.sessions))
         read("voxwire_sessions_away", "Sessions whose client is away.", lambda: self.sessions.away)
         read("voxwire_session_bytes", "Memory that sessions hold.", lambda: self._ledger.bytes)
         read("voxwire_overloaded", "Whether /ready says so.", lambda: self.overloaded_ms is not None)
         connection_limiter.export_counts(self.connection_limiter, self.metrics.read_table)
+        watch_scheduler(self.metrics, lambda: runner.locked(scheduler.stats))
+        watch_workers(self.metrics, runner.worker_stats, encoder)
+        watch_devices(self.metrics, self._engines.values())
 
-    async def _warm_up(self) -> None:
-        assert self._runner is not None, "the runner is started first"
+    async def _warm_up(self, runner: Runner) -> None:
         try:
             for name in self._engines:
                 began = time.monotonic()
-                await asyncio.wrap_future(self._runner.warm_up(name))
+                await asyncio.wrap_future(runner.warm_up(name))
                 log.info("engine %s is warm after %.1f s", name, time.monotonic() - began)
         except Exception:
             log.exception("an engine could not be warmed up")
@@ -218,7 +196,7 @@ class Application:
         else:
             self._problem = ""
             self._ready = True
-            # Objects made so far stay. Going over them for garbage would hold the loop for a tenth of a second.
+            # Objects made so far stay. A collection that visits them holds the loop for a tenth of a second.
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GARBAGE_THRESHOLDS)
@@ -238,8 +216,10 @@ class Application:
         self.containers.shutdown(wait=False, cancel_futures=True)
 
     async def drain(self) -> None:
-        """Be ready no more; after a notice take no new sessions; return when those there are have finished speaking, or
-        their time is up."""
+        """Shut the server down gently: not ready any more; after `notice_seconds` no new sessions.
+
+        Returns when open sessions have finished speaking, or after `drain_seconds`.
+        """
         self._leaving = True
         if self.config.server.notice_seconds:
             log.info("not ready any more; draining in %g s", self.config.server.notice_seconds)
@@ -249,10 +229,12 @@ class Application:
         await self.sessions.drain(deadline_ms, asyncio.Event())
 
     async def reload(self, given: Config) -> Reloaded:
-        """Take over what of another configuration can change; sessions of keys that are gone end.
+        """Use every setting of another configuration that can change while the server runs.
+
+        Sessions of API keys that are gone end.
 
         Raises:
-            ConfigError: it can't be taken over; everything stays as it is.
+            ConfigError: it can't be used; everything stays as it is.
         """
         found = reloaded(self.config, given)
         self.config = config = found.config
@@ -261,14 +243,13 @@ class Application:
         self.admission.change(config)
         self._ledger.account_bytes_max = config.limits.account_bytes_max
         self.connection_limiter.limits = connection_limits(config)
-        self._voice_aliases = Aliases(config.aliases.voices, BUILT_IN_VOICES)
-        self._model_aliases = Aliases(config.aliases.models, BUILT_IN_MODELS)
-        if self._voices is not None and self._runner is not None:
-            self._voices.aliases = self._voice_aliases
+        self._voices.aliases = Aliases(config.aliases.voices, BUILT_IN_VOICES)
+        self._models.aliases = Aliases(config.aliases.models, BUILT_IN_MODELS)
+        if self._runner is not None:
             self._runner.expect_accounts(len(config.auth.keys))
         for driver in self.sessions.of_accounts(found.revoked):
             driver.fail(VoxwireError(ErrorCode.NOT_AUTHENTICATED, "the API key of this session was revoked"))
-            # One at a turn of the loop: there may be hundreds.
+            # One session per turn of the loop: there may be hundreds.
             await asyncio.sleep(0)
         return found
 
@@ -332,7 +313,11 @@ class Application:
         return ClientIdentity(self.auth.authenticate(connection, key, tokens=tokens).name, address)
 
     def _admitted(self, connection: HTTPConnection, name: str) -> None:
-        """Count a connection as its principal's, unless the principal has its share of all connections."""
+        """Count an authenticated connection to its principal.
+
+        Raises:
+            VoxwireError: server.overloaded; the principal has its share of all connections.
+        """
         slot = connection_limiter.slot_of(connection)
         if slot is None:
             return
@@ -346,37 +331,23 @@ class Application:
 
     def default_voice(self) -> Voice:
         """See `CompatHost`."""
-        assert self._voices is not None, "started"
         return self._voices.default
 
     def find_voice(self, name: str) -> Voice | None:
         """See `CompatHost`."""
-        assert self._voices is not None, "started"
         return self._voices.find(name)
 
     def voice_aliases(self) -> Mapping[str, Voice]:
         """See `CompatHost`."""
-        assert self._voices is not None, "started"
-        found = {name: self._voices.find(name) for name in self._voice_aliases.plain()}
-        return {name: voice for name, voice in found.items() if voice is not None}
+        return self._voices.by_alias()
 
     def model_aliases(self) -> Sequence[str]:
         """See `CompatHost`."""
-        return self._model_aliases.plain()
+        return self._models.aliases.plain()
 
     def resolve_model(self, model: str) -> str:
         """See `CompatHost`."""
-        engine = model if model in self._infos else self._model_aliases.target(model)
-        engine = self.config.engines.default if engine == "" else engine
-        if engine not in self._infos:
-            known = sorted({*self._infos, *self._model_aliases.names()})
-            raise VoxwireError(
-                ErrorCode.INVALID_FIELD,
-                f"there is no model {model!r}",
-                details={"field": "model", "models": known},
-                hint="Use a model of GET /v1/models, or name this one in `aliases.models`.",
-            )
-        return engine
+        return self._models.resolve(model)
 
     def admit_session(self, identity: ClientIdentity) -> None:
         """See `StreamHost`."""
@@ -392,7 +363,7 @@ class Application:
         return FairShare(self._fair_shares, self.admission.principal_of(identity))
 
     def _fair_share_for(self, connection: HTTPConnection) -> FairShare:
-        """The share of a request that is not authenticated yet: its key's, else that of its address."""
+        """The share that a request counts against before it is authenticated: its key's, else that of its address."""
         address = connection.client.host if connection.client else ""
         name = self.auth.name_of(connection)
         principal = (
@@ -420,10 +391,11 @@ class Application:
 
     def new_core(self, session_id: str, token: str, identity: ClientIdentity) -> SessionCore:
         """See `StreamHost`."""
-        assert self._voices is not None, "started"
+        assert self._runner is not None, "started"
+        directory = SpeechDirectory(self._voices, self._runner)
         seeds = partial(self._seeds.getrandbits, 63)
         return SessionCore(
-            session_id, token, self._settings, self._voices, seeds, time.monotonic(), identity, self._ledger
+            session_id, token, self._settings, directory, seeds, time.monotonic(), identity, self._ledger
         )
 
     # -- serving ----------------------------------------------------------------------------------------------------
@@ -454,7 +426,7 @@ class Application:
         return Starlette(
             routes=[*vendor_routes(self), *http.routes(self), *websocket.routes(self), *page_routes(self.config)],
             middleware=[
-                *middleware(lambda: self.config.server.origins),
+                Middleware(Cors, origins=lambda: self.config.server.origins),
                 Middleware(
                     FairShareMiddleware,
                     share_of=self._fair_share_for,
@@ -466,41 +438,29 @@ class Application:
         )
 
 
-def session_settings(config: Config) -> SessionSettings:
-    """A session's bounds from the configuration."""
-    limits, audio = config.limits, config.audio
-    return SessionSettings(
-        message_bytes_max=limits.message_bytes_max,
-        contexts_max=limits.contexts_max,
-        text_chars_max=limits.text_chars_max,
-        unspoken_chars_max=limits.unspoken_chars_max,
-        context_chars_max=limits.context_chars_max,
-        session_bytes_max=limits.session_bytes_max,
-        hold_seconds=limits.hold_seconds,
-        messages_per_second=limits.messages_per_second,
-        messages_burst=limits.messages_burst,
-        bad_messages_max=limits.bad_messages_max,
-        bad_messages_seconds=limits.bad_messages_seconds,
-        heartbeat_ms=limits.heartbeat_ms,
-        resume_window_ms=round(config.resume.window_seconds * 1000),
-        idle_seconds=limits.idle_seconds,
-        lead_ms=audio.lead_ms,
-        opus_bitrate=audio.opus_bitrate,
-        policy=PlayoutPolicy(burst_frames=audio.burst_frames),
-    )
+def _loaded(
+    config: Config, engines: Mapping[str, Engine] | None
+) -> tuple[dict[str, Engine], Mapping[str, EngineUnavailable]]:
+    """The engines by name, and why those are missing that can't be loaded.
+
+    Raises:
+        EngineUnavailable: the default engine is among the missing.
+    """
+    unavailable: Mapping[str, EngineUnavailable] = {}
+    if engines is None:
+        options = {name: config.engines.options_of(name) for name in config.engines.enabled}
+        engines, unavailable = load_engines(config.engines.enabled, config.models.path, options)
+        for name, problem in unavailable.items():
+            log.warning("engine %s is not available: %s. %s", name, problem, problem.hint)
+    if config.engines.default not in engines:
+        raise unavailable[config.engines.default]
+    return dict(engines), unavailable
 
 
-def make_connection_limiter(config: Config) -> ConnectionLimiter:
-    """The limiter of all connections; `start` computes its limits again when the engines hold their files."""
-    return ConnectionLimiter(connection_limits(config), connection_limiter.shared_by(config.server.proxies))
-
-
-def connection_limits(config: Config) -> ConnectionLimits:
-    """How many connections there may be, by the configuration and what the system allows."""
-    server = config.server
-    return connection_limiter.limits_for(
-        connection_limiter.descriptors_max(),
-        connection_limiter.descriptors_in_use(),
-        unauthenticated=server.unauthenticated_max,
-        unauthenticated_per_address=server.unauthenticated_by_address_max,
-    )
+def _default_voice(config: Config, default_engine: EngineInfo) -> str:
+    voices = [voice.name for voice in default_engine.voices]
+    found = default_voice(config.engines, voices)
+    if found is None:
+        configured = config.engines.default_voice
+        raise EngineUnavailable(f"engines.default_voice is {configured!r}, which is not there", f"It has: {voices}.")
+    return found

@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever read the output has enough of it.
+        # The reader of the output closed the pipe (`| head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return status
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     from voxwire_client.commands import say, voices
     from voxwire_server import config, demo
-    from voxwire_server.ops import doctor, keys, models
+    from voxwire_server.ops import doctor, models
 
     parser = argparse.ArgumentParser(prog="voxwire", description="Speak while the text is still being written.")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -48,12 +48,15 @@ def _parser() -> argparse.ArgumentParser:
     config.add_config_arguments(shown)
     shown.set_defaults(run=_config)
 
+    key = subparsers.add_parser("key", help="make an API key; its hash goes into the configuration")
+    add_key_arguments(key)
+    key.set_defaults(run=make_key)
+
     for name, about, module in (
         ("say", "speak a text through a server", say),
         ("voices", "list a server's voices", voices),
-        ("key", "make an API key; its hash goes into the configuration", keys),
         ("models", "bring the weights of models onto this machine, list them, check them", models),
-        ("doctor", "tell what is installed, what is missing and how to get it", doctor),
+        ("doctor", "show what is installed, what is missing and how to get it", doctor),
         ("demo", "start a server, speak a paragraph through it token by token, write it to a WAV file", demo),
     ):
         subparser = subparsers.add_parser(name, help=about)
@@ -108,6 +111,39 @@ def _config(args: argparse.Namespace) -> int:
         return EXIT_USAGE
     print(render_config(config))
     return 0
+
+
+def add_key_arguments(parser: argparse.ArgumentParser) -> None:
+    """`voxwire key NAME [--stdin]`."""
+    parser.add_argument("name", help="who the key is for; appears in logs and metrics")
+    parser.add_argument("--stdin", action="store_true", help="read an existing key from standard input and hash it")
+
+
+def make_key(args: argparse.Namespace) -> int:
+    """Print a new key on standard output and its configuration on standard error."""
+    from voxwire_server.config import KEYS, ConfigError, load_config
+    from voxwire_server.ops.auth import generate_key, hash_key
+
+    key = sys.stdin.readline().strip() if args.stdin else generate_key()
+    digest = hash_key(key)
+    try:
+        load_config(flags={"auth.keys": {args.name: digest}})
+    except ConfigError as error:
+        sys.stderr.write(f"voxwire: {error}\n")
+        return EXIT_USAGE
+    if not args.stdin:
+        sys.stdout.write(f"{key}\n")
+        sys.stdout.flush()
+    line = f'{_toml_name(args.name)} = "{digest}"'
+    sys.stderr.write(
+        f"The server keeps only its hash. In voxwire.toml:\n\n    [auth.keys]\n    {line}\n\n"
+        f"or in the environment: {KEYS['auth.keys'].env}={args.name}={digest}\n"
+    )
+    return 0
+
+
+def _toml_name(name: str) -> str:
+    return f'"{name}"' if "." in name else name
 
 
 if __name__ == "__main__":

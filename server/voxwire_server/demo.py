@@ -1,4 +1,4 @@
-"""`voxwire demo`: its own server, a paragraph streamed through it as by a language model, a WAV file, the times."""
+"""`voxwire demo`: starts a server, streams a paragraph to it as a language model would, writes a WAV file."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         took = _wait_ready(server, port)
         if took is None:
-            print("the server did not start; `voxwire doctor` may tell why", file=sys.stderr)
+            print("the server did not start; `voxwire doctor` may say why", file=sys.stderr)
             return 1
         print(f"ready after {took:.1f} s; the model writes {args.tokens_per_second:g} tokens a second:\n", flush=True)
         return asyncio.run(_speak(f"ws://127.0.0.1:{port}/v1/stream", args))

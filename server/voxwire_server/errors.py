@@ -37,12 +37,12 @@ _STATUS: Mapping[ErrorCode, int] = {
 
 
 def http_status(error: VoxwireError) -> int:
-    """The HTTP status of an error (RFC 9110, section 15): 400 for what is left of the client's, 503 of all others."""
+    """The HTTP status of an error (RFC 9110, section 15): 400 for other errors of the client, 503 for the rest."""
     return _STATUS.get(error.code, 400 if error.error_class is ErrorClass.CLIENT else 503)
 
 
 def http_headers(error: VoxwireError) -> dict[str, str]:
-    """`WWW-Authenticate` where a key is wanted, `Retry-After` in whole seconds where trying again may help."""
+    """`WWW-Authenticate` where a key is needed, `Retry-After` in whole seconds where trying again may help."""
     headers = {}
     if error.code is ErrorCode.NOT_AUTHENTICATED:
         headers["WWW-Authenticate"] = "Bearer"

@@ -1,4 +1,4 @@
-"""Runs an application in a process: uvicorn on its socket, SIGTERM drains it, SIGHUP reloads its configuration."""
+"""Runs an application as a process: uvicorn on its socket, SIGTERM drains it, SIGHUP reloads its configuration."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Server(uvicorn.Server):
         """Serve until stopped."""
         self._loop = asyncio.get_running_loop()
         if self._hangups is not None:
-            self._hangups.tell(self._hung_up)
+            self._hangups.listen(self._hung_up)
         await super().serve(sockets)  # type: ignore[arg-type]
 
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
@@ -57,14 +57,14 @@ class Server(uvicorn.Server):
             log.info("listening: ws://%s:%d/v1/stream (http://%s:%d%s)", shown, port, shown, port, shown_path)
 
     def reload_on(self, hangups: Hangups, load: Callable[[], Config]) -> None:
-        """Take over what `load` gives whenever SIGHUP comes; `load` is called in a thread and may raise ConfigError."""
+        """Use what `load` gives as configuration at each SIGHUP; it is called in a thread and may raise ConfigError."""
         self._load = load
         self._hangups = hangups
 
     def _hung_up(self) -> None:
-        """SIGHUP came."""
+        """Reload soon. Called from the signal handler at each SIGHUP."""
         with contextlib.suppress(RuntimeError):
-            # The loop may be over.
+            # The loop may be closed already.
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._want_reload)
 
@@ -74,7 +74,7 @@ class Server(uvicorn.Server):
             self._reloading = asyncio.create_task(self._reload_while_wanted(), name="voxwire-reload")
 
     async def _reload_while_wanted(self) -> None:
-        assert self._load is not None, "hangups are listened to with something to load"
+        assert self._load is not None, "reload_on sets both"
         while self._reload_wanted:
             self._reload_wanted = False
             try:
@@ -86,7 +86,7 @@ class Server(uvicorn.Server):
         self._reloading = None
 
     def _taken_over(self, found: Reloaded) -> None:
-        """What uvicorn and logging have of a configuration."""
+        """Give uvicorn and logging the settings that they keep copies of."""
         server, limits = found.config.server, found.config.limits
         if "server.log_level" in found.changed:
             logging.getLogger().setLevel(server.log_level.upper())
@@ -97,7 +97,7 @@ class Server(uvicorn.Server):
             log.warning("needs a restart to take effect: %s", ", ".join(found.restart))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal came."""
+        """Drain at the first signal, exit at the second."""
         if self._draining is not None or not self.started or self._loop is None:
             super().handle_exit(sig, frame)
             return
@@ -112,7 +112,7 @@ class Server(uvicorn.Server):
             server = self._application.config.server
             async with asyncio.timeout(server.notice_seconds + server.drain_seconds + 5):
                 await self._application.drain()
-        # Not uvicorn's own way out: it raises the signal again, and a drained server has ended well.
+        # Not uvicorn's own exit, which raises the signal again: a drained server ends with status 0.
         log.info("drained after signal %d", sig)
         self.should_exit = True
 

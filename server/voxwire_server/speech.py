@@ -1,4 +1,4 @@
-"""The nouns that text, engines, scheduling and sessions share. No behaviour beyond checks of their own shape."""
+"""The data types that text, engines, scheduling and sessions share. No behaviour beyond checks of their own shape."""
 
 from __future__ import annotations
 
@@ -53,14 +53,7 @@ class Clause:
     seed: int
 
     def __post_init__(self) -> None:
-        assert len(self.origins) == len(self.text), "one origin a character"
-
-    def original_range(self, start: int, end: int) -> tuple[int, int]:
-        """The half-open range of original text behind `text[start:end]`."""
-        if start >= end:
-            at = self.origins[start] if start < len(self.origins) else self.chars[1]
-            return at, at
-        return self.origins[start], self.origins[end - 1] + 1
+        assert len(self.origins) == len(self.text), "one origin per character"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +93,14 @@ class AudioChunk:
 
 
 Pose = tuple[tuple[int, float], ...]
-"""How the mouth stands: (shape's id, weight) of the shapes that take part, by id; the weights add up to 1."""
+"""A mixture of visemes: (shape id, weight) of the shapes that take part, by id; the weights add up to 1."""
 
 CLOSED: Pose = ((0, 1.0),)
 """The mouth at rest: `sil` alone."""
 
 
 class Move(NamedTuple):
-    """The mouth leaves the pose it has at `leave`, and has reached `pose` at `reach`: samples of a context's clock."""
+    """The mouth leaves its pose at `leave` and has reached `pose` at `reach`, in samples of the context's clock."""
 
     leave: int
     reach: int

@@ -112,7 +112,7 @@ def test_the_same_seed_tells_the_same_to_the_byte(host, files):
 
 
 def test_ffmpeg_reads_the_files(record, files):
-    av = pytest.importorskip("av", reason="needs PyAV: pip install 'voxwire[formats]'")
+    av = pytest.importorskip("av")
     for name in ("a.srt", "a.vtt"):
         with av.open(str(files / name)) as container:
             packets = [packet for packet in container.demux() if packet.size]

@@ -85,7 +85,7 @@ def test_any_text_is_said_as_valid_json_of_the_same_length(run, tmp_path):
     (tmp_path / "texts.json").write_text(json.dumps(texts, ensure_ascii=False).replace("\\u000b", "\\u000B"))
     got = [
         json.loads(base64.b64decode(each["raw"]))["text"]
-        for each in run("vectors", kind="said", file=tmp_path / "texts.json")
+        for each in run("vectors", kind="sent", file=tmp_path / "texts.json")
     ]
     assert [len(each) for each in got] == [len(each) for each in texts]
     assert got[0] == texts[0]

@@ -30,7 +30,7 @@ def test_mouth_tracks_have_the_weights_of_the_vectors(run, kind):
 
 
 def test_a_mouth_is_closed_where_speech_comes_anew(run):
-    for each in run("vectors", kind="visemes_anew", file=VECTORS / "visemes.json"):
+    for each in run("vectors", kind="visemes_restarted", file=VECTORS / "visemes.json"):
         assert each["weights"] == each["later"] == [1.0] + [0.0] * (len(visemes.SHAPES) - 1)
 
 

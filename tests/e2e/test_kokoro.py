@@ -16,7 +16,9 @@ from voxwire_protocol.errors import ErrorCode
 from voxwire_server.engines.kokoro.g2p.languages import Languages
 from voxwire_server.engines.mixing import mix_name, parse_mix
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="onnxruntime is not installed")
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("onnxruntime") is None, reason="needs the Python package onnxruntime: make test"
+)
 
 BURST = m.PacingRequest(mode="burst")
 RATE = 24000
@@ -37,7 +39,7 @@ def speaking():
 
 def needs(tag: str):
     known = Languages({}).known
-    return pytest.mark.skipif(tag not in known, reason=f"nothing is installed that reads {tag}")
+    return pytest.mark.skipif(tag not in known, reason=f"needs readers of {tag}: make test")
 
 
 def spoken(host, text: str, **start) -> Heard:

@@ -14,7 +14,7 @@ from support.network_namespaces import permitted
 BENCH = Path(__file__).parents[2] / "bench" / "network.py"
 
 
-@pytest.mark.skipif(not permitted(), reason="network namespaces are not permitted here")
+@pytest.mark.skipif(not permitted(), reason="needs network namespaces: root on Linux, and apt-get install iproute2")
 def test_on_the_move_nothing_is_lost_and_nothing_comes_twice(tmp_path):
     found = tmp_path / "drops.json"
     options = ["--drops", "40", "--sessions", "8", "--utterances", "1", "--save", str(found)]

@@ -110,7 +110,7 @@ def test_minutes_of_burst_wait_as_they_came(lab):
                     all.push(lab.playback.output.waiting / lab.speaker.audioContext.sampleRate);
                     await lab.tick(15);
                 }
-                return { waiting: Math.max(...all), queued: lab.playback.feed.queued };
+                return { waiting: Math.max(...all), queued: lab.playback.pipeline.queued };
             }"""
         )
         await page.evaluate("lab.playback.interrupt()")

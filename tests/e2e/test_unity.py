@@ -119,6 +119,8 @@ def test_what_is_generated_is_what_the_protocol_says():
     assert outdated == [], "run clients/unity/Tests~/generate.py"
     orphans = set(mono.UNITY.rglob("*.meta")) - set(wanted)
     assert orphans == set()
+    guids = [line for path in wanted if path.suffix == ".meta" for line in wanted[path].splitlines() if "guid" in line]
+    assert len(set(guids)) == len(guids) > 40
 
 
 # -- speaking ---------------------------------------------------------------------------------------------------------
@@ -172,7 +174,7 @@ def test_retracted_text_is_not_spoken(scenarios, host):
 # -- playing ----------------------------------------------------------------------------------------------------------
 
 
-def test_every_sample_is_played_and_every_cue_told_in_the_frame_in_which_it_is_heard(scenarios, host):
+def test_every_sample_is_played_and_every_timed_event_raised_in_the_frame_in_which_it_is_heard(scenarios, host):
     said = mono.play(scenarios, "say", url=host.url, text=TEXT, seed=SEED, pacing="burst")
     played = mono.play(scenarios, "play", url=host.url, text=TEXT, seed=SEED, pacing="burst", rate=24000)
     assert played["pcm"] == said["pcm"]
@@ -180,16 +182,16 @@ def test_every_sample_is_played_and_every_cue_told_in_the_frame_in_which_it_is_h
     events = [event for event in played["events"] if event[0] != "event"]
     assert [(what, pts) for kind, what, pts, *_ in events if kind == "word"] == [(w[0], w[3]) for w in said["words"]]
     assert [pts for kind, _, pts, *_ in events if kind == "viseme"] == [viseme[2] for viseme in said["visemes"]]
-    cues = [event for event in events if event[0] in ("clause", "word", "phoneme", "viseme")]
-    assert [cue[2] for cue in cues] == sorted(cue[2] for cue in cues)
-    for _, _, pts, before, heard in cues:
+    timed = [event for event in events if event[0] in ("clause", "word", "phoneme", "viseme")]
+    assert [event[2] for event in timed] == sorted(event[2] for event in timed)
+    for _, _, pts, before, heard in timed:
         assert before <= pts < heard
     assert (events[0][0], events[-1][:2]) == ("start", ["end", "completed"])
     assert played["frames with an open mouth"] > 50
     assert played["closed at the end"]
 
 
-def test_cues_are_in_time_at_the_sound_cards_own_rate(scenarios, host):
+def test_timed_events_are_in_time_at_the_sound_cards_own_rate(scenarios, host):
     played = mono.play(scenarios, "play", url=host.url, text="Papa Bob laughs.", seed=SEED, rate=48000)
     words = [event for event in played["events"] if event[0] == "word"]
     assert [word[1] for word in words] == ["Papa", "Bob", "laughs"]
@@ -215,7 +217,7 @@ def test_barge_in_of_a_voice_closes_the_mouth_and_tells_nothing_more(scenarios, 
     assert found["heard_pts"] == found["voice's"] >= 24000
     assert found["heard"] + found["unheard"] == TEXT
     assert found["heard"]
-    assert [event[:2] for event in found["told after"]] == [["event", "Cancelled"], ["end", "cancelled"]]
+    assert [event[:2] for event in found["raised after"]] == [["event", "Cancelled"], ["end", "cancelled"]]
 
 
 def test_a_stubbed_game_object_speaks_and_moves_its_lips(scenarios, host):

@@ -14,7 +14,7 @@ from support.tcp_proxy import Proxy
 from support.visemes import Mouth
 from voxwire_client import Audio, Done, Flushed, Reconnected, Started, Timing, connect
 from voxwire_protocol.visemes import PP, SIL, dominant
-from voxwire_server.text.phoneme_visemes import sound
+from voxwire_server.text.phoneme_visemes import visemes_of
 
 TEXT = "Peter and Bob move five big maps. Maybe the smooth river, above the farm, has a problem."
 SEED = 7
@@ -96,10 +96,10 @@ def assert_whole(events):
     mouth, end_pts = mouth_of(events), events[-1].frames * frame_samples(events)
     weights = mouth.sampled(np.arange(0, end_pts, 97))
     assert np.abs(weights.sum(axis=1) - 1).max() < 0.002
-    closures = [p for p in phonemes(events) if sound(p.ipa).closure]
+    closures = [p for p in phonemes(events) if visemes_of(p.ipa).closure]
     assert closures
     for phoneme in closures:
-        ((shape, _),) = sound(phoneme.ipa).poses[0]
+        ((shape, _),) = visemes_of(phoneme.ipa).poses[0]
         length = phoneme.end_pts - phoneme.pts
         assert mouth.weights(phoneme.pts)[shape] == 1.0
         assert mouth.weights(phoneme.pts + length * 3 // 4)[shape] == 1.0
@@ -133,17 +133,17 @@ def test_every_closure_of_twenty_sentences_is_reached_at_its_phonemes_first_samp
         events = heard(server.port, sentence, voice="heart")
         assert_in_time(events)
         mouth = mouth_of(events)
-        told = [p for p in phonemes(events) if sound(p.ipa).closure]
+        told = [p for p in phonemes(events) if visemes_of(p.ipa).closure]
         met = []
         for at in sorted({v.pts for v in visemes(events)}):
             shape = dominant(mouth.weights(at))
             if shape.id in (1, 2) and mouth.weights(at)[shape.id] == 1.0 and (not met or met[-1][0] != at):
                 met.append((at, shape.id))
-        begun = [(p.pts, sound(p.ipa).poses[0][0][0]) for p in told]
+        begun = [(p.pts, visemes_of(p.ipa).poses[0][0][0]) for p in told]
         assert set(begun) <= set(met), sentence
         for phoneme in told:
             before = max(0, phoneme.pts - 24)
-            shape = sound(phoneme.ipa).poses[0][0][0]
+            shape = visemes_of(phoneme.ipa).poses[0][0][0]
             joined = any(other.end_pts >= before and other is not phoneme for other in told if other.pts < phoneme.pts)
             assert joined or mouth.weights(before)[shape] < 1.0, "it is not held before its time"
 
@@ -251,7 +251,7 @@ def test_lips_that_meet_are_mostly_heard(server):
         told, guessed = heard(server.port, sentence, voice="heart"), heard(server.port, sentence, voice="mute")
         mouth = mouth_of(guessed)
         for phoneme in phonemes(told):
-            if sound(phoneme.ipa).closure:
+            if visemes_of(phoneme.ipa).closure:
                 weights = mouth.sampled(np.arange(phoneme.pts - 480, phoneme.end_pts + 480, 120))
                 closures += 1
                 met += bool((weights[:, PP] + weights[:, PP + 1]).max() >= 0.5)

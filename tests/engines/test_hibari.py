@@ -1,4 +1,4 @@
-"""The embedded voice: what is read, when each word sounds, and that its own signal processing is hibari's."""
+"""The embedded voice: its phonemes, the times of words, and that its signal processing gives what hibari's gives."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ from support.harvard_sentences import SENTENCES
 from support.whisper import transcribe, word_error_rate
 from voxwire_server.engines.base import EngineUnavailable
 from voxwire_server.engines.common.alignment import DURATION_SAMPLES, align
-from voxwire_server.engines.common.g2p import SYMBOLS_MAX, Reader, Sentence
+from voxwire_server.engines.common.g2p import SYMBOLS_MAX, EnglishReader, Sentence
 from voxwire_server.engines.common.onnx_wire import delimited, fields, numbers, varints
 from voxwire_server.engines.common.source_map import map_rewriting
 from voxwire_server.engines.common.trimming import trim
 from voxwire_server.engines.hibari import create
 from voxwire_server.engines.hibari.engine import noise_row
-from voxwire_server.engines.hibari.graph import prepared
-from voxwire_server.engines.hibari.network import Network
+from voxwire_server.engines.hibari.network import Network, edit_graph
 from voxwire_server.engines.hibari.vocoder import BINS, HOP, Vocoder
 from voxwire_server.speech import Alignment, PhonemeMark, WordMark
 
@@ -47,7 +46,7 @@ def engine():
 
 @pytest.fixture(scope="module")
 def reader():
-    return Reader()
+    return EnglishReader()
 
 
 @pytest.fixture(scope="module")
@@ -89,12 +88,12 @@ def original():
         ("漢字 and that", ["and", "that"]),
     ],
 )
-def test_words_are_led_back_to_the_text_they_were_read_from(reader, text, words):
+def test_words_have_the_ranges_of_the_source_text(reader, text, words):
     assert [text[a:b] for sentence in reader.read(text) for a, b in sentence.words] == words
 
 
 @pytest.mark.parametrize("text", [*SENTENCES, PARAGRAPH, "I can help you book a table for two tonight at 7:30."])
-def test_the_network_reads_what_hibari_would_give_it(reader, original, text):
+def test_the_phoneme_ids_are_those_of_hibari(reader, original, text):
     assert [list(s.ids) for s in reader.read(text)] == [original.ids(p) for p in original.phonemize(text)]
 
 
@@ -141,7 +140,10 @@ def test_durations_account_for_every_sample(reader, network, speed):
 
 def test_marks_stand_where_the_durations_say():
     sentence = Sentence(
-        ids=(0, *range(1, 10), 0), symbols="hˈAː, w n", owners=(0, 0, 0, 0, -1, -1, 1, -1, 1), words=((0, 2), (4, 7))
+        ids=(0, *range(1, 10), 0),
+        symbols="hˈAː, w n",
+        word_indices=(0, 0, 0, 0, -1, -1, 1, -1, 1),
+        words=((0, 2), (4, 7)),
     )
     durations = np.array([10, 2, 1, 4, 1, 3, 2, 5, 1, 6, 20])
     marks = align(sentence, durations, "Hi, one", 1200)
@@ -175,7 +177,7 @@ def test_each_sentence_is_a_step_with_marks_of_its_own(engine):
     ("text", "silence"),
     [("It rains in the hills.", None), ("Well, I think so,", 0.2), ("Well, I think", 0.1)],
 )
-def test_the_silence_around_a_clause_is_what_its_place_wants(engine, text, silence):
+def test_the_silence_around_a_clause_depends_on_its_punctuation(engine, text, silence):
     spoken = speak(engine, clause_for(engine, text))
     loud = np.flatnonzero(np.abs(spoken.samples) > 0.003)
     assert 0.03 < loud[0] / 24000 < 0.05
@@ -278,14 +280,14 @@ def test_fields_are_read_and_written_as_they_are():
 
 
 @pytest.mark.parametrize("broken", [b"\x3a\xff\x01short", b"\x80", b"\x0b", b"\xff" * 20])
-def test_what_is_no_message_is_refused(broken):
+def test_bytes_that_are_no_message_are_refused(broken):
     with pytest.raises(ValueError, match=r"cut short|wire type"):
         fields(broken)
 
 
 def test_a_graph_without_the_tensors_is_refused():
     with pytest.raises(ValueError, match="no tensor 'elsewhere'"):
-        prepared(MODEL.read_bytes(), ("f0", "elsewhere"))
+        edit_graph(MODEL.read_bytes(), ("f0", "elsewhere"))
 
 
 def test_a_file_that_is_no_model_makes_the_engine_unavailable(monkeypatch, tmp_path):
@@ -322,7 +324,7 @@ def test_it_is_understood_as_well_as_the_package_alone(engine, original):
 
 
 @pytest.mark.speech
-def test_what_lies_under_a_words_mark_is_that_word(engine):
+def test_the_audio_under_a_words_mark_is_that_word(engine):
     text = "My favourite number is seventeen, and my favourite fruit is a banana, as everybody knows."
     spoken = speak(engine, clause_for(engine, text))
     for word in ("seventeen", "banana"):

@@ -23,13 +23,13 @@ def test_shares_add_up_to_one():
 @pytest.mark.parametrize(
     "name", ["a:0+b", "a:-1", "a:x", "a:", "a+a", "+", "a+", ":1", "a:nan", "a:inf", "+".join("abcdefghi")]
 )
-def test_what_makes_no_sense_says_so(name: str):
+def test_an_invalid_mixture_is_refused(name: str):
     with pytest.raises(ValueError, match=r"\w"):
         parse_mix(name)
 
 
 @given(st.dictionaries(st.text("abcxyz_", min_size=1, max_size=8), st.floats(0.01, 100), min_size=1, max_size=8))
-def test_a_mixture_is_still_itself_under_its_own_name(weights: dict[str, float]):
+def test_a_mixture_s_canonical_name_is_the_same_mixture(weights: dict[str, float]):
     parts = parse_mix("+".join(f"{voice}:{weight}" for voice, weight in weights.items()))
     assert parts is not None
     again = parse_mix(mix_name(parts))

@@ -1,4 +1,4 @@
-"""Engines by entry point: those that load, and a reason with a remedy for those that don't."""
+"""Engines by entry point: those that load, and an error with a hint for those that don't."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_wanted_engines_are_created_under_their_names():
     assert not missing
 
 
-def test_an_unknown_engine_is_answered_with_those_that_are_installed():
+def test_the_error_of_an_unknown_engine_lists_the_installed_ones():
     with pytest.raises(EngineUnavailable, match="no engine 'kokoko'") as problem:
         registry.load_engine("kokoko")
     assert "hibari" in problem.value.hint

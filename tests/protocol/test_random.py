@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from support import vectors
+from support import vector_messages
 from voxwire_protocol import (
     JSON,
     MSGPACK,
@@ -195,7 +195,7 @@ type_names = st.sampled_from(sorted(type_.type for type_ in (*m.CLIENT_MESSAGES,
 near_messages = st.builds(
     lambda type_, fields: {"type": type_, **fields}, type_names, st.dictionaries(field_names, junk, max_size=5)
 )
-examples = st.sampled_from([*vectors.CLIENT.values(), *vectors.SERVER.values()])
+examples = st.sampled_from([*vector_messages.CLIENT.values(), *vector_messages.SERVER.values()])
 spoiled_messages = st.builds(
     lambda message, name, value: {**message, name: value}, examples, field_names | st.just("type"), junk
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from support import vectors
+from support import vector_messages, vectors
 from voxwire_protocol import JSON, MSGPACK, AudioFrame, Codec, ErrorCode, Flag, ProtocolError, pack_frame, unpack_frame
 from voxwire_protocol import messages as m
 from voxwire_protocol.codec import client_message, server_message, to_map
@@ -36,12 +36,12 @@ def test_the_files_are_what_the_script_writes(name: str) -> None:
 
 
 def test_there_is_a_vector_of_every_message() -> None:
-    for table, types in ((vectors.CLIENT, m.CLIENT_MESSAGES), (vectors.SERVER, m.SERVER_MESSAGES)):
+    for table, types in ((vector_messages.CLIENT, m.CLIENT_MESSAGES), (vector_messages.SERVER, m.SERVER_MESSAGES)):
         assert {each["type"] for each in table.values()} == {type_.type for type_ in types}
 
 
 def test_every_field_of_every_message_is_in_a_vector() -> None:
-    for table, types in ((vectors.CLIENT, m.CLIENT_MESSAGES), (vectors.SERVER, m.SERVER_MESSAGES)):
+    for table, types in ((vector_messages.CLIENT, m.CLIENT_MESSAGES), (vector_messages.SERVER, m.SERVER_MESSAGES)):
         for type_, fields in types.items():
             seen = {name for each in table.values() if each["type"] == type_.type for name in each}
             assert seen == {"type", *fields}

@@ -111,7 +111,7 @@ def chromium() -> Iterator[Chromium]:
     """A running Chromium for all tests."""
     if PROGRAM is None:
         pytest.skip("needs Chromium: apt-get install chromium")
-    pytest.importorskip("playwright", reason="needs Playwright: pip install playwright")
+    pytest.importorskip("playwright")
     with browsing() as running:
         yield running
 

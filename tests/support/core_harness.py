@@ -1,4 +1,4 @@
-"""A session core under test: an engine that speaks at once, real audio paths, and what the client received."""
+"""A session core under test: an engine that speaks at once, real audio pipelines, and what the client received."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import numpy as np
 
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
-from voxwire_server.audio.framing import FrameBlock
+from voxwire_server.audio.framing import FrameBlock, no_prefix
 from voxwire_server.audio.pipeline import AudioPipeline
 from voxwire_server.engines.base import EngineInfo, StageInfo
 from voxwire_server.session import effects as fx
-from voxwire_server.session.core import ResolvedVoice, SessionCore, SessionSettings
-from voxwire_server.session.identity import ClientIdentity
-from voxwire_server.session.ledger import Ledger
+from voxwire_server.session.core import SessionCore
+from voxwire_server.session.ports import ResolvedVoice
+from voxwire_server.session.quotas import ClientIdentity, Ledger
+from voxwire_server.session.settings import SessionSettings
 from voxwire_server.session.visemes import viseme_track_for
 from voxwire_server.speech import Alignment, Voice, WordMark
 
@@ -22,9 +23,9 @@ RATE = 24000
 SAMPLES_PER_CHAR = 1600
 
 ENGINE = EngineInfo(
-    name="desk",
+    name="harness",
     sample_rate=RATE,
-    voices=(Voice("anna", "desk", ("en-us",)),),
+    voices=(Voice("anna", "harness", ("en-us",)),),
     stages=(StageInfo("speak"),),
     realtime_factor=0.005,
 )
@@ -69,8 +70,8 @@ class Frame:
 
 
 @dataclass
-class Desk:
-    """Drives a core by hand. `auto` lets the engine answer each Speak at once; else `speak_next` does."""
+class CoreHarness:
+    """Drives a core by hand. `auto` lets the engine answer each request at once; else `speak_next` does."""
 
     auto: bool = True
     settings: SessionSettings = field(default_factory=SessionSettings)
@@ -83,8 +84,8 @@ class Desk:
     def __post_init__(self):
         self.sent: list[m.ServerMessage | Frame] = []
         self.effects: list[fx.Effect] = []
-        self.paths: dict[int, AudioPipeline] = {}
-        self.pending: list[fx.Speak] = []
+        self.pipelines: dict[int, AudioPipeline] = {}
+        self.pending: list[fx.Synthesise] = []
         self.spoken: list[str] = []
         self.closed: tuple[int, str] | None = None
         self.core = SessionCore(
@@ -103,15 +104,16 @@ class Desk:
     def speak_next(self) -> None:
         """The engine finishes the oldest clause."""
         effect = self.pending.pop(0)
-        self.spoken.append(effect.clause.text)
-        samples, alignment = spoken(effect.clause.text)
-        path = self.paths.get(effect.serial)
-        if path is None:
+        spec = effect.spec
+        self.spoken.append(spec.clause.text)
+        samples, alignment = spoken(spec.clause.text)
+        pipeline = self.pipelines.get(effect.serial)
+        if pipeline is None:
             return
-        pieces = path.push(
-            effect.index, samples, finished=True, ends_utterance=effect.ends_utterance, alignment=alignment
+        chunks = pipeline.push(
+            spec.index, samples, finished=True, ends_utterance=spec.ends_utterance, alignment=alignment
         )
-        self.apply(self.core.produced(effect.serial, effect.index, pieces, self.now))
+        self.apply(self.core.produced(effect.serial, spec.index, chunks, self.now))
 
     def run(self, seconds: float) -> None:
         """Let time pass, ticking whenever the core wants it."""
@@ -134,22 +136,20 @@ class Desk:
                 case fx.SendFrames(block, start, stop):
                     self.sent += self._frames(block, start, stop)
                 case fx.OpenPipeline():
-                    self.paths[effect.serial] = AudioPipeline(
-                        effect.engine.sample_rate,
-                        effect.format,
-                        effect.number,
-                        mouth=viseme_track_for(effect.engine, effect.format) if effect.visemes else None,
+                    track = viseme_track_for(effect.engine, effect.format) if effect.visemes else None
+                    self.pipelines[effect.serial] = AudioPipeline(
+                        effect.engine.sample_rate, effect.format, effect.number, no_prefix, track
                     )
                 case fx.ClosePipeline(serial):
-                    del self.paths[serial]
-                case fx.Speak():
+                    del self.pipelines[serial]
+                case fx.Synthesise():
                     self.pending.append(effect)
                     if self.auto:
                         self.speak_next()
                 case fx.EndUtterance(serial, index):
-                    pieces = self.paths[serial].skip(index, ends_utterance=True)
-                    self.apply(self.core.produced(serial, index, pieces, self.now))
-                case fx.Abandon(serial):
+                    chunks = self.pipelines[serial].skip(index, ends_utterance=True)
+                    self.apply(self.core.produced(serial, index, chunks, self.now))
+                case fx.CancelSynthesis(serial):
                     self.pending = [each for each in self.pending if each.serial != serial]
                 case fx.Close(code, reason):
                     self.closed = (code, reason)

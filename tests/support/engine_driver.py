@@ -1,4 +1,4 @@
-"""Drives an engine the way the runner does, without threads: batches by stage and bucket, until every job has ended."""
+"""Drives an engine as the runner does, but without threads: batches by stage and bucket, until all jobs have ended."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from voxwire_server.speech import Clause, EndReason, PhonemeMark, WordMark
 
 
 @dataclass(slots=True, eq=False)
-class Spoken:
-    """What one clause became."""
+class SynthesisedClause:
+    """The audio and marks of one clause."""
 
     chunks: list[np.ndarray] = field(default_factory=list)
     words: list[WordMark] = field(default_factory=list)
@@ -28,14 +28,14 @@ def clause_for(engine: Engine, text: str, *, seed: int = 7, speed: float = 1.0, 
     return Clause(text, (0, len(text)), range(len(text)), chosen, "en-us", speed, seed)
 
 
-def speak(engine: Engine, clause: Clause) -> Spoken:
+def speak(engine: Engine, clause: Clause) -> SynthesisedClause:
     return speak_all(engine, [clause])[0]
 
 
-def speak_all(engine: Engine, clauses: list[Clause]) -> list[Spoken]:
-    """Speak clauses together, in the largest batches that the engine allows."""
+def speak_all(engine: Engine, clauses: list[Clause]) -> list[SynthesisedClause]:
+    """Synthesise clauses together, in the largest batches that the engine allows."""
     jobs = [engine.prepare(clause) for clause in clauses]
-    spoken = {id(job): Spoken() for job in jobs}
+    synthesised = {id(job): SynthesisedClause() for job in jobs}
     waiting = [job for job in jobs if not job.empty]
     while waiting:
         batch = _batch(engine, waiting)
@@ -48,16 +48,16 @@ def speak_all(engine: Engine, clauses: list[Clause]) -> list[Spoken]:
         for job, result in zip(batch, results, strict=True):
             assert result.error is None
             if result.chunk is not None:
-                _take(spoken[id(job)], result.chunk)
+                _take(synthesised[id(job)], result.chunk)
             if result.stage is None:
                 engine.finish(job, EndReason.COMPLETED)
                 waiting.remove(job)
             else:
                 job.stage, job.bucket, job.cost = result.stage, result.bucket, result.cost
-                # The others of its batch come first next time, as under a scheduler with deadlines.
+                # To the back, so that other jobs are in the next batch first, as under a scheduler with deadlines.
                 waiting.remove(job)
                 waiting.append(job)
-    return [spoken[id(job)] for job in jobs]
+    return [synthesised[id(job)] for job in jobs]
 
 
 def _batch(engine: Engine, waiting: list[Job]) -> list[Job]:
@@ -66,8 +66,8 @@ def _batch(engine: Engine, waiting: list[Job]) -> list[Job]:
     return [job for job in waiting if (job.stage, job.bucket) == (first.stage, first.bucket)][:largest]
 
 
-def _take(spoken: Spoken, chunk) -> None:
-    spoken.chunks.append(chunk.samples)
+def _take(clause: SynthesisedClause, chunk) -> None:
+    clause.chunks.append(chunk.samples)
     if chunk.alignment is not None:
-        spoken.words += chunk.alignment.words
-        spoken.phonemes += chunk.alignment.phonemes
+        clause.words += chunk.alignment.words
+        clause.phonemes += chunk.alignment.phonemes

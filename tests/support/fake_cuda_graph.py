@@ -1,7 +1,7 @@
-"""Stands for CUDA graphs on a CPU: notes down each operation once and does the same again on the same memory.
+"""Stands for CUDA graphs on a CPU: notes down each operation once, and does the same again on the same memory.
 
-What the host decided while it was noted down stays so, as in a graph: numbers, branches, which tensors are read. What
-a graph can't hold, because the host would have to wait for a value, can't be noted down either.
+As in a graph, what the host decided during the capture stays so: numbers, branches, which tensors are read. Operations
+for whose value the host would have to wait can't be captured, as on a GPU.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from torch.utils._pytree import tree_leaves
 _WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "equal.default", "is_nonzero", "item")
 
 
-class Tape(TorchDispatchMode):
-    """The operations of one recording."""
+class FakeGraph(TorchDispatchMode):
+    """The operations of one capture."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,46 +32,50 @@ class Tape(TorchDispatchMode):
         return out
 
     @torch.inference_mode()
-    def play(self) -> None:
-        """All of them again; each result goes where it went the first time."""
+    def replay(self) -> None:
+        """All of them again; each result is written to where it was at the capture."""
         for func, args, kwargs, outs in self.operations:
             for out, again in zip(outs, _tensors(func(*args, **kwargs)), strict=True):
                 if out.data_ptr() != again.data_ptr():
                     out.copy_(again)
 
 
-class TapeCapture:
-    """A `Capture` of tapes. `errors` are raised, one a recording; `speeds` are what eager and played take."""
+class FakeCapture:
+    """A `Capture` of fake graphs.
+
+    `errors` are raised by the capture of that number, `replay_errors` one by each replay. `speeds` gives the seconds
+    that are measured, by whether a graph was replayed.
+    """
 
     def __init__(self) -> None:
         self.errors: dict[int, Exception] = {}
-        self.play_errors: list[Exception] = []
+        self.replay_errors: list[Exception] = []
         self.tries = 0
-        self.played = 0
-        self.speeds: Callable[[bool], float] = lambda played: 1.0 if played else 2.0
+        self.replays = 0
+        self.speeds: Callable[[bool], float] = lambda replayed: 1.0 if replayed else 2.0
         self.held_bytes = 0
 
-    def record(self, run: Callable[[], None]) -> Callable[[], None]:
+    def capture(self, run: Callable[[], None]) -> Callable[[], None]:
         self.tries += 1
         if self.tries in self.errors:
             raise self.errors[self.tries]
         run()
-        tape = Tape()
-        with tape:
+        graph = FakeGraph()
+        with graph:
             run()
 
-        def play() -> None:
-            self.played += 1
-            if self.play_errors:
-                raise self.play_errors.pop()
-            tape.play()
+        def replay() -> None:
+            self.replays += 1
+            if self.replay_errors:
+                raise self.replay_errors.pop()
+            graph.replay()
 
-        return play
+        return replay
 
     def seconds(self, run: Callable[[], object]) -> float:
-        before = self.played
+        before = self.replays
         run()
-        return self.speeds(self.played > before)
+        return self.speeds(self.replays > before)
 
 
 def _tensors(out: Any) -> list[torch.Tensor]:

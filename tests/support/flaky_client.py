@@ -1,7 +1,7 @@
-"""A client on the move, on virtual time: its connections drop, what is on the way is lost, and it resumes.
+"""A client whose connections drop, on virtual time: what is in flight is lost, and the client resumes its session.
 
-The server side is the real one from `NativeHandler` down. A wire has a delay each way and delivers in order while it
-lives; a cut loses what is in flight, and the server notices it only a while later.
+The server side is the real one from `NativeHandler` down. A connection has a delay each way and delivers in order until
+it is cut; the server notices the cut only a while later.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from voxwire_server.session.resume_tokens import ResumeTokens
 from voxwire_server.transport.websocket import NativeHandler
 
 
-class Plain:
+class PlainCodec:
     """Messages as they are."""
 
     @staticmethod
@@ -32,13 +32,13 @@ class Plain:
 
 
 @dataclass
-class Site:
-    """A server that takes connections in a world: the `StreamHost` of its conversations."""
+class ResumableServer:
+    """A server in a simulated world that takes connections: the `StreamHost` of their handlers."""
 
     world: World
     replay_bytes_max: int = 4 << 20
     replay_seconds: float = 600.0
-    identity: str = "phone"
+    account: str = "client"
     contexts_max: int = 32
     _names: Any = field(default_factory=itertools.count)
 
@@ -50,8 +50,8 @@ class Site:
     def services(self):
         return self.world.services
 
-    def admit_session(self, caller) -> None:
-        """Everybody gets a place."""
+    def admit_session(self, identity) -> None:
+        """Every session is admitted."""
 
     def new_driver(self, sink) -> Driver:
         tokens = (f"token-{next(self._names)}" for _ in itertools.count())
@@ -61,31 +61,31 @@ class Site:
             f"s{next(self._names)}", resume_tokens.current, world.settings, world.directory, lambda: 5, world.now
         )
         log = ReplayLog(self.replay_bytes_max, self.replay_seconds)
-        return Driver(core, sink, self.services, Resumable(self.identity, resume_tokens, log))
+        return Driver(core, sink, self.services, Resumable(self.account, resume_tokens, log))
 
 
-class Wire:
-    """One connection. What the server gathers leaves at once and arrives `delay` later."""
+class Connection:
+    """One connection. What either side sends arrives `delay` seconds later."""
 
-    def __init__(self, site: Site, phone: Phone, delay: float) -> None:
+    def __init__(self, server: ResumableServer, client: FlakyClient, delay: float) -> None:
         self.alive = True
         self.closed = asyncio.Event()
         self.close_reason = (1000, "")
         self.on_written = None
-        self.told: tuple[int, str] | None = None
-        self._world, self._phone, self._delay = site.world, phone, delay
-        self._down_at = self._up_at = site.world.now
-        self.conversation = NativeHandler(self, site.new_driver(self), Plain(), site)
-        self._up(self.conversation.open)
+        self.close_sent: tuple[int, str] | None = None
+        self._world, self._client, self._delay = server.world, client, delay
+        self._down_at = self._up_at = server.world.now
+        self.handler = NativeHandler(self, server.new_driver(self), PlainCodec(), server)
+        self._up(self.handler.open)
 
     def send(self, message: m.ClientMessage) -> None:
         """From the client."""
-        self._up(lambda: self.conversation.receive(message))
+        self._up(lambda: self.handler.receive(message))
 
     def cut(self, notice: float) -> None:
         """Lose it; the server learns of it after `notice` seconds."""
         self.alive = False
-        self._world.at(self._world.now + notice, lambda: self.conversation.disconnected(1006))
+        self._world.at(self._world.now + notice, lambda: self.handler.disconnected(1006))
 
     def _up(self, action) -> None:
         self._up_at = max(self._up_at, self._world.now + self._delay)
@@ -101,11 +101,11 @@ class Wire:
 
         def arrive() -> None:
             if self.alive:
-                self._phone.take(thing, self)
+                self._client.take(thing, self)
 
         self._world.at(self._down_at, arrive)
 
-    # -- the outlet -------------------------------------------------------------------------------------------------
+    # -- Sink -------------------------------------------------------------------------------------------------------
 
     def on_arrival(self, arrived) -> None:
         if arrived is not None:
@@ -130,7 +130,7 @@ class Wire:
             )
 
     def close(self, code: int, reason: str) -> None:
-        self.told = (code, reason)
+        self.close_sent = (code, reason)
 
     def flush(self) -> None:
         pass
@@ -139,51 +139,51 @@ class Wire:
         return b""
 
 
-class Phone:
-    """A client that does what the protocol asks: counts, resumes, sends again."""
+class FlakyClient:
+    """A client that follows the protocol: it counts what it receives, resumes, and sends again what was lost."""
 
-    def __init__(self, site: Site, *, delay: float = 0.02, counts: bool = True, acks: bool = True) -> None:
-        self.site, self.delay, self.counts, self.acks = site, delay, counts, acks
-        self.got: list[m.ServerMessage | Sent] = []
+    def __init__(self, server: ResumableServer, *, delay: float = 0.02, counts: bool = True, acks: bool = True) -> None:
+        self.server, self.delay, self.counts, self.acks = server, delay, counts, acks
+        self.received: list[m.ServerMessage | Sent] = []
         self.count = 0
-        self.said: list[m.ClientMessage] = []
+        self.sent: list[m.ClientMessage] = []
         self.session: str | None = None
-        self.fresh: m.Ready | None = None
+        self.fresh_ready: m.Ready | None = None
         self.token = ""
         self.live = False
         self.resumes: list[m.Resumed | m.ResumeFailed] = []
         self.newest: dict[int, int] = {}
         self.names: dict[str, int] = {}
-        self.wire = Wire(site, self, delay)
+        self.connection = Connection(server, self, delay)
 
-    def say(self, message: m.ClientMessage) -> None:
+    def send(self, message: m.ClientMessage) -> None:
         """Send a message, now or when the connection is back."""
-        self.said.append(message)
+        self.sent.append(message)
         if self.live:
-            self.wire.send(message)
+            self.connection.send(message)
 
     def drop(self, away: float, notice: float) -> None:
         """Lose the connection, and come back after a while."""
-        if not self.wire.alive:
+        if not self.connection.alive:
             return
-        self.wire.cut(notice)
+        self.connection.cut(notice)
         self.live = False
-        self.site.world.at(self.site.world.now + away, self._connect)
+        self.server.world.at(self.server.world.now + away, self._connect)
 
     def _connect(self) -> None:
-        self.wire = Wire(self.site, self, self.delay)
+        self.connection = Connection(self.server, self, self.delay)
 
-    def take(self, thing: m.ServerMessage | Sent, wire: Wire) -> None:
+    def take(self, thing: m.ServerMessage | Sent, connection: Connection) -> None:
         """Something arrived."""
         match thing:
             case m.Ready() if self.session is None:
                 self.session, self.token, self.live = thing.session, thing.token, True
-                for message in self.said:
-                    wire.send(message)
+                for message in self.sent:
+                    connection.send(message)
             case m.Ready():
-                self.fresh = thing
+                self.fresh_ready = thing
                 contexts = {name: self.newest[number] for name, number in self.names.items() if number in self.newest}
-                wire.send(
+                connection.send(
                     m.Resume(
                         session=self.session,
                         token=self.token,
@@ -194,18 +194,18 @@ class Phone:
             case m.Resumed():
                 self.resumes.append(thing)
                 self.token, self.live = thing.token, True
-                for message in self.said[thing.received :]:
-                    wire.send(message)
-            case m.ResumeFailed() if not self.count and self.fresh is not None:
-                # Nothing of what was said had arrived when the connection dropped, so no session was kept.
-                self.session, self.token, self.live = self.fresh.session, self.fresh.token, True
-                for message in self.said:
-                    wire.send(message)
+                for message in self.sent[thing.received :]:
+                    connection.send(message)
+            case m.ResumeFailed() if not self.count and self.fresh_ready is not None:
+                # Nothing of what was sent had arrived when the connection dropped, so no session was kept.
+                self.session, self.token, self.live = self.fresh_ready.session, self.fresh_ready.token, True
+                for message in self.sent:
+                    connection.send(message)
             case m.ResumeFailed():
                 self.resumes.append(thing)
             case _:
                 self.count += 1
-                self.got.append(thing)
+                self.received.append(thing)
                 self._note(thing)
 
     def _note(self, thing: m.ServerMessage | Sent) -> None:
@@ -215,16 +215,16 @@ class Phone:
             self.newest[thing.number] = thing.seq
             if self.acks and thing.seq % 10 == 9:
                 for name in (name for name, number in self.names.items() if number == thing.number):
-                    self.say(m.Ack(context=name, seq=thing.seq, played_pts=thing.pts))
+                    self.send(m.Ack(context=name, seq=thing.seq, played_pts=thing.pts))
 
     def stream(self) -> dict[str, dict[str, list[Any]]]:
-        """What came of each context, by type, without what time and luck decide.
+        """What came of each context, by type, without what depends on timing.
 
-        How far ahead of its audio a message comes is such a thing; that none comes after it is checked here.
+        How far ahead of its audio a message comes depends on it; that none comes after its audio is checked here.
         """
         numbers = {number: name for name, number in self.names.items()}
         found: dict[str, dict[str, list[Any]]] = {}
-        for each in self.got:
+        for each in self.received:
             name = numbers[each.number] if isinstance(each, Sent) else getattr(each, "context", None)
             if name is None or isinstance(each, m.Accepted | m.WarningMessage):
                 continue

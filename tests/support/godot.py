@@ -1,6 +1,6 @@
 """Runs scripts of the Godot client without a window, beside the Python client; writes what it takes from the protocol.
 
-`python tests/support/godot.py` writes `shapes.gd` again.
+`python tests/support/godot.py` writes `viseme_shapes.gd` again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
 PROJECT = ROOT / "clients" / "godot"
-SHAPES = PROJECT / "addons" / "voxwire" / "shapes.gd"
+SHAPES = PROJECT / "addons" / "voxwire" / "viseme_shapes.gd"
 SHAPES_SOURCE = ROOT / "protocol" / "voxwire_protocol" / "visemes.json"
 PROGRAM = shutil.which("godot3-server")
 RUN_SECONDS_MAX = 90
@@ -27,8 +27,8 @@ RUN_SECONDS_MAX = 90
 VECTORS = ROOT / "tests" / "protocol" / "vectors"
 
 HEADER = """\
-# The fifteen mouth shapes and what they are called elsewhere: ARKit's blend shapes, VRM 1.0's expressions, Rhubarb's
-# letters, Azure's numbers. Written by tests/support/godot.py from protocol/voxwire_protocol/visemes.json.
+# The fifteen mouth shapes and their names in ARKit (blend shapes), VRM 1.0 (expressions), Rhubarb and Azure.
+# Written by tests/support/godot.py from protocol/voxwire_protocol/visemes.json.
 extends Reference
 
 """
@@ -64,7 +64,7 @@ async def script(name: str, tmp: Path, /, **options: object) -> list[dict[str, A
     told = errors.decode()
     if process.returncode != 0 or "SCRIPT ERROR" in told:
         raise ScriptFailed(f"{name}: status {process.returncode}\n{told}\n{out.decode()}")
-    return [json.loads(line) for line in out.decode().splitlines() if line.startswith("{")]
+    return [json.loads(line) for line in out.decode().split("\n") if line.startswith("{")]
 
 
 def play(action: Callable[[], Coroutine[Any, Any, T]], seconds: float = 110) -> T:
@@ -105,7 +105,7 @@ async def told_python(url: str, text: str, **options: Any) -> dict[str, Any]:
 
 
 def shapes_source() -> str:
-    """What `shapes.gd` must hold."""
+    """What `viseme_shapes.gd` must hold."""
     shapes = json.loads(SHAPES_SOURCE.read_text(encoding="utf-8"))["shapes"]
     rows = [f"\t{json.dumps(shape, ensure_ascii=False)},\n" for shape in shapes]
     return HEADER + "const SHAPES = [\n" + "".join(rows) + "]\n"

@@ -1,4 +1,4 @@
-"""A modelled GPU that runs Kokoro's three stages: what each step costs, and an engine on it that speaks silence."""
+"""A modelled GPU that runs Kokoro's three stages: the time of each step, and an engine whose audio is silence."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ RATE = 8000
 FRAMES_PER_SECOND = 40
 TOKEN_BUCKETS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 FRAME_BUCKETS = tuple(round(20 * 1.25**k) for k in range(32))
-"""Length classes as the torch engine has them."""
+"""Length buckets of the torch engine."""
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """What steps cost. A step takes its launches' time, and `audio_factor` of its padded rows' speech, by share.
+    """The time of steps: a step's kernel launches, and its share of `audio_factor` for the speech in its padded rows.
 
-    `launch_seconds` by stage: some 1,900 kernels a batch in all, most of them the generator's. `audio_factor`: device
-    seconds a second of speech in full batches without padding. `shares`: each stage's part of the arithmetic.
+    `launch_seconds` by stage: some 1,900 kernels per batch in all, most of them the generator's. `audio_factor`: device
+    seconds per second of speech in full batches without padding. `shares`: each stage's part of the arithmetic.
     `noise`: standard deviation of a step's time, as a share of it. `prepare_seconds`: a CPU's text work, fixed and by
     character.
     """
@@ -51,7 +51,7 @@ class GpuJob(Job):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step that was made: rows, and speech in them with and without padding, in frames (encode: in symbols)."""
+    """One step: rows, and the speech in them without and with padding, in frames (encode: in symbols)."""
 
     at: float
     stage: str
@@ -62,7 +62,7 @@ class Step:
 
 
 class GpuEngine:
-    """Kokoro's way through its stages, on a modelled device. `steps` has all that were made."""
+    """Kokoro's stages on a modelled device. `steps` lists all steps."""
 
     def __init__(self, gpu: Gpu, name: str = "model", seed: int = 5) -> None:
         self.gpu = gpu
@@ -93,9 +93,9 @@ class GpuEngine:
         own = [job for job in jobs if isinstance(job, GpuJob)]
         match stage:
             case "encode":
-                return [self._later(job, "front") for job in own]
+                return [self._next(job, "front") for job in own]
             case "front":
-                return [self._later(job, "generate") for job in own]
+                return [self._next(job, "generate") for job in own]
             case _:
                 silence = [np.zeros(job.frames * RATE // FRAMES_PER_SECOND, np.float32) for job in own]
                 return [StepResult(AudioChunk(samples)) for samples in silence]
@@ -104,7 +104,7 @@ class GpuEngine:
         pass
 
     def seconds(self, batch: Batch) -> float:
-        """What a step of a batch takes; it is noted down."""
+        """The seconds of a batch's step, which is added to `steps`."""
         fixed, per_char = self.gpu.prepare_seconds
         if batch.stage == PREPARE:
             return sum(fixed + per_char * len(request.clause.text) for request in batch.requests)
@@ -121,7 +121,7 @@ class GpuEngine:
         assert isinstance(job, GpuJob)
         return len(job.clause.text) if stage == "encode" else job.frames
 
-    def _later(self, job: GpuJob, stage: str) -> StepResult:
+    def _next(self, job: GpuJob, stage: str) -> StepResult:
         cost = self._cost(stage, job.frames / FRAMES_PER_SECOND)
         return StepResult(stage=stage, bucket=bisect_left(FRAME_BUCKETS, job.frames), cost=cost)
 

@@ -1,4 +1,4 @@
-"""Kokoro's half precision where a machine has none of its own: float32 that is rounded as tensor cores round."""
+"""Kokoro's half precision emulated in float32: values are rounded as tensor cores round them."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def rounding_engine(dtype: torch.dtype) -> Engine:
     languages = Languages(weights.vocabulary())
     voices = voices_of("kokoro", weights.voices(), languages.known)
     device = torch.device("cpu")
-    script = TextFrontend(languages, voices, Styles(weights.voices()))
-    return KokoroEngine(TorchSteps(network, device), script, torch_info("kokoro", voices, device, torch.float32))
+    frontend = TextFrontend(languages, voices, Styles(weights.voices()))
+    return KokoroEngine(TorchSteps(network, device), frontend, torch_info("kokoro", voices, device, torch.float32))
 
 
 def round_convolutions(network: Kokoro, dtype: torch.dtype) -> None:
-    """Round weights, inputs and outputs of what `Kokoro.lower` lowers; products are summed in float32."""
+    """Round weights, inputs and outputs of the convolutions that `Kokoro.lower` converts; sums stay float32."""
 
-    def enter(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def round_input(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return (inputs[0].to(dtype).float(), *inputs[1:])
 
-    def leave(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def round_output(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         return output.to(dtype).float()
 
     for convolution in network.large_convolutions():
         convolution.to(dtype).float()
-        convolution.register_forward_pre_hook(enter)
-        convolution.register_forward_hook(leave)
+        convolution.register_forward_pre_hook(round_input)
+        convolution.register_forward_hook(round_output)

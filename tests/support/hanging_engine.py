@@ -1,4 +1,4 @@
-"""The tone engine, but that it hangs or breaks where a text says so: installed beside the server for one test."""
+"""The tone engine with faults: it hangs or fails where a text asks for it. Installed beside the server for one test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HANG, HANG_IN_PREPARE, UNKNOWN_STAGE, EXIT = "hangword", "stuckword", "stageword
 
 
 class HangingEngine:
-    """Speaks tones. A clause with one of the words above gets what it says."""
+    """Makes tones. A clause with one of the words above causes that fault."""
 
     def __init__(self) -> None:
         self._engine = create_tone()
@@ -45,7 +45,7 @@ class HangingEngine:
 
 
 def install(folder: Path) -> dict[str, str]:
-    """Make the engine known to Python processes with the environment that is returned."""
+    """Install the engine for Python processes that are started with the environment that is returned."""
     about = folder / "voxwire_hanging-1.dist-info"
     about.mkdir(parents=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: voxwire-hanging\nVersion: 1\n")

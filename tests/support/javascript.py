@@ -25,6 +25,7 @@ CLIENT = Path(__file__).parents[2] / "clients" / "js"
 VECTORS = Path(__file__).parents[1] / "protocol" / "vectors"
 NPM_DONE = CLIENT / "node_modules" / ".package-lock.json"
 """What npm writes when it has installed everything."""
+LOCK = CLIENT / "package-lock.json"
 NODE_MIN = 20
 SECONDS_MAX = 300
 
@@ -69,7 +70,7 @@ def install() -> None:
         pytest.skip("needs Node.js and npm: apt-get install nodejs npm")
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
     if int(re.sub(r"^v(\d+).*", r"\1", version)) < NODE_MIN:
-        pytest.skip(f"needs Node.js {NODE_MIN}, this is {version}")
+        pytest.skip(f"needs Node.js {NODE_MIN} or newer: this one is {version}")
     install_packages()
 
 
@@ -78,11 +79,11 @@ def install_packages() -> None:
     if shutil.which("npm") is None:
         pytest.skip("needs Node.js and npm: apt-get install nodejs npm")
     with one_at_a_time("npm"):
-        if NPM_DONE.is_file():
+        if NPM_DONE.is_file() and NPM_DONE.stat().st_mtime >= LOCK.stat().st_mtime:
             return
         came = subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=CLIENT, capture_output=True, text=True)
     if came.returncode != 0:
-        pytest.skip(f"the client's npm packages can't be had: {came.stderr.strip()[-200:]}")
+        pytest.skip(f"needs the client's npm packages: cd clients/js && npm ci ({came.stderr.strip()[-200:]})")
 
 
 class Driver:

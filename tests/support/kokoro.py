@@ -26,7 +26,7 @@ PULL_SECONDS_MAX = 600
 
 @functools.cache
 def weights() -> KokoroWeights:
-    """The weights; skips the test where they can't be had."""
+    """The weights; skips the test if they can't be fetched."""
     with one_at_a_time("kokoro"):
         return _pulled()
 
@@ -38,7 +38,7 @@ def _pulled() -> KokoroWeights:
         command = [sys.executable, "-m", "voxwire_server.cli", *PULL]
         pull = subprocess.run(command, capture_output=True, text=True, timeout=PULL_SECONDS_MAX, check=False)
         if pull.returncode:
-            pytest.skip(f"Kokoro's weights can't be had: {pull.stderr.strip()[-300:]}")
+            pytest.skip(f"needs Kokoro's weights: voxwire {' '.join(PULL)} ({pull.stderr.strip()[-300:]})")
         return KokoroWeights.locate()
 
 
@@ -52,7 +52,7 @@ def torch_engine(precision: str = "auto") -> Engine:
 
 
 def network() -> Kokoro:
-    """The network in torch, of float32; a new one, to do with as one likes."""
+    """A new network in torch, in float32, which the caller may change."""
     import torch
 
     from voxwire_server.engines.kokoro.model.network import Kokoro
@@ -72,7 +72,7 @@ def onnx_engine() -> Engine:
 
 
 def clause(text: str, voice: str = "af_heart", *, language: str = "en-us", seed: int = 0, speed: float = 1.0) -> Clause:
-    """A clause whose text stands at the start of its context."""
+    """A clause at the start of its context."""
     return Clause(text, (0, len(text)), range(len(text)), voice, language, speed, seed)
 
 

@@ -1,7 +1,8 @@
-"""Kokoro's torch stages without weights, voices and readers: a network of random weights, jobs of given phonemes."""
+"""Kokoro's torch stages without weights, voices and G2P: a network of random weights, jobs of given phonemes."""
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -19,18 +20,18 @@ import torch
 from numpy.typing import NDArray
 
 PHONEMES = Path(__file__).with_name("kokoro_phonemes.json")
-"""Clauses that were read beforehand: text, and a `Sentence`'s fields; `bench/gpu.py --read` writes it."""
+"""Clauses with their phonemes: text, and a `Sentence`'s fields; written by `bench/gpu.py --phonemes`."""
 _TOKEN_FRAMES = 3.0
 _PITCH_HZ = 150.0
 _STYLE_DEVIATION = 0.15
 
 
 _UNUSED = ("hibari", "opuslib_next", "sentencex", "soxr")
-"""Packages that are imported on the way to the engine and the scheduler, for reading or for the wire."""
+"""Packages that engine and scheduler import indirectly, and that these stages never use."""
 
 
-class _Nothing(types.ModuleType):
-    """A package of which nothing is used."""
+class _StubModule(types.ModuleType):
+    """A package whose attributes are all `object`."""
 
     __path__: ClassVar[list[str]] = []
 
@@ -40,41 +41,41 @@ class _Nothing(types.ModuleType):
         return object
 
 
-class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+class _StubFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
         known = fullname.partition(".")[0] in _UNUSED
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True) if known else None
 
     def create_module(self, spec: Any) -> types.ModuleType:
-        return _Nothing(spec.name)
+        return _StubModule(spec.name)
 
     def exec_module(self, module: types.ModuleType) -> None:
         pass
 
 
-def stand_in() -> None:
-    """Let engine and scheduler be imported where packages are missing that they don't need."""
+def stub_missing_packages() -> None:
+    """Let engine and scheduler be imported without packages that these stages don't use."""
     if importlib.util.find_spec("orjson") is None:
         orjson: Any = types.ModuleType("orjson")
         orjson.loads, orjson.dumps, orjson.JSONDecodeError = json.loads, json.dumps, json.JSONDecodeError
         sys.modules["orjson"] = orjson
     if any(importlib.util.find_spec(name) is None for name in _UNUSED):
-        # Asked last: what is installed is found before.
-        sys.meta_path.append(_Finder())
+        # The last finder: installed packages are found before.
+        sys.meta_path.append(_StubFinder())
 
 
 @dataclass(frozen=True)
 class Piece:
-    """What `Sentence` is; it is not imported because its module wants a reader's package."""
+    """The fields of `Sentence`, whose own module imports hibari."""
 
     ids: tuple[int, ...]
     symbols: str = ""
-    owners: tuple[int, ...] = ()
+    word_indices: tuple[int, ...] = ()
     words: tuple[tuple[int, int], ...] = ()
 
 
-class ReadBefore:
-    """Stands for an engine's `Script`: clauses whose texts were read beforehand, in one voice of random numbers."""
+class PhonemisedTexts:
+    """Stands for `TextFrontend`: clauses of `PHONEMES`, in one voice of random numbers."""
 
     def __init__(self) -> None:
         from voxwire_server.speech import Voice
@@ -84,13 +85,13 @@ class ReadBefore:
         self.voices = (Voice("af_heart", "kokoro", ("en-us",)),)
 
     def job(self, clause: Any, stage: str) -> Any:
-        """See `Script`."""
+        """See `TextFrontend`."""
         from voxwire_server.engines.kokoro.jobs import KokoroJob
 
         return KokoroJob(clause, stage, pieces=[self._pieces[clause.text]], voice=self._style)
 
-    def rehearse(self, engine: Any) -> None:
-        """See `Script`."""
+    def warm_up(self, engine: Any) -> None:
+        """See `TextFrontend`."""
         from voxwire_server.speech import Clause
 
         text = next(iter(self._pieces))
@@ -100,13 +101,13 @@ class ReadBefore:
             stage = engine.step(stage, [job])[0].stage
 
 
-def _piece(read: dict[str, Any]) -> Any:
-    words = tuple((start, end) for start, end in read["words"])
-    return Piece(tuple(read["ids"]), read["symbols"], tuple(read["owners"]), words)
+def _piece(found: dict[str, Any]) -> Any:
+    words = tuple((start, end) for start, end in found["words"])
+    return Piece(tuple(found["ids"]), found["symbols"], tuple(found["word_indices"]), words)
 
 
-def read_and_keep(texts: Sequence[str]) -> None:
-    """Read texts with the real readers and write `PHONEMES`. Each has to be one piece."""
+def write_phonemes(texts: Sequence[str]) -> None:
+    """Write `PHONEMES` by the real G2P. Each text has to be one piece."""
     from support import kokoro
     from voxwire_server.engines.kokoro.g2p.languages import Languages
 
@@ -114,15 +115,13 @@ def read_and_keep(texts: Sequence[str]) -> None:
     found = []
     for text in texts:
         (piece,) = reader.read(text, "en-us")
-        found.append(
-            {"text": text, "ids": piece.ids, "symbols": piece.symbols, "owners": piece.owners, "words": piece.words}
-        )
+        found.append({"text": text} | {field.name: getattr(piece, field.name) for field in dataclasses.fields(piece)})
     lines = ",\n".join(json.dumps(each, ensure_ascii=False) for each in found)
     PHONEMES.write_text(f"[\n{lines}\n]\n")
 
 
 def random_network(seed: int = 1) -> Any:
-    """Kokoro with random weights whose tokens last some three frames each, and whose pitch is a voice's."""
+    """Kokoro with random weights; its tokens last about three frames each, and its pitch is that of a voice."""
     from voxwire_server.engines.kokoro.model.network import Kokoro
 
     torch.manual_seed(seed)
@@ -134,7 +133,7 @@ def random_network(seed: int = 1) -> Any:
 
 
 def random_styles(count: int, seed: int = 2) -> NDArray[np.float32]:
-    """[count, 256], as wide as the voices' are."""
+    """[count, 256], with the deviation of real voices."""
     return (np.random.default_rng(seed).standard_normal((count, 256)) * _STYLE_DEVIATION).astype(np.float32)
 
 

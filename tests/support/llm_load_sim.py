@@ -1,6 +1,7 @@
-"""A crowd in conversation with language models, on virtual time: real sessions in front of a modelled GPU.
+"""Sessions that speak answers of language models, on virtual time: the server's own, with a modelled GPU.
 
-Each session asks, hears an answer that is spoken while it is written, sometimes breaks in, pauses, and asks again.
+Each session starts a context, plays an answer that is spoken while it is written, sometimes interrupts it, pauses, and
+starts the next one.
 """
 
 from __future__ import annotations
@@ -13,20 +14,21 @@ from support.gpu_model import RATE, Gpu, GpuEngine, Step
 from support.scheduler_sim import VirtualRunner
 from support.session_sim import Client, Counter, ToneDirectory, World
 from voxwire_protocol import messages as m
+from voxwire_server.ops.admission import SpeechDirectory
 from voxwire_server.ops.voices import VoiceDirectory
 from voxwire_server.scheduling.policy import Policy
 from voxwire_server.scheduling.request import RequestOutput
 from voxwire_server.scheduling.scheduler import Scheduler
-from voxwire_server.session.driver import SessionServices
+from voxwire_server.session.ports import SessionServices
 
 FRAME_MS = 60
 AUDIO = m.AudioRequest(codec="pcm_s16le", sample_rate=RATE, frame_ms=FRAME_MS)
 TOKENS = (20, 400)
 TOKENS_PER_SECOND = (20.0, 80.0)
 FIRST_TOKEN_SECONDS = (0.2, 0.8)
-"""A model thinks before its first token."""
+"""The time from the question to the model's first token."""
 PAUSE_SECONDS = (1.0, 6.0)
-"""The user speaks."""
+"""The time that the user speaks, between two answers."""
 BARGE_IN_SHARE = 0.2
 WORDS = (
     "a an the of to in it is was for on with that this have from one had word but not what all were when your can said"
@@ -36,8 +38,8 @@ WORDS = (
 ).split()
 
 
-class Ledger(Counter):
-    """What listeners went through from a moment on."""
+class LoadCounter(Counter):
+    """What sessions met from the time `since` on."""
 
     def __init__(self, clock, since: float) -> None:
         super().__init__()
@@ -45,7 +47,7 @@ class Ledger(Counter):
         self._since = since
         self.frames = 0
         self.clause_waits: list[float] = []
-        """From a first clause's cut to its audio."""
+        """Seconds from a first clause's submission to its audio."""
 
     @property
     def counts(self) -> bool:
@@ -65,12 +67,12 @@ class Ledger(Counter):
 
     @property
     def minutes(self) -> float:
-        """Minutes that were listened to."""
+        """Minutes of audio sent."""
         return self.frames * FRAME_MS / 60_000
 
 
-class Crowd(World):
-    """Sessions in conversation. They come within `arriving` seconds; what happens before `since` is not counted."""
+class ConversationLoad(World):
+    """Sessions in conversation, which start within `arriving` seconds; nothing is counted before `since`."""
 
     def __init__(
         self,
@@ -90,22 +92,23 @@ class Crowd(World):
         self.runner = VirtualRunner(engines, self.scheduler, self._deliver, self.engine.seconds, self.now)
         self.directory = ToneDirectory(info)
         if admission:
-            self.directory = VoiceDirectory({info.name: info}, info.name, "", self.runner)
-        self.counter = Ledger(lambda: self.now, self.now + since)
+            self.directory = SpeechDirectory(VoiceDirectory({info.name: info}, info.name, ""), self.runner)
+        self.counter = LoadCounter(lambda: self.now, self.now + since)
         self.services = SessionServices(self.runner, self, self, self.counter, lambda: self.now)
         self.since = self.now + since
         source = random.Random(11)
-        self.talkers = [
-            Talker(self, f"s{n}", self.now + source.uniform(0.0, arriving), source.random()) for n in range(sessions)
+        self.clients = [
+            ConversingClient(self, f"s{n}", self.now + source.uniform(0.0, arriving), source.random())
+            for n in range(sessions)
         ]
 
     @property
     def refused(self) -> int:
-        """How often somebody was asked to come back."""
-        return sum(talker.refused for talker in self.talkers)
+        """How often a start was refused."""
+        return sum(client.refused for client in self.clients)
 
     def counted_steps(self, stage: str | None = None) -> list[Step]:
-        """The device's steps that count."""
+        """The device's steps since `since`."""
         return [step for step in self.engine.steps if step.at >= self.since and stage in (None, step.stage)]
 
     def _deliver(self, outputs: list[RequestOutput]) -> None:
@@ -118,7 +121,7 @@ class Crowd(World):
 
 @dataclass
 class Answer:
-    """A language model's answer: its tokens, and how long after the one before each comes."""
+    """A language model's answer: its tokens, and the seconds between each and the one before."""
 
     tokens: Sequence[str]
     gaps: Sequence[float]
@@ -126,7 +129,7 @@ class Answer:
 
 
 def answer(pick: random.Random) -> Answer:
-    """20 to 400 tokens, short answers as likely as long ones by ratio, at a rate of its own with jitter."""
+    """An answer of 20 to 400 tokens, their number distributed log-uniformly, at a random rate with jitter."""
     count = round(TOKENS[0] * (TOKENS[1] / TOKENS[0]) ** pick.random())
     rate = pick.uniform(*TOKENS_PER_SECOND)
     gaps = [pick.gammavariate(4.0, 0.25 / rate) for _ in range(count)]
@@ -136,7 +139,7 @@ def answer(pick: random.Random) -> Answer:
 
 
 def _tokens(pick: random.Random, count: int) -> list[str]:
-    """Words in sentences; long words are two tokens, and a mark is one."""
+    """Tokens of sentences; long words are two tokens, and a punctuation mark is one."""
     tokens: list[str] = []
     while len(tokens) < count:
         words = pick.randint(4, 22)
@@ -151,10 +154,10 @@ def _tokens(pick: random.Random, count: int) -> list[str]:
     return [*tokens[: count - 1], "."]
 
 
-class Talker(Client):
-    """One session: asks, hears an answer as it is written, sometimes breaks in, asks again. Keeps nothing it hears."""
+class ConversingClient(Client):
+    """One session: starts a context, plays the answer, sometimes interrupts it, starts the next. Keeps no audio."""
 
-    def __init__(self, world: Crowd, name: str, begin: float, seed: float) -> None:
+    def __init__(self, world: ConversationLoad, name: str, begin: float, seed: float) -> None:
         self.random = random.Random(seed)
         self.refused = 0
         self._turn = 0

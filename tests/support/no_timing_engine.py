@@ -1,4 +1,4 @@
-"""The embedded voice as an engine that does not say what sounds when: installed beside the server for one test."""
+"""The embedded voice as an engine "mute" without alignment, which a test can install beside the server's engines."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from voxwire_server.engines.hibari import create as create_hibari
 from voxwire_server.speech import AudioChunk, Clause, EndReason
 
 
-class MuteEngine:
-    """Speaks, and gives no alignment."""
+class NoTimingEngine:
+    """hibari, but its chunks have no alignment."""
 
     def __init__(self) -> None:
         self._engine = create_hibari()
@@ -35,9 +35,9 @@ class MuteEngine:
 
 
 def install(folder: Path) -> dict[str, str]:
-    """Make the engine known to Python processes with the environment that is returned."""
+    """Write the engine's entry point into `folder`; the environment in which Python processes find it."""
     about = folder / "voxwire_mute-1.dist-info"
     about.mkdir(parents=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: voxwire-mute\nVersion: 1\n")
-    (about / "entry_points.txt").write_text("[voxwire.engines]\nmute = support.no_timing_engine:MuteEngine\n")
+    (about / "entry_points.txt").write_text("[voxwire.engines]\nmute = support.no_timing_engine:NoTimingEngine\n")
     return {"PYTHONPATH": f"{folder}:{Path(__file__).parents[1]}"}

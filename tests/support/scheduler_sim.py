@@ -1,4 +1,4 @@
-"""The runner on virtual time, engines whose cost is modelled, and listeners who hear what comes and run dry."""
+"""The runner on virtual time, engines whose step times are modelled, and streams that play their audio and underrun."""
 
 from __future__ import annotations
 
@@ -11,38 +11,32 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from voxwire_server.engines.base import Engine, EngineInfo, Job, StageInfo, StepResult
-from voxwire_server.scheduling.execution import end_of, execute_step, outcome_of, overloaded_outcome
-from voxwire_server.scheduling.request import (
-    PREPARE,
-    Batch,
-    Refusal,
-    RequestOutput,
-    SchedulerInterface,
-    StepOutcome,
-    SynthesisRequest,
-)
+from voxwire_server.scheduling.admission import Refusal
+from voxwire_server.scheduling.execution import end_reason, execute_step, output_of, overloaded_outcome
+from voxwire_server.scheduling.request import PREPARE, Batch, RequestOutput, StepOutcome, SynthesisRequest
+from voxwire_server.scheduling.scheduler import Scheduler
 from voxwire_server.speech import AudioChunk, Clause, EndReason
 
 CHARS_PER_SECOND = 15.0
 RATE = 1000
-"""The modelled engines' sample rate: samples cost nothing to look at."""
+"""The modelled engines' sample rate, low because their samples are not listened to."""
 
 
 def clause(text: str = "hello there", *, seed: int = 0) -> Clause:
-    """A clause whose text stands at the start of its context."""
+    """A clause whose text is at the start of its context."""
     return Clause(text, (0, len(text)), range(len(text)), "anna", "en", 1.0, seed)
 
 
 class VirtualRunner:
-    """What `Runner` does, with its workers' time counted instead of spent. `now` moves by `advance` only.
+    """What `Runner` does, on virtual time: `now` moves by `advance` only.
 
-    A step's work is done when it is picked and takes effect `seconds(batch)` later.
+    A step is executed when it is picked, and completed `seconds(batch)` later.
     """
 
     def __init__(
         self,
         engines: Mapping[str, Engine],
-        scheduler: SchedulerInterface,
+        scheduler: Scheduler,
         deliver: Callable[[list[RequestOutput]], None],
         seconds: Callable[[Batch], float],
         now: float = 0.0,
@@ -62,7 +56,7 @@ class VirtualRunner:
         return self._running[0][0] if self._running else float("inf")
 
     def advance(self, until: float) -> None:
-        """Let all steps end that end by `until`, and move there."""
+        """Complete all steps that end by `until`, and move the time there."""
         while self._running and self._running[0][0] <= until:
             ends_at, _, batch, outcomes = heapq.heappop(self._running)
             self.now = max(self.now, ends_at)
@@ -70,7 +64,7 @@ class VirtualRunner:
         self.now = max(self.now, until)
 
     def run_out(self) -> None:
-        """Let everything that is queued be done."""
+        """Complete all steps until nothing runs."""
         while self._running:
             self.advance(self.next_at)
 
@@ -99,9 +93,9 @@ class VirtualRunner:
         self.scheduler.session_ended(session_id)
 
     def admission(
-        self, engine: str, *, bulk: bool = False, speaking: int = 0, session_id: Hashable = None, account: str = ""
+        self, engine: str, *, bulk: bool = False, session_id: Hashable = None, account: str = ""
     ) -> Refusal | None:
-        return self.scheduler.admission(engine, bulk, self.now, speaking, session_id, account)
+        return self.scheduler.admission(engine, bulk, self.now, session_id, account)
 
     def _start_all(self) -> None:
         for executor in self.scheduler.executors:
@@ -111,14 +105,14 @@ class VirtualRunner:
                 heapq.heappush(self._running, (self.now + self._seconds(batch), next(self._order), batch, outcomes))
 
     def _complete(self, batch: Batch, outcomes: list[StepOutcome]) -> None:
-        starved = self.scheduler.complete(batch, outcomes, self.now - batch.picked_at, self.now)
+        without_slot = self.scheduler.complete(batch, outcomes, self.now - batch.picked_at, self.now)
         outcomes = [
-            overloaded_outcome(outcome.request, "no slot is free") if outcome.request in starved else outcome
+            overloaded_outcome(outcome.request, "no slot is free") if outcome.request in without_slot else outcome
             for outcome in outcomes
         ]
-        outputs = [output for output in map(outcome_of, outcomes) if output is not None]
+        outputs = [output for output in map(output_of, outcomes) if output is not None]
         for outcome in outcomes:
-            reason = end_of(outcome)
+            reason = end_reason(outcome)
             if reason is not None and outcome.job is not None:
                 self._engines[batch.engine].finish(outcome.job, reason)
         self._start_all()
@@ -127,9 +121,9 @@ class VirtualRunner:
 
 
 class ModelEngine:
-    """Speaks silence, `CHARS_PER_SECOND` a second, through stages that only pass the job on; the last one speaks.
+    """Makes silence, a second per `CHARS_PER_SECOND` characters, in its last stage; the others only pass the job on.
 
-    With `frame_seconds` the last stage speaks so much at every step. `buckets` are greatest lengths in characters.
+    With `frame_seconds` every step of the last stage makes that much. `buckets` are greatest lengths in characters.
     """
 
     def __init__(self, info: EngineInfo, buckets: Sequence[int] = (), frame_seconds: float = 0.0) -> None:
@@ -151,7 +145,7 @@ class ModelEngine:
     def step(self, stage: str, jobs: Sequence[Job]) -> list[StepResult]:
         names = [info.name for info in self.info.stages]
         after = names[names.index(stage) + 1 :]
-        return [self._pass_on(job, after[0]) if after else self._speak(job, stage) for job in jobs]
+        return [self._pass_on(job, after[0]) if after else self._make_audio(job, stage) for job in jobs]
 
     def finish(self, job: Job, reason: EndReason) -> None:
         self.finished.setdefault(job, reason)
@@ -160,7 +154,7 @@ class ModelEngine:
     def _pass_on(self, job: Job, stage: str) -> StepResult:
         return StepResult(None, stage, job.bucket, job.cost)
 
-    def _speak(self, job: Job, stage: str) -> StepResult:
+    def _make_audio(self, job: Job, stage: str) -> StepResult:
         left = self._left[job]
         count = min(left, self._frame) if self._frame else left
         self._left[job] = left - count
@@ -173,22 +167,22 @@ def model_info(name: str = "model", *stages: StageInfo, **more) -> EngineInfo:
     return EngineInfo(name, RATE, voices=(), stages=stages or (StageInfo("speak"),), **more)
 
 
-# -- listeners ----------------------------------------------------------------------------------------------------
+# -- streams ------------------------------------------------------------------------------------------------------
 
 
 @dataclass
-class Report:
-    """What the listeners of one run went through, in seconds."""
+class LoadReport:
+    """What the streams of one engine met, in seconds: times to first audio, and waits for later clauses."""
 
     ttfa: list[float] = field(default_factory=list)
-    dry: list[float] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
     clauses: int = 0
     refused: int = 0
 
     @property
     def underruns(self) -> int:
-        """Times that a listener waited in the middle of an utterance."""
-        return sum(1 for seconds in self.dry if seconds > 0.01)
+        """How often a stream waited in the middle of an utterance."""
+        return sum(1 for seconds in self.waits if seconds > 0.01)
 
     def ttfa_at(self, share: float) -> float:
         """A quantile of the times to first audio."""
@@ -197,8 +191,8 @@ class Report:
 
 
 @dataclass(eq=False)
-class Listener:
-    """One context: utterances of a few clauses, with a pause after each; hears what comes at once."""
+class SimulatedStream:
+    """One context: utterances of a few clauses, with a pause after each; it plays audio as soon as it is made."""
 
     engine: str
     random: random.Random
@@ -208,35 +202,35 @@ class Listener:
     index: int = 0
 
 
-class Audience:
-    """Listeners who follow a language model: a short first clause, longer ones after it, the next one asked for when
-    less than `ahead` seconds are left to hear. Drives a `VirtualRunner`."""
+class StreamLoad:
+    """Streams that speak a language model's answers: a short first clause, longer ones after it, the next one submitted
+    when less than `ahead` seconds are left to play. Drives a `VirtualRunner`."""
 
     def __init__(self, make_runner, engine: str, streams: int, *, seed: int = 1, ahead: float = 3.0, admit=False):
-        self.reports: dict[str, Report] = {}
-        self.runner: VirtualRunner = make_runner(self._heard)
+        self.reports: dict[str, LoadReport] = {}
+        self.runner: VirtualRunner = make_runner(self._delivered)
         self._ahead = ahead
         self._admit = admit
-        self._events: list[tuple[float, int, Listener]] = []
+        self._events: list[tuple[float, int, SimulatedStream]] = []
         self._order = itertools.count()
         self._source = random.Random(seed)
         self.join(engine, streams)
 
     def join(self, engine: str, streams: int) -> None:
-        """Let listeners of another engine come, within five seconds."""
-        self.reports[engine] = Report()
+        """Add streams of an engine, which start within five seconds."""
+        self.reports[engine] = LoadReport()
         for _ in range(streams):
-            listener = Listener(engine, random.Random(self._source.random()))
-            self._at(self.runner.now + self._source.uniform(0.0, 5.0), listener)
+            stream = SimulatedStream(engine, random.Random(self._source.random()))
+            self._at(self.runner.now + self._source.uniform(0.0, 5.0), stream)
 
     @property
-    def report(self) -> Report:
-        """What the listeners of the only engine went through."""
+    def report(self) -> LoadReport:
+        """What the streams of the only engine met."""
         (report,) = self.reports.values()
         return report
 
     def run(self, seconds: float) -> None:
-        """Let time pass until then."""
+        """Let time pass until `seconds`."""
         while True:
             event_at = self._events[0][0] if self._events else float("inf")
             at = min(event_at, self.runner.next_at)
@@ -244,56 +238,56 @@ class Audience:
                 return
             self.runner.advance(at)
             while self._events and self._events[0][0] <= at:
-                self._speak(heapq.heappop(self._events)[2])
+                self._submit_next(heapq.heappop(self._events)[2])
 
-    def _at(self, when: float, listener: Listener) -> None:
-        heapq.heappush(self._events, (when, next(self._order), listener))
+    def _at(self, when: float, stream: SimulatedStream) -> None:
+        heapq.heappush(self._events, (when, next(self._order), stream))
 
-    def _speak(self, listener: Listener) -> None:
+    def _submit_next(self, stream: SimulatedStream) -> None:
         now = self.runner.now
-        first = listener.clauses_left == 0
+        first = stream.clauses_left == 0
         if first:
-            if self._admit and self.runner.admission(listener.engine) is not None:
-                self.reports[listener.engine].refused += 1
-                self._at(now + 1.0, listener)
+            if self._admit and self.runner.admission(stream.engine) is not None:
+                self.reports[stream.engine].refused += 1
+                self._at(now + 1.0, stream)
                 return
-            listener.clauses_left = listener.random.randint(2, 6)
-            listener.text_at = now
-            self.runner.stream_started(listener, listener.engine)
-        chars = listener.random.randint(15, 60) if first else listener.random.randint(60, 200)
-        self.reports[listener.engine].clauses += 1
-        deadline = now if first else listener.playing_until
+            stream.clauses_left = stream.random.randint(2, 6)
+            stream.text_at = now
+            self.runner.stream_started(stream, stream.engine)
+        chars = stream.random.randint(15, 60) if first else stream.random.randint(60, 200)
+        self.reports[stream.engine].clauses += 1
+        deadline = now if first else stream.playing_until
         text = clause("x" * chars)
         request = SynthesisRequest(
-            listener, listener.engine, text, listener.index, deadline, False, first, False, lambda *_: True
+            stream, stream.engine, text, stream.index, deadline, False, first, False, lambda *_: True
         )
-        listener.index += 1
+        stream.index += 1
         self.runner.submit(request)
 
-    def _heard(self, outputs: list[RequestOutput]) -> None:
+    def _delivered(self, outputs: list[RequestOutput]) -> None:
         for output in outputs:
             request = output.request
             if output.finished:
                 self._finished(request.context_key, request)
 
-    def _finished(self, listener: Listener, request: SynthesisRequest) -> None:
-        now, report = self.runner.now, self.reports[listener.engine]
+    def _finished(self, stream: SimulatedStream, request: SynthesisRequest) -> None:
+        now, report = self.runner.now, self.reports[stream.engine]
         if request.first:
-            report.ttfa.append(now - listener.text_at)
+            report.ttfa.append(now - stream.text_at)
         else:
-            report.dry.append(max(0.0, now - listener.playing_until))
+            report.waits.append(max(0.0, now - stream.playing_until))
         seconds = len(request.clause.text) / CHARS_PER_SECOND
-        listener.playing_until = max(now, listener.playing_until) + seconds
-        listener.clauses_left -= 1
-        if listener.clauses_left:
-            self._at(max(now, listener.playing_until - self._ahead), listener)
+        stream.playing_until = max(now, stream.playing_until) + seconds
+        stream.clauses_left -= 1
+        if stream.clauses_left:
+            self._at(max(now, stream.playing_until - self._ahead), stream)
         else:
-            self.runner.stream_ended(listener)
-            self._at(listener.playing_until + listener.random.uniform(0.5, 3.0), listener)
+            self.runner.stream_ended(stream)
+            self._at(stream.playing_until + stream.random.uniform(0.5, 3.0), stream)
 
 
 def batch_seconds(fixed: float, per_char: float, prepare: float = 0.0002) -> Callable[[Batch], float]:
-    """A model of step times: a fixed part and one that grows with the longest row times the rows (padding is paid)."""
+    """A model of step times: a fixed part, and one that grows with the rows times the longest one, as padding does."""
 
     def seconds(batch: Batch) -> float:
         if batch.stage == PREPARE:

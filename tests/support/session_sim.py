@@ -1,7 +1,7 @@
-"""Whole sessions on virtual time: the real core, driver, scheduler, audio path and text intake; no thread, no clock.
+"""Whole sessions on virtual time: the real core, driver, scheduler, audio pipeline and text intake; no threads.
 
-Only the time that an engine's steps take is modelled. Clients write and interrupt as they please; what each was sent is
-kept and can be judged.
+Only the time that an engine's steps take is modelled. Clients write and interrupt as a test says; what each was sent is
+kept.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ from voxwire_server.audio.framing import FrameBlock
 from voxwire_server.engines.tone import create as create_tone
 from voxwire_server.scheduling.request import Batch
 from voxwire_server.scheduling.scheduler import Scheduler
-from voxwire_server.session.core import ResolvedVoice, SessionCore, SessionSettings
-from voxwire_server.session.driver import Driver, SessionServices
+from voxwire_server.session.core import SessionCore
+from voxwire_server.session.driver import Driver
+from voxwire_server.session.ports import ResolvedVoice, SessionServices
+from voxwire_server.session.quotas import ClientIdentity
 from voxwire_server.session.registry import Sessions
+from voxwire_server.session.settings import SessionSettings
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,12 @@ class Sent:
 
 @dataclass
 class Counter:
-    """An observer that counts."""
+    """An `Observer` that counts."""
 
     underruns: list[float] = field(default_factory=list)
-    """How long each lasted that is over."""
+    """How many seconds each lasted that is over."""
     dry: int = 0
-    """How many began."""
+    """How many underruns began."""
     ttfa: list[float] = field(default_factory=list)
     contexts: int = 0
     failed: int = 0
@@ -74,22 +77,23 @@ class Counter:
 
 
 class Client:
-    """One session's client: what it was sent, in order."""
+    """One session's client; `received` is what it was sent, in order."""
 
-    def __init__(self, world: World, name: str) -> None:
+    def __init__(self, world: World, name: str, account: str = "anonymous") -> None:
         self.world = world
         self.received: list[m.ServerMessage | Sent] = []
         self.closed: tuple[int, str] | None = None
-        core = SessionCore(name, "t", world.settings, world.directory, lambda: 5, world.now)
+        identity = ClientIdentity(account)
+        core = SessionCore(name, "t", world.settings, world.directory, lambda: 5, world.now, identity)
         self.driver = Driver(core, self, world.services)
         world.sessions.add(self.driver)
         self.driver.open()
 
     def send(self, message: m.ClientMessage) -> None:
-        """Say something now."""
+        """Send a message now."""
         self.driver.receive(message)
 
-    # -- Outlet -------------------------------------------------------------------------------------------------
+    # -- Sink ---------------------------------------------------------------------------------------------------
 
     def message(self, message: m.ServerMessage) -> None:
         self.received.append(message)
@@ -201,7 +205,7 @@ class World:
         """Never tick it again."""
         driver.due = math.inf
 
-    # -- EncodeLane -----------------------------------------------------------------------------------------------
+    # -- EncoderPool ----------------------------------------------------------------------------------------------
 
     def submit(self, task: EncodeTask, deadline: float) -> None:
         """Encode a millisecond later."""

@@ -25,10 +25,9 @@ from support.work_counter import Work, counting_turns, uncounted
 from voxwire_server.app import Application
 from voxwire_server.config import load_config
 from voxwire_server.engines.tone import create as create_tone
-from voxwire_server.ops.voices import VoiceDirectory
 from voxwire_server.scheduling.request import Batch
 from voxwire_server.scheduling.scheduler import Scheduler
-from voxwire_server.session.driver import SessionServices
+from voxwire_server.session.ports import SessionServices
 from voxwire_server.session.ticker import Ticker
 from voxwire_server.transport import connection as connection_module
 from voxwire_server.transport import fair_share as fair_share_module
@@ -206,8 +205,7 @@ class VirtualServer:
         ticker = Ticker(loop, loop.time)
         app.services = SessionServices(runner, None, ticker, app.metrics, loop.time)  # type: ignore[arg-type]
         app._runner = runner  # type: ignore[assignment]
-        app._voices = VoiceDirectory(infos, "tone", "", runner, app._voice_aliases)
-        app.admission.turn_away = lambda account: scheduler.turn_away(loop.time(), account=account)
+        app.admission.turn_away = lambda account: scheduler.refuse_session(loop.time(), account=account)
         app._ready = True
         self._asgi = app.asgi()
 

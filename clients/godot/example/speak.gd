@@ -1,4 +1,4 @@
-# The example: a face that says what is typed, with its words lit up as they are heard.
+# The example: a face that speaks what is typed, and a caption that highlights each word as it is heard.
 extends Spatial
 
 onready var voxwire = $Voxwire
@@ -40,7 +40,7 @@ func _on_voices(_result, code, _headers, body) -> void:
 			voice.select(voice.get_item_count() - 1)
 
 
-# Says what is in the line.
+# Speaks the text of the input field.
 func speak() -> void:
 	voxwire.interrupt()
 	_spoken = text.text
@@ -60,7 +60,7 @@ func _on_word(_word, chars, _pts) -> void:
 	_light(chars[0], chars[1])
 
 
-# What was heard is bright, the word that is being heard is coloured.
+# Colours the word that is being heard, and greys out what follows it.
 func _light(from: int, to: int) -> void:
 	var now = "[color=#ffb86b]%s[/color]" % _spoken.substr(from, to - from)
 	caption.bbcode_text = "%s%s[color=#70757f]%s[/color]" % [_spoken.substr(0, from), now, _spoken.substr(to)]

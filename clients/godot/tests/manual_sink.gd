@@ -1,4 +1,4 @@
-# A loudspeaker whose clock a test moves, and that remembers what it was given.
+# An audio sink whose clock a test advances, and that hashes the samples it was given.
 extends Reference
 
 var capacity = 8192
@@ -43,12 +43,12 @@ func close() -> void:
 	_held = 0
 
 
-# The listener hears so many samples more.
+# Plays `samples` more samples.
 func advance(samples: int) -> void:
 	if not paused:
 		_held = int(max(0, _held - samples))
 
 
-# The SHA-256 of all samples as 16-bit PCM.
+# The SHA-256 of all samples as 16-bit PCM, in hex.
 func digest() -> String:
 	return _hash.finish().hex_encode()

@@ -1,11 +1,12 @@
-# Loads the example scene, and prints what its mouth does. Options: url, text, voice (as speak.gd), avatar.
+# Loads the example scene, and prints the weights of its mouth while it speaks. Options: url, text, voice (as speak.gd),
+# avatar (blend shapes of a mesh to bind instead).
 extends SceneTree
 
 const Options = preload("options.gd")
 const ManualSink = preload("manual_sink.gd")
 const MouthMesh = preload("../addons/voxwire/mouth_mesh.gd")
-const BlendShapes = preload("../addons/voxwire/blend_shapes.gd")
-const Shapes = preload("../addons/voxwire/shapes.gd")
+const BlendShapeMap = preload("../addons/voxwire/blend_shape_map.gd")
+const VisemeShapes = preload("../addons/voxwire/viseme_shapes.gd")
 
 var options = Options.read()
 var scene = null
@@ -63,7 +64,7 @@ func _print_mouth(client) -> void:
 
 func _weights() -> Array:
 	var weights = []
-	for shape in Shapes.SHAPES:
+	for shape in VisemeShapes.SHAPES:
 		weights.append(scene.get_node("Mouth").get("blend_shapes/" + shape.name))
 	return weights
 
@@ -87,7 +88,7 @@ func _on_finished(_done):
 	over = true
 
 
-# What each of the fifteen does to a mesh with blend shapes of these names.
+# Prints how each mouth shape sets a mesh with blend shapes of these names.
 func _bind_avatar(names: Array) -> void:
 	var mesh = ArrayMesh.new()
 	for name in names:
@@ -101,13 +102,13 @@ func _bind_avatar(names: Array) -> void:
 	mesh.add_surface_from_arrays(Mesh.PRIMITIVE_TRIANGLES, arrays, blends)
 	var instance = MeshInstance.new()
 	instance.mesh = mesh
-	var shapes = BlendShapes.new(instance)
+	var shapes = BlendShapeMap.new(instance)
 	print(to_json({"found": shapes.found}))
 	for id in 15:
 		var weights = []
 		for other in 15:
 			weights.append(1.0 if other == id else 0.0)
-		shapes.show(weights)
+		shapes.apply(weights)
 		var values = {}
 		for name in names:
 			values[name] = instance.get("blend_shapes/" + name)

@@ -1,7 +1,7 @@
-# Speaks a text to a server and prints each signal as a line of JSON. Options: url, text, voice, seed, codec, pacing,
-# sink ("manual" hears `step` samples a frame, "real" is Godot's own), interrupt-at, hold-at (a word), then (a text to say
-# after the interruption), pieces (characters of each piece), flush-at (characters), again (says the text so often), token,
-# key, reconnect.
+# Has a server speak a text, and prints each signal as a line of JSON. Options: url, text, voice, seed, codec, pacing,
+# sink ("manual" plays `step` samples a frame, "real" is Godot's own), interrupt-at, hold-at (a word), then (a text to
+# speak after the interruption), pieces (characters of each piece), flush-at (characters), again (how often to speak the
+# text), token, key, reconnect.
 extends SceneTree
 
 const Options = preload("options.gd")
@@ -17,7 +17,7 @@ var sink = null
 var finished = 0
 var held_frames = 0
 var lead_ms_max = 0.0
-var held_back = false  # The server was asked to wait.
+var held_back = false  # Whether the server was ever asked to hold.
 
 
 func _init():
@@ -27,7 +27,7 @@ func _init():
 	client.token = options.get("token", "")
 	client.reconnect = options.get("reconnect", "1") == "1"
 	for name in SIGNALS:
-		client.connect(name, self, "_heard_%d" % SIGNALS[name], [name])
+		client.connect(name, self, "_on_signal_%d" % SIGNALS[name], [name])
 	if options.get("sink", "manual") == "manual":
 		sink = ManualSink.new()
 		client.use_sink(sink)
@@ -66,10 +66,10 @@ func _idle(_delta):
 	if held_frames > 0:
 		held_frames -= 1
 		if held_frames == 0:
-			_tell("held", [client.played_pts(), client.mouth()])
+			_print_signal("held", [client.played_pts(), client.mouth()])
 			client.release()
 	if finished == int(options.get("again", "1")) + int(options.has("then")):
-		_tell("end", _summary())
+		_print_signal("end", _summary())
 		quit(0)
 	return false
 
@@ -82,28 +82,28 @@ func _summary() -> Array:
 	return [summary]
 
 
-func _tell(name: String, values: Array) -> void:
+func _print_signal(name: String, values: Array) -> void:
 	print(to_json({"signal": name, "values": values, "played": client.played_pts(), "at_ms": OS.get_ticks_msec()}))
 
 
-func _heard_0(name):
-	_tell(name, [])
+func _on_signal_0(name):
+	_print_signal(name, [])
 
 
-func _heard_1(a, name):
-	_tell(name, [a])
+func _on_signal_1(a, name):
+	_print_signal(name, [a])
 	if name == "finished":
 		finished += 1
 
 
-func _heard_2(a, b, name):
-	_tell(name, [a, b])
+func _on_signal_2(a, b, name):
+	_print_signal(name, [a, b])
 	if name == "interrupted" and options.has("then"):
 		client.say(options.then, _start())
 
 
-func _heard_3(a, b, c, name):
-	_tell(name, [a, b, c])
+func _on_signal_3(a, b, c, name):
+	_print_signal(name, [a, b, c])
 	if name == "word" and a == options.get("interrupt-at", ""):
 		client.interrupt()
 	if name == "word" and a == options.get("hold-at", ""):
@@ -111,5 +111,5 @@ func _heard_3(a, b, c, name):
 		held_frames = 20
 
 
-func _heard_4(a, b, c, d, name):
-	_tell(name, [a, b, c, d])
+func _on_signal_4(a, b, c, d, name):
+	_print_signal(name, [a, b, c, d])

@@ -1,14 +1,13 @@
-# Reads golden vectors as the client does, and prints what it understood, a line of JSON each. Options: file, kind.
+# Reads golden vectors with the client's own modules, and prints the results, a line of JSON each. Options: file, kind.
 extends SceneTree
 
 const Options = preload("options.gd")
 const AudioFrame = preload("../addons/voxwire/audio_frame.gd")
 const MouthTrack = preload("../addons/voxwire/mouth_track.gd")
-const Exchange = preload("../addons/voxwire/exchange.gd")
-const Connection = preload("../addons/voxwire/connection.gd")
+const ResumableConnection = preload("../addons/voxwire/resumable_connection.gd")
 const Outbox = preload("../addons/voxwire/outbox.gd")
 const Utterance = preload("../addons/voxwire/utterance.gd")
-const Shapes = preload("../addons/voxwire/shapes.gd")
+const VisemeShapes = preload("../addons/voxwire/viseme_shapes.gd")
 
 var signals = []
 
@@ -58,7 +57,7 @@ func visemes(vectors):
 				print(to_json({"name": each.name, "pts": sample.pts, "weights": track.weights(int(sample.pts))}))
 
 
-# The same, with what has been heard thrown away on the way.
+# The same, discarding the keyframes before each sample on the way.
 func visemes_forgetting(vectors):
 	for each in vectors:
 		var track = MouthTrack.new()
@@ -68,8 +67,8 @@ func visemes_forgetting(vectors):
 			print(to_json({"name": each.name, "pts": sample.pts, "weights": track.weights(int(sample.pts))}))
 
 
-# The same, with speech that comes anew from each sample on.
-func visemes_anew(vectors):
+# The weights after speech is restarted at each sample.
+func visemes_restarted(vectors):
 	for each in vectors:
 		for sample in each.samples:
 			var track = MouthTrack.new()
@@ -85,10 +84,10 @@ static func _reversed(list: Array) -> Array:
 
 
 func shapes(_vectors):
-	print(to_json({"shapes": Shapes.SHAPES}))
+	print(to_json({"shapes": VisemeShapes.SHAPES}))
 
 
-# Each message of the server's comes on an open session; printed is what the client makes of it.
+# Gives each server message to an open session, and prints the signals that it emits.
 func messages(vectors):
 	for each in vectors:
 		if each.from != "server":
@@ -98,13 +97,13 @@ func messages(vectors):
 
 
 func _signals_of(raw: String) -> Array:
-	var connection = Connection.new()
+	var connection = ResumableConnection.new()
 	connection.ready = {"session": "s", "heartbeat_ms": 5000.0, "resume_window_ms": 30000.0}
-	connection._state = Connection.State.OPEN
+	connection._state = ResumableConnection.State.OPEN
 	signals = []
-	for name in ["message", "notice", "ended"]:
+	for name in ["message", "notice", "closed"]:
 		connection.connect(name, self, "_note", [name])
-	connection._take_text(raw)
+	connection._on_text(raw)
 	return signals + [{"counted": connection.received}]
 
 
@@ -112,8 +111,8 @@ func _note(map, name):
 	signals.append({name: map})
 
 
-# What the client says, as the outbox writes it.
-func said(vectors):
+# Texts as the outbox writes them.
+func sent(vectors):
 	for each in vectors:
 		var outbox = Outbox.new()
 		outbox.append({"type": "text", "text": Utterance.speakable(each)})

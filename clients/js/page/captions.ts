@@ -1,18 +1,16 @@
-/** Owns the caption: the original text, of which the part that has been heard and the word being heard are lit. */
-
-import { CodePoints } from "./code-points.js";
+/** Owns the caption: the text that is spoken, in which the part heard so far and the current word are highlighted. */
 
 /** `[start, end)` in code points. */
 export type CharRange = readonly [number, number];
 
-/** The text of one answer in an element, in three parts: heard, the word being heard, and the rest. */
+/** The text of one answer in an element, in three parts: heard, the current word, and the rest. */
 export class Captions {
   readonly #element: HTMLElement;
   readonly #heard = part("heard");
   readonly #now = part("now");
   readonly #rest = part("rest");
   #text = new CodePoints();
-  #place: CharRange = [0, 0];
+  #current: CharRange = [0, 0];
 
   constructor(element: HTMLElement) {
     this.#element = element;
@@ -34,39 +32,40 @@ export class Captions {
     this.#split([0, 0]);
   }
 
-  /** Text that was sent, after what there is. */
+  /** Appends text that was sent. */
   append(text: string): void {
     this.#text.append(text);
-    this.#rest.textContent = this.#text.slice(this.#place[1]);
+    this.#rest.textContent = this.#text.slice(this.#current[1]);
   }
 
-  /** The word at `chars` begins to be heard. Spoken words can share a place: "$5" is read as "five dollars". */
+  /** The word at `chars` begins to be heard. Several spoken words can have the same `chars`: "$5" is "five dollars". */
   light(chars: CharRange): void {
     this.#split(chars);
-    this.#follow(this.#now);
+    this.#scrollTo(this.#now);
   }
 
-  /** Everything has been heard. */
+  /** All of the text has been heard. */
   finish(): void {
     this.#split([this.#text.length, this.#text.length]);
   }
 
-  /** What was heard ends before code point `heardChars`; the rest was lost. */
+  /** The answer was interrupted: only the text before code point `heardChars` was heard. */
   interrupt(heardChars: number): void {
     this.#split([heardChars, heardChars]);
     this.#rest.className = "rest lost";
-    this.#follow(this.#rest);
+    this.#scrollTo(this.#rest);
   }
 
   #split(chars: CharRange): void {
-    this.#place = chars;
+    this.#current = chars;
     this.#heard.textContent = this.#text.slice(0, chars[0]);
     this.#now.textContent = this.#text.slice(chars[0], chars[1]);
     this.#now.dataset["chars"] = chars.join("-");
     this.#rest.textContent = this.#text.slice(chars[1]);
   }
 
-  #follow(word: HTMLElement): void {
+  /** Scrolls so that the first line of `word` is visible. */
+  #scrollTo(word: HTMLElement): void {
     const box = this.#element;
     const line = word.getClientRects()[0];
     if (line === undefined || box.scrollHeight <= box.clientHeight) return;
@@ -80,4 +79,32 @@ function part(name: string): HTMLSpanElement {
   const span = document.createElement("span");
   span.className = name;
   return span;
+}
+
+/** A text that grows at its end, indexed by code points as in the protocol. */
+export class CodePoints {
+  #points: string[] = [];
+
+  constructor(text = "") {
+    this.append(text);
+  }
+
+  get length(): number {
+    return this.#points.length;
+  }
+
+  /** Appends text. A surrogate pair that was split between two calls is joined. */
+  append(text: string): void {
+    const last = this.#points.at(-1);
+    if (last !== undefined && /^[\ud800-\udbff]$/.test(last) && /^[\udc00-\udfff]/.test(text)) {
+      this.#points.pop();
+      text = last + text;
+    }
+    for (const point of text) this.#points.push(point);
+  }
+
+  /** The text from code point `from` to before `to`. */
+  slice(from: number, to?: number): string {
+    return this.#points.slice(from, to).join("");
+  }
 }

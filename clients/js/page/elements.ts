@@ -1,9 +1,9 @@
-/** Owns how the page finds its own parts: index.html names them. */
+/** Owns the access to the elements of index.html, by their ids. Throws where an id is missing or of another class. */
 
-/** The element `id`, which must be there and of that class. */
-export function element<T extends Element>(id: string, kind: abstract new (...args: never[]) => T): T {
+/** The element `id`, which must exist and be an instance of `type`. */
+export function element<T extends Element>(id: string, type: abstract new (...args: never[]) => T): T {
   const found = document.getElementById(id);
-  if (!(found instanceof kind)) throw new Error(`index.html has no ${kind.name} #${id}`);
+  if (!(found instanceof type)) throw new Error(`index.html has no ${type.name} #${id}`);
   return found;
 }
 

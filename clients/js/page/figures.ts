@@ -4,11 +4,13 @@ import { part } from "./elements.js";
 
 const NONE = "–";
 const CODECS: Readonly<Record<string, string>> = { pcm_s16le: "PCM", opus: "Opus", mulaw: "µ-law", alaw: "A-law" };
-const DECODERS: Readonly<Record<string, string>> = { pcm: "none", g711: "G.711", webcodecs: "WebCodecs", wasm: "WebAssembly" };
-/** How often numbers that move all the time are shown: they must be readable. */
+const DECODERS: Readonly<Record<string, string>> = {
+  pcm: "none", g711: "G.711", webcodecs: "WebCodecs", wasm: "WebAssembly",
+};
+/** The time between two updates of the numbers: updated faster, they could not be read. */
 const SHOW_MS = 200;
 
-/** What is known of an answer's audio at a moment. */
+/** The numbers about an answer's audio at one moment; null: not known yet. */
 export interface Figures {
   readonly ttfaMs: number | null;
   readonly serverTtfaMs: number | null;
@@ -26,9 +28,9 @@ export interface Figures {
 export class FigureList {
   #shownMs = 0;
 
-  /** Show `figures`, unless others were shown a moment ago; `now` shows them all the same. */
-  show(figures: Figures, nowMs: number, now = false): void {
-    if (!now && nowMs - this.#shownMs < SHOW_MS) return;
+  /** Shows `figures`, unless the last update was less than `SHOW_MS` ago; `force`: in any case. */
+  show(figures: Figures, nowMs: number, force = false): void {
+    if (!force && nowMs - this.#shownMs < SHOW_MS) return;
     this.#shownMs = nowMs;
     set("ttfa-client", ms(figures.ttfaMs));
     set("ttfa-server", ms(figures.serverTtfaMs));

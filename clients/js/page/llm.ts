@@ -1,11 +1,11 @@
-/** Owns the simulated language model: its answers, how it cuts them into tokens, and the pace at which they come. */
+/** Owns the simulated language model: its answers, their division into tokens, and the pace of the tokens. */
 
 export interface Answer {
   readonly question: string;
   readonly text: string;
 }
 
-/** By language; each shows something: numbers, abbreviations, lips that close, a long sentence, a short one. */
+/** Answers by language, chosen to show numbers, abbreviations, sounds that close the lips, long and short sentences. */
 export const ANSWERS: Readonly<Record<string, readonly Answer[]>> = {
   en: [
     {
@@ -80,19 +80,19 @@ export function answersIn(language: string): readonly Answer[] {
   return ANSWERS[language.toLowerCase().split("-")[0]!] ?? ANSWERS["en"]!;
 }
 
-/** `text` cut as a language model cuts it: a space goes with the word after it, long words come in pieces. */
+/** The tokens of `text`, as a language model's: a space belongs to the word after it, long words are divided. */
 export function tokens(text: string): string[] {
   return text.match(/\s?[\p{L}\p{M}]{1,6}|\s?\p{N}{1,3}|\s?[^\s\p{L}\p{M}\p{N}]|\s/gu) ?? [];
 }
 
-/** Yields the tokens of `text` at `perSecond()` a second, until `signal` is aborted; `seen` is told of each as it is sent. */
+/** Yields the tokens of `text`, `perSecond()` per second, until `signal` is aborted; calls `onToken` for each one. */
 export async function* trickle(
-  text: string, perSecond: () => number, signal: AbortSignal, seen: (token: string) => void,
+  text: string, perSecond: () => number, signal: AbortSignal, onToken: (token: string) => void,
 ): AsyncGenerator<string> {
   for (const token of tokens(text)) {
     await pause(1000 / perSecond(), signal);
     if (signal.aborted) return;
-    seen(token);
+    onToken(token);
     yield token;
   }
 }

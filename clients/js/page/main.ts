@@ -1,24 +1,23 @@
-/** The composition root: makes the page's parts and joins them. */
+/** The entry point of the page: creates its parts and connects them. */
 
 import { VoxwireError, type CancelledMessage } from "../src/index.js";
 import { PlaybackError, Speaker } from "../src/playback/index.js";
 import { Captions } from "./captions.js";
+import { PageConnection, isUnreachable, type ConnectionState } from "./connection.js";
 import { button, element, input, part } from "./elements.js";
-import { Face } from "./face/face.js";
+import { Face, WeightBars } from "./face/face.js";
 import { closed } from "./face/shapes.js";
-import { Strip } from "./face/strip.js";
 import { FigureList } from "./figures.js";
-import { Line, isLoss, type LineState } from "./line.js";
 import { answersIn, trickle, type Answer } from "./llm.js";
-import { Notice, type Trouble } from "./notice.js";
+import { Notice, type Problem } from "./notice.js";
+import { PlaybackView, type Views } from "./playback-view.js";
 import { Plot } from "./plot.js";
 import { Settings } from "./settings.js";
-import { SnippetTabs, type Filling } from "./snippets.js";
-import { Speaking, type Stage } from "./speaking.js";
+import { SnippetTabs, type SnippetValues } from "./snippets.js";
 import { followTheme } from "./theme.js";
 import { askServer, fillVoices, HttpRefusal, type Voices } from "./voices.js";
 
-const STATES: Readonly<Record<LineState, string>> = {
+const STATES: Readonly<Record<ConnectionState, string>> = {
   idle: "Connects when you speak",
   connecting: "Connecting…",
   connected: "Connected",
@@ -27,66 +26,70 @@ const STATES: Readonly<Record<LineState, string>> = {
   refused: "Refused",
   lost: "Looking for the server…",
 };
-/** How long a connection may be away before it is worth a word. */
-const PATIENCE_MS = 2500;
-/** Between drawings of a face that does not speak. */
+/** How long a connection may be interrupted before a notice is shown. */
+const NOTICE_AFTER_MS = 2500;
+/** The time between two drawings of a face that does not speak. */
 const IDLE_FRAME_MS = 40;
-const LOST: Trouble = { code: "lost", message: "It is being looked for. What you said is kept, and goes on when it is back." };
+const LOST: Problem = {
+  code: "lost",
+  message: "It is being looked for. What you said is kept, and goes on when it is back.",
+};
 const GREETING =
   "Hello! Type something here, and hear it while it is still on its way: a poem, a price like $4.50, Dr. Brown's bumpy " +
   "breakfast. Press Interrupt whenever you like, and every word that you have not heard stays pale.";
 
-/** What can go on at a time: one answer, or the way to it. */
+/** The page: speaks one answer at a time. */
 class Page {
-  readonly #stage: Stage;
-  readonly #line: Line;
+  readonly #views: Views;
+  readonly #connection: PageConnection;
   readonly #notice = new Notice();
   readonly #settings: Settings;
   readonly #snippets: SnippetTabs;
   readonly #face: Face;
-  readonly #strip = new Strip(part("strip"), element("shapes", HTMLDetailsElement));
+  readonly #bars = new WeightBars(part("strip"), element("shapes", HTMLDetailsElement));
   readonly #text = element("text", HTMLTextAreaElement);
   readonly #weights = closed();
-  readonly #shut = closed();
+  readonly #closed = closed();
   #speaker: Promise<Speaker> | null = null;
   #audio: AudioContext | null = null;
-  #speaking: Speaking | null = null;
-  #patience: ReturnType<typeof setTimeout> | undefined;
+  #current: PlaybackView | null = null;
+  #noticeTimer: ReturnType<typeof setTimeout> | undefined;
   #drawnMs = 0;
-  #turn = 0;
-  #answers = 0;
-  #found: Voices = { voices: [], default: null };
+  /** Counts the answers that were requested: a request that is not the newest any more stops. */
+  #request = 0;
+  #simulations = 0;
+  #voices: Voices = { voices: [], default: null };
 
   constructor() {
     const plot = new Plot(element("plot", HTMLCanvasElement));
-    this.#stage = { captions: new Captions(part("caption")), plot, figures: new FigureList() };
+    this.#views = { captions: new Captions(part("caption")), plot, figures: new FigureList() };
     this.#face = new Face(element("face", SVGSVGElement), matchMedia("(prefers-reduced-motion: reduce)"));
-    this.#line = new Line(
-      (state) => this.#showLine(state),
+    this.#connection = new PageConnection(
+      (state) => this.#showConnection(state),
       (away) => plot.away(performance.now(), away),
     );
-    this.#settings = new Settings(() => this.#snippets.fill(this.#filling()));
+    this.#settings = new Settings(() => this.#snippets.fill(this.#snippetValues()));
     this.#snippets = new SnippetTabs(
       { tabs: part("tabs"), panel: part("snippet"), code: part("snippet-code"), note: part("snippet-note"), copy: button("copy") },
-      this.#filling(),
+      this.#snippetValues(),
     );
     followTheme(button("theme"), () => plot.recolour());
     if (this.#text.value === "") this.#text.value = GREETING;
-    // A phone has no room for what is there for the curious.
+    // On a phone there is no room for the bars.
     element("shapes", HTMLDetailsElement).open = matchMedia("(min-width: 60rem)").matches;
     plot.begin(performance.now());
-    this.#listen();
-    this.#showTurn();
+    this.#addListeners();
+    this.#updateButtons();
     requestAnimationFrame((nowMs) => this.#animate(nowMs));
-    void this.#greet();
+    void this.#connect();
   }
 
-  /** For the browser's console, and for tests: what is being spoken. */
-  get playback(): Speaking["playback"] | null {
-    return this.#speaking?.playback ?? null;
+  /** The current playback, for the browser's console and for tests. */
+  get playback(): PlaybackView["playback"] | null {
+    return this.#current?.playback ?? null;
   }
 
-  /** The loudspeaker, made if there is none yet. */
+  /** The loudspeaker, which is created by the first call. */
   loudspeaker(): Promise<Speaker> {
     return this.#makeSpeaker();
   }
@@ -95,9 +98,9 @@ class Page {
     return this.#weights;
   }
 
-  // -- what one does ----------------------------------------------------------------------------------------------
+  // -- the user's actions -----------------------------------------------------------------------------------------
 
-  #listen(): void {
+  #addListeners(): void {
     part("composer").addEventListener("submit", (event) => {
       event.preventDefault();
       void this.#speakTyped();
@@ -105,19 +108,19 @@ class Page {
     button("simulate").addEventListener("click", () => void this.#simulate());
     button("hold").addEventListener("click", () => this.#toggleHold());
     button("interrupt").addEventListener("click", () => void this.#interrupt());
-    button("drop").addEventListener("click", () => this.#line.drop());
-    button("tap").addEventListener("click", () => void this.#wake());
+    button("drop").addEventListener("click", () => this.#connection.drop());
+    button("tap").addEventListener("click", () => void this.#resumeAudio());
     button("key-use").addEventListener("click", () => this.#useKey());
     input("key").addEventListener("keydown", (event) => {
       if (event.key !== "Enter") return;
       event.preventDefault();
       this.#useKey();
     });
-    document.addEventListener("keydown", (event) => this.#pressed(event));
-    addEventListener("pagehide", () => void this.#line.close());
+    document.addEventListener("keydown", (event) => this.#onKey(event));
+    addEventListener("pagehide", () => void this.#connection.close());
   }
 
-  #pressed(event: KeyboardEvent): void {
+  #onKey(event: KeyboardEvent): void {
     const letter = event.altKey && !event.ctrlKey && !event.metaKey ? event.code : "";
     if (event.key === "Escape") void this.#interrupt();
     else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) void this.#speakTyped();
@@ -138,157 +141,158 @@ class Page {
 
   #simulate(): Promise<void> {
     const answers = answersIn(this.#language());
-    return this.#speak(answers[this.#answers++ % answers.length]!, true);
+    return this.#speak(answers[this.#simulations++ % answers.length]!, true);
   }
 
   #toggleHold(): void {
-    if (this.#speaking === null || this.#speaking.over) return;
-    this.#speaking.toggleHold();
-    this.#showTurn();
-    this.#say(this.#speaking.held ? "Held." : "Going on.");
+    if (this.#current === null || this.#current.over) return;
+    this.#current.toggleHold();
+    this.#updateButtons();
+    this.#announce(this.#current.held ? "Held." : "Going on.");
   }
 
   async #interrupt(): Promise<void> {
-    const speaking = this.#speaking;
-    this.#turn += 1;
-    if (speaking === null || speaking.over) return;
+    const current = this.#current;
+    this.#request += 1;
+    if (current === null || current.over) return;
     try {
-      this.#showReport(await speaking.interrupt());
+      this.#showReport(await current.interrupt());
     } catch (error) {
-      this.#trouble(error, null);
+      this.#showError(error, null);
     }
-    this.#showTurn();
+    this.#updateButtons();
   }
 
   async #speak(answer: Answer, tokenByToken: boolean): Promise<void> {
     this.#notice.clear();
-    // Within the press of the button: browsers let audio begin there only.
+    // During the click: browsers let a page start audio only in a user's gesture.
     const speakerReady = this.#makeSpeaker();
-    void this.#wake();
-    if (this.#speaking !== null && !this.#speaking.over) await this.#interrupt();
-    const turn = ++this.#turn;
-    this.#prepare(answer);
+    void this.#resumeAudio();
+    if (this.#current !== null && !this.#current.over) await this.#interrupt();
+    const request = ++this.#request;
+    this.#showAnswer(answer);
     try {
-      const [speaker, session] = await Promise.all([speakerReady, this.#line.open(this.#settings.encoding)]);
-      if (turn !== this.#turn) return;
-      const { captions } = this.#stage;
+      const [speaker, session] = await Promise.all([speakerReady, this.#connection.open(this.#settings.encoding)]);
+      if (request !== this.#request) return;
+      const { captions } = this.#views;
       const stop = new AbortController();
       const pieces = tokenByToken
         ? trickle(answer.text, () => this.#settings.tokensPerSecond, stop.signal, (token) => captions.append(token))
         : answer.text;
       if (!tokenByToken) captions.append(answer.text);
-      this.#stage.plot.begin(performance.now());
+      this.#views.plot.begin(performance.now());
       const playback = speaker.play(session.speak(pieces, this.#settings.options()));
-      const speaking = new Speaking(playback, stop, this.#stage, () => this.#showTurn());
-      this.#speaking = speaking;
-      this.#showTurn();
-      await this.#listenTo(speaking);
+      const view = new PlaybackView(playback, stop, this.#views, () => this.#updateButtons());
+      this.#current = view;
+      this.#updateButtons();
+      await this.#awaitEnd(view);
     } catch (error) {
-      if (turn === this.#turn) this.#trouble(error, () => void this.#speak(answer, tokenByToken));
+      if (request === this.#request) this.#showError(error, () => void this.#speak(answer, tokenByToken));
     }
-    if (turn === this.#turn) this.#showTurn();
+    if (request === this.#request) this.#updateButtons();
   }
 
-  async #listenTo(speaking: Speaking): Promise<void> {
-    const done = await speaking.playback.finished;
+  async #awaitEnd(view: PlaybackView): Promise<void> {
+    const done = await view.playback.finished;
     if (done.reason === "no_speakable_text") {
       this.#notice.show({ code: "no_speakable_text", message: "Nothing in this text can be spoken." });
     }
     if (done.reason === "completed") {
-      this.#stage.captions.finish();
-      this.#say("Finished.");
+      this.#views.captions.finish();
+      this.#announce("Finished.");
     }
   }
 
   #useKey(): void {
-    this.#line.useKey(input("key").value.trim(), input("key-keep").checked);
-    void this.#greet();
+    this.#connection.useKey(input("key").value.trim(), input("key-keep").checked);
+    void this.#connect();
   }
 
   // -- the server -------------------------------------------------------------------------------------------------
 
-  /** Ask for the voices and open a session, so that the first words need not wait for either. */
-  async #greet(): Promise<void> {
+  /** Fetches the voices and opens a session, so that the first answer need not wait for either. */
+  async #connect(): Promise<void> {
     try {
-      this.#found = await askServer<Voices>("/v1/voices", this.#line.apiKey);
-      fillVoices(this.#settings.voice, this.#found, this.#settings.voiceWanted);
-      this.#snippets.fill(this.#filling());
-      await this.#line.open(this.#settings.encoding);
+      this.#voices = await askServer<Voices>("/v1/voices", this.#connection.apiKey);
+      fillVoices(this.#settings.voice, this.#voices, this.#settings.storedVoice);
+      this.#snippets.fill(this.#snippetValues());
+      await this.#connection.open(this.#settings.encoding);
       this.#notice.clear();
       part("key-field").hidden = true;
     } catch (error) {
-      this.#trouble(error, () => void this.#greet());
+      this.#showError(error, () => void this.#connect());
     }
   }
 
-  #trouble(error: unknown, again: (() => void) | null): void {
-    const trouble = troubleOf(error);
-    if (isLoss(error)) this.#line.lost(true);
-    if (trouble.code === "client.not_authenticated") this.#askForKey();
-    this.#notice.show(trouble, trouble.code === "client.not_authenticated" ? null : again);
+  /** Shows what went wrong; `retry`, if given, is offered as a button. */
+  #showError(error: unknown, retry: (() => void) | null): void {
+    const problem = problemOf(error);
+    if (isUnreachable(error)) this.#connection.onLost(true);
+    if (problem.code === "client.not_authenticated") this.#askForKey();
+    this.#notice.show(problem, problem.code === "client.not_authenticated" ? null : retry);
   }
 
   #askForKey(): void {
-    const asked = part("key-field").hidden;
+    const wasHidden = part("key-field").hidden;
     part("key-field").hidden = false;
-    if (asked || input("key").value !== "") input("key").focus();
+    if (wasHidden || input("key").value !== "") input("key").focus();
   }
 
   #makeSpeaker(): Promise<Speaker> {
     this.#speaker ??= Speaker.create({ workletUrl: "/page/worklet.js" }).then(
       (speaker) => {
-        speaker.on("state", () => this.#showTurn());
+        speaker.on("state", () => this.#updateButtons());
         this.#audio = speaker.audioContext;
         return speaker;
       },
       (error: unknown) => {
-        this.#speaker = null; // The worklet could not be loaded; it may be next time.
+        this.#speaker = null; // The worklet could not be loaded; the next call tries again.
         throw error;
       },
     );
     return this.#speaker;
   }
 
-  async #wake(): Promise<void> {
+  async #resumeAudio(): Promise<void> {
     const speaker = await this.#speaker?.catch(() => null);
     await speaker?.resume();
-    this.#showTurn();
+    this.#updateButtons();
   }
 
-  // -- what one sees ----------------------------------------------------------------------------------------------
+  // -- the display ------------------------------------------------------------------------------------------------
 
-  #prepare(answer: Answer): void {
+  #showAnswer(answer: Answer): void {
     part("report").hidden = true;
     part("question").hidden = answer.question === "";
     part("question").textContent = answer.question;
-    this.#stage.captions.begin(this.#language());
-    this.#say("Speaking.");
+    this.#views.captions.begin(this.#language());
+    this.#announce("PlaybackView.");
   }
 
   #animate(nowMs: number): void {
     requestAnimationFrame((next) => this.#animate(next));
-    const speaking = this.#speaking;
-    const idle = speaking === null || speaking.over;
-    // Breathing and blinking need no more, and a page that lies open should cost little.
+    const current = this.#current;
+    const idle = current === null || current.over;
+    // Breathing and blinking need fewer frames, and an idle page should use little power.
     if (idle && nowMs - this.#drawnMs < IDLE_FRAME_MS) return;
     this.#drawnMs = nowMs;
-    if (speaking === null) this.#weights.set(this.#shut);
-    else speaking.playback.mouth(this.#weights);
+    if (current === null) this.#weights.set(this.#closed);
+    else current.playback.mouth(this.#weights);
     this.#face.draw(this.#weights, nowMs);
-    this.#strip.draw(this.#weights);
+    this.#bars.draw(this.#weights);
     if (idle) return;
-    speaking.draw(performance.now());
-    this.#stage.plot.draw(performance.now());
+    current.draw(performance.now());
+    this.#views.plot.draw(performance.now());
   }
 
-  #showTurn(): void {
-    const speaking = this.#speaking !== null && !this.#speaking.over;
+  #updateButtons(): void {
+    const speaking = this.#current !== null && !this.#current.over;
     document.body.classList.toggle("speaking", speaking);
     button("interrupt").disabled = !speaking;
     button("hold").disabled = !speaking;
-    button("drop").disabled = this.#line.state === "idle" || this.#line.state === "lost";
+    button("drop").disabled = this.#connection.state === "idle" || this.#connection.state === "lost";
     button("tap").hidden = !speaking || this.#audio?.state === "running";
-    button("hold").setAttribute("aria-pressed", String(speaking && this.#speaking!.held));
+    button("hold").setAttribute("aria-pressed", String(speaking && this.#current!.held));
   }
 
   #showReport(report: CancelledMessage): void {
@@ -298,45 +302,45 @@ class Page {
     part("report-note").textContent =
       `As the server reports it: ${report.heard.chars} characters heard, ${report.unheard.chars} not.${word}`;
     part("report").hidden = false;
-    this.#say(`Interrupted. Heard: ${report.heard.text.trim() || "nothing"}`);
+    this.#announce(`Interrupted. Heard: ${report.heard.text.trim() || "nothing"}`);
   }
 
-  #showLine(state: LineState): void {
+  #showConnection(state: ConnectionState): void {
     part("connection").dataset["state"] = state;
     part("connection-text").textContent = STATES[state];
-    clearTimeout(this.#patience);
-    if (state === "reconnecting") this.#patience = setTimeout(() => this.#notice.show(LOST), PATIENCE_MS);
-    else this.#notice.settle(LOST.code);
-    this.#showTurn();
+    clearTimeout(this.#noticeTimer);
+    if (state === "reconnecting") this.#noticeTimer = setTimeout(() => this.#notice.show(LOST), NOTICE_AFTER_MS);
+    else this.#notice.clearIf(LOST.code);
+    this.#updateButtons();
   }
 
-  #say(text: string): void {
+  #announce(text: string): void {
     part("status").textContent = text;
   }
 
   #language(): string {
-    const voice = this.#found.voices.find((each) => each.name === this.#settings.voice.value);
+    const voice = this.#voices.voices.find((each) => each.name === this.#settings.voice.value);
     return voice?.languages[0] ?? "en";
   }
 
-  #filling(): Filling {
+  #snippetValues(): SnippetValues {
     return {
       http: location.origin,
-      voice: this.#settings?.voice.value || this.#found?.default || "heart",
+      voice: this.#settings?.voice.value || this.#voices?.default || "heart",
       codec: this.#settings?.codec ?? "pcm_s16le",
-      keyed: this.#line.apiKey !== "",
+      keyed: this.#connection.apiKey !== "",
     };
   }
 }
 
-function troubleOf(error: unknown): Trouble {
+function problemOf(error: unknown): Problem {
   if (error instanceof VoxwireError) {
     const { code, message, hint, retryAfterMs } = error;
     return { code, message, hint, retryAfterMs };
   }
   if (error instanceof HttpRefusal) return error;
   if (error instanceof PlaybackError) return { code: "playback", message: error.message, hint: error.hint };
-  if (isLoss(error)) return { code: "unreachable", message: "It is looked for every few seconds." };
+  if (isUnreachable(error)) return { code: "unreachable", message: "It is looked for every few seconds." };
   return { code: "", message: error instanceof Error ? error.message : String(error) };
 }
 

@@ -1,9 +1,9 @@
-/** Owns the one notice above the controls: what went wrong, in kind words, and what can be done about it. */
+/** Owns the notice above the controls: what went wrong, and a button to try again. */
 
 import { button, part } from "./elements.js";
 
-/** What an error tells; the fields of the protocol's errors. */
-export interface Trouble {
+/** An error to show, with the fields of the protocol's errors. */
+export interface Problem {
   readonly code: string;
   readonly message: string;
   readonly hint?: string | null;
@@ -40,42 +40,43 @@ export class Notice {
   readonly #text = part("notice-text");
   readonly #action = button("notice-action");
   #timer: ReturnType<typeof setInterval> | undefined;
-  #act: (() => void) | null = null;
+  #retry: (() => void) | null = null;
 
   constructor() {
     this.#action.addEventListener("click", () => {
-      const act = this.#act;
+      const retry = this.#retry;
       this.clear();
-      act?.();
+      retry?.();
     });
   }
 
-  /** Show `trouble`; `again`, where given, is offered as a button once the server may be asked again. */
-  show(trouble: Trouble, again: (() => void) | null = null): void {
+  /** Shows `problem`; `retry`, if given, is offered as a button after `retryAfterMs`. */
+  show(problem: Problem, retry: (() => void) | null = null): void {
     this.clear();
-    this.#title.textContent = TITLES[trouble.code] ?? "That did not work.";
-    this.#text.textContent = sentence(trouble.hint || trouble.message);
-    this.#box.dataset["code"] = trouble.code;
+    this.#title.textContent = TITLES[problem.code] ?? "That did not work.";
+    this.#text.textContent = sentence(problem.hint || problem.message);
+    this.#box.dataset["code"] = problem.code;
     this.#box.hidden = false;
-    if (again === null) return;
-    this.#act = again;
+    if (retry === null) return;
+    this.#retry = retry;
     this.#action.hidden = false;
-    this.#count(Math.ceil((trouble.retryAfterMs ?? 0) / 1000));
+    this.#countDown(Math.ceil((problem.retryAfterMs ?? 0) / 1000));
   }
 
-  /** Take the notice of `code` away, if it is that one. */
-  settle(code: string): void {
+  /** Removes the notice if it is of `code`. */
+  clearIf(code: string): void {
     if (this.#box.dataset["code"] === code) this.clear();
   }
 
   clear(): void {
     clearInterval(this.#timer);
-    this.#act = null;
+    this.#retry = null;
     this.#action.hidden = true;
     this.#box.hidden = true;
   }
 
-  #count(seconds: number): void {
+  /** Enables the button after `seconds`, and shows the seconds left. */
+  #countDown(seconds: number): void {
     let left = seconds;
     const show = (): void => {
       this.#action.disabled = left > 0;
@@ -87,6 +88,7 @@ export class Notice {
   }
 }
 
+/** The text with a capital letter at the beginning and a full stop at the end. */
 function sentence(text: string): string {
   const trimmed = text.trim();
   const begun = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { CodePoints } from "./code-points.ts";
+import { CodePoints } from "./captions.ts";
 import { contour } from "./face/contour.ts";
 import { blend, closed, SHAPE_NAMES } from "./face/shapes.ts";
 import { ANSWERS, answersIn, tokens, trickle } from "./llm.ts";
@@ -86,13 +86,13 @@ test("a text that is stopped yields nothing more", async () => {
 });
 
 test("snippets name this server and this voice, and a key where there is one", () => {
-  const filling = { http: "http://example.test:9", voice: 'a"b', codec: "opus", keyed: false };
+  const values = { http: "http://example.test:9", voice: 'a"b', codec: "opus", keyed: false };
   SNIPPET_NAMES.forEach((name, index) => {
-    const code = snippetCode(index, filling);
+    const code = snippetCode(index, values);
     assert.match(code, /example\.test:9/, name);
     assert.ok(code.includes('a\\"b'), name);
     assert.ok(!/undefined|\$\{|vw_/.test(code), name);
   });
-  const keyed = SNIPPET_NAMES.map((_, index) => snippetCode(index, { ...filling, keyed: true }));
+  const keyed = SNIPPET_NAMES.map((_, index) => snippetCode(index, { ...values, keyed: true }));
   assert.equal(keyed.filter((code) => /vw_|tokenFromYourBackend/.test(code)).length, SNIPPET_NAMES.length);
 });

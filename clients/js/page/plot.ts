@@ -1,10 +1,10 @@
-/** Owns the plot of one answer on a canvas: the lead over time, and what happened when. Times are performance.now(). */
+/** Owns the plot of one answer on a canvas: the lead over time, and marks of events. Times are performance.now(). */
 
 const WINDOW_MS = 14_000;
 const SCALES_MS = [250, 500, 750, 1000, 2000, 4000, 8000, 16_000, 32_000];
 const PADDING = { left: 54, right: 12, top: 16, bottom: 24 };
-/** Points and marks that are kept: more than a window can show. */
-const KEPT_MAX = 4000;
+/** The most items of each kind to keep: more than one window can show. */
+const ITEMS_MAX = 4000;
 
 interface Point {
   atMs: number;
@@ -23,7 +23,7 @@ interface Mark {
 
 type Colours = Record<"ink" | "line" | "lead" | "wash" | "frame" | "ttfa" | "dry" | "away", string>;
 
-/** The newest 14 s of an answer. `draw` each animation frame; the rest tells it what happened. */
+/** The newest 14 s of an answer. `draw` is called for each animation frame; the other methods add what happened. */
 export class Plot {
   readonly #canvas: HTMLCanvasElement;
   #points: Point[] = [];
@@ -41,7 +41,7 @@ export class Plot {
     new ResizeObserver(() => this.draw(this.#drawnMs)).observe(canvas);
   }
 
-  /** A new answer. */
+  /** Starts the plot of a new answer. */
   begin(nowMs: number): void {
     this.#points = [];
     this.#frames = [];
@@ -51,7 +51,7 @@ export class Plot {
     this.#beganMs = this.#drawnMs = nowMs;
   }
 
-  /** The colours of the sheet have changed. */
+  /** Draws again after the style sheet's colours have changed. */
   recolour(): void {
     this.#colours = readColours();
     this.draw(this.#drawnMs);
@@ -69,22 +69,22 @@ export class Plot {
     push(this.#marks, { atMs: nowMs, label });
   }
 
-  /** The listener runs dry (true), or has something to hear again (false). */
+  /** Playback runs dry (true), or has audio again (false). */
   dry(nowMs: number, is: boolean): void {
     span(this.#dry, nowMs, is);
   }
 
-  /** The line is down (true), or up again (false). */
+  /** The connection is interrupted (true), or back (false). */
   away(nowMs: number, is: boolean): void {
     span(this.#away, nowMs, is);
   }
 
-  /** Nothing is going on any more. */
+  /** The answer is over. */
   end(nowMs: number): void {
     this.dry(nowMs, false);
   }
 
-  /** As things were at `nowMs`. */
+  /** Draws the plot as of `nowMs`. */
   draw(nowMs: number): void {
     this.#drawnMs = nowMs;
     const context = this.#fitted();
@@ -214,7 +214,7 @@ function span(spans: Span[], nowMs: number, is: boolean): void {
 
 function push<T>(list: T[], item: T): void {
   list.push(item);
-  if (list.length > KEPT_MAX) list.splice(0, KEPT_MAX / 4);
+  if (list.length > ITEMS_MAX) list.splice(0, ITEMS_MAX / 4);
 }
 
 function readColours(): Colours {

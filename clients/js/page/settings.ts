@@ -1,11 +1,11 @@
-/** Owns the controls: what they say as options of `speak`, and that they are there again when the page is opened next. */
+/** Owns the controls: turns them into options of `speak`, and keeps their values for the next visit. */
 
 import type { SpeakOptions } from "../src/index.js";
 import { input, part, select } from "./elements.js";
 
 type Codec = NonNullable<SpeakOptions["codec"]>;
 
-/** What each codec can be had at (protocol: Audio frames). */
+/** The sample rates of each codec (protocol: Audio frames). */
 const RATES: Record<Codec, readonly number[]> = {
   pcm_s16le: [8000, 16_000, 22_050, 24_000, 44_100, 48_000],
   opus: [8000, 12_000, 16_000, 24_000, 48_000],
@@ -13,8 +13,8 @@ const RATES: Record<Codec, readonly number[]> = {
   alaw: [8000],
 };
 
-const STORED = "voxwire.settings";
-const KEPT = ["voice", "codec", "speed", "pace", "rate", "encoding", "lead", "bitrate", "seed", "trickle"] as const;
+const STORAGE_KEY = "voxwire.settings";
+const STORED_CONTROLS = ["voice", "codec", "speed", "pace", "rate", "encoding", "lead", "bitrate", "seed", "trickle"] as const;
 
 /** The controls of index.html. */
 export class Settings {
@@ -28,23 +28,23 @@ export class Settings {
   readonly #bitrate = input("bitrate");
   readonly #seed = input("seed");
   readonly #trickle = input("trickle");
-  /** The voice of last time, which may come with the list of voices. */
-  readonly voiceWanted: string;
+  /** The voice of the last visit, to be selected when the list of voices has come. */
+  readonly storedVoice: string;
 
-  /** `changed` after each change of a control. */
-  constructor(changed: () => void) {
-    const kept = stored();
-    this.voiceWanted = kept["voice"] ?? "";
-    this.#codec.value = kept["codec"] ?? "pcm_s16le";
+  /** `onChange` is called after each change of a control. */
+  constructor(onChange: () => void) {
+    const stored = storedValues();
+    this.storedVoice = stored["voice"] ?? "";
+    this.#codec.value = stored["codec"] ?? "pcm_s16le";
     if (this.#codec.selectedIndex < 0) this.#codec.value = "pcm_s16le";
     this.#offerRates();
-    for (const name of KEPT) this.#restore(name, kept[name]);
+    for (const name of STORED_CONTROLS) this.#restore(name, stored[name]);
     this.#show();
     part("composer").addEventListener("input", (event) => {
       if (event.target === this.#codec) this.#offerRates();
       this.#show();
-      this.#keep();
-      changed();
+      this.#store();
+      onChange();
     });
   }
 
@@ -60,12 +60,12 @@ export class Settings {
     return Number(this.#pace.value);
   }
 
-  /** Whether typed text, too, is sent token by token. */
+  /** Whether typed text is sent token by token, as simulated answers are. */
   get trickle(): boolean {
     return this.#trickle.checked;
   }
 
-  /** What the controls say. Fields that can't be as they are (too small a lead) are left to the server to refuse. */
+  /** The options that the controls stand for. Values out of range are not checked here: the server refuses them. */
   options(): SpeakOptions {
     const speed = Number(this.#speed.value);
     return {
@@ -83,7 +83,8 @@ export class Settings {
   #offerRates(): void {
     const chosen = this.#rate.value;
     const rates = RATES[this.codec];
-    this.#rate.replaceChildren(new Option("the voice's own", ""), ...rates.map((rate) => new Option(`${rate} Hz`, String(rate))));
+    const options = rates.map((rate) => new Option(`${rate} Hz`, String(rate)));
+    this.#rate.replaceChildren(new Option("the voice's own", ""), ...options);
     this.#rate.value = rates.includes(Number(chosen)) ? chosen : "";
     this.#bitrate.disabled = this.codec !== "opus";
   }
@@ -93,24 +94,27 @@ export class Settings {
     part("pace-shown").textContent = this.#pace.value;
   }
 
-  #restore(name: (typeof KEPT)[number], value: string | undefined): void {
+  #restore(name: (typeof STORED_CONTROLS)[number], value: string | undefined): void {
     if (value === undefined || name === "voice" || name === "codec") return;
     const control = document.getElementById(name);
     if (control instanceof HTMLInputElement && control.type === "checkbox") control.checked = value === "true";
     else if (control instanceof HTMLInputElement) control.value = value;
-    else if (control instanceof HTMLSelectElement && [...control.options].some((each) => each.value === value)) control.value = value;
+    else if (control instanceof HTMLSelectElement) {
+      if ([...control.options].some((each) => each.value === value)) control.value = value;
+    }
   }
 
-  #keep(): void {
-    const kept: Record<string, string> = {};
-    for (const name of KEPT) {
+  #store(): void {
+    const values: Record<string, string> = {};
+    for (const name of STORED_CONTROLS) {
       const control = document.getElementById(name) as HTMLInputElement | HTMLSelectElement;
-      kept[name] = control instanceof HTMLInputElement && control.type === "checkbox" ? String(control.checked) : control.value;
+      const isCheckbox = control instanceof HTMLInputElement && control.type === "checkbox";
+      values[name] = isCheckbox ? String(control.checked) : control.value;
     }
     try {
-      localStorage.setItem(STORED, JSON.stringify(kept));
+      localStorage.setItem(STORAGE_KEY, JSON.stringify(values));
     } catch {
-      // Storage can be forbidden; the settings then last as long as the page.
+      // The browser may forbid storage; the settings then last as long as the page.
     }
   }
 }
@@ -119,9 +123,9 @@ function number(control: HTMLInputElement | HTMLSelectElement): number | undefin
   return control.value === "" ? undefined : Number(control.value);
 }
 
-function stored(): Record<string, string> {
+function storedValues(): Record<string, string> {
   try {
-    const value: unknown = JSON.parse(localStorage.getItem(STORED) ?? "{}");
+    const value: unknown = JSON.parse(localStorage.getItem(STORAGE_KEY) ?? "{}");
     return typeof value === "object" && value !== null ? (value as Record<string, string>) : {};
   } catch {
     return {};

@@ -1,20 +1,20 @@
-/** Owns the snippets: what one copies to speak with this server from another program. Pure, but for `SnippetTabs`. */
+/** Owns the snippets: code to copy, which uses this server from other programs. Pure, except for `SnippetTabs`. */
 
-/** What a snippet is filled in with. */
-export interface Filling {
+/** The values that a snippet is filled with. */
+export interface SnippetValues {
   /** `http://host:port`, without a path. */
   readonly http: string;
   readonly voice: string;
   readonly codec: string;
-  /** Whether the server wants a key. */
+  /** Whether the server requires an API key. */
   readonly keyed: boolean;
 }
 
 interface Snippet {
   readonly name: string;
-  /** Where the repository tells the rest. */
+  /** The file of the repository that has more about it. */
   readonly more: string;
-  readonly code: (filling: Filling & { ws: string; key: string; q: (text: string) => string }) => string;
+  readonly code: (values: SnippetValues & { ws: string; key: string; q: (text: string) => string }) => string;
 }
 
 const SNIPPETS: readonly Snippet[] = [
@@ -148,13 +148,13 @@ public class Talk : MonoBehaviour
   },
 ];
 
-/** Every snippet's name, in order. */
+/** The names of the snippets, in order. */
 export const SNIPPET_NAMES = SNIPPETS.map((each) => each.name);
 
-/** The code of snippet `index`, filled in. */
-export function snippetCode(index: number, filling: Filling): string {
-  const ws = filling.http.replace(/^http/, "ws");
-  return SNIPPETS[index]!.code({ ...filling, ws, key: filling.keyed ? "vw_..." : "none", q: JSON.stringify });
+/** The code of snippet `index`, with `values`. */
+export function snippetCode(index: number, values: SnippetValues): string {
+  const ws = values.http.replace(/^http/, "ws");
+  return SNIPPETS[index]!.code({ ...values, ws, key: values.keyed ? "vw_..." : "none", q: JSON.stringify });
 }
 
 /** Tabs with one snippet each (the pattern of WAI-ARIA: arrows move, one tab is in the tab order), and a copy button. */
@@ -164,13 +164,13 @@ export class SnippetTabs {
   readonly #note: HTMLElement;
   readonly #panel: HTMLElement;
   #index = 0;
-  #filling: Filling;
+  #values: SnippetValues;
 
-  constructor(parts: { tabs: HTMLElement; panel: HTMLElement; code: HTMLElement; note: HTMLElement; copy: HTMLButtonElement }, filling: Filling) {
+  constructor(parts: { tabs: HTMLElement; panel: HTMLElement; code: HTMLElement; note: HTMLElement; copy: HTMLButtonElement }, values: SnippetValues) {
     this.#code = parts.code;
     this.#note = parts.note;
     this.#panel = parts.panel;
-    this.#filling = filling;
+    this.#values = values;
     this.#tabs = SNIPPETS.map((snippet, index) => this.#tab(snippet.name, index));
     parts.tabs.append(...this.#tabs);
     parts.tabs.addEventListener("keydown", (event) => this.#move(event));
@@ -178,9 +178,9 @@ export class SnippetTabs {
     this.#show();
   }
 
-  /** Fill the snippets in anew. */
-  fill(filling: Filling): void {
-    this.#filling = filling;
+  /** Shows the snippets with other values. */
+  fill(values: SnippetValues): void {
+    this.#values = values;
     this.#show();
   }
 
@@ -214,7 +214,7 @@ export class SnippetTabs {
       tab.tabIndex = index === this.#index ? 0 : -1;
     });
     this.#panel.setAttribute("aria-labelledby", `tab-${this.#index}`);
-    this.#code.textContent = snippetCode(this.#index, this.#filling);
+    this.#code.textContent = snippetCode(this.#index, this.#values);
     const path = document.createElement("code");
     path.textContent = SNIPPETS[this.#index]!.more;
     this.#note.replaceChildren("More in ", path, " of the repository.");
@@ -227,7 +227,7 @@ export class SnippetTabs {
   }
 }
 
-/** Puts `text` on the clipboard; whether that worked. Without a secure context the old way does it. */
+/** Copies `text` to the clipboard; returns whether it did. On pages that are no secure context, by `execCommand`. */
 async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);

@@ -1,16 +1,16 @@
-/** Owns which colour scheme was chosen. */
+/** Owns the stored choice of a colour scheme; apart from theme.ts, so that the script in the page's head stays small. */
 
-export const STORED = "voxwire.theme";
+export const STORAGE_KEY = "voxwire.theme";
 export const CHOICES = ["system", "light", "dark"] as const;
 export type Choice = (typeof CHOICES)[number];
 
-/** What was chosen last time. */
+/** The choice of the last visit. */
 export function storedChoice(): Choice {
   try {
-    const value = localStorage.getItem(STORED) as Choice;
+    const value = localStorage.getItem(STORAGE_KEY) as Choice;
     return CHOICES.includes(value) ? value : "system";
   } catch {
-    return "system"; // Storage can be forbidden.
+    return "system"; // The browser may forbid storage.
   }
 }
 

@@ -1,4 +1,4 @@
-/** Runs before anything is drawn, so that a dark page does not begin with a flash of light. */
+/** Runs in the page's head, before the first paint, so that a dark page does not flash white. */
 
 import { isDark, storedChoice } from "./theme-choice.js";
 

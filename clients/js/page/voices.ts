@@ -1,4 +1,4 @@
-/** Owns the list of voices: asks the server, and fills a `<select>`, grouped by engine and language. */
+/** Owns the list of voices: fetches it, and fills a `<select>`, grouped by engine and language. */
 
 export interface Voice {
   readonly name: string;
@@ -15,7 +15,7 @@ export interface Voices {
   readonly default: string | null;
 }
 
-/** An HTTP request that was refused, in the words of the protocol's errors. */
+/** A refused HTTP request, with the fields of the protocol's errors. */
 export class HttpRefusal extends Error {
   readonly code: string;
   readonly hint: string;
@@ -30,9 +30,9 @@ export class HttpRefusal extends Error {
 }
 
 /**
- * The JSON that the server answers.
+ * The JSON of the server's answer to an HTTP request.
  *
- * @throws HttpRefusal for a status that is no success; TypeError where the server can't be reached.
+ * @throws HttpRefusal the status is no success. TypeError: the server can't be reached.
  */
 export async function askServer<T>(path: string, apiKey: string, method: "GET" | "POST" = "GET"): Promise<T> {
   const answer = await fetch(path, { method, headers: apiKey === "" ? {} : { "X-API-Key": apiKey }, cache: "no-store" });
@@ -41,12 +41,13 @@ export async function askServer<T>(path: string, apiKey: string, method: "GET" |
   return body as T;
 }
 
-/** Fill `select` with `found`, and choose `wanted`, else what was chosen, else the server's default. */
-export function fillVoices(select: HTMLSelectElement, found: Voices, wanted: string): void {
+/** Fills `select` with voices; selects `preferred`, else the one selected before, else the server's default. */
+export function fillVoices(select: HTMLSelectElement, { voices, default: standard }: Voices, preferred: string): void {
   const groups = new Map<string, HTMLOptGroupElement>();
-  const kept = [wanted, select.value, found.default ?? ""].find((name) => found.voices.some((voice) => voice.name === name));
+  const candidates = [preferred, select.value, standard ?? ""];
+  const selected = candidates.find((name) => voices.some((voice) => voice.name === name));
   select.replaceChildren();
-  for (const voice of found.voices) {
+  for (const voice of voices) {
     const label = `${voice.engine} · ${voice.languages.map(languageName).join(", ")}`;
     let group = groups.get(label);
     if (group === undefined) {
@@ -55,10 +56,10 @@ export function fillVoices(select: HTMLSelectElement, found: Voices, wanted: str
       groups.set(label, group);
       select.append(group);
     }
-    const described = [voice.gender, voice.description].filter((each) => each !== undefined && each !== "").join(", ");
-    group.append(new Option(described === "" ? voice.name : `${voice.name} (${shortened(described)})`, voice.name));
+    const details = [voice.gender, voice.description].filter((each) => each !== undefined && each !== "").join(", ");
+    group.append(new Option(details === "" ? voice.name : `${voice.name} (${shortened(details)})`, voice.name));
   }
-  if (kept !== undefined) select.value = kept;
+  if (selected !== undefined) select.value = selected;
 }
 
 function languageName(tag: string): string {

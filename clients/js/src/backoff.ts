@@ -1,17 +1,17 @@
-/** Owns how long to wait before the next attempt to connect: at once, then longer and longer, never in step. Pure. */
+/** Owns the delays between attempts to connect: exponential backoff with full jitter. Pure. */
 
-/** The first attempt: at once, but not all clients of a node in the same instant. */
+/** Bound of the first delay: almost at once, but the clients of one node do not all come in the same instant. */
 const FIRST_MS = 50;
 const STEP_MS = 100;
-/** The most without a word of the server's. */
+/** The longest delay that this side chooses by itself. */
 const MS_MAX = 5000;
-/** Nobody is believed who asks for more. */
+/** The longest delay that the server may ask for. */
 const ASKED_MS_MAX = 60_000;
-/** Beyond so many doublings nothing changes any more. */
+/** The bound has reached `MS_MAX` long before; keeps the power of two finite. */
 const ATTEMPTS_MAX = 10;
 
 /**
- * Delays of one row of attempts. `draw` gives numbers in [0, 1).
+ * The delays of one series of attempts. `draw` gives numbers in [0, 1).
  *
  * Full jitter: each delay is drawn from zero to a bound that doubles (Brooker, "Exponential Backoff And Jitter", 2015),
  * so that clients that lost their server together do not come back together.
@@ -24,12 +24,12 @@ export class Backoff {
     this.#draw = draw;
   }
 
-  /** The connection was good for something: begin again with short delays. */
+  /** A connection worked: the next series begins with short delays again. */
   succeeded(): void {
     this.#attempts = 0;
   }
 
-  /** How long to wait before the next attempt; not before `askedMs`, if the server said so. */
+  /** Milliseconds to wait before the next attempt; at least `askedMs`, if the server asked for a delay. */
   nextMs(askedMs: number | null = null): number {
     const bound = this.#attempts === 0 ? FIRST_MS : Math.min(MS_MAX, STEP_MS * 2 ** (this.#attempts - 1));
     this.#attempts = Math.min(this.#attempts + 1, ATTEMPTS_MAX);

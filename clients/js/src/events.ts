@@ -1,4 +1,4 @@
-/** Owns what a listener gets: audio frames, the server's messages as they are, and what became of the connection. */
+/** Owns the events that callers receive: audio frames, the server's messages as they are, changes of the connection. */
 
 import type {
   CancelledMessage,
@@ -21,14 +21,14 @@ export interface AudioEvent {
   readonly first: boolean;
   /** The last of an utterance. */
   readonly last: boolean;
-  /** Sent a second time, after a resume; the first time it did not come. */
+  /** Sent again after a resume: the first time it did not arrive. */
   readonly replayed: boolean;
   readonly codec: Codec;
   readonly sampleRate: number;
   readonly frameSamples: number;
 }
 
-/** The connection dropped; the client tries to come back. Needs no answer. */
+/** The connection dropped; the client reconnects by itself. Callers can ignore this. */
 export interface InterruptedEvent {
   readonly type: "interrupted";
   /** The WebSocket's close code, 1006 without one. */
@@ -37,10 +37,10 @@ export interface InterruptedEvent {
 }
 
 /**
- * The connection is back. Needs no answer: audio goes on with the very next frame.
+ * The connection is back. Callers can ignore this: audio continues with the next frame.
  *
- * Where the session could not be `resumed`, what was not heard is spoken anew: a context's speech goes on at code point
- * `chars` of its text and at `pts` of its clock; timings at or after `pts` that were told before count no more.
+ * If the session could not be `resumed`, the text that was not heard is synthesized again: speech continues at code
+ * point `chars` of the text and at `pts` of the context's clock, and earlier timings at or after `pts` are void.
  */
 export interface ReconnectedEvent {
   readonly type: "reconnected";
@@ -50,7 +50,7 @@ export interface ReconnectedEvent {
   readonly chars?: number;
 }
 
-/** What `for await` over an utterance gives. */
+/** An event of the loop `for await` over an utterance. */
 export type SpeechEvent =
   | AudioEvent
   | StartedMessage

@@ -1,5 +1,6 @@
-/** Owns what can be asked of speech, and how it becomes a `start`. Pure. */
+/** Owns the options of speech, and the messages `start` and `configure` that are made of them. Pure. */
 
+import { countChars, wellFormed } from "./code-points.js";
 import { ProtocolError } from "./protocol/errors.js";
 import type {
   AudioRequest,
@@ -12,27 +13,26 @@ import type {
   StartMessage,
   TimingKind,
 } from "./protocol/messages.js";
-import { countChars, wellFormed } from "./characters.js";
 
 const CONTEXT_CHARS_MAX = 64;
 
-/** How to speak. Everything left out is the server's choice. */
+/** How to speak. The server chooses what is left out. */
 export interface SpeakOptions {
   /** A name of `GET /v1/voices`. */
   readonly voice?: string | undefined;
   /** BCP 47, such as `en` or `en-US`. */
   readonly language?: string | undefined;
-  /** 0.5 to 2; 1 is the voice's own. */
+  /** 0.5 to 2; 1 is the voice's normal speed. */
   readonly speed?: number | undefined;
   readonly codec?: Codec | undefined;
   readonly sampleRate?: number | undefined;
   readonly frameMs?: number | undefined;
-  /** Opus alone, bits a second. */
+  /** Bits per second; only for Opus. */
   readonly bitrate?: number | undefined;
   /** Words by default. */
   readonly timings?: readonly TimingKind[] | undefined;
   readonly pacing?: PacingMode | undefined;
-  /** How far sending runs ahead of the listener. */
+  /** How many milliseconds of audio the server sends ahead of the listener. */
   readonly leadMs?: number | undefined;
   readonly priority?: Priority | undefined;
   /** The same text, voice, settings and seed sound the same. */
@@ -50,9 +50,10 @@ export interface ConfigureOptions {
   readonly leadMs?: number | undefined;
 }
 
-/** Options that are given: neither undefined nor null. */
+/** The same fields, none of them undefined. */
 type Given<T> = { [K in keyof T]: Exclude<T[K], undefined> };
 
+/** The fields that are neither undefined nor null; undefined if there are none. */
 function given<T extends object>(fields: T): Given<T> | undefined {
   const entries = Object.entries(fields).filter(([, value]) => value !== undefined && value !== null);
   return entries.length === 0 ? undefined : (Object.fromEntries(entries) as Given<T>);
@@ -61,7 +62,7 @@ function given<T extends object>(fields: T): Given<T> | undefined {
 /**
  * The `start` that asks for `options`.
  *
- * @throws RangeError a context can't be named so.
+ * @throws RangeError the context's name is empty, longer than 64 characters, or not well-formed.
  */
 export function start(options: SpeakOptions, defaultContext: string): StartMessage {
   const context = options.context ?? defaultContext;
@@ -81,16 +82,16 @@ export function start(options: SpeakOptions, defaultContext: string): StartMessa
   return { type: "start", context, ...rest } as StartMessage;
 }
 
-/** The `configure` that asks for a change; null where none is asked for. */
+/** The `configure` that asks for `options`; null if they are empty. */
 export function configure(context: string, options: ConfigureOptions): ConfigureMessage | null {
   const audio = given({ bitrate: options.bitrate });
   const pacing = given({ mode: options.pacing, lead_ms: options.leadMs });
-  const wanted = given({ audio, pacing });
-  return wanted === undefined ? null : ({ type: "configure", context, ...wanted } as ConfigureMessage);
+  const changes = given({ audio, pacing });
+  return changes === undefined ? null : ({ type: "configure", context, ...changes } as ConfigureMessage);
 }
 
 /**
- * The `start` that asks at once for what `message` and then `change` asked for.
+ * The `start` that has the same effect as `message` followed by `change`.
  *
  * @throws ProtocolError client.unsupported_audio: the codec has no bitrate.
  */
@@ -109,8 +110,8 @@ export function configured(message: StartMessage, change: ConfigureMessage): Sta
   return { ...message, ...given({ audio, pacing }) } as StartMessage;
 }
 
-/** The `start` that asks for the voice and format which were granted, whatever another server prefers. */
-export function sameAgain(message: StartMessage, started: StartedMessage): StartMessage {
+/** The `start` for another session: asks for the voice and format that the first one granted, not for its defaults. */
+export function restartMessage(message: StartMessage, started: StartedMessage): StartMessage {
   const { codec, sample_rate, frame_ms, bitrate } = started.audio;
   const audio = given({ codec, sample_rate, frame_ms, bitrate: message.audio?.bitrate ?? bitrate });
   return { ...message, voice: started.voice, audio } as StartMessage;

@@ -1,41 +1,45 @@
-/** Owns what this side says to one session: in order, each message once, whatever becomes of the sockets under it. */
+/** Owns the messages that this side sends in one server session: in order, each once, across dropped WebSockets. */
 
 import type { Clock } from "./clock.js";
+import { Condition } from "./condition.js";
 import type { ConnectionLost } from "./errors.js";
 import type { Raw, WireCodec } from "./protocol/codec.js";
 import type { ClientMessage } from "./protocol/messages.js";
-import type { Connection } from "./socket.js";
-import { News } from "./waiting.js";
+import type { WebSocketTransport } from "./web-socket-transport.js";
 
-/** Whoever writes more than the server is known to have waits. */
-const UNCONFIRMED_BYTES_MAX = 4 << 20;
-/** More does not go into the WebSocket's own buffer, where nothing can be taken back or overtaken. */
+/** `send` waits while more bytes than this are not acknowledged by the server. */
+const UNACKNOWLEDGED_BYTES_MAX = 4 << 20;
+/** The most to put into the WebSocket's own buffer, from which nothing can be withdrawn. */
 const BUFFERED_BYTES_MAX = 64 << 10;
-const DRAIN_MS = 10;
+const BUFFER_POLL_MS = 10;
 
-/** Somebody who waits for a `pong`. */
-interface Asker {
+/** A caller of `ping` that waits for its `pong`. */
+interface PendingPing {
   readonly resolve: () => void;
   readonly reject: (lost: ConnectionLost) => void;
 }
 
-/** Numbers the messages of one session, and keeps each until the server is known to have it. */
+/** Numbers the messages of one session, and keeps each until the server has acknowledged it. */
 export class Outbox {
-  /** Why nothing can be said any more. */
-  over: ConnectionLost | null = null;
+  /** Why nothing can be sent any more; null: it can. */
+  lost: ConnectionLost | null = null;
   readonly #codec: WireCodec;
   readonly #clock: Clock;
-  readonly #moved = new News();
-  #kept: Raw[] = [];
-  #keptBytes = 0;
-  #first = 0;
-  #written = 0;
-  #connection: Connection | null = null;
-  #draining: (() => void) | null = null;
-  #times = 0;
-  /** The numbers of pings that are not answered, by their `t`. */
-  readonly #pings = new Map<number, number>();
-  readonly #askers = new Map<number, Asker>();
+  readonly #changed = new Condition();
+  /** Encoded messages that are not acknowledged; the first has number `#firstNumber`. */
+  #unacknowledged: Raw[] = [];
+  #unacknowledgedBytes = 0;
+  #firstNumber = 0;
+  /** The number of the next message to write to the WebSocket. */
+  #nextToWrite = 0;
+  #socket: WebSocketTransport | null = null;
+  /** Cancels the timer that polls a full WebSocket; null: none runs. */
+  #stopPolling: (() => void) | null = null;
+  #lastPingTime = 0;
+  /** The message numbers of unanswered pings, by their `t`. */
+  readonly #pingNumbers = new Map<number, number>();
+  readonly #pendingPings = new Map<number, PendingPing>();
+  /** Counts the sessions, so that `send` notices that its message belonged to a former one. */
   #sessions = 0;
 
   constructor(codec: WireCodec, clock: Clock) {
@@ -43,149 +47,144 @@ export class Outbox {
     this.#clock = clock;
   }
 
-  /** Whether there is a connection now. */
-  get flowing(): boolean {
-    return this.#connection !== null;
+  /** Whether there is a WebSocket to write to. */
+  get connected(): boolean {
+    return this.#socket !== null;
   }
 
-  /** How many messages the server is known to have. */
+  /** How many messages the server has acknowledged. */
   get received(): number {
-    return this.#first;
+    return this.#firstNumber;
   }
 
-  /** Whether something has not been written yet. */
-  get waiting(): boolean {
-    return this.#written < this.#end;
+  /** Whether a message was not written to a WebSocket yet. */
+  get hasUnsent(): boolean {
+    return this.#nextToWrite < this.#endNumber;
   }
 
-  get #end(): number {
-    return this.#first + this.#kept.length;
+  get #endNumber(): number {
+    return this.#firstNumber + this.#unacknowledged.length;
   }
 
-  // -- saying -------------------------------------------------------------------------------------------------------
+  // -- sending ------------------------------------------------------------------------------------------------------
 
   /**
-   * Says something as soon as there is a connection; returns its number. Never waits.
+   * Queues a message, which is written as soon as there is a WebSocket; returns its number. Never waits.
    *
-   * @throws ConnectionLost there will be none any more.
+   * @throws ConnectionLost the outbox is closed.
    */
   post(message: ClientMessage): number {
-    if (this.over !== null) throw this.over;
+    if (this.lost !== null) throw this.lost;
     const raw = this.#codec.encode(message);
-    this.#kept.push(raw);
-    this.#keptBytes += raw.length;
-    const number = this.#end - 1;
+    this.#unacknowledged.push(raw);
+    this.#unacknowledgedBytes += raw.length;
+    const number = this.#endNumber - 1;
     this.#write();
     return number;
   }
 
   /**
-   * Says something, and waits until it is on its way; not while the connection is away, unless too much waits.
+   * Queues a message, and waits until it is written; while there is no WebSocket, only if too much is unacknowledged.
    *
-   * @throws ConnectionLost there will be none any more.
+   * @throws ConnectionLost the outbox is closed.
    */
   async send(message: ClientMessage): Promise<void> {
     const [number, sessions] = [this.post(message), this.#sessions];
-    while (this.over === null && sessions === this.#sessions) {
-      const full = this.#keptBytes > UNCONFIRMED_BYTES_MAX;
-      if (!full && !(this.flowing && this.#written <= number)) return;
-      if (full && this.#pings.size === 0) this.ask(); // The answer tells that everything before it has come.
-      await this.moved();
+    while (this.lost === null && sessions === this.#sessions) {
+      const full = this.#unacknowledgedBytes > UNACKNOWLEDGED_BYTES_MAX;
+      if (!full && !(this.connected && this.#nextToWrite <= number)) return;
+      if (full && this.#pingNumbers.size === 0) this.sendPing(); // Its `pong` acknowledges every message before it.
+      await this.#changed.wait();
     }
   }
 
-  /** Says a `ping`; returns its `t`. */
-  ask(): number {
-    const t = ++this.#times;
-    this.#pings.set(t, this.post({ type: "ping", t }));
+  /** Sends a `ping`; returns its `t`. */
+  sendPing(): number {
+    const t = ++this.#lastPingTime;
+    this.#pingNumbers.set(t, this.post({ type: "ping", t }));
     return t;
   }
 
   /**
-   * Waits until the server has answered everything that was said so far.
+   * Waits until the server has answered a `ping`, and so has received everything sent before.
    *
-   * @throws ConnectionLost it does not answer any more.
+   * @throws ConnectionLost the outbox is closed, or closes before the answer comes.
    */
   ping(): Promise<void> {
-    return new Promise((resolve, reject) => this.#askers.set(this.ask(), { resolve, reject }));
+    return new Promise((resolve, reject) => this.#pendingPings.set(this.sendPing(), { resolve, reject }));
   }
 
-  /** Waits until something was written or arrived, or a connection came or went. */
-  moved(): Promise<void> {
-    return this.#moved.wait();
-  }
+  // -- delivery -----------------------------------------------------------------------------------------------------
 
-  // -- what becomes of it -------------------------------------------------------------------------------------------
-
-  /** A connection came, or went. */
-  flow(connection: Connection | null): void {
-    this.#draining?.();
-    this.#draining = null;
-    this.#connection = connection;
+  /** Writes to `socket` from now on; null: there is none for now. */
+  writeTo(socket: WebSocketTransport | null): void {
+    this.#stopPolling?.();
+    this.#stopPolling = null;
+    this.#socket = socket;
     this.#write();
-    this.#moved.tell();
+    this.#changed.notifyAll();
   }
 
-  /** The server has got the first `count` messages. */
-  arrived(count: number): void {
-    const known = Math.min(count, this.#end) - this.#first;
-    if (known > 0) {
-      for (const raw of this.#kept.splice(0, known)) this.#keptBytes -= raw.length;
-      this.#first += known;
+  /** The server has received the first `count` messages of the session. */
+  acknowledge(count: number): void {
+    const acknowledged = Math.min(count, this.#endNumber) - this.#firstNumber;
+    if (acknowledged > 0) {
+      for (const raw of this.#unacknowledged.splice(0, acknowledged)) this.#unacknowledgedBytes -= raw.length;
+      this.#firstNumber += acknowledged;
     }
-    this.#written = Math.max(this.#written, this.#first);
-    this.#moved.tell();
+    this.#nextToWrite = Math.max(this.#nextToWrite, this.#firstNumber);
+    this.#changed.notifyAll();
   }
 
-  /** A `pong` came. */
-  answered(t: number): void {
-    const number = this.#pings.get(t);
-    this.#pings.delete(t);
-    if (number !== undefined) this.arrived(number + 1);
-    this.#askers.get(t)?.resolve();
-    this.#askers.delete(t);
+  /** A `pong` was received. */
+  onPong(t: number): void {
+    const number = this.#pingNumbers.get(t);
+    this.#pingNumbers.delete(t);
+    if (number !== undefined) this.acknowledge(number + 1);
+    this.#pendingPings.get(t)?.resolve();
+    this.#pendingPings.delete(t);
   }
 
-  /** The server has got the first `count` messages, and none of the rest. */
-  sayAgain(count: number): void {
-    this.arrived(count);
-    this.#written = this.#first;
+  /** The session was resumed: the server has the first `count` messages, and the rest is written again. */
+  resend(count: number): void {
+    this.acknowledge(count);
+    this.#nextToWrite = this.#firstNumber;
   }
 
-  /** There is a fresh session: nothing that was said counts any more, but for pings that somebody awaits. */
-  beginAnew(): void {
-    this.#kept = [];
-    this.#keptBytes = this.#first = this.#written = 0;
+  /** A new session has begun: drops all messages, and sends the pings that callers wait for again. */
+  reset(): void {
+    this.#unacknowledged = [];
+    this.#unacknowledgedBytes = this.#firstNumber = this.#nextToWrite = 0;
     this.#sessions++;
-    this.#pings.clear();
-    for (const t of this.#askers.keys()) this.#pings.set(t, this.post({ type: "ping", t }));
-    this.#moved.tell();
+    this.#pingNumbers.clear();
+    for (const t of this.#pendingPings.keys()) this.#pingNumbers.set(t, this.post({ type: "ping", t }));
+    this.#changed.notifyAll();
   }
 
-  /** Nothing can be said any more. */
-  end(lost: ConnectionLost): void {
-    this.over = lost;
-    this.flow(null);
-    for (const asker of this.#askers.values()) asker.reject(lost);
-    this.#askers.clear();
+  /** Sends nothing any more; `send`, `post` and `ping` throw `lost`. */
+  close(lost: ConnectionLost): void {
+    this.lost = lost;
+    this.writeTo(null);
+    for (const pending of this.#pendingPings.values()) pending.reject(lost);
+    this.#pendingPings.clear();
   }
 
   #write(): void {
-    const connection = this.#connection;
-    if (connection === null || this.#draining !== null) return;
-    const before = this.#written;
-    while (this.waiting && connection.bufferedBytes < BUFFERED_BYTES_MAX) {
-      const raw = this.#kept[this.#written - this.#first] as Raw;
-      // Counted before: the server may have told that it came before `send` is back.
-      this.#written++;
-      connection.send(raw);
+    const socket = this.#socket;
+    if (socket === null || this.#stopPolling !== null) return;
+    const before = this.#nextToWrite;
+    while (this.hasUnsent && socket.bufferedBytes < BUFFERED_BYTES_MAX) {
+      const raw = this.#unacknowledged[this.#nextToWrite - this.#firstNumber] as Raw;
+      // Advanced before sending: the acknowledgement may arrive before `send` returns.
+      this.#nextToWrite++;
+      socket.send(raw);
     }
-    if (this.waiting) {
-      this.#draining = this.#clock.after(DRAIN_MS, () => {
-        this.#draining = null;
+    if (this.hasUnsent) {
+      this.#stopPolling = this.#clock.after(BUFFER_POLL_MS, () => {
+        this.#stopPolling = null;
         this.#write();
       });
     }
-    if (this.#written > before) this.#moved.tell();
+    if (this.#nextToWrite > before) this.#changed.notifyAll();
   }
 }

@@ -1,140 +1,140 @@
-/** Owns a session with a server: many utterances, over as many connections as it takes. */
+/** Owns the client's session: many utterances, over one connection after another. */
 
 import { type Clock, SYSTEM_CLOCK } from "./clock.js";
+import { Condition } from "./condition.js";
 import { Context } from "./context.js";
-import { Dialer, type Door } from "./dial.js";
+import { ContextLifecycle, type ContextSession } from "./context-lifecycle.js";
+import { Dialer, type OpenSocket } from "./dialer.js";
 import type { ConnectionLost } from "./errors.js";
 import type { InterruptedEvent, ReconnectedEvent } from "./events.js";
-import { Line } from "./line.js";
 import { type SpeakOptions, start } from "./options.js";
-import type { Link, Listener, Owner } from "./parties.js";
-import type { Tokens } from "./pieces.js";
 import type { Encoding } from "./protocol/codec.js";
 import type { ContextState, DrainingMessage, ReadyMessage, StartMessage } from "./protocol/messages.js";
-import type { SocketClass } from "./socket.js";
-import { Speaking } from "./speaking.js";
+import { type ConnectionOwner, type ContextHandler, ResumableConnection } from "./resumable-connection.js";
+import type { Tokens } from "./text-source.js";
 import { Utterance } from "./utterance.js";
-import { News } from "./waiting.js";
+import type { SocketClass } from "./web-socket-transport.js";
 
 const CONNECT_MS_MAX = 10_000;
-/** Any whole number will do; short ones are easier to write down. */
+/** Seeds are drawn below this: the protocol allows more, but 32 bits are easier to write down. */
 const SEEDS = 2 ** 32;
 
 /** How to connect. */
 export interface ConnectOptions {
-  /** A token of `POST /v1/tokens`, or what fetches one; asked again for every connection. */
+  /** A token of `POST /v1/tokens`, or a function that fetches one; called for every attempt to connect. */
   readonly token?: string | (() => Promise<string>) | undefined;
-  /** An API key, where headers can be sent: in Node, with the package `ws`. Never in a page. */
+  /** An API key, sent in a header: only in Node, with the package `ws`. Never in a page. */
   readonly apiKey?: string | undefined;
   /** "json" by default. */
   readonly encoding?: Encoding | undefined;
-  /** Whether a session whose connection drops comes back by itself; true by default. */
+  /** Whether to reconnect when the connection drops; true by default. */
   readonly reconnect?: boolean | undefined;
-  /** How long it tries; by default as long as the server keeps the session, thirty seconds at least. */
+  /** How long to try; by default as long as the server keeps the session, thirty seconds at least. */
   readonly reconnectSeconds?: number | undefined;
-  /** For the whole of one attempt to connect, in milliseconds. */
+  /** The longest that one attempt to connect may take, in milliseconds; 10000 by default. */
   readonly timeoutMs?: number | undefined;
-  /** The class of WebSockets to use. */
+  /** The class of WebSockets to use instead of the platform's. */
   readonly WebSocket?: SocketClass | undefined;
-  /** Called when the connection drops and when it is back; `pts` and `chars` are left out. */
+  /** Called when the connection drops and when it is back, without `pts` and `chars`. */
   readonly onChange?: ((event: InterruptedEvent | ReconnectedEvent) => void) | undefined;
-  /** The time, for tests. */
+  /** Replaces the machine's clock in tests. */
   readonly clock?: Clock | undefined;
 }
 
 /**
- * A session; `connect` makes it. Many utterances can be spoken on it, one after another or at once.
+ * A session, made by `connect`. It can speak many utterances, one after another or at once.
  *
- * Where its connection drops it comes back by itself, and speech goes on where it was. It is `closed` only when that
- * fails, is not wanted, or when `close` was called.
+ * When its connection drops, it reconnects by itself, and speech continues where it was. It is `closed` after `close`,
+ * or when reconnecting failed or is switched off.
  */
 export class Session {
-  readonly #lines: Lines;
-  readonly #seeded: boolean;
+  readonly #connections: SessionConnections;
+  /** Whether each context gets a seed, so that another server speaks the rest of it in the same way. */
+  readonly #addSeed: boolean;
   #names = 0;
 
-  /** @internal `connect` makes them. */
-  constructor(dialer: Dialer, door: Door, options: ConnectOptions) {
-    this.#lines = new Lines(dialer, door, options);
-    this.#seeded = options.reconnect ?? true;
+  /** @internal Made by `connect`. */
+  constructor(dialer: Dialer, open: OpenSocket, options: ConnectOptions) {
+    this.#connections = new SessionConnections(dialer, open, options);
+    this.#addSeed = options.reconnect ?? true;
   }
 
-  /** The server's greeting, with its limits; another one where the session had to begin anew. */
+  /** The server's `ready`, with its limits; a new one after a reconnect that could not resume. */
   get ready(): ReadyMessage {
-    return this.#lines.current.ready;
+    return this.#connections.current.ready;
   }
 
-  /** Whether there is a connection now. */
+  /** Whether a WebSocket is open now. */
   get connected(): boolean {
-    return this.#lines.current.connected;
+    return this.#connections.current.connected;
   }
 
-  /** Whether the session is over: the connection is gone and will not come back. */
+  /** Whether the session is over: there is no connection, and the client does not try to reconnect. */
   get closed(): boolean {
-    return this.#lines.lost !== null;
+    return this.#connections.lost !== null;
   }
 
-  /** Set once the server is going away; what comes next is spoken on another connection. */
+  /** Set once the server is draining; new utterances are spoken over another connection. */
   get draining(): DrainingMessage | null {
-    return this.#lines.current.draining;
+    return this.#connections.current.draining;
   }
 
-  /** What each open context is doing, as the server last said. */
+  /** The state of each open context, by its name, from the server's newest `state`. */
   get states(): Readonly<Record<string, ContextState>> {
-    return this.#lines.current.conversation.states;
+    return this.#connections.current.serverSession.states;
   }
 
   /**
    * Speaks a text, or pieces of text as they are written. Iterate over the result for its events.
    *
-   * @throws RangeError a context can't be named so.
+   * @throws RangeError the context's name is invalid.
    */
   speak(text: Tokens, options: SpeakOptions = {}): Utterance {
-    return new Utterance(this.#speaking(options), text);
+    return new Utterance(this.#newContext(options), text);
   }
 
-  /** A context whose text you write yourself: `text`, `flush`, `end`. Options as in `speak`. */
+  /** A context whose text the caller writes: `text`, `flush`, `end`. Options as in `speak`. */
   context(options: SpeakOptions = {}): Context {
-    return new Context(this.#speaking(options));
+    return new Context(this.#newContext(options));
   }
 
   /**
-   * Asks the server for an answer; returns the milliseconds it took.
+   * Measures the round trip to the server, in milliseconds.
    *
-   * @throws ConnectionLost it does not answer any more.
+   * @throws ConnectionLost the session is over, or ends before the answer comes.
    */
   async ping(): Promise<number> {
-    const { current, clock } = this.#lines;
-    const askedAt = clock.now();
-    if (current.over !== null) throw current.over;
+    const { current, clock } = this.#connections;
+    const sentAt = clock.now();
+    if (current.lost !== null) throw current.lost;
     await current.outbox.ping();
-    return clock.now() - askedAt;
+    return clock.now() - sentAt;
   }
 
-  /** Waits until the session is over; returns why. */
+  /** Resolves when the session is over, with the reason. */
   whenClosed(): Promise<ConnectionLost> {
-    return this.#lines.whenLost;
+    return this.#connections.whenLost;
   }
 
-  /** Ends the session; what is still being spoken is dropped. */
+  /** Ends the session; utterances that are still being spoken are dropped. */
   async close(): Promise<void> {
-    await this.#lines.close();
+    await this.#connections.close();
   }
 
-  #speaking(options: SpeakOptions): Speaking {
+  #newContext(options: SpeakOptions): ContextLifecycle {
     const message = start(options, `u${++this.#names}`);
-    return new Speaking(this.#lines, this.#seeded ? seeded(message) : message, options.signal);
+    return new ContextLifecycle(this.#connections, this.#addSeed ? withSeed(message) : message, options.signal);
   }
 }
 
-/** What has to be spoken anew on another server is to sound the same there. */
-function seeded(message: StartMessage): StartMessage {
+/** The `start` with a random seed, if it has none. */
+function withSeed(message: StartMessage): StartMessage {
   return message.seed === undefined ? { ...message, seed: Math.floor(Math.random() * SEEDS) } : message;
 }
 
-/** The connection there is, and former ones on which speech is finished. */
-class Lines implements Link, Owner {
-  current: Line;
+/** The current connection, and former ones to draining servers, on which open contexts are finished. */
+class SessionConnections implements ContextSession, ConnectionOwner {
+  current: ResumableConnection;
   lost: ConnectionLost | null = null;
   readonly reconnect: boolean;
   readonly reconnectMs: number | null;
@@ -142,98 +142,99 @@ class Lines implements Link, Owner {
   readonly whenLost: Promise<ConnectionLost>;
   readonly #dialer: Dialer;
   readonly #onChange: ConnectOptions["onChange"];
-  readonly #former = new Set<Line>();
-  readonly #vacated = new News();
+  readonly #former = new Set<ResumableConnection>();
+  /** A context or a connection is over. */
+  readonly #changed = new Condition();
   #resolveLost: (lost: ConnectionLost) => void = () => undefined;
 
-  constructor(dialer: Dialer, door: Door, options: ConnectOptions) {
+  constructor(dialer: Dialer, open: OpenSocket, options: ConnectOptions) {
     this.reconnect = options.reconnect ?? true;
     this.reconnectMs = options.reconnectSeconds === undefined ? null : options.reconnectSeconds * 1000;
     this.clock = dialer.clock;
     this.#dialer = dialer;
     this.#onChange = options.onChange;
     this.whenLost = new Promise((resolve) => (this.#resolveLost = resolve));
-    this.current = new Line(this, dialer, door.ready, door);
+    this.current = new ResumableConnection(this, dialer, open.ready, open);
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.current, ...this.#former].map((line) => line.close()));
+    await Promise.all([this.current, ...this.#former].map((connection) => connection.close()));
   }
 
-  async attach(context: Listener): Promise<Line> {
-    for (let former = this.#named(context.context); former !== null; former = this.#named(context.context)) {
-      if (!former.leaving) throw new RangeError(`context ${context.context} is in use`);
-      await this.#vacated.wait();
+  async attach(context: ContextHandler): Promise<ResumableConnection> {
+    for (let former = this.#find(context.context); former !== null; former = this.#find(context.context)) {
+      if (!former.closing) throw new RangeError(`context ${context.context} is in use`);
+      await this.#changed.wait();
     }
     if (this.lost !== null) throw this.lost;
-    if (this.current.draining !== null && this.reconnect) this.#succeed();
-    this.current.adopt(context);
+    if (this.current.draining !== null && this.reconnect) this.#replaceCurrent();
+    this.current.addContext(context);
     return this.current;
   }
 
-  move(context: Listener): boolean {
-    const lines = [this.current, ...this.#former];
-    const line = lines.find((each) => each.contexts.get(context.context) === context);
-    if (!this.reconnect || line === undefined || this.lost !== null) return false;
-    if (line === this.current) this.#succeed();
-    line.detach(context);
-    this.current.adopt(context);
+  move(context: ContextHandler): boolean {
+    const connections = [this.current, ...this.#former];
+    const connection = connections.find((each) => each.contexts.get(context.context) === context);
+    if (!this.reconnect || connection === undefined || this.lost !== null) return false;
+    if (connection === this.current) this.#replaceCurrent();
+    connection.removeContext(context);
+    this.current.addContext(context);
     context.restart(this.current, null);
     return true;
   }
 
-  happened(line: Line, event: InterruptedEvent | ReconnectedEvent): void {
-    if (line !== this.current) return;
+  onConnectionEvent(connection: ResumableConnection, event: InterruptedEvent | ReconnectedEvent): void {
+    if (connection !== this.current) return;
     try {
       this.#onChange?.(event);
     } catch (error) {
-      // The caller's mistake, which is told as such, and must not end the session.
+      // Reported as uncaught: an error in the caller's function must not end the session.
       queueMicrotask(() => {
         throw error;
       });
     }
   }
 
-  successor(line: Line): Line | null {
-    return line === this.current || this.lost !== null ? null : this.current;
+  successor(connection: ResumableConnection): ResumableConnection | null {
+    return connection === this.current || this.lost !== null ? null : this.current;
   }
 
-  ended(line: Line, lost: ConnectionLost): void {
-    this.#former.delete(line);
-    if (line === this.current && this.lost === null) {
+  onConnectionLost(connection: ResumableConnection, lost: ConnectionLost): void {
+    this.#former.delete(connection);
+    if (connection === this.current && this.lost === null) {
       this.lost = lost;
       this.#resolveLost(lost);
     }
-    this.#vacated.tell();
+    this.#changed.notifyAll();
   }
 
-  vacated(): void {
-    this.#vacated.tell();
+  onContextDetached(): void {
+    this.#changed.notifyAll();
   }
 
-  #named(name: string): Listener | null {
-    for (const line of [this.current, ...this.#former]) {
-      const found = line.contexts.get(name);
+  #find(name: string): ContextHandler | null {
+    for (const connection of [this.current, ...this.#former]) {
+      const found = connection.contexts.get(name);
       if (found !== undefined) return found;
     }
     return null;
   }
 
-  /** Opens another connection; on the one there is, speech under way is finished. */
-  #succeed(): void {
+  /** Opens another connection for new contexts; the current one finishes those it has. */
+  #replaceCurrent(): void {
     this.#former.add(this.current);
-    this.current = new Line(this, this.#dialer, this.current.ready, null);
+    this.current = new ResumableConnection(this, this.#dialer, this.current.ready, null);
   }
 }
 
 /**
  * Connects to a server. `url` may leave out the path, may begin with http or https, and in a page may be relative.
  *
- * The first connection is tried once.
+ * The first connection is attempted once only.
  *
  * @throws VoxwireError the server refused (client.not_authenticated, server.too_many_sessions, …).
- * @throws ConnectionLost there is no server, or it is not one of ours.
- * @throws TypeError the URL is none.
+ * @throws ConnectionLost no server answers, or it does not speak this protocol.
+ * @throws TypeError the URL is invalid.
  * @throws Error the package `ws` is needed, and not installed.
  */
 export async function connect(url: string, options: ConnectOptions = {}): Promise<Session> {

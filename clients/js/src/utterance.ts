@@ -1,94 +1,95 @@
-/** Owns the outside of speech: its events, what can be done to it, and how a text or a stream of pieces becomes one. */
+/** Owns the public interface of one utterance: its events, and the methods that control it. Writes its text itself. */
 
-import type { SpeechEvent } from "./events.js";
+import type { ContextLifecycle } from "./context-lifecycle.js";
 import { ConnectionLost } from "./errors.js";
+import type { SpeechEvent } from "./events.js";
 import type { ConfigureOptions } from "./options.js";
-import { Pieces, type Tokens } from "./pieces.js";
 import type { CancelledMessage, DoneMessage, Heard, StartedMessage } from "./protocol/messages.js";
-import type { Speaking } from "./speaking.js";
+import { TextSource, type Tokens } from "./text-source.js";
 
 /**
  * What `speak` returns. Iterate over it, once, for its events; the iteration ends after `done`.
  *
- * Nothing is sent before the iteration begins. Leaving it early cancels the utterance and closes the stream of text. An
- * error that ends the speech is thrown as `VoxwireError` where the iteration stands, after the audio that was ready
- * before it; a lost connection that does not come back as `ConnectionLost`; and what the stream of text throws, as it is.
+ * Nothing is sent before the iteration begins. Leaving it early cancels the utterance and closes the stream of text.
+ * The iteration throws the error that ends the speech, after the audio that was ready before it: a `VoxwireError` of
+ * the server, a `ConnectionLost` if the client could not reconnect, or what the stream of text throws.
  */
 export class Utterance implements AsyncIterable<SpeechEvent> {
-  readonly #speaking: Speaking;
+  readonly #lifecycle: ContextLifecycle;
   readonly #tokens: Tokens | null;
 
-  /** @internal Sessions make them. Without `tokens` somebody else writes the text. */
-  constructor(speaking: Speaking, tokens: Tokens | null) {
-    this.#speaking = speaking;
+  /** @internal Made by `Session.speak`. `tokens` null: the caller writes the text, with the methods of `Context`. */
+  constructor(lifecycle: ContextLifecycle, tokens: Tokens | null) {
+    this.#lifecycle = lifecycle;
     this.#tokens = tokens;
   }
 
   /** The context's name. */
   get context(): string {
-    return this.#speaking.context;
+    return this.#lifecycle.context;
   }
 
-  /** What the server said it speaks with. */
+  /** The server's `started`: voice, engine and audio format; null before it. */
   get started(): StartedMessage | null {
-    return this.#speaking.hearing.started;
+    return this.#lifecycle.receiver.started;
   }
 
-  /** How it ended. */
+  /** The server's `done`; null before the end. */
   get done(): DoneMessage | null {
-    return this.#speaking.hearing.done;
+    return this.#lifecycle.receiver.done;
   }
 
-  /** What was heard of it when it was cancelled. */
+  /** The report of what was heard when it was cancelled; null if it was not, or has not been answered. */
   get cancelled(): CancelledMessage | null {
-    return this.#speaking.hearing.cancelled;
+    return this.#lifecycle.receiver.cancelled;
   }
 
-  /** From the first text to the first audio frame, as this side sees it. */
+  /** Milliseconds from the first text to the first audio frame, measured by the client; null before that frame. */
   get ttfaClientMs(): number | null {
-    return this.#speaking.ttfaClientMs;
+    return this.#lifecycle.ttfaClientMs;
   }
 
-  /** The text that was written, less what was retracted. */
+  /** The text written so far, without what was retracted. */
   get textSoFar(): string {
-    return this.#speaking.hearing.transcript.text;
+    return this.#lifecycle.receiver.transcript.text;
   }
 
   /**
-   * A player tells where it is: it has taken frames up to `seq`, and put out every sample before `playedPts`.
+   * Reports the position of the player: it has taken frames up to `seq`, and put out every sample before `playedPts`.
    *
-   * Call it as often as you like; the server is told a few times a second. What was received is acknowledged anyway.
+   * May be called at any rate; the client sends it to the server a few times a second. Received frames are acknowledged
+   * without it.
    */
   acknowledge(seq: number, playedPts: number): void {
-    const { hearing } = this.#speaking;
-    hearing.playout.played(Math.min(playedPts, hearing.endOf(seq)));
+    const { receiver } = this.#lifecycle;
+    receiver.playout.played(Math.min(playedPts, receiver.endPtsOf(seq)));
   }
 
   /**
-   * Barge-in: stops now. Returns what was heard, for the conversation's history, and what was not.
+   * Barge-in: stops the speech. Returns what was heard, for the conversation's history, and what was not.
    *
-   * Stop your player first; `playedPts` is what it has put out. Left out, the newest `acknowledge` counts, then the
-   * server's clock. No audio event comes any more; the iteration goes on with `cancelled` and `done`, and ends. Where
-   * everything had been sent already, or the connection is away or lost, the answer is worked out here. Never rejects.
+   * Stop the player first; `playedPts` is the end of what it has put out. Without it, the newest `acknowledge` counts,
+   * else the server's clock. No audio event follows; the iteration continues with `cancelled` and `done`, and ends. If
+   * the server had sent everything, or there is no connection, the client computes the answer itself. Never rejects.
    */
   cancel(options: { readonly playedPts?: number | undefined } = {}): Promise<CancelledMessage> {
     const { playedPts } = options;
-    return this.#speaking.cancel(playedPts === undefined ? null : Math.max(0, Math.floor(playedPts)));
+    return this.#lifecycle.cancel(playedPts === undefined ? null : Math.max(0, Math.floor(playedPts)));
   }
 
-  /** Cancels without waiting for what was heard. Without effect when it is over. */
+  /** Cancels without waiting for the report. Without effect when the utterance is over. */
   abandon(): void {
-    this.#speaking.leave(null);
+    this.#lifecycle.startCancel(null);
   }
 
-  /** Asks for no more audio for now; nothing is lost. Pause your player too. */
+  /** Asks the server to pause sending; nothing is lost. The caller pauses the player. */
   hold(): void {
-    this.#speaking.hold();
+    this.#lifecycle.hold();
   }
 
-  /** Goes on after `hold`. */
+  /** Resumes after `hold`. */
   release(): void {
-    this.#speaking.release();
+    this.#lifecycle.release();
   }
 
   /**
@@ -97,41 +98,42 @@ export class Utterance implements AsyncIterable<SpeechEvent> {
    * @throws VoxwireError client.unsupported_audio: the codec has no bitrate.
    */
   configure(options: ConfigureOptions): void {
-    this.#speaking.configure(options);
+    this.#lifecycle.configure(options);
   }
 
-  /** What a listener at `playedPts` has heard, as far as can be known here; left out, now. Disturbs nothing. */
+  /** What a listener at `playedPts` has heard, from the timings received so far; by default, the listener of now. */
   heard(playedPts?: number): Heard {
-    const { hearing, clock } = this.#speaking;
-    return hearing.report(playedPts ?? hearing.playout.estimate(clock.now())).heard;
+    const { receiver, clock } = this.#lifecycle;
+    return receiver.report(playedPts ?? receiver.playout.estimate(clock.now())).heard;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<SpeechEvent, void, undefined> {
     const tokens = this.#tokens;
     try {
-      await this.#speaking.open();
-      if (tokens !== null && this.#speaking.takesText) this.#write(new Pieces(tokens));
-      for (let event = await this.#speaking.next(); event !== null; event = await this.#speaking.next()) yield event;
+      await this.#lifecycle.open();
+      if (tokens !== null && this.#lifecycle.takesText) this.#write(new TextSource(tokens));
+      for (let event = await this.#lifecycle.next(); event !== null; event = await this.#lifecycle.next()) yield event;
     } finally {
-      // The loop over a context that is written by hand can be left and taken up again.
+      // Only here: the loop over a context whose text the caller writes can be left and entered again.
       if (tokens !== null) this.abandon();
     }
   }
 
-  #write(pieces: Pieces): void {
-    const speaking = this.#speaking;
-    speaking.onStopped = () => pieces.stop();
+  /** Sends the text in the background, until its end or until the context takes no more. */
+  #write(source: TextSource): void {
+    const lifecycle = this.#lifecycle;
+    lifecycle.onStopped = () => source.stop();
     const write = async () => {
-      for (let piece = await pieces.next(); piece !== null; piece = await pieces.next()) {
-        await speaking.writing.text(piece, false);
+      for (let piece = await source.next(); piece !== null; piece = await source.next()) {
+        await lifecycle.sender.text(piece, false);
       }
-      await speaking.writing.end();
+      await lifecycle.sender.end();
     };
     write()
       .catch((error: unknown) => {
-        if (error instanceof ConnectionLost) speaking.hearing.inbox.close(error);
-        else speaking.fail(error instanceof Error ? error : new Error(String(error), { cause: error }));
+        if (error instanceof ConnectionLost) lifecycle.receiver.events.close(error);
+        else lifecycle.fail(error instanceof Error ? error : new Error(String(error), { cause: error }));
       })
-      .finally(() => pieces.stop());
+      .finally(() => source.stop());
   }
 }

@@ -1,4 +1,4 @@
-/** Owns the client's reading and writing of messages against the golden vectors that all clients share. */
+/** Tests reading and writing of messages against the golden vectors that all clients share. */
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -44,7 +44,7 @@ for (const { name, from, encoding, raw, code, field } of vectors("invalid")) {
   });
 }
 
-test("what is no map at all is malformed", () => {
+test("a message that is no map is malformed", () => {
   for (const raw of ["[1]", "null", "7", '"a"', "{", ""]) {
     assert.throws(() => JSON_CODEC.decode(raw), { code: "client.malformed_message" });
   }
@@ -53,7 +53,7 @@ test("what is no map at all is malformed", () => {
   }
 });
 
-test("fields of what is undefined are not written in either encoding", () => {
+test("undefined fields are not written in either encoding", () => {
   const message = { type: "flush", context: "0", id: undefined };
   assert.equal(JSON_CODEC.encode(message), '{"type":"flush","context":"0"}');
   assert.equal(MSGPACK.encode(message)[0], 0x82);
@@ -88,7 +88,7 @@ test("the error tree is the protocol's", () => {
   assert.deepEqual(CloseCode, Object.fromEntries(close_codes.map(({ name, code }) => [name.toUpperCase(), code])));
 });
 
-test("a code of a later version counts by its class", () => {
+test("a code of a later version has the defaults of its class", () => {
   const message = { type: "error", code: "system.moon_phase", message: "m", retryable: false, retry_after_ms: 5 };
   const error = VoxwireError.fromMessage(message);
   assert.deepEqual([error.code, error.errorClass, error.retryable], ["system.moon_phase", "system", false]);
@@ -108,7 +108,7 @@ for (const { name, visemes, samples } of vectors("visemes")) {
   });
 }
 
-test("a mouth forgets what is spoken anew, and writes where it is told to", () => {
+test("keyframes of text that is synthesized again are removed, and weights are written into the given array", () => {
   const track = new MouthTrack();
   const key = (id, weight, pts) => ({ id, weight, pts });
   track.add({ type: "timing", context: "0", visemes: [key(0, 1, 0), key(10, 0, 0), key(0, 0, 100), key(10, 1, 100)] });
@@ -120,7 +120,7 @@ test("a mouth forgets what is spoken anew, and writes where it is told to", () =
   assert.deepEqual([...MouthTrack.closed(out)], [1, ...new Array(14).fill(0)]);
 });
 
-test("a mouth that is open where speech comes anew is closed from there on", () => {
+test("a mouth that is open where keyframes are removed is closed from there on", () => {
   const track = new MouthTrack();
   const key = (id, weight, pts) => ({ id, weight, pts });
   track.add({ type: "timing", context: "0", visemes: [key(0, 1, 0), key(10, 0, 0), key(0, 0, 100), key(10, 1, 100)] });
@@ -130,7 +130,7 @@ test("a mouth that is open where speech comes anew is closed from there on", () 
   assert.deepEqual([at(50), at(200), at(325), at(350), at(500)], [[0.5, 0.5], [0, 1], [0.25, 0.75], [1, 0], [1, 0]]);
 });
 
-test("a mouth that speaks for hours keeps what it needs", () => {
+test("after hours of keyframes only those that are needed are kept", () => {
   const track = new MouthTrack();
   for (let pts = 0; pts < 20_000; pts++) {
     track.add({ type: "timing", context: "0", visemes: [{ id: 3, weight: pts % 2, pts }] });

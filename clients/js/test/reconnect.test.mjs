@@ -1,4 +1,4 @@
-/** Owns what becomes of a session and its speech when the connection drops, the server goes, or the session is gone. */
+/** Tests a session and its contexts when the connection drops, the server drains, or the session is lost. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -21,7 +21,7 @@ async function halfway(count, options = {}, sessionOptions = {}, text = TEXT) {
   return scene;
 }
 
-test("a session that is resumed goes on with the next frame, and what did not arrive is said again", async () => {
+test("a resumed session continues with the next frame, and messages that did not arrive are sent again", async () => {
   const scene = await halfway(3);
   const { socket, context, heard, utterance, server } = scene;
   utterance.hold();
@@ -58,7 +58,7 @@ test("a session that is resumed goes on with the next frame, and what did not ar
   assert.equal(server.sockets.length, 3);
 });
 
-test("where the session is gone, what was not heard is spoken anew and everything counts on", async () => {
+test("when the session is lost, the text that was not heard is synthesized again, and seq, pts and chars continue", async () => {
   const scene = await halfway(7, { seed: 42, codec: "pcm_s16le" });
   const { socket, context, heard, server, utterance } = scene;
   socket.drop(1012);
@@ -97,7 +97,7 @@ test("where the session is gone, what was not heard is spoken anew and everythin
   assert.equal(server.sockets.length, 2);
 });
 
-test("characters beyond the first plane count as one across the seam", async () => {
+test("characters beyond the first plane count as one also in another session", async () => {
   const scene = await speaking("🎉🎉 Hi. 🎉 You.");
   const { socket, context } = scene;
   socket.say({ type: "clause", context, chars: [0, 6], pts: 0 });
@@ -113,7 +113,7 @@ test("characters beyond the first plane count as one across the seam", async () 
   assert.equal(second.text, " 🎉 You.");
 });
 
-test("a server that resumes nothing is not asked to", async () => {
+test("a server without a resume window is not asked to resume", async () => {
   const server = new FakeServer();
   server.readyFields = { resume_window_ms: 0 };
   const session = await server.connect();
@@ -127,14 +127,14 @@ test("a server that resumes nothing is not asked to", async () => {
   assert.equal(session.ready.session, "ses_2");
 });
 
-test("a seed is chosen so that what is spoken anew sounds the same", async () => {
+test("a seed is chosen, so that text sounds the same in another session", async () => {
   const { socket } = await speaking();
   assert.ok(Number.isSafeInteger(socket.said[0].seed));
   const alone = await speaking(TEXT, {}, { reconnect: false });
   assert.equal(alone.socket.said[0].seed, undefined);
 });
 
-test("speech that its session ends again and again is given up", async () => {
+test("an utterance whose sessions end again and again is given up", async () => {
   const scene = await speaking(TEXT);
   for (let attempt = 0; attempt < 5; attempt++) {
     scene.server.socket.drop(1011);
@@ -170,7 +170,7 @@ for (const code of [1000, 1005, 1003, 1007, 1008, 1009, 4401, 4403, 4409, 4429])
   });
 }
 
-test("without reconnect the first drop is the last", async () => {
+test("without reconnect the first drop ends the session", async () => {
   const { server, socket, heard } = await speaking(TEXT, {}, { reconnect: false });
   socket.drop();
   await heard.loop;
@@ -179,7 +179,7 @@ test("without reconnect the first drop is the last", async () => {
   assert.equal(server.sockets.length, 1);
 });
 
-test("a server that drains refuses the session for good: it goes on at another one", async () => {
+test("after a draining server has refused the resume, the session continues at another server", async () => {
   const scene = await halfway(2);
   const { server, socket } = scene;
   server.refusals.push([{ type: "error", code: "server.draining", message: "bye", retryable: true }, 1012]);
@@ -190,11 +190,11 @@ test("a server that drains refuses the session for good: it goes on at another o
   assert.equal(third.types[0], "start");
 });
 
-test("a server that has fallen silent for three heartbeats is left, and the speech goes on elsewhere", async () => {
+test("a server that is silent for three heartbeats is given up, and the speech continues over a new connection", async () => {
   const scene = await speaking();
   const { server, socket, heard } = scene;
   socket.polite = false;
-  // The first beat is the one in which it last said something.
+  // The first heartbeat is the one during which the server last sent something.
   await server.clock.pass(4 * 5000 - 1);
   assert.equal(server.sockets.length, 1);
   assert.equal(heard.types().includes("interrupted"), false);
@@ -204,14 +204,14 @@ test("a server that has fallen silent for three heartbeats is left, and the spee
   assert.deepEqual([code, reason], [1006, "the server does not answer"]);
 });
 
-test("a server that answers pings is alive", async () => {
+test("a server that answers pings is kept", async () => {
   const { server, socket } = await speaking();
   await server.clock.pass(100_000);
   assert.equal(server.sockets.length, 1);
   assert.ok(socket.pings >= 9);
 });
 
-test("a barge-in while the connection is away is answered at once, and the server is told later", async () => {
+test("a barge-in without a connection is answered at once, and sent to the server later", async () => {
   const scene = await halfway(10);
   const { socket, utterance, heard } = scene;
   socket.drop();
@@ -226,7 +226,7 @@ test("a barge-in while the connection is away is answered at once, and the serve
   assert.deepEqual(second.types, ["resume", "cancel"]);
 });
 
-test("a barge-in whose answer is lost with the connection is answered here", async () => {
+test("a barge-in whose answer is lost with the connection is answered by the client", async () => {
   const scene = await halfway(10);
   const report = scene.utterance.cancel({ playedPts: 2400 });
   await settle();
@@ -234,7 +234,7 @@ test("a barge-in whose answer is lost with the connection is answered here", asy
   assert.equal((await report).heard.text, "Hello");
 });
 
-test("what is said while away goes out later, and new speech too", async () => {
+test("messages of the time without a connection are sent later, new utterances too", async () => {
   const scene = await halfway(1);
   const { session, socket } = scene;
   socket.drop();
@@ -247,7 +247,7 @@ test("what is said while away goes out later, and new speech too", async () => {
   assert.deepEqual(second.types, ["resume", "start", "text", "end"]);
 });
 
-test("messages that the server is known to have are not kept, and what it has not are all said again", async () => {
+test("acknowledged messages are dropped, and all others are sent again", async () => {
   const scene = await halfway(1);
   const { socket } = scene;
   socket.say({ type: "state", contexts: { u1: "speaking" }, received: 3 });
@@ -259,7 +259,7 @@ test("messages that the server is known to have are not kept, and what it has no
   assert.deepEqual(second.types, ["resume"]);
 });
 
-test("while a server drains, new speech goes to a new connection and old speech is finished", async () => {
+test("while a server drains, new utterances use a new connection, and old ones are finished", async () => {
   const scene = await halfway(1);
   const { server, session, socket, context, heard } = scene;
   socket.say({ type: "draining", deadline_ms: 30_000 });
@@ -281,7 +281,7 @@ test("while a server drains, new speech goes to a new connection and old speech 
   assert.equal(session.closed, false);
 });
 
-test("speech that a draining server did not finish goes on at its successor", async () => {
+test("an utterance that a draining server did not finish continues at its successor", async () => {
   const scene = await halfway(7);
   const { session, socket, heard } = scene;
   socket.say({ type: "draining", deadline_ms: 30_000 });
@@ -299,7 +299,7 @@ test("speech that a draining server did not finish goes on at its successor", as
   assert.deepEqual(heard.seqs(), [0, 1, 2, 3, 4, 5, 6, 7]);
 });
 
-test("a start that a draining server refuses is said at a new connection", async () => {
+test("a start that a draining server refuses is sent over a new connection", async () => {
   const server = new FakeServer();
   const session = await server.connect();
   const heard = listen(session.speak("Hi."));
@@ -313,7 +313,7 @@ test("a start that a draining server refuses is said at a new connection", async
   assert.equal(heard.error, null);
 });
 
-test("the session's owner is told of drops and returns", async () => {
+test("onChange is called for drops and reconnects", async () => {
   const told = [];
   const scene = await speaking(TEXT, {}, { onChange: (event) => told.push([event.type, scene?.session.connected]) });
   scene.socket.drop();
@@ -324,7 +324,7 @@ test("the session's owner is told of drops and returns", async () => {
   assert.deepEqual(told, [["interrupted", false], ["reconnected", true]]);
 });
 
-test("closing while the connection is away leaves nothing behind", async () => {
+test("closing without a connection leaves no timers behind", async () => {
   const { server, session, socket, heard } = await speaking();
   socket.drop();
   await settle();

@@ -1,4 +1,4 @@
-/** Owns the client against a real server at VOXWIRE_URL that has the voices `heart` and `tone-low`. */
+/** Tests the client with a real server at VOXWIRE_URL that has the voices `heart` and `tone-low`. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -89,7 +89,7 @@ test("many utterances share a connection", { skip }, () =>
   }),
 );
 
-test("barge-in returns what was heard, and the session speaks on", { skip }, () =>
+test("barge-in returns what was heard, and the session stays usable", { skip }, () =>
   inSession(async (session) => {
     const text = `🎉 ${TEXT}`;
     const utterance = session.speak(text, { voice: "tone-low" });
@@ -110,12 +110,12 @@ test("barge-in returns what was heard, and the session speaks on", { skip }, () 
   }),
 );
 
-test("leaving the loop stops the speech at the server", { skip }, () =>
+test("leaving the loop cancels the utterance at the server", { skip }, () =>
   inSession(async (session) => {
     for await (const event of session.speak(TEXT.repeat(3), { voice: "tone-low", context: "left" })) {
       if (event.type === "audio") break;
     }
-    // The name is free as soon as the server has said the last of it.
+    // The name is free as soon as the server has sent `done`.
     const next = await collect(session.speak("And on.", { voice: "tone-low", context: "left", pacing: "burst" }));
     assert.equal(next.at(-1).reason, "completed");
   }),
@@ -138,7 +138,7 @@ test("hold and release lose nothing", { skip }, () =>
   }),
 );
 
-test("text written by hand is flushed, retracted and ended", { skip }, () =>
+test("a context's text is flushed, retracted and ended", { skip }, () =>
   inSession(async (session) => {
     const context = session.context({ voice: "tone-low", pacing: "burst" });
     await context.text("Hello \ud83c");
@@ -155,7 +155,7 @@ test("text written by hand is flushed, retracted and ended", { skip }, () =>
   }),
 );
 
-test("the mouth's shapes come with the audio, add up to one, and end closed", { skip }, () =>
+test("viseme weights come with the audio, add up to one, and end closed", { skip }, () =>
   inSession(async (session) => {
     const track = new MouthTrack();
     const utterance = session.speak("Paper boat.", { voice: "heart", timings: ["viseme"], pacing: "burst" });

@@ -1,4 +1,4 @@
-/** Owns what a session does while its connection holds: text in, events out, barge-in, errors, slow listeners. */
+/** Tests a session whose connection holds: text in, events out, barge-in, errors, slow readers. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -16,7 +16,7 @@ function sayHello({ socket, context }, count) {
   socket.frames(0, 0, count);
 }
 
-test("a text goes in and its speech comes out in order", async () => {
+test("the events of an utterance come in order", async () => {
   const scene = await speaking("Hello, world.", { voice: "heart", codec: "opus", bitrate: 24000, pacing: "burst", seed: 7 });
   const { socket, heard, context, utterance } = scene;
   assert.deepEqual(socket.said, [
@@ -38,7 +38,7 @@ test("a text goes in and its speech comes out in order", async () => {
   assert.equal(utterance.started.voice, "heart");
 });
 
-test("nothing is sent before somebody listens", async () => {
+test("nothing is sent before the iteration begins", async () => {
   const server = new FakeServer();
   const session = await server.connect();
   session.speak("Hello.");
@@ -46,7 +46,7 @@ test("nothing is sent before somebody listens", async () => {
   assert.deepEqual(server.socket.said, []);
 });
 
-test("a language model's pieces are sent as they come, and halves of characters are joined", async () => {
+test("pieces are sent as they come, and split surrogate pairs are joined", async () => {
   async function* tokens() {
     for (const token of ["Hel", null, "", "lo \ud83c", "\udf89 wor", undefined, "ld\ud83c"]) yield token;
   }
@@ -58,7 +58,7 @@ test("a language model's pieces are sent as they come, and halves of characters 
   assert.equal(utterance.textSoFar, "Hello 🎉 world\ufffd");
 });
 
-test("a long text is cut by code points, and waits until there is room for it", async () => {
+test("a long text is split by code points, and waits until the server has room", async () => {
   const text = "🎉".repeat(250);
   const { socket, heard, context } = await speaking(text);
   const texts = () => socket.said.filter((message) => message.type === "text").map((each) => [...each.text].length);
@@ -68,7 +68,7 @@ test("a long text is cut by code points, and waits until there is room for it", 
   assert.equal(socket.text, text);
 });
 
-test("text that the server does not take yet is sent again after a while, with its number", async () => {
+test("refused text is sent again after the pause, with the same number", async () => {
   const server = new FakeServer();
   const session = await server.connect();
   const context = session.context({ context: "c" });
@@ -93,7 +93,7 @@ test("text that the server does not take yet is sent again after a while, with i
   await writing;
 });
 
-test("text waits while the network does not take more", async () => {
+test("text waits while the network accepts no more", async () => {
   const server = new FakeServer();
   const session = await server.connect();
   const context = session.context();
@@ -110,7 +110,7 @@ test("text waits while the network does not take more", async () => {
   assert.deepEqual(server.socket.types, ["start", "text"]);
 });
 
-test("barge-in: no audio after it, the server's report, and the text is not wanted any more", async () => {
+test("after barge-in no audio comes, the server's report is returned, and the source of the text is stopped", async () => {
   let closed = false;
   async function* tokens() {
     try {
@@ -149,7 +149,7 @@ test("barge-in: no audio after it, the server's report, and the text is not want
   assert.deepEqual(await utterance.cancel(), cancelled);
 });
 
-test("a barge-in after everything was sent is answered from the words' times", async () => {
+test("a barge-in after the server has sent everything is answered from the word timings", async () => {
   const scene = await speaking();
   const { socket, heard, context, utterance } = scene;
   sayHello(scene, 12);
@@ -162,7 +162,7 @@ test("a barge-in after everything was sent is answered from the words' times", a
   assert.equal(socket.types.includes("cancel"), false);
 });
 
-test("without a position the newest one that the player told counts", async () => {
+test("without playedPts the newest acknowledge counts", async () => {
   const scene = await speaking();
   sayHello(scene, 10);
   scene.utterance.acknowledge(9, 2399);
@@ -210,7 +210,7 @@ test("an aborted signal cancels, before and while it speaks", async () => {
   assert.deepEqual([late.events, late.error, socket.types.at(-1)], [[], null, "cancel"]);
 });
 
-test("what the stream of text throws is thrown in the loop, and the speech is cancelled", async () => {
+test("an error of the source of the text is thrown in the loop, and the utterance is cancelled", async () => {
   async function* tokens() {
     yield "Hello. ";
     throw new RangeError("the model is gone");
@@ -221,13 +221,13 @@ test("what the stream of text throws is thrown in the loop, and the speech is ca
   assert.equal(socket.types.at(-1), "cancel");
 });
 
-test("what is no text is refused", async () => {
+test("text that is no string is refused", async () => {
   const { heard } = await speaking(["a", 7]);
   await heard.loop;
   assert.ok(heard.error instanceof TypeError);
 });
 
-test("hold and release are said once, also before the speech began", async () => {
+test("hold and release are sent once, also before the start", async () => {
   const server = new FakeServer();
   const session = await server.connect();
   const context = session.context({ context: "c" });
@@ -239,7 +239,7 @@ test("hold and release are said once, also before the speech began", async () =>
   assert.deepEqual(server.socket.types, ["start", "hold", "release"]);
 });
 
-test("a slow listener holds back its own speech, and nothing else", async () => {
+test("a slow reader holds up its own utterance, and no other", async () => {
   const { server, session, socket, utterance } = await speaking("Hello.");
   const slow = session.context({ context: "slow" });
   await slow.open();
@@ -257,7 +257,7 @@ test("a slow listener holds back its own speech, and nothing else", async () => 
   assert.equal(server.socket.types.filter((type) => type === "hold").length, 1);
 });
 
-test("acknowledgements go out a few times a second, with what was received and what was played", async () => {
+test("acks are sent a few times a second, with what was received and played", async () => {
   const scene = await speaking();
   const { server, socket, context, utterance } = scene;
   sayHello(scene, 3);
@@ -274,7 +274,7 @@ test("acknowledgements go out a few times a second, with what was received and w
   assert.deepEqual(socket.acks.slice(2), [{ type: "ack", context, seq: 2, played_pts: 960 }]);
 });
 
-test("an error of one context is thrown in its loop alone", async () => {
+test("an error of one context is thrown only in its own loop", async () => {
   const { socket, heard, session } = await speaking("Hello.", { voice: "nobody" });
   const other = listen(session.speak("World.", { context: "other" }));
   await settle();
@@ -288,7 +288,7 @@ test("an error of one context is thrown in its loop alone", async () => {
   assert.equal(other.error, null);
 });
 
-test("text that was sent after a start that is refused is swept up", async () => {
+test("a context that a text opened after its start was refused is cancelled", async () => {
   const server = new FakeServer();
   const session = await server.connect();
   const heard = listen(session.speak("Hello.", { voice: "nobody" }));
@@ -301,7 +301,7 @@ test("text that was sent after a start that is refused is swept up", async () =>
   assert.equal(server.socket.pings, 1);
 });
 
-test("where an engine fails, what was ready comes first", async () => {
+test("when an engine fails, audio that was ready comes before the error", async () => {
   const scene = await speaking();
   const { socket, heard, context } = scene;
   socket.refuse("system.engine_failed", context, { retry_after_ms: 5 });
@@ -312,7 +312,7 @@ test("where an engine fails, what was ready comes first", async () => {
   assert.deepEqual([heard.error.code, heard.error.retryable, heard.error.retryAfterMs], ["system.engine_failed", true, 5]);
 });
 
-test("text written by hand: flushes, retracting, the end", async () => {
+test("a context's text: flushes, retracting, the end", async () => {
   const server = new FakeServer();
   const session = await server.connect();
   const context = session.context({ context: "c" });
@@ -350,7 +350,7 @@ test("bitrate and pacing change while it speaks; PCM has no bitrate", async () =
   assert.throws(() => session.context().configure({ bitrate: 12000 }), { code: "client.unsupported_audio" });
 });
 
-test("a name is free again when its speech is over, and in use until then", async () => {
+test("a context's name is in use until the context is over", async () => {
   const { socket, heard, session, utterance } = await speaking("Hello.", { context: "c" });
   await assert.rejects(session.context({ context: "c" }).open(), RangeError);
   void utterance.cancel();
@@ -365,7 +365,7 @@ test("a name is free again when its speech is over, and in use until then", asyn
   assert.throws(() => session.speak("", { context: "x".repeat(65) }), RangeError);
 });
 
-test("what this version does not know is passed over", async () => {
+test("unknown messages and fields are ignored", async () => {
   const { socket, heard, context } = await speaking();
   socket.say({ type: "moon", context, phase: 3 });
   socket.onmessage({ data: new Uint8Array([2, 1, 2, 3]).buffer });
@@ -376,7 +376,7 @@ test("what this version does not know is passed over", async () => {
   assert.deepEqual(heard.types(), ["started", "warning", "done"]);
 });
 
-test("a server that sends what is no message is left", async () => {
+test("a server that sends invalid messages is disconnected", async () => {
   const { socket, heard, session } = await speaking();
   socket.say({ type: "clause", context: "u1", chars: [5, 4], pts: 0 });
   await heard.loop;
@@ -386,7 +386,7 @@ test("a server that sends what is no message is left", async () => {
   assert.ok(session.closed);
 });
 
-test("closing a session ends its speech, and leaves no timer behind", async () => {
+test("closing a session ends its utterances, and leaves no timers behind", async () => {
   const { server, heard, session, socket } = await speaking();
   await session.close();
   await heard.loop;

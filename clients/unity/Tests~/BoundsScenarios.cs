@@ -1,4 +1,4 @@
-// What a client holds and leaves behind: many utterances, a listener that is slow, a server that goes away.
+// Bounds of a client: resources after many utterances, a speech whose events are not read, a server that drains.
 
 using System.Collections.Generic;
 using System.IO;
@@ -8,7 +8,9 @@ namespace Voxwire.Tests
 {
     internal static class BoundsScenarios
     {
-        /// <summary>Many utterances, each on a connection of its own; counts this process' threads and open files, sockets among them.</summary>
+        /// <summary>
+        /// Speaks many utterances, each with its own client; counts threads and open files (with sockets) after each.
+        /// </summary>
         internal static async Task<Dictionary<string, object>> ManyAsync(Wish wish)
         {
             var counts = new List<object>();
@@ -28,7 +30,7 @@ namespace Voxwire.Tests
             return new Dictionary<string, object> { { "all done", all }, { "counts", counts } };
         }
 
-        /// <summary>Nobody reads one speech while another is spoken to its end; then everything is read.</summary>
+        /// <summary>Does not read one speech while another is spoken to its end; then reads it.</summary>
         internal static async Task<Dictionary<string, object>> SlowAsync(Wish wish)
         {
             VoxwireClient client = await wish.ConnectAsync();
@@ -52,7 +54,9 @@ namespace Voxwire.Tests
             return map;
         }
 
-        /// <summary>One speech is under way when the server says that it goes away; another is asked for then.</summary>
+        /// <summary>
+        /// Starts a second speech after the server has begun to drain, while the first is still spoken.
+        /// </summary>
         internal static async Task<Dictionary<string, object>> DrainAsync(Wish wish)
         {
             VoxwireClient client = await wish.ConnectAsync();

@@ -1,4 +1,4 @@
-// The glue for Unity, on stubs of Unity: that it finds blend shapes, and that a silent speaker closes the mouth.
+// VoxwireLipSync on stubs of Unity: finding blend shapes, and the closed mouth of a silent speaker.
 
 using System.Reflection;
 using UnityEngine;
@@ -22,11 +22,11 @@ namespace Voxwire.Tests
             VoxwireLipSync sync = head.AddComponent<VoxwireLipSync>();
             sync.speaker = head.AddComponent<VoxwireSpeaker>();
             sync.naming = FaceNaming.Vrm;
-            string told = "";
-            sync.SetWeight = (name, weight) => told += name + weight + " ";
+            string set = "";
+            sync.SetWeight = (name, weight) => set += name + weight + " ";
             Call(sync, "Start");
             Call(sync, "LateUpdate");
-            Units.That(told.Contains("aa0 ") && told.Split(' ').Length == 6, told);
+            Units.That(set.Contains("aa0 ") && set.Split(' ').Length == 6, set);
         }
 
         private static SkinnedMeshRenderer Moved(FaceNaming naming, params string[] names)
@@ -42,7 +42,7 @@ namespace Voxwire.Tests
             return sync.face;
         }
 
-        /// <summary>What Unity calls by name.</summary>
+        /// <summary>Call a method that Unity calls by its name.</summary>
         internal static void Call(object component, string name, params object[] arguments)
         {
             component.GetType().GetMethod(name, BindingFlags.NonPublic | BindingFlags.Instance).Invoke(component, arguments);

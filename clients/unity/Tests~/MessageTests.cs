@@ -36,9 +36,9 @@ namespace Voxwire.Tests
                     object message = ServerMessages.Read(Encoding.UTF8.GetBytes((string)each["json"]));
                     var map = (Dictionary<string, object>)each["map"];
                     Units.That(message != null, (string)each["name"] + " is not known");
-                    Dictionary<string, object> said = Said.Of(message);
-                    said["type"] = map["type"];
-                    Units.Same(Said.Bare(map), said, (string)each["name"]);
+                    Dictionary<string, object> decoded = Decoded.Of(message);
+                    decoded["type"] = map["type"];
+                    Units.Same(Decoded.Bare(map), decoded, (string)each["name"]);
                     count++;
                 }
             }
@@ -118,8 +118,8 @@ namespace Voxwire.Tests
         }
     }
 
-    /// <summary>What a message that was read says, as the map that it came from.</summary>
-    internal static class Said
+    /// <summary>Turns a message back into the map from which it was read.</summary>
+    internal static class Decoded
     {
         /// <summary>Without fields that this client does not read.</summary>
         internal static Dictionary<string, object> Bare(Dictionary<string, object> map)

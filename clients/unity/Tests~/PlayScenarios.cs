@@ -1,4 +1,4 @@
-// Plays what a server says, on a clock of the test's own; and lets stubs of Unity's objects speak.
+// Plays speech of a server on a clock that the test advances, and on stubs of Unity's objects.
 
 using System;
 using System.Collections.Generic;
@@ -16,7 +16,9 @@ namespace Voxwire.Tests
         private const int BlockFrames = 512;
         private const int Channels = 2;
 
-        /// <summary>What a voice raised, and where its listener was then and one frame of the game before.</summary>
+        /// <summary>
+        /// Records the events of a voice, with HeardPts when they were raised and one game frame before.
+        /// </summary>
         private sealed class Stage
         {
             internal readonly List<object> Events = new List<object>();
@@ -55,7 +57,9 @@ namespace Voxwire.Tests
                 Over = true;
             }
 
-            /// <summary>One block of the sound card, and one frame of the game; waits a moment where nothing came.</summary>
+            /// <summary>
+            /// Play one block of the sound card and one game frame; pause briefly where there was no audio.
+            /// </summary>
             internal async Task StepAsync()
             {
                 long played = Voice.PlayedPts;
@@ -111,7 +115,7 @@ namespace Voxwire.Tests
             };
         }
 
-        /// <summary>Barge in once the listener has reached a pts.</summary>
+        /// <summary>Barge in once HeardPts has reached a pts.</summary>
         internal static async Task<Dictionary<string, object>> InterruptAsync(Wish wish)
         {
             VoxwireClient client = await wish.ConnectAsync();
@@ -121,7 +125,7 @@ namespace Voxwire.Tests
             Task<Cancelled> interrupting = stage.Voice.InterruptAsync();
             long heard = stage.Voice.HeardPts;
             bool closed = stage.MouthIsClosed;
-            int told = stage.Events.Count;
+            int raised = stage.Events.Count;
             Cancelled report = await interrupting;
             while (!stage.Over)
                 await stage.StepAsync();
@@ -133,11 +137,13 @@ namespace Voxwire.Tests
                 { "heard", report.HeardText },
                 { "unheard", report.UnheardText },
                 { "closed at once", closed },
-                { "told after", stage.Events.GetRange(told, stage.Events.Count - told) },
+                { "raised after", stage.Events.GetRange(raised, stage.Events.Count - raised) },
             };
         }
 
-        /// <summary>A stubbed game object speaks in real time; notes when its lips were closed, and how far the jaw opened.</summary>
+        /// <summary>
+        /// A stubbed game object speaks in real time; records the greatest weights of closed lips and open jaw.
+        /// </summary>
         internal static async Task<Dictionary<string, object>> FaceAsync(Wish wish)
         {
             var head = new GameObject();

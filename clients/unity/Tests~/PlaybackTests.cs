@@ -1,4 +1,4 @@
-// Mouths, cues, clocks and the text that was heard, on a clock of the tests' own.
+// Mouth tracks, timed events, the playout clock and transcripts, at times that the tests give.
 
 using System;
 using System.Collections.Generic;
@@ -56,7 +56,7 @@ namespace Voxwire.Tests
         {
             var track = new MouthTrack();
             track.Add(new[] { new Viseme(0, 1, 100), new Viseme(10, 0, 100), new Viseme(0, 0, 200), new Viseme(10, 1, 200) });
-            track.BeginAnew(150);
+            track.RestartAt(150);
             Units.That(track.Weights(149, new float[15])[10] > 0.48f, "on its way until then");
             Units.That(track.Weights(150, new float[15])[0] == 1 && track.Weights(1000, new float[15])[10] == 0, "closed");
             track.Add(new[] { new Viseme(0, 1, 300), new Viseme(4, 0, 300), new Viseme(0, 0, 400), new Viseme(4, 1, 400) });
@@ -80,34 +80,34 @@ namespace Voxwire.Tests
                 Units.That(Math.Abs(found[id] - Convert.ToDouble(wanted[id])) < 1e-5, name + " at " + sample["pts"] + ": " + id + " is " + found[id]);
         }
 
-        public static void CuesAreTakenInTheOrderInWhichTheyAreHeard()
+        public static void TimedEventsAreTakenInTheOrderInWhichTheyAreHeard()
         {
-            var cues = new CueSheet();
-            cues.Add(new Clause { Pts = 100 });
-            cues.Add(Timing(new[] { 100L, 300 }, new[] { 100L, 200, 300 }, new[] { 50L, 100, 250 }));
-            cues.Add(new Clause { Pts = 400 });
-            cues.Add(Timing(new[] { 400L }, new[] { 400L }, new[] { 350L }));
-            Units.That(cues.Take(50) == null, "nothing before it is heard");
+            var events = new TimedEvents();
+            events.Add(new Clause { Pts = 100 });
+            events.Add(Timing(new[] { 100L, 300 }, new[] { 100L, 200, 300 }, new[] { 50L, 100, 250 }));
+            events.Add(new Clause { Pts = 400 });
+            events.Add(Timing(new[] { 400L }, new[] { 400L }, new[] { 350L }));
+            Units.That(events.Take(50) == null, "nothing before it is heard");
             string order = "";
             for (long heard = 0; heard <= 401; heard++)
             {
-                object cue;
-                while ((cue = cues.Take(heard)) != null)
-                    order += heard + cue.GetType().Name.Substring(0, 1) + " ";
+                object next;
+                while ((next = events.Take(heard)) != null)
+                    order += heard + next.GetType().Name.Substring(0, 1) + " ";
             }
             Units.That(order == "51V 101C 101W 101P 101V 201P 251V 301W 301P 351V 401C 401W 401P ", order);
         }
 
-        public static void CuesOfAudioThatWillNotComeAreForgotten()
+        public static void TimedEventsOfAudioThatWillNotComeAreForgotten()
         {
-            var cues = new CueSheet();
-            cues.Add(Timing(new[] { 100L, 300, 300, 500 }, new long[0], new long[0]));
-            cues.Forget(300);
-            Units.That(cues.Count == 1 && cues.Take(1000) is Word && cues.Take(1000) == null, "one is left");
+            var events = new TimedEvents();
+            events.Add(Timing(new[] { 100L, 300, 300, 500 }, new long[0], new long[0]));
+            events.DiscardFrom(300);
+            Units.That(events.Count == 1 && events.Take(1000) is Word && events.Take(1000) == null, "one is left");
             for (int i = 0; i < 2000; i++)
             {
-                cues.Add(new Clause { Pts = i });
-                Units.That(((Clause)cues.Take(i + 1)).Pts == i, "many");
+                events.Add(new Clause { Pts = i });
+                Units.That(((Clause)events.Take(i + 1)).Pts == i, "many");
             }
         }
 
@@ -124,7 +124,7 @@ namespace Voxwire.Tests
         public static void WhatIsHeardRunsWithinABlockAndStandsAtItsEnd()
         {
             // Binary fractions, so that nothing is rounded.
-            var clock = new HeardClock(1024, 0.0625);
+            var clock = new PlayoutClock(1024, 0.0625);
             Units.That(clock.At(5) == 0, "nothing yet");
             clock.Mark(0, 128, 10);
             Units.That(clock.At(10.03125) == 0, "the latency");
@@ -142,17 +142,17 @@ namespace Voxwire.Tests
             var weights = new float[15];
             weights[10] = 0.5f;
             weights[1] = 0.5f;
-            BlendMap oculus = BlendMap.Oculus();
+            BlendShapeMap oculus = BlendShapeMap.Oculus();
             float[] blends = oculus.Apply(weights, new float[oculus.Names.Length]);
             Units.That(oculus.Names[1] == "viseme_PP" && blends[1] == 0.5f && blends[10] == 0.5f && blends[0] == 0, "Oculus");
-            BlendMap arkit = BlendMap.Arkit();
+            BlendShapeMap arkit = BlendShapeMap.Arkit();
             int jaw = Array.IndexOf(arkit.Names, "jawOpen");
             float open = 0;
             foreach (BlendWeight each in VisemeShapes.Arkit[10])
                 open += each.Name == "jawOpen" ? each.Weight : 0;
             float[] face = arkit.Apply(weights, new float[arkit.Names.Length]);
             Units.That(open > 0 && Math.Abs(face[jaw] - open / 2) < 1e-6, "ARKit");
-            Units.That(BlendMap.Vrm().Names.Length == 5, "VRM");
+            Units.That(BlendShapeMap.Vrm().Names.Length == 5, "VRM");
         }
     }
 
@@ -205,7 +205,7 @@ namespace Voxwire.Tests
             Units.That(report.HeardChars == CodePoints.Count(text) && report.HeardChars + report.UnheardChars == 22, "counted in code points");
         }
 
-        public static void WhatHasToBeSaidAnewBeginsWithTheFirstBrokenWord()
+        public static void WhatIsSpokenAgainBeginsWithTheFirstBrokenWord()
         {
             Units.That(Spoken().FirstUnheard(0, 0) == 0, "all");
             Units.That(Spoken().FirstUnheard(300, 0) == 6, "the second word");
@@ -214,10 +214,10 @@ namespace Voxwire.Tests
             Units.That(Spoken().FirstUnheard(720, 0) == 22, "nothing but its full stop is left");
             Transcript transcript = Spoken();
             transcript.Cut(300, 6);
-            Units.That(transcript.SpokenChars == 6 && transcript.Heard(300, null).HeardText == "One", "what was told of it is forgotten");
+            Units.That(transcript.SpokenChars == 6 && transcript.Heard(300, null).HeardText == "One", "its timings are discarded");
         }
 
-        public static void WordsThatWereNotToldYetAreSaidAnew()
+        public static void WordsWhoseTimingsDidNotComeAreSpokenAgain()
         {
             var transcript = new Transcript();
             transcript.Append("One. Two three.");
@@ -235,17 +235,17 @@ namespace Voxwire.Tests
             Units.That(transcript.Text == "One \U0001F389" && transcript.Chars == 5, transcript.Text);
         }
 
-        public static void BehindTheSeamNumbersGoOn()
+        public static void AfterAnOffsetNumbersGoOn()
         {
-            var seam = new Seam(10, 4800, 7);
+            var offset = new TimelineOffset(10, 4800, 7);
             var clause = new Clause { Chars = new CharRange(0, 5), Pts = 3 };
-            seam.Shift(clause);
+            offset.Shift(clause);
             Units.That(clause.Pts == 4803 && clause.Chars.Start == 7 && clause.Chars.End == 12, "clause");
             var done = new Done { Reason = "no_speakable_text", Frames = 0, Samples = 0, Chars = 2 };
-            seam.Shift(done);
+            offset.Shift(done);
             Units.That(done.Reason == "completed" && done.Frames == 10 && done.Samples == 4800 && done.Chars == 9, "done");
             var flushed = new Flushed();
-            seam.Shift(flushed);
+            offset.Shift(flushed);
             Units.That(flushed.Seq == 9, "flushed");
         }
 

@@ -1,4 +1,4 @@
-// Speaks with a server as a test asks for it, and prints what came as one JSON value.
+// Runs one scenario against a server, and prints the results as one JSON value.
 
 using System;
 using System.Collections.Generic;
@@ -14,7 +14,7 @@ namespace Voxwire.Tests
     {
         private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(60);
 
-        /// <summary>Takes the scenario's name and its settings as JSON.</summary>
+        /// <summary>The arguments are the scenario's name and its settings as JSON.</summary>
         public static int Main(string[] args)
         {
             var wish = new Wish((Dictionary<string, object>)JsonReader.Read(args[1]));
@@ -50,6 +50,7 @@ namespace Voxwire.Tests
                 case "drain": return BoundsScenarios.DrainAsync(wish);
                 case "play": return PlayScenarios.PlayAsync(wish);
                 case "play and interrupt": return PlayScenarios.InterruptAsync(wish);
+                case "scripts": return ScriptScenarios.PlayAsync(wish.Map("url"), wish.List("files"));
                 case "face": return PlayScenarios.FaceAsync(wish);
                 default: throw new ArgumentException("no scenario " + name);
             }
@@ -65,7 +66,7 @@ namespace Voxwire.Tests
             return record.Map();
         }
 
-        /// <summary>Each character of UTF-16 a piece of its own, by a function that is asked for more.</summary>
+        /// <summary>Sends each UTF-16 unit as a piece of its own, from a function.</summary>
         private static async Task<Dictionary<string, object>> PiecesAsync(Wish wish)
         {
             VoxwireClient client = await wish.ConnectAsync();
@@ -81,7 +82,7 @@ namespace Voxwire.Tests
             return map;
         }
 
-        /// <summary>Barge in after some frames; counts frames that are read after that.</summary>
+        /// <summary>Barge in after some frames; records the frames read after that.</summary>
         private static async Task<Dictionary<string, object>> InterruptAsync(Wish wish)
         {
             VoxwireClient client = await wish.ConnectAsync();
@@ -131,7 +132,7 @@ namespace Voxwire.Tests
             return map;
         }
 
-        /// <summary>The token that was given to SpeakAsync is cancelled after the first frame.</summary>
+        /// <summary>Cancels the token given to SpeakAsync after the first frame.</summary>
         private static async Task<Dictionary<string, object>> CancelTokenAsync(Wish wish)
         {
             VoxwireClient client = await wish.ConnectAsync();
@@ -148,7 +149,10 @@ namespace Voxwire.Tests
             return record.Map();
         }
 
-        /// <summary>Held after the first frame while another speech is spoken to its end; counts what came meanwhile.</summary>
+        /// <summary>
+        /// Holds a speech after its first frame while another is spoken to its end; counts the frames that came
+        /// meanwhile.
+        /// </summary>
         private static async Task<Dictionary<string, object>> HoldAsync(Wish wish)
         {
             VoxwireClient client = await wish.ConnectAsync();
@@ -175,9 +179,9 @@ namespace Voxwire.Tests
 
         private static void Drain(Record record, SpeechContext context)
         {
-            SpeechEvent happened;
-            while (context.TryRead(out happened))
-                record.Take(happened);
+            SpeechEvent speechEvent;
+            while (context.TryRead(out speechEvent))
+                record.Take(speechEvent);
         }
 
         internal static Dictionary<string, object> ErrorMap(Exception error)
@@ -195,7 +199,7 @@ namespace Voxwire.Tests
         }
     }
 
-    /// <summary>What a test wants.</summary>
+    /// <summary>The settings of a scenario.</summary>
     internal sealed class Wish
     {
         private readonly Dictionary<string, object> map;
@@ -214,6 +218,11 @@ namespace Voxwire.Tests
         {
             object value;
             return map.TryGetValue(name, out value) ? (string)value : null;
+        }
+
+        internal List<object> List(string name)
+        {
+            return (List<object>)map[name];
         }
 
         internal long Number(string name)
@@ -244,7 +253,7 @@ namespace Voxwire.Tests
         }
     }
 
-    /// <summary>What came of one context.</summary>
+    /// <summary>Records the events of one context.</summary>
     internal sealed class Record
     {
         internal long Frames;
@@ -264,9 +273,9 @@ namespace Voxwire.Tests
         {
             try
             {
-                SpeechEvent happened;
-                while ((happened = await context.ReadAsync()) != null)
-                    Take(happened);
+                SpeechEvent speechEvent;
+                while ((speechEvent = await context.ReadAsync()) != null)
+                    Take(speechEvent);
             }
             catch (VoxwireException raised)
             {
@@ -274,32 +283,32 @@ namespace Voxwire.Tests
             }
         }
 
-        internal void Take(SpeechEvent happened)
+        internal void Take(SpeechEvent speechEvent)
         {
-            var frame = happened as AudioFrame;
-            var timing = happened as Timing;
-            var clause = happened as Clause;
-            var back = happened as Reconnected;
-            Done = happened as Done ?? Done;
+            var frame = speechEvent as AudioFrame;
+            var timing = speechEvent as Timing;
+            var clause = speechEvent as Clause;
+            var reconnected = speechEvent as Reconnected;
+            Done = speechEvent as Done ?? Done;
             if (frame != null)
                 TakeFrame(frame);
             else if (timing != null)
                 TakeTiming(timing);
             else if (clause != null)
                 clauses.Add(new List<object> { clause.Chars.Start, clause.Chars.End, clause.Pts });
-            else if (back != null)
-                TakeChange(back);
+            else if (reconnected != null)
+                TakeChange(reconnected);
             if (frame == null)
-                types.Add(happened.GetType().Name);
+                types.Add(speechEvent.GetType().Name);
         }
 
-        private void TakeChange(Reconnected back)
+        private void TakeChange(Reconnected reconnected)
         {
             changes.Add(new Dictionary<string, object>
             {
-                { "resumed", back.Resumed },
-                { "pts", back.Pts },
-                { "chars", back.Chars },
+                { "resumed", reconnected.Resumed },
+                { "pts", reconnected.Pts },
+                { "chars", reconnected.Chars },
                 { "words before", (long)words.Count },
             });
         }

@@ -1,4 +1,4 @@
-// Runs the tests of this folder: every public static method of the classes that are given, and says what failed.
+// Runs the unit tests of this folder, which are the public static methods of some classes, and prints what failed.
 
 using System;
 using System.Collections.Generic;
@@ -9,7 +9,10 @@ using Voxwire.Json;
 
 namespace Voxwire.Tests
 {
-    /// <summary>`units.exe run FOLDER` tests with the golden vectors of a folder; `units.exe json FILE` reads and writes JSON.</summary>
+    /// <summary>
+    /// `units.exe run FOLDER` runs the tests with a folder of golden vectors; `units.exe json FILE` rewrites JSON
+    /// texts.
+    /// </summary>
     internal static class Units
     {
         private static readonly Type[] Groups =
@@ -48,7 +51,9 @@ namespace Voxwire.Tests
             }
         }
 
-        /// <summary>A list of texts in, a list of what each is written as out; null where it is no JSON.</summary>
+        /// <summary>
+        /// Replace a file's list of texts by what each is written as after reading it; null where it is not JSON.
+        /// </summary>
         private static int Rewrite(string path)
         {
             var written = new List<object>();
@@ -116,7 +121,7 @@ namespace Voxwire.Tests
             throw new Exception(what + ": nothing was thrown");
         }
 
-        /// <summary>JSON with names in order, without nulls, and numbers without their kind.</summary>
+        /// <summary>JSON with sorted names, without nulls, and with all numbers as doubles.</summary>
         private static string Sorted(object value)
         {
             var map = value as IDictionary<string, object>;

@@ -1,4 +1,5 @@
-// As much of UnityEngine as the glue needs to compile and to run in a test: it calls nothing by itself.
+// The parts of UnityEngine that Runtime/Unity needs to compile and to run in a test. They call no methods by
+// themselves.
 
 using System;
 using System.Collections.Generic;

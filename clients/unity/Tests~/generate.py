@@ -1,13 +1,14 @@
-"""Writes what stands in this package and is nobody's handwork: `python clients/unity/Tests~/generate.py`.
+"""Writes the generated files of this package: `python clients/unity/Tests~/generate.py`.
 
-That is VisemeShapes.cs from the protocol's visemes.json, and the .meta file of each asset: where a package is installed
-from git or a registry, Unity ignores what has none.
+These are VisemeShapes.cs, from the protocol's visemes.json, and the .meta file of each asset: in a package installed
+from git or a registry, Unity ignores assets without one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ IMPORTERS = {
 }
 
 HEAD = """\
-// The fifteen mouth shapes, and what they are called elsewhere. Written by Tests~/generate.py.
+// The fifteen mouth shapes, and their names in other systems. Written by Tests~/generate.py.
 
 namespace Voxwire.Playback
 {
@@ -41,38 +42,48 @@ namespace Voxwire.Playback
         }
     }
 
-    /// <summary>A shape's place is its id. What is not named is 0.</summary>
+    /// <summary>One entry per mouth shape, by its id. Blend shapes that an entry does not name are 0.</summary>
     public static class VisemeShapes
     {
 """
 
 
 def main() -> None:
-    """Write all of it."""
+    """Write all generated files."""
     for path, text in generated().items():
         path.write_text(text, encoding="utf-8")
 
 
 def generated() -> dict[Path, str]:
-    """Every file that is written here, and what belongs into it."""
+    """Every generated file and its text."""
     assets = [path for path in sorted(UNITY.rglob("*")) if is_asset(path)]
     return {SOURCE: source()} | {path.with_name(path.name + ".meta"): meta(path) for path in assets}
 
 
 def is_asset(path: Path) -> bool:
-    """Whether Unity imports it: folders that end in ~ it does not see."""
+    """Whether Unity imports a file or folder: it ignores folders whose names end in ~."""
     return path.suffix != ".meta" and not any(part.endswith("~") for part in path.relative_to(UNITY).parts)
 
 
 def meta(path: Path) -> str:
-    """An asset's .meta file. Its name makes its identity, so that references to it outlive a new version."""
+    """An asset's .meta file, with the guid by which scenes refer to the asset."""
+    return f"fileFormatVersion: 2\nguid: {guid(path)}\n{IMPORTERS[path.suffix]}"
+
+
+def guid(path: Path) -> str:
+    """The guid in an asset's .meta file, which moves with the asset; of a new asset, one made from its path."""
+    existing = path.with_name(path.name + ".meta")
+    found = (
+        re.search(r"^guid: ([0-9a-f]{32})$", existing.read_text(encoding="utf-8"), re.M) if existing.exists() else None
+    )
+    if found:
+        return found[1]
     name = path.relative_to(UNITY).as_posix()
-    identity = hashlib.md5(f"io.voxwire.client/{name}".encode(), usedforsecurity=False).hexdigest()
-    return f"fileFormatVersion: 2\nguid: {identity}\n{IMPORTERS[path.suffix]}"
+    return hashlib.md5(f"io.voxwire.client/{name}".encode(), usedforsecurity=False).hexdigest()
 
 
 def source() -> str:
-    """The C# that stands for the JSON."""
+    """VisemeShapes.cs."""
     shapes = json.loads(JSON.read_text(encoding="utf-8"))["shapes"]
     texts = {
         "Names": ("Oculus LipSync's names.", [shape["name"] for shape in shapes]),

@@ -1,7 +1,7 @@
 """Owns the threads that encode audio frames, earliest deadline first. Encoding releases the GIL; calls never wait.
 
-Among tasks that are due accounts take turns: the one that used least of the threads lately goes first, so that one that
-has hundreds of contexts does not delay the frames of the others.
+Among tasks that are due, accounts take turns: the account that used the threads least lately goes first, so that an
+account with hundreds of contexts does not delay the frames of the others.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ DUE_SECONDS = 0.05
 
 USE_HALF_LIFE_SECONDS = 2.0
 LACK_SECONDS_MAX = 0.05
-"""What an account used counts half after the first; and it counts as lacking at most the second behind another."""
+"""Use counts half after USE_HALF_LIFE_SECONDS. At most LACK_SECONDS_MAX count as an account's lack behind another."""
 
 ACCOUNTS_KEPT, FORGOTTEN_SECONDS = 64, 1e-3
-"""Where more accounts than the first are remembered, those that used less than the second are not."""
+"""With more accounts than ACCOUNTS_KEPT, those that used less than FORGOTTEN_SECONDS lately are forgotten."""
 
 HANG_SECONDS = 30.0
-"""A task takes milliseconds. A thread that is at one for so long is replaced."""
+"""A task takes milliseconds. A thread that has been at one for this long is replaced."""
 
 DELIVER_SECONDS = 0.002
-"""Results are delivered for about so long at a turn of the loop."""
+"""Results are delivered for about this long in one turn of the event loop."""
 
 
 @dataclass(slots=True)
 class EncodeTask:
     """Encode the frames [start, stop) of a PCM block; `done` gets the packets, or the error, on the loop.
 
-    A stream's next task is given only after its last one came back, so a stream is never used by two threads.
+    A stream's next task is submitted only after its last one is done, so a stream is never used by two threads.
     """
 
     stream: OpusStream
@@ -59,7 +59,7 @@ class EncodeTask:
 
 @dataclass(slots=True, eq=False)
 class Encoder:
-    """One thread, and the task that it is at since when. `retired`: it was replaced, what it makes is dropped."""
+    """One thread, its task, and since when it is at it. `retired`: the thread was replaced, its result is dropped."""
 
     thread: threading.Thread | None = None
     task: EncodeTask | None = None
@@ -68,9 +68,9 @@ class Encoder:
 
 
 class EncoderPool:
-    """A few threads and a queue for each account. The queues are bounded by their users: one task a context at a time.
+    """A few threads and a queue for each account. Callers bound the queues: each context has one task at a time.
 
-    `look_after` has to be called every so often: it replaces threads that hang or died.
+    `look_after` has to be called regularly: it replaces threads that hang or died.
     """
 
     def __init__(
@@ -190,10 +190,10 @@ class EncoderPool:
         waking, self._waking = self._waking, True
         return not waking
 
-    # -- whose turn it is ---------------------------------------------------------------------------------------------
+    # -- fair use of the threads --------------------------------------------------------------------------------------
 
     def _take(self, now: float) -> EncodeTask:
-        """The next task: the earliest, or where those of several accounts are due, of the one that used least."""
+        """The next task: the earliest. Where several accounts have due tasks: of the account with the least use."""
         heads = [(queue[0][:2], account) for account, queue in self._queues.items()]
         account = min(heads)[1]
         due = [(rank, each) for rank, each in heads if rank[0] <= now + DUE_SECONDS]
@@ -207,12 +207,12 @@ class EncoderPool:
         task = heapq.heappop(queue)[2]
         if not queue:
             del self._queues[account]
-        # Counted in advance, so that several threads do not all take the same account's.
+        # Counted in advance, so that several threads do not all take tasks of the same account.
         self._used[account] = self._seconds(account, now) + _guessed_seconds(task), now
         return task
 
     def _charge(self, task: EncodeTask, seconds: float) -> None:
-        """Count what a task took in place of what was guessed; forget accounts that used next to nothing lately."""
+        """Count the time a task took in place of the guess; forget accounts that used next to nothing lately."""
         now, account = self._clock(), task.account
         self._used[account] = max(0.0, self._seconds(account, now) + seconds - _guessed_seconds(task)), now
         if len(self._used) > ACCOUNTS_KEPT:

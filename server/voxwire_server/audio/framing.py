@@ -235,10 +235,6 @@ class Framer:
         self._seq += count
         return block
 
-    def end_utterance(self) -> FrameBlock | None:
-        """End the utterance: the frames that are left of it, the last one filled with silence and marked."""
-        return self.push(np.zeros(0, np.float32), ends_utterance=True)
-
     def _nothing(self) -> Codes:
         return np.zeros(0, self._silence.dtype)
 

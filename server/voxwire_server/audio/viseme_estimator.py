@@ -1,9 +1,9 @@
-"""Guesses how the mouth moves from the sound alone, for engines that keep no time; one `VisemeEstimator` a context.
+"""Estimates visemes from the audio alone, for engines without phoneme times; one `VisemeEstimator` per context.
 
 Every 20 ms: the levels of ten bands and the tilt of the spectrum, each beside the loudest moment so far. From these and
 those of its neighbours a small network (32 units) gives the shares of the fifteen shapes. Its coefficients stand in
-`viseme_estimator.json`; `bench/visemes_fit.py` fits them to speech whose phonemes are known. What is too quiet closes
-the mouth anyway.
+`viseme_estimator.json`; `bench/visemes_fit.py` fits them to speech whose phonemes are known. Audio that is too quiet
+closes the mouth, whatever the network says.
 """
 
 from __future__ import annotations
@@ -26,23 +26,24 @@ if TYPE_CHECKING:
 
 FRAME_SECONDS = 0.02
 ANALYSIS_RATE_LEAST = 11025
-"""Samples are averaged in groups down to no less than this: what is higher counts by the tilt."""
+"""Hz. Samples are averaged in groups, down to no lower rate than this; higher frequencies count by the tilt."""
 BAND_EDGES_HZ = (80, 250, 450, 700, 1000, 1400, 1900, 2500, 3300, 4300, 8000)
 FEATURES = len(BAND_EDGES_HZ)
 CONTEXT = 6
-"""Frames that a guess is made from: four before, its own, and the next, so that a burst tells what the lips did."""
+"""Frames that an estimate is made from: four before, its own, and the next, which shows the burst of a closure."""
 
-# Decibels. The loudest moment fades, so that a speaker may become quieter; this far below it counts as silence.
+# Decibels. PEAK_FADES: how fast the loudest moment fades, per second, so that a speaker may become quieter. SILENT: a
+# frame this far below it is silent.
 PEAK_FIRST = -30.0
 PEAK_FADES = 6.0
 SILENT = 34.0
 QUIET = 4
-"""So many silent frames in a row close the mouth; fewer may be a stop, which the network knows."""
+"""So many silent frames in a row close the mouth; fewer may be a stop consonant, which the network knows."""
 
-# A pose is kept until another differs by so much in all its shares; shapes of less are left out.
+# A pose is kept until the estimate differs from it by CHANGE, summed over all shapes; shapes below LEAST are left out.
 CHANGE = 0.85
 LEAST = 0.12
-# The mouth sets out this long before the frame that shows why (never before what may have been sent).
+# A move begins this long before the frame that it is for, but never before audio that may have been sent.
 MOVE_SECONDS = 0.04
 
 
@@ -67,7 +68,7 @@ class Spectrum:
         return len(self._rest)
 
     def forget_pending(self) -> None:
-        """Drop them: what follows does not join on."""
+        """Drop the samples that wait: what follows is not continuous with them."""
         self._rest = self._rest[:0]
 
     def push(self, samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -107,7 +108,7 @@ class Spectrum:
 
 
 class VisemeEstimator:
-    """Moves one mouth by what is heard, utterance after utterance. `rate`: samples a second of what is pushed."""
+    """Makes one context's moves from its audio, utterance after utterance. `rate`: samples per second of the audio."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
@@ -124,7 +125,7 @@ class VisemeEstimator:
         self._free = 0
 
     def push(self, samples: NDArray[np.float32], *, ends_utterance: bool) -> list[Move]:
-        """The moves that more samples, shape [n], ask for, in samples of the utterance; none is before these samples.
+        """The moves for more samples, shape [n], in samples of the utterance; none is before these samples.
 
         With `ends_utterance` the mouth is closed by the last sample, and the next call begins a new utterance.
         """
@@ -135,7 +136,7 @@ class VisemeEstimator:
         self._position = end
         moves: list[Move] = []
         if len(features):
-            self._follow(first - self._spectrum.frame_samples, self._guess(features, silent), moves)
+            self._follow(first - self._spectrum.frame_samples, self._estimate(features, silent), moves)
         if ends_utterance:
             reach = max(self._free, end)
             self._go(max(self._free, reach - self._move), reach, CLOSED, moves)
@@ -143,17 +144,17 @@ class VisemeEstimator:
             self._begin()
         return moves
 
-    def _guess(self, features: NDArray[np.float32], silent: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def _estimate(self, features: NDArray[np.float32], silent: NDArray[np.bool_]) -> NDArray[np.float32]:
         """The shares of the shapes at the frame before each, shape [n, COUNT]; each row adds up to 1."""
         whole = np.concatenate([self._before, features])
         silent = np.concatenate([self._was_silent, silent])
         self._before, self._was_silent = whole[1 - CONTEXT :].copy(), silent[-QUIET:].copy()
         return shares(stacked(whole), lasting(silent[:-1]))
 
-    def _follow(self, first: int, guessed: NDArray[np.float32], moves: list[Move]) -> None:
-        """Move where a guess is far enough from the pose the mouth has; the first one is of the frame at `first`."""
+    def _follow(self, first: int, estimated: NDArray[np.float32], moves: list[Move]) -> None:
+        """Move where an estimate is far enough from the current pose; the first estimate is of the frame at `first`."""
         size, kept = self._spectrum.frame_samples, self._shares
-        for k, row in enumerate(guessed.tolist()):
+        for k, row in enumerate(estimated.tolist()):
             if sum(map(abs, map(sub, row, kept))) > CHANGE:
                 kept = row
                 reach = max(self._free, first + k * size + size // 2)
@@ -180,7 +181,7 @@ def lasting(silent: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def shares(near: NDArray[np.float32], quiet: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """What the network says, shape [n, COUNT]; but `sil` where it is quiet."""
+    """The network's output, shape [n, COUNT]; `sil` alone where it is quiet."""
     hidden, hidden_bias, out, out_bias = _coefficients()
     logits = np.tanh(near @ hidden + hidden_bias) @ out + out_bias
     logits -= logits.max(1, keepdims=True)

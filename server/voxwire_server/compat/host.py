@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from voxwire_server.config import Config
     from voxwire_server.engines.base import EngineInfo
     from voxwire_server.session.core import SessionCore
-    from voxwire_server.session.driver import SessionServices
-    from voxwire_server.session.identity import ClientIdentity
+    from voxwire_server.session.ports import SessionServices
+    from voxwire_server.session.quotas import ClientIdentity
     from voxwire_server.session.registry import Sessions
     from voxwire_server.speech import Voice
     from voxwire_server.transport.connection_limiter import ConnectionLimiter

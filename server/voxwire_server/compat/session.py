@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from voxwire_server.audio.framing import FrameBlock
     from voxwire_server.compat.formats import OutputFormat
     from voxwire_server.compat.host import CompatHost
-    from voxwire_server.session.identity import ClientIdentity
+    from voxwire_server.session.quotas import ClientIdentity
 
 BACKLOG_HIGH_BYTES = 512 * 1024
 BACKLOG_LOW_BYTES = 128 * 1024

@@ -1,8 +1,8 @@
-"""What a model offers so that one scheduler can serve all of them. Knows nothing of sessions.
+"""The interface of an engine (a TTS model), through which one scheduler serves all of them. Knows no sessions.
 
-A clause becomes a `Job` (`prepare`), the job passes through the engine's stages in batched steps (`step`), and leaves
-(`finish`). Clause engines speak a whole clause in a few steps; codec-frame engines speak a little at every step, and
-jobs join and leave between steps.
+A clause becomes a `Job` (`prepare`), the job passes through the engine's stages in batched steps (`step`), and is freed
+(`finish`). Clause engines synthesise a whole clause in a few steps; codec-frame engines a few frames at every step, and
+jobs join and leave the batch between steps (continuous batching).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class StageInfo:
     """One kind of step. Only jobs of one stage and one bucket share a batch of at most `batch_size_max` jobs.
 
-    `joins_buckets`: jobs of other buckets may join them, padded to the largest, where that costs less than a step of
-    their own; a job's `cost` then is as its length.
+    `joins_buckets`: jobs of other buckets may join the batch, padded to the longest, if that costs less than a step of
+    their own; a job's `cost` is then proportional to its length.
     """
 
     name: str
@@ -31,16 +31,16 @@ class StageInfo:
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What an engine is.
+    """The constant properties of an engine.
 
     `executor`: where its steps run. "cpu": on the shared pool of CPU workers, at most `concurrency` at once (the
-    engine's `step` must be safe to call from that many threads). "device": on one thread of its own, or of its
-    device's. `device`: the device that an engine with executor "device" steps on, "cuda:0". Engines that name the same
-    one take turns on one thread, so that no two steps of theirs overlap; an engine that names none has an executor to
-    itself. `slots`: how many jobs may be past `prepare` at once (KV slots of a codec-frame engine); 0 means no limit.
-    `realtime_factor`: seconds of one worker per second of audio, a first guess until the scheduler has learned.
+    engine's `step` must be safe to call from that many threads). "device": on the one thread of its device's executor.
+    `device`: the device of an engine with executor "device", such as "cuda:0". Engines of the same device share its
+    thread, so that no two of their steps overlap; an engine that names no device has an executor to itself.
+    `slots`: how many jobs may be past `prepare` at once (KV slots of a codec-frame engine); 0 means no limit.
+    `realtime_factor`: seconds of one worker per second of audio, a first guess until the scheduler has measured it.
     `clause_chars_max`: the longest clause it takes, in characters of `Clause.text`.
-    `mixes`: it speaks with mixtures of its voices too, named as `engines.mixing` reads them.
+    `mixes`: it has mixtures of its voices too, named as `engines.mixing` parses them.
     """
 
     name: str
@@ -64,8 +64,8 @@ class EngineInfo:
 class Job:
     """One clause inside one engine. Engines subclass it to carry tokens, generators and device state.
 
-    `stage` and `bucket` say what it can be batched with; `cost` is the predicted seconds of its next step alone.
-    `empty` is true when nothing in the clause can be spoken: such a job is never stepped.
+    Jobs of the same `stage` and `bucket` can be batched; `cost` is the predicted seconds of the next step of this job
+    alone. `empty` is true when nothing in the clause can be pronounced: such a job is never stepped.
     """
 
     clause: Clause
@@ -77,7 +77,7 @@ class Job:
 
 @dataclass(slots=True)
 class StepResult:
-    """What one step did for one job.
+    """The result of one step for one job.
 
     `chunk` may be None (no audio yet). `stage`, `bucket` and `cost` describe the next step; `stage` None means the job
     is finished. `error` fails this job alone.
@@ -92,13 +92,13 @@ class StepResult:
 
 @dataclass(slots=True)
 class NoSlot(Exception):
-    """A step could not take a job because no slot is free; the job stays where it is and is tried again."""
+    """A step could not take `jobs` because no slot is free; they keep their stage and are tried again."""
 
     jobs: Sequence[Job] = field(default_factory=tuple)
 
 
 class EngineUnavailable(Exception):
-    """An engine can't be created: `hint` says which extra or which weights are missing and how to get them."""
+    """An engine can't be created; `hint` names the missing extra or weights, and the command that gets them."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -106,14 +106,18 @@ class EngineUnavailable(Exception):
 
 
 class Engine(Protocol):
-    """A model. `prepare` runs on CPU workers, `step` on the executor its info names; nothing runs on the event loop."""
+    """A model.
+
+    `prepare` runs on CPU workers, `step` on the executor that `info` names. `finish` may run on any worker thread, not
+    only on that executor's, and while `step` runs for other jobs. Nothing runs on the event loop.
+    """
 
     @property
     def info(self) -> EngineInfo:
         """What the engine is; constant."""
 
     def warm_up(self) -> None:
-        """Run once everything that is slow the first time. Called before the server says it is ready."""
+        """Do everything that is slow the first time. Called before the server reports that it is ready."""
 
     def prepare(self, clause: Clause) -> Job:
         """Do the text work of a clause: normalise, phonemise, tokenise. Thread-safe; no device work.
@@ -123,7 +127,7 @@ class Engine(Protocol):
         """
 
     def step(self, stage: str, jobs: Sequence[Job]) -> Sequence[StepResult]:
-        """Make one batched call; one result a job, in order. The jobs share `stage` and bucket.
+        """Make one batched call; one result per job, in order. The jobs share `stage` and bucket.
 
         Raises:
             NoSlot: some jobs can't enter yet.
@@ -131,12 +135,12 @@ class Engine(Protocol):
         """
 
     def finish(self, job: Job, reason: EndReason) -> None:
-        """Free what the job holds. Idempotent; also called for cancelled and failed jobs."""
+        """Free what the job holds, also after it was cancelled or failed. Idempotent; may run on any worker thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceMemory:
-    """Memory of a device: what live tensors take, what this process holds of it in all, and what there is."""
+    """Memory of a device: of live tensors, held by this process in all, and in total."""
 
     device: str
     allocated_bytes: int
@@ -146,7 +150,7 @@ class DeviceMemory:
 
 @runtime_checkable
 class UsesDevice(Protocol):
-    """An engine that may tell of its device's memory."""
+    """An engine that can report its device's memory."""
 
     def device_memory(self) -> DeviceMemory | None:
         """The memory of the device it runs on, shared by all engines of this process; None where it has no device.

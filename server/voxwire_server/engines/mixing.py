@@ -1,4 +1,4 @@
-"""Reads mixtures of voices, as "af_heart:0.6+am_adam:0.4": names with weights, joined by plus signs."""
+"""Names of voice mixtures, such as "af_heart:0.6+am_adam:0.4": voices with weights, joined by plus signs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ _SHARE_DIGITS = 4
 
 
 def parse_mix(name: str) -> tuple[tuple[str, float], ...] | None:
-    """The voices and their shares, which add up to 1, in order of names; None: `name` is no mixture.
+    """The voices and their shares, which add up to 1, sorted by name; None if `name` is a single voice's.
 
     A voice without a weight weighs 1.
 
     Raises:
-        ValueError: it is one, but a weight is not above 0, a voice comes twice, or there are more than eight.
+        ValueError: a weight is not above 0, a voice comes twice, or there are more than eight.
     """
     if "+" not in name and ":" not in name:
         return None
@@ -32,7 +32,7 @@ def parse_mix(name: str) -> tuple[tuple[str, float], ...] | None:
 
 
 def mix_name(parts: tuple[tuple[str, float], ...]) -> str:
-    """The one name that all spellings of a mixture share."""
+    """The canonical name of a mixture."""
     return "+".join(f"{voice}:{share:.{_SHARE_DIGITS}g}" for voice, share in parts)
 
 

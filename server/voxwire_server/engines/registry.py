@@ -1,4 +1,4 @@
-"""Finds engines by the entry point group `voxwire.engines` and creates those that are wanted."""
+"""Finds engines by the entry point group `voxwire.engines` and creates those that are configured."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def known_engines() -> list[str]:
-    """The names of all engines that are installed."""
+    """The names of all installed engines."""
     return sorted({point.name for point in entry_points(group=GROUP)})
 
 
 def create_engine(
     name: str, factory: Callable[..., Engine], models: str = "", options: Mapping[str, str] = _NONE
 ) -> Engine:
-    """What the factory of the entry point `name` makes.
+    """Create an engine by the factory of the entry point `name`.
 
-    One that takes an argument is given the folder of models, or ""; one that takes two, the engine's options as well.
+    A factory with one parameter gets the folder of models, or ""; one with two parameters the engine's options as well.
 
     Raises:
-        EngineUnavailable: the engine can't be made so; also if there are options and the factory takes none.
+        EngineUnavailable: the engine can't be created; also if there are options and the factory takes none.
     """
     count = len(inspect.signature(factory).parameters)
     if options and count < _WITH_OPTIONS:
@@ -41,10 +41,10 @@ def create_engine(
 
 
 def load_engine(name: str, models: str = "", options: Mapping[str, str] = _NONE) -> Engine:
-    """Create the engine `name`; `models` is the folder with weights that are in no package, empty for the usual one.
+    """Create the engine `name`; `models` is the folder with weights that are in no package, empty for the default one.
 
     Raises:
-        EngineUnavailable: there is none of that name, what it needs is missing, or it does not have these options.
+        EngineUnavailable: there is no such engine, something that it needs is missing, or it has no such options.
     """
     points = list(entry_points(group=GROUP, name=name))
     if not points:
@@ -63,7 +63,7 @@ def load_engine(name: str, models: str = "", options: Mapping[str, str] = _NONE)
 def load_engines(
     names: Iterable[str], models: str = "", options: Mapping[str, Mapping[str, str]] = MappingProxyType({})
 ) -> tuple[dict[str, Engine], dict[str, EngineUnavailable]]:
-    """Create the engines of `names`, each with its own options: those there are, and why there are not others."""
+    """Create the engines of `names`, each with its own options: the engines, and the errors of those that failed."""
     engines: dict[str, Engine] = {}
     missing: dict[str, EngineUnavailable] = {}
     for name in names:

@@ -1,7 +1,7 @@
 """Engines without weights, for tests of everything but speech: each character is a short tone.
 
-`tone` speaks a clause in one step; `tone-frames` speaks 80 ms at every step, in batches, as codec-frame models do. What
-they say depends on the clause and its seed alone, and their alignment is exact.
+`tone` synthesises a clause in one step; `tone-frames` 80 ms at every step, in batches, as codec-frame models do. Their
+audio depends on the clause and its seed alone, and their alignment is exact.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SAMPLE_RATE = 24000
 CHAR_SAMPLES = 1440
-"""60 ms a character: close to what speech takes."""
+"""60 ms per character: about as long as in speech."""
 FRAME_SAMPLES = 1920
 """A codec frame of 80 ms."""
 BATCH_MAX = 8
@@ -39,15 +39,15 @@ def _voices(engine: str) -> tuple[Voice, ...]:
 
 @dataclass(slots=True, eq=False)
 class ToneJob(Job):
-    """A clause and how many of its samples have been given."""
+    """A clause, and how many of its samples have been returned."""
 
     samples: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     alignment: Alignment | None = None
-    given: int = 0
+    position: int = 0
 
 
 def tones(clause: Clause) -> NDArray[np.float32]:
-    """The clause's audio, shape [n]: every character a tone of its own pitch, spaces silent, at a phase by the seed."""
+    """The clause's audio, [n]: a tone of its own pitch for each character, a phase by the seed; spaces are silent."""
     size = round(CHAR_SAMPLES / clause.speed)
     base = 220.0 if clause.voice == "tone-low" else 440.0
     codes = np.fromiter((ord(c) % 64 for c in clause.text), np.float64, len(clause.text))
@@ -59,7 +59,7 @@ def tones(clause: Clause) -> NDArray[np.float32]:
 
 
 def align(clause: Clause) -> Alignment:
-    """Words are what spaces part, if they hold a letter or digit; each of those counts as a phoneme."""
+    """Words are separated by spaces and hold a letter or digit; each letter and digit counts as a phoneme."""
     size = round(CHAR_SAMPLES / clause.speed)
     words, phonemes, start = [], [], 0
     for word in clause.text.split(" "):
@@ -76,7 +76,7 @@ def align(clause: Clause) -> Alignment:
 
 
 class ToneEngine:
-    """Speaks a clause in one step."""
+    """Synthesises a clause in one step."""
 
     def __init__(self) -> None:
         self.info = EngineInfo(
@@ -91,7 +91,7 @@ class ToneEngine:
         )
 
     def warm_up(self) -> None:
-        """Nothing is slow the first time."""
+        """Do nothing: no call is slow the first time."""
 
     def prepare(self, clause: Clause) -> ToneJob:
         """Make the job of a clause; one without letters or digits is empty."""
@@ -99,17 +99,17 @@ class ToneEngine:
         return ToneJob(clause, "speak", cost=1e-6 * len(clause.text), empty=empty)
 
     def step(self, stage: str, jobs: Sequence[Job]) -> list[StepResult]:
-        """Speak each job whole."""
+        """Synthesise each job's whole clause."""
         assert stage == "speak"
         return [StepResult(AudioChunk(tones(job.clause), align(job.clause))) for job in jobs]
 
     def finish(self, job: Job, reason: EndReason) -> None:
-        """A job holds nothing."""
+        """Do nothing: a job holds nothing."""
         del job, reason
 
 
 class ToneFrameEngine:
-    """Speaks 80 ms a step, up to eight jobs at once, sixteen inside."""
+    """Synthesises 80 ms per step, for up to eight jobs at once; sixteen jobs have a slot."""
 
     def __init__(self) -> None:
         self.info = EngineInfo(
@@ -124,10 +124,10 @@ class ToneFrameEngine:
             realtime_factor=0.002,
             description="A tone a character, 80 ms a step; for tests.",
         )
-        self._inside: set[int] = set()
+        self._in_slots: set[int] = set()
 
     def warm_up(self) -> None:
-        """Nothing is slow the first time."""
+        """Do nothing: no call is slow the first time."""
 
     def prepare(self, clause: Clause) -> ToneJob:
         """Make the job of a clause; one without letters or digits is empty."""
@@ -135,18 +135,18 @@ class ToneFrameEngine:
         return ToneJob(clause, "prefill", cost=1e-5, empty=empty)
 
     def step(self, stage: str, jobs: Sequence[Job]) -> list[StepResult]:
-        """Let jobs in (prefill), or give each its next frame (decode).
+        """Give jobs a slot (prefill), or synthesise the next frame of each (decode).
 
         Raises:
-            NoSlot: sixteen jobs are inside.
+            NoSlot: sixteen jobs have a slot.
         """
         if stage == "prefill":
-            room = SLOTS - len(self._inside)
+            room = SLOTS - len(self._in_slots)
             if room < len(jobs):
                 raise NoSlot(jobs[room:])
             for job in jobs:
                 assert isinstance(job, ToneJob)
-                self._inside.add(id(job))
+                self._in_slots.add(id(job))
                 job.samples, job.alignment = tones(job.clause), align(job.clause)
             return [StepResult(stage="decode", cost=1e-5) for _ in jobs]
         assert stage == "decode"
@@ -154,14 +154,14 @@ class ToneFrameEngine:
 
     def _decode(self, job: Job) -> StepResult:
         assert isinstance(job, ToneJob)
-        start, job.given = job.given, min(len(job.samples), job.given + FRAME_SAMPLES)
-        chunk = AudioChunk(job.samples[start : job.given], job.alignment if start == 0 else None)
-        return StepResult(chunk, "decode" if job.given < len(job.samples) else None, cost=1e-5)
+        start, job.position = job.position, min(len(job.samples), job.position + FRAME_SAMPLES)
+        chunk = AudioChunk(job.samples[start : job.position], job.alignment if start == 0 else None)
+        return StepResult(chunk, "decode" if job.position < len(job.samples) else None, cost=1e-5)
 
     def finish(self, job: Job, reason: EndReason) -> None:
         """Free the job's slot."""
         del reason
-        self._inside.discard(id(job))
+        self._in_slots.discard(id(job))
 
 
 def create() -> ToneEngine:

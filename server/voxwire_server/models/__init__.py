@@ -1,1 +1,1 @@
-"""Brings the weights of models onto this machine, whole or not at all. Knows no engine and no format of weights."""
+"""Downloads the weights of models, completely or not at all. Knows no engine and no format of weights."""

@@ -1,4 +1,4 @@
-"""Brings one file to disk: goes on where it was broken off, and believes its checksum alone."""
+"""Downloads one file: resumes where an attempt was broken off, and accepts only the right checksum."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from voxwire_server.models.web import StatusRefused, shown
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from voxwire_server.models.checksums import Checksum
+    from voxwire_server.models.manifest import Checksum
     from voxwire_server.models.progress import Progress
     from voxwire_server.models.web import Answer, Web
 
 PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0)
-"""Before each further attempt that is made without a byte having come since the last."""
+"""Pauses before further attempts while no byte arrives; an attempt that brings bytes begins them anew."""
 
 _BLOCK_BYTES = 1 << 18
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
@@ -37,16 +37,16 @@ class Artifact:
 
 
 class _Restart(Exception):
-    """What is there can't be gone on from."""
+    """The download has to begin from the start: the part on disk can't be resumed."""
 
 
 def fetch(artifact: Artifact, folder: Path, web: Web, progress: Progress) -> Path:
-    """The file in `folder`, from there if it is whole already. Until it is, it is called `NAME.part`.
+    """Have the file in `folder`, downloading what is missing. Until it is complete, it is called `NAME.part`.
 
     Raises:
-        Unreachable: the server can't be reached, or breaks off again and again; what came is kept.
-        Refused: the server does not give it.
-        Damaged: what came has another checksum, also from the start; it is removed.
+        Unreachable: the server can't be reached, or breaks off again and again; what was received is kept.
+        Refused: the server refuses to send it.
+        Damaged: the file has another checksum, even when downloaded from the start; it is removed.
         OSError: the disk is full or can't be written.
     """
     target, part = folder / artifact.name, folder / f"{artifact.name}.part"
@@ -58,7 +58,7 @@ def fetch(artifact: Artifact, folder: Path, web: Web, progress: Progress) -> Pat
         progress.note(f"{artifact.name}  goes on at {kept / 1e6:.1f} MB")
     _receive(artifact, part, web, progress)
     if not is_whole(part, artifact) and kept:
-        # What was left by another attempt may have been the culprit.
+        # The part that an earlier attempt left may be what is wrong.
         part.unlink()
         progress.note(f"{artifact.name}  has the wrong checksum; once more from the start")
         _receive(artifact, part, web, progress)
@@ -99,7 +99,7 @@ def _receive(artifact: Artifact, part: Path, web: Web, progress: Progress) -> No
 
 
 def _attempt(artifact: Artifact, part: Path, web: Web, progress: Progress) -> None:
-    """Ask for the rest and append what comes.
+    """Ask for the rest of the file and append what is received.
 
     Raises:
         Unreachable: it broke off before the end.
@@ -120,13 +120,13 @@ def _attempt(artifact: Artifact, part: Path, web: Web, progress: Progress) -> No
         if error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise _Restart from error
         raise
-    # A server that has given all that it promised has another file; the checksum will tell.
+    # A server that sent all of Content-Length is not asked again: it has another file, which the checksum will show.
     if at < min(end, artifact.size_bytes):
         raise Unreachable(f"{shown(artifact.url)} broke off at {at / 1e6:.1f} MB", "Run the same command to go on.")
 
 
 def _append(answer: Answer, stream: BinaryIO, at: int, artifact: Artifact, progress: Progress) -> int:
-    """Write what comes from `at` on; returns the end of it, one byte beyond the file's own end where more came."""
+    """Write the answer from `at` on; returns its end: one byte beyond the file's own end if the server sends more."""
     limit = artifact.size_bytes + 1
     while at < limit and (block := answer.read(min(_BLOCK_BYTES, limit - at))):
         at += stream.write(block)

@@ -1,4 +1,4 @@
-"""What can go wrong while weights are fetched: every error says what to do about it."""
+"""The errors of pulling weights. Every error says what to do about it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ModelError(Exception):
-    """Weights can't be had: `hint` says what to do, `retryable` whether the same command may work later."""
+    """Weights can't be pulled: `hint` says what to do, `retryable` whether the same command may succeed later."""
 
     retryable = False
 
@@ -23,21 +23,21 @@ class ModelError(Exception):
 
 
 class Unreachable(ModelError):
-    """Nobody answers at an address, or the answer breaks off again and again."""
+    """A server does not answer, or its answer breaks off again and again."""
 
     retryable = True
 
 
 class Refused(ModelError):
-    """A server answers and does not give the file."""
+    """A server answers and refuses to send the file."""
 
 
 class Damaged(ModelError):
-    """What came, or what lies there, is not what it should be."""
+    """A file that was received, or that is on disk, is not what it should be."""
 
 
 class Unusable(ModelError):
-    """The folder for models can't be written: full, read-only, somebody else's."""
+    """The folder for models can't be written: it is full, read-only, or of another user."""
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -64,7 +64,7 @@ def disk_errors(folder: Path, needed_bytes: int) -> Iterator[None]:
 
 
 def no_room(folder: Path, needed_bytes: int) -> Unusable:
-    """The error of a disk that is too full for what takes `needed_bytes` in all."""
+    """The error of a disk that has less than `needed_bytes` free."""
     return Unusable(
         f"there is no room left in {folder}",
         f"About {needed_bytes / 1e6:.0f} MB are needed: free some space, or name another folder with --path. What has "

@@ -1,4 +1,4 @@
-"""Brings files of a repository on the Hugging Face hub, or on the mirror that HF_ENDPOINT names."""
+"""Downloads files of a repository on the Hugging Face hub, or on the mirror that HF_ENDPOINT names."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from voxwire_server.models.checksums import Checksum
 from voxwire_server.models.errors import Damaged, ModelError, Refused, Unreachable
-from voxwire_server.models.manifest import checksum
+from voxwire_server.models.manifest import Checksum, checksum
 from voxwire_server.models.web import StatusRefused, shown
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class Repository:
     endpoint: str | None = None
 
     def files(self, web: Web) -> Mapping[str, HubFile]:
-        """What it holds, by path (https://huggingface.co/docs/hub/api, `tree`).
+        """Its files by path (https://huggingface.co/docs/hub/api, `tree`).
 
         Raises:
             ModelError: it can't be listed, or `huggingface_hub` is missing.
@@ -53,7 +52,7 @@ class Repository:
         endpoint = (self.endpoint or library.constants.ENDPOINT).rstrip("/")
         url = f"{endpoint}/api/models/{self.name}/tree/{self.revision}?recursive=true"
         token = library.get_token()
-        # Asked here and not through the library, which tries for half a minute before it says that there is no network.
+        # Not through the library, which tries for half a minute before it reports that there is no network.
         try:
             page = web.page(url, "application/json", f"Bearer {token}" if token else "")
             entries = [each for each in json.loads(page.content) if each["type"] == "file"]
@@ -66,10 +65,10 @@ class Repository:
             raise Unreachable(f"{shown(url)} answers with something that is no listing", _HINT) from error
 
     def fetch(self, file: HubFile, folder: Path, progress: Progress) -> Path:
-        """The file under `folder`, going on where another attempt was broken off.
+        """Have the file under `folder`, resuming a download that was broken off.
 
         Raises:
-            ModelError: it can't be had, or is not what the repository says.
+            ModelError: it can't be downloaded, or is not what the repository says.
             OSError: the disk is full or can't be written.
         """
         target = folder / file.path
@@ -83,7 +82,7 @@ class Repository:
 
     def _download(self, file: HubFile, folder: Path, progress: Progress) -> None:
         library = _library()
-        # Its own attempts are told to a log, one warning each.
+        # It logs a warning for each of its own attempts.
         logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
         try:
             library.hf_hub_download(
@@ -136,7 +135,7 @@ def _is_whole(target: Path, file: HubFile) -> bool:
 
 
 def _bar(file: HubFile, progress: Progress) -> type:
-    """What `huggingface_hub` takes for tqdm, and moves our own line."""
+    """A class that `huggingface_hub` uses in place of tqdm, and that reports to `progress`."""
 
     class Bar:
         def __init__(self, **options: Any) -> None:

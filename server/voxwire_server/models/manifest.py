@@ -1,24 +1,53 @@
-"""What a model's folder says of itself: where its files come from, how large they are, and their checksums.
+"""Owns the folder of models: where it is, and the manifest of each model in it, with its files' sizes and checksums.
 
-The manifest is written last, so a folder that has one is whole.
+The manifest is written last, so a model's folder that has one is complete.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import json
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voxwire_server.models.errors import Damaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
+ENV_FOLDER = "VOXWIRE_MODELS"
 MANIFEST_FILE = "manifest.json"
 _FORMAT = 1
 _BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """The expected digest of a file: an algorithm of `hashlib` and hexadecimal digits."""
+
+    algorithm: str
+    digits: str
+
+    @classmethod
+    def sha256(cls, digits: str) -> Checksum:
+        """As PyPI, git-lfs and `sha256sum` write it."""
+        return cls("sha256", digits.lower())
+
+    @classmethod
+    def integrity(cls, text: str) -> Checksum | None:
+        """As npm writes it: the sha512 of a Subresource Integrity string (https://www.w3.org/TR/SRI/), or None."""
+        for each in text.split():
+            algorithm, _, encoded = each.partition("-")
+            if algorithm == "sha512":
+                try:
+                    return cls(algorithm, base64.b64decode(encoded.partition("?")[0], validate=True).hex())
+                except binascii.Error:
+                    return None
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +60,7 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """`versions` tells of each thing that the files were made from which one it was; `files` are by name."""
+    """Where a model's files come from: `versions` of each source by name, `files` by name."""
 
     model: str
     source: str
@@ -44,11 +73,25 @@ class Manifest:
         return sum(each.size_bytes for each in self.files.values())
 
 
+def models_folder(chosen: str | Path | None = None, env: Mapping[str, str] | None = None) -> Path:
+    """The folder that was chosen, the one VOXWIRE_MODELS names, or `voxwire/models` in the user's cache; absolute.
+
+    The cache is XDG_CACHE_HOME where that is an absolute path, else `~/.cache`
+    (https://specifications.freedesktop.org/basedir-spec/latest/).
+    """
+    env = os.environ if env is None else env
+    named = str(chosen or "") or env.get(ENV_FOLDER, "")
+    if named:
+        return Path(named).expanduser().absolute()
+    cache = Path(env.get("XDG_CACHE_HOME", ""))
+    return (cache if cache.is_absolute() else Path("~/.cache").expanduser()) / "voxwire" / "models"
+
+
 def read_manifest(folder: Path) -> Manifest | None:
     """The manifest of a model's folder; None where there is none.
 
     Raises:
-        Damaged: there is one that can't be understood.
+        Damaged: it can't be read.
     """
     file = folder / MANIFEST_FILE
     try:
@@ -92,7 +135,7 @@ def checksum(file: Path, algorithm: str = "sha256") -> str:
 
 
 def problems(folder: Path, manifest: Manifest, *, sizes_only: bool = False) -> Iterator[tuple[str, str]]:
-    """Each file that is not as the manifest says, and how; nothing when the folder is whole."""
+    """Each file that differs from the manifest, and how; nothing when the folder is complete."""
     for name, record in manifest.files.items():
         file = folder / name
         try:

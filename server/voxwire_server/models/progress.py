@@ -1,4 +1,4 @@
-"""Tells a person how far a pull has come: one line that changes on a terminal, few lines anywhere else."""
+"""Shows the progress of a pull: one line that changes on a terminal, few lines anywhere else."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ if TYPE_CHECKING:
 
 _REDRAW_SECONDS = 0.1
 _QUIET_SHARE = 0.5
-"""Without a terminal, a file's progress is told after each such share."""
+"""Without a terminal, a line is printed after each such share of a file."""
 
 
 class Progress(Protocol):
-    """Who is told."""
+    """Receives the progress of a pull."""
 
     def moved(self, name: str, done_bytes: int, total_bytes: int) -> None:
-        """So much of a file is there; `total_bytes` 0 is unknown."""
+        """`done_bytes` of a file are downloaded; `total_bytes` 0 is unknown."""
 
     def note(self, text: str) -> None:
-        """Something worth a line of its own."""
+        """A message, on a line of its own."""
 
 
 class Silent:
-    """Tells nobody."""
+    """Shows nothing."""
 
     def moved(self, name: str, done_bytes: int, total_bytes: int) -> None:
         """Nothing."""
@@ -42,16 +42,16 @@ class Printed:
         self._live = stream.isatty()
         self._drawn_s = float("-inf")
         self._open = False
-        self._told: tuple[str, int] = ("", 0)
+        self._printed: tuple[str, int] = ("", 0)
 
     def moved(self, name: str, done_bytes: int, total_bytes: int) -> None:
-        """Redraw the line, or write one when another share of the file has come."""
+        """Redraw the line, or without a terminal write one after each share of the file."""
         whole = total_bytes > 0 and done_bytes >= total_bytes
         text = f"{name}  {_size(done_bytes, total_bytes)}"
         if not self._live:
             share = int(done_bytes / total_bytes / _QUIET_SHARE) if total_bytes else 0
-            if (name, share) != self._told:
-                self._told = (name, share)
+            if (name, share) != self._printed:
+                self._printed = (name, share)
                 self._write(f"{text}\n")
             return
         if not whole and self._clock() - self._drawn_s < _REDRAW_SECONDS:
@@ -72,7 +72,7 @@ class Printed:
             self._open = False
 
     def _write(self, text: str) -> None:
-        # A pull goes on when nobody watches it any longer.
+        # A pull goes on when its output is closed.
         with contextlib.suppress(BrokenPipeError):
             self._stream.write(text)
             self._stream.flush()

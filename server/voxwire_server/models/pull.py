@@ -1,4 +1,4 @@
-"""Pulls a model: from where, into which folder, and only when it is not there yet."""
+"""Pulls a model into its folder, unless it is there already."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Source(Enum):
-    """Where weights are had. AUTO leaves the choice to the model; FOLDER is a folder of what another source has."""
+    """Where weights come from. AUTO leaves the choice to the model; FOLDER is a folder with another source's files."""
 
     AUTO = "auto"
     HUB = "hub"
@@ -33,7 +33,7 @@ class Source(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a recipe is asked for: put a model's files into `whole`. `parts` keeps downloads until that is done."""
+    """The inputs of a recipe, which puts a model's files into `whole`. `parts` keeps downloads until it has."""
 
     source: Source
     folder: Path | None
@@ -46,7 +46,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where the files came from in the end, and which version of each thing they were made of."""
+    """Which source the files came from, and the version of everything they were made from."""
 
     source: Source
     versions: Mapping[str, str]
@@ -54,7 +54,7 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How one model is had. `room_bytes` is what pulling takes on the disk at its largest."""
+    """How to get one model. `room_bytes` is the most disk space that pulling takes."""
 
     name: str
     about: str
@@ -64,7 +64,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a person asked for. `force` pulls again what is there; `folder` is given with Source.FOLDER."""
+    """The options of a pull. `force` pulls a model again that is there; `folder` is given with Source.FOLDER."""
 
     models: Path
     source: Source = Source.AUTO
@@ -76,10 +76,10 @@ class Request:
 def pull(
     recipe: Recipe, request: Request, progress: Progress, pause: Callable[[float], None] = time.sleep
 ) -> tuple[Manifest, bool]:
-    """Have the model in `request.models / recipe.name`; its manifest, and whether anything had to be done.
+    """Have the model in `request.models / recipe.name`. Returns its manifest, and whether it had to be pulled.
 
     Raises:
-        ModelError: it can't be had, or not be put there. What was there before still is.
+        ModelError: it can't be downloaded or written. The model that was there before is unchanged.
     """
     with disk_errors(request.models, recipe.room_bytes), staging(request.models, recipe.name, progress) as stage:
         present = None if request.force else whole(stage.place)
@@ -97,7 +97,7 @@ def pull(
 
 
 def whole(place: Path) -> Manifest | None:
-    """The manifest of a model's folder whose files have the sizes that it says; None of any other folder."""
+    """The manifest of a model's folder, if all its files are there in the right size; None otherwise."""
     try:
         manifest = read_manifest(place)
     except Damaged:

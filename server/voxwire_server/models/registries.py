@@ -1,30 +1,44 @@
-"""Which package registries this machine uses, as pip, uv and npm are told: addresses, credentials, certificates.
+"""Which package registries this machine uses, from the settings of pip, uv and npm, and where they have a file.
 
-pip: https://pip.pypa.io/en/stable/topics/configuration/. npm: https://docs.npmjs.com/cli/configuring-npm/npmrc.
-Credentials are kept apart from addresses, so that an address can be printed.
+Settings are addresses, credentials and certificates. pip: https://pip.pypa.io/en/stable/topics/configuration/. npm:
+https://docs.npmjs.com/cli/configuring-npm/npmrc. Credentials are kept apart from addresses, so that an address can be
+printed.
+
+Python indexes are read by the JSON or the HTML form of the simple repository API, because many mirrors have the HTML
+form alone: https://packaging.python.org/en/latest/specifications/simple-repository-api/. Of npm registries the whole
+document of a package is read, because some mirrors lack the document of one version:
+https://github.com/npm/registry/blob/main/docs/responses/package-metadata.md.
 """
 
 from __future__ import annotations
 
 import base64
 import configparser
+import json
 import netrc
 import os
 import re
 import sys
 from dataclasses import dataclass, field
+from html.parser import HTMLParser
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit, urlunsplit
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit, urlunsplit
 
-from voxwire_server.models.errors import Refused
+from voxwire_server.models.errors import Refused, Unreachable
+from voxwire_server.models.manifest import Checksum
+from voxwire_server.models.web import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from voxwire_server.models.web import Page, Web
 
 PYPI = "https://pypi.org/simple"
 NPM = "https://registry.npmjs.org"
 
+_ACCEPT_PYPI = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
+_ACCEPT_NPM = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*"
 _NAMED_INDEX = re.compile(r"[\w.-]+=(?=https?://)")
 _VARIABLE = re.compile(r"\$\{([^}?]+)\??\}")
 
@@ -37,16 +51,24 @@ class Registry:
     authorization: str = field(default="", repr=False)
 
     def authorization_for(self, url: str) -> str:
-        """The credentials when `url` is on the registry's own host, by the same scheme."""
+        """The credentials, where `url` is on the registry's own host with the same scheme; else empty."""
         own, other = urlsplit(self.url), urlsplit(url)
         return self.authorization if (own.scheme, own.netloc) == (other.scheme, other.netloc) else ""
+
+
+class Offer(NamedTuple):
+    """Where a registry has a file, and the checksum that it states."""
+
+    url: str
+    checksum: Checksum | None
+    authorization: str
 
 
 def python_indexes(env: Mapping[str, str]) -> tuple[Registry, ...]:
     """The indexes to ask, in order: PIP_INDEX_URL, UV_DEFAULT_INDEX, UV_INDEX_URL, pip.conf or PyPI, then extra ones.
 
     Raises:
-        Refused: what is configured is no index that can be asked over HTTP.
+        Refused: the configured index is not an HTTP server.
     """
     pip = _pip_settings(env)
     named = env.get("PIP_INDEX_URL") or env.get("UV_DEFAULT_INDEX") or env.get("UV_INDEX_URL") or pip.get("index-url")
@@ -66,7 +88,7 @@ def npm_registry(env: Mapping[str, str]) -> Registry:
 
 
 def authorities(env: Mapping[str, str]) -> tuple[str, ...]:
-    """Files of certificates to trust beside the system's: what pip, npm and others are told about."""
+    """Files of certificates to trust beside the system's: those that pip, npm and others are configured with."""
     named = (
         env.get("PIP_CERT") or _pip_settings(env).get("cert"),
         env.get("REQUESTS_CA_BUNDLE"),
@@ -78,7 +100,54 @@ def authorities(env: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in named if name))
 
 
-# -- pip ----------------------------------------------------------------------------------------------------------
+def find_in_indexes(web: Web, indexes: Sequence[Registry], project: str, file_name: str) -> Offer:
+    """Ask the indexes for a project's file, in order.
+
+    Raises:
+        Refused: none of them has it.
+        Unreachable: one can't be reached, and the ones before it don't have the file.
+    """
+    problem: Refused | None = None
+    for index in indexes:
+        url = f"{index.url}/{project}/"
+        try:
+            page = web.page(url, _ACCEPT_PYPI, index.authorization)
+        except Refused as error:
+            problem = problem or error
+            continue
+        for name, link, checksum in _index_files(page):
+            if name == file_name:
+                return Offer(link, checksum, index.authorization_for(link))
+        problem = problem or Refused(
+            f"{shown(url)} has no {file_name}", "Does the mirror hold this version? Another is named by PIP_INDEX_URL."
+        )
+    assert problem is not None, "there is at least one index"
+    raise problem
+
+
+def find_in_npm(web: Web, registry: Registry, package: str, version: str) -> Offer:
+    """The tarball of a version.
+
+    Raises:
+        Refused: the registry does not have it.
+        Unreachable: it can't be reached, or answers with something else.
+    """
+    url = f"{registry.url}/{package}"
+    page = web.page(url, _ACCEPT_NPM, registry.authorization)
+    try:
+        versions = json.loads(page.content)["versions"]
+        if version not in versions:
+            hint = "Does the mirror hold this version? Another is named by npm_config_registry."
+            raise Refused(f"{shown(url)} has no version {version}", hint)
+        distribution = versions[version]["dist"]
+        tarball, integrity = str(distribution["tarball"]), str(distribution.get("integrity") or "")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Unreachable(f"{shown(url)} answers with something that is no package", "Try again later.") from error
+    link = _on_mirror(registry, tarball)
+    return Offer(link, Checksum.integrity(integrity), registry.authorization_for(link))
+
+
+# -- pip's settings -----------------------------------------------------------------------------------------------
 
 
 def _pip_settings(env: Mapping[str, str]) -> dict[str, str]:
@@ -115,7 +184,7 @@ def _pip_files(env: Mapping[str, str]) -> Iterator[Path]:
         yield Path(chosen)
 
 
-# -- npm ----------------------------------------------------------------------------------------------------------
+# -- npm's settings -----------------------------------------------------------------------------------------------
 
 
 def _npm_settings(env: Mapping[str, str]) -> dict[str, str]:
@@ -163,7 +232,7 @@ def _variable(env: Mapping[str, str], name: str) -> str:
     return env.get(name) or env.get(name.upper()) or ""
 
 
-# -- both ---------------------------------------------------------------------------------------------------------
+# -- settings of both ---------------------------------------------------------------------------------------------
 
 
 def _registry(url: str, env: Mapping[str, str]) -> Registry:
@@ -191,3 +260,46 @@ def _basic(user: str, password: str) -> str:
 
 def _home(env: Mapping[str, str]) -> Path:
     return Path(env["HOME"]) if env.get("HOME") else Path.home()
+
+
+# -- what registries answer ---------------------------------------------------------------------------------------
+
+
+def _index_files(page: Page) -> Iterator[tuple[str, str, Checksum | None]]:
+    if "json" in page.content_type:
+        yield from _json_files(page)
+    else:
+        parser = _LinkParser()
+        parser.feed(page.content.decode("utf-8", "replace"))
+        for target in parser.targets:
+            link, fragment = urldefrag(urljoin(page.url, target))
+            algorithm, _, digits = fragment.partition("=")
+            checksum = Checksum.sha256(digits) if algorithm == "sha256" else None
+            yield unquote(urlsplit(link).path.rpartition("/")[2]), link, checksum
+
+
+def _json_files(page: Page) -> Iterator[tuple[str, str, Checksum | None]]:
+    try:
+        for each in json.loads(page.content)["files"]:
+            digits = (each.get("hashes") or {}).get("sha256")
+            checksum = Checksum.sha256(digits) if digits else None
+            yield each["filename"], urldefrag(urljoin(page.url, each["url"])).url, checksum
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Unreachable(f"{shown(page.url)} answers with something that is no index", "Try again later.") from error
+
+
+class _LinkParser(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self.targets += [value for name, value in attributes if name == "href" and value]
+
+
+def _on_mirror(registry: Registry, tarball: str) -> str:
+    """The tarball on the mirror itself, where its metadata still name npm's host (npm's `replace-registry-host`)."""
+    if urlsplit(tarball).netloc == urlsplit(NPM).netloc:
+        return registry.url + urlsplit(tarball).path
+    return tarball

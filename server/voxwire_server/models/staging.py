@@ -1,9 +1,9 @@
-"""Owns a model's folder while it is being filled: one at a time, beside its place, and put there whole.
+"""Owns a model's folder while it is pulled: filled beside its final place by one process, then renamed into place.
 
-.NAME.lock           held while somebody pulls
-.NAME.pull/parts/    what was downloaded, also half; kept until a pull has succeeded
-.NAME.pull/whole/    the folder to be
-NAME/                what everybody else sees: it appears by a rename, with its manifest
+.NAME.lock           locked by the process that pulls
+.NAME.pull/parts/    downloads, also partial ones; kept until a pull has succeeded
+.NAME.pull/whole/    the future folder of the model
+NAME/                the model: it appears by a rename, complete, with its manifest
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """Where a pull works: downloads go to `parts`, the model's files into `whole`, and `place` is where it will be."""
+    """The folders of a pull: `parts` for downloads, `whole` for the model's files, `place` for the finished model."""
 
     place: Path
     parts: Path
     whole: Path
 
     def clear(self) -> None:
-        """Make `whole` empty, and both folders be there."""
+        """Create both folders, `whole` empty."""
         shutil.rmtree(self.whole, ignore_errors=True)
         self.whole.mkdir(parents=True)
         self.parts.mkdir(exist_ok=True)
 
     def leave(self) -> None:
-        """Keep downloads, and nothing else."""
+        """Remove everything but downloads."""
         shutil.rmtree(self.whole, ignore_errors=True)
         for folder in (self.parts, self.parts.parent):
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
     def publish(self, manifest: Manifest) -> None:
-        """Put what is in `whole` in its place, instead of what may be there, and forget the downloads."""
+        """Move `whole` to `place`, replacing what may be there, and delete the downloads."""
         for file in self.whole.iterdir():
             _flush(file)
         write_manifest(self.whole, manifest)
@@ -64,7 +64,7 @@ class Staging:
 
 @contextlib.contextmanager
 def staging(models: Path, name: str, progress: Progress) -> Iterator[Staging]:
-    """The staging of one model, for this process alone inside the block; waits for another process that has it."""
+    """The staging of one model, locked by this process inside the block; waits for another process that has it."""
     # Here, because there is none on Windows, where a client may be installed.
     import fcntl
 
@@ -87,10 +87,10 @@ def staging(models: Path, name: str, progress: Progress) -> Iterator[Staging]:
 
 
 def check_place(place: Path) -> None:
-    """Refuse to take the place of a folder that holds anything but a model that was put there.
+    """Check that `place` is free, or holds nothing but a model that was pulled.
 
     Raises:
-        Unusable: something of somebody's own is there.
+        Unusable: it holds other files, which would be lost.
     """
     if not place.exists() and not place.is_symlink():
         return
@@ -105,7 +105,7 @@ def check_place(place: Path) -> None:
 
 
 def check_room(models: Path, needed_bytes: int) -> None:
-    """Refuse to begin what can't be ended.
+    """Check that the disk has room for a pull.
 
     Raises:
         Unusable: the disk has less room than that.
@@ -115,7 +115,7 @@ def check_room(models: Path, needed_bytes: int) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Make the disk have it before anything that follows."""
+    """Write a file or folder to disk before anything that follows (fsync)."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,7 @@
-"""Asks HTTP servers for things, and says in words why there is no answer.
+"""An HTTP client for registries and hubs, whose errors say what to do.
 
-Made of the standard library alone, with its idea of proxies. Credentials go to the host they are for and to no other:
-a redirect to a storage provider is followed without them.
+Uses the standard library alone, and its proxy settings. Credentials are sent to their own host only: a redirect to a
+storage provider is followed without them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 TIMEOUT_SECONDS = 30.0
-"""The longest silence of a server; a slow one may take as long as it likes."""
+"""The longest time without a byte from a server; there is no bound on a whole download."""
 PAGE_BYTES_MAX = 64 << 20
 _PAUSES_SECONDS = (1.0, 2.0)
 
@@ -35,7 +35,7 @@ _CERTIFICATE_HINT = "Where a company's proxy signs certificates, name its CA fil
 
 
 class Page(NamedTuple):
-    """A whole answer, and where it came from in the end."""
+    """A complete answer. `url` is the address after redirects."""
 
     url: str
     content_type: str
@@ -43,7 +43,7 @@ class Page(NamedTuple):
 
 
 class Answer:
-    """A server's answer with status 200 or 206. `url` is where it came from in the end."""
+    """A server's answer with status 200 or 206. `url` is the address after redirects."""
 
     def __init__(self, response: http.client.HTTPResponse) -> None:
         self._response = response
@@ -62,7 +62,7 @@ class Answer:
 
 
 class Web:
-    """HTTP with what this machine knows of authorities and proxies.
+    """HTTP requests with this machine's certificate authorities and proxies.
 
     `authorities`: files of certificates that are trusted beside the system's. `pause` sleeps for so many seconds.
     """
@@ -81,7 +81,7 @@ class Web:
         """A server's answer, to be read inside the block.
 
         Raises:
-            Unreachable: nobody answers, or the server is busy or broken.
+            Unreachable: the server does not answer, or is busy or broken.
             Refused: its certificate is not trusted, or it does not give what was asked for.
         """
         if urlsplit(url).scheme not in ("http", "https"):
@@ -99,7 +99,7 @@ class Web:
             yield Answer(response)
 
     def page(self, url: str, accept: str, authorization: str = "") -> Page:
-        """A whole answer, asked for again a few times when nobody answers.
+        """A complete answer; a few attempts are made while the server does not answer.
 
         Raises:
             Unreachable, Refused: as `answer`.
@@ -130,14 +130,14 @@ class StatusRefused(Refused):
 
 
 def shown(url: str) -> str:
-    """A URL as it may be printed: without credentials and without a query, which may be a signature."""
+    """A URL that may be printed: without credentials and without a query, which may hold a signature."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 @contextlib.contextmanager
 def _named(url: str) -> Iterator[None]:
-    """Turn what a broken connection raises into `Unreachable`."""
+    """Turn the errors of a broken connection into `Unreachable`, those of certificates into `Refused`."""
     try:
         yield
     except ModelError:

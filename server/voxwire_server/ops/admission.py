@@ -1,33 +1,75 @@
-"""Owns whether one more session is let in: by the rate of its principal, by places, by the engines' room."""
+"""Owns admission: of sessions, by rate, places and the engines' room, and of active streams at an engine."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.config import is_loopback
-from voxwire_server.session.places import Arrivals, Granted, Places, Refused, fits, network_of
+from voxwire_server.session.quotas import Arrivals, Granted, Places, Refused, fits, network_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from voxwire_server.config import Config
     from voxwire_server.ops.metrics import Metrics
-    from voxwire_server.scheduling.request import Refusal
-    from voxwire_server.session.identity import ClientIdentity
-    from voxwire_server.session.places import Seat
+    from voxwire_server.ops.voices import VoiceDirectory
+    from voxwire_server.scheduling.admission import Refusal
+    from voxwire_server.session.ports import ResolvedVoice
+    from voxwire_server.session.quotas import ClientIdentity, Seat
     from voxwire_server.session.registry import Sessions
 
 FULL_RETRY_MS = 5000
-"""When to come back where all places for sessions are taken."""
-
+"""When a client may try again where all places for sessions are taken."""
 
 SHARED_PLACES_MIN = 10
-"""Of fewer places none is kept back from a key: the share of a key would be most of what there is."""
+"""With fewer places than this, one principal may take them all: a share of so few would be one or two sessions."""
+
+
+class EngineRoom(Protocol):
+    """Whether an engine has room for one more active stream; answers at once."""
+
+    def admission(self, engine: str, *, bulk: bool, session_id: Hashable = None, account: str = "") -> Refusal | None:
+        """None, or why not and when to try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechDirectory:
+    """What a session asks for before it speaks (`session.core.Directory`): a voice, and room at its engine."""
+
+    voices: VoiceDirectory
+    engines: EngineRoom
+
+    def resolve(self, voice: str | None, language: str | None) -> ResolvedVoice:
+        """See `VoiceDirectory.resolve`."""
+        return self.voices.resolve(voice, language)
+
+    def admit(
+        self,
+        engine: str,
+        *,
+        bulk: bool,
+        now: float,  # noqa: ARG002 - the scheduler's runner has its own clock
+        session: str,
+        account: str,
+    ) -> None:
+        """Admit one more active stream of an account.
+
+        Raises:
+            VoxwireError: system.engine_overloaded with retry_after_ms.
+        """
+        refusal = self.engines.admission(engine, bulk=bulk, session_id=session, account=account)
+        if refusal is not None:
+            raise VoxwireError(
+                ErrorCode.ENGINE_OVERLOADED,
+                f"engine {engine} has no room for one more stream: {refusal.reason}",
+                retry_after_ms=refusal.retry_after_ms,
+            )
 
 
 class SessionAdmission:
-    """Lets sessions in, and ends the one whose place a new one gets."""
+    """Admits sessions, and ends the session whose place a new one takes."""
 
     def __init__(self, config: Config, sessions: Sessions, metrics: Metrics, clock: Callable[[], float]) -> None:
         self._config = config
@@ -37,16 +79,16 @@ class SessionAdmission:
         self._places = Places(config.server.sessions_max)
         self._arrivals = Arrivals(config.limits.sessions_per_second, config.limits.sessions_burst)
         self.turn_away: Callable[[str], Refusal | None] = lambda _: None
-        """Why no engine has room for one more listener of an account; set once there is a scheduler."""
+        """Why no engine has room for one more active stream of an account; set once there is a scheduler."""
 
     def change(self, config: Config) -> None:
-        """Go by another configuration from now on; sessions that are open stay."""
+        """Use another configuration from now on; sessions that are open stay open."""
         self._config = config
         self._places = Places(config.server.sessions_max)
         self._arrivals.change(config.limits.sessions_per_second, config.limits.sessions_burst)
 
     def admit(self, identity: ClientIdentity) -> None:
-        """Let one more session of `identity` in.
+        """Admit one more session of `identity`.
 
         Raises:
             VoxwireError: server.too_many_sessions, server.overloaded or client.rate_limited.
@@ -61,7 +103,7 @@ class SessionAdmission:
             driver.displace()
 
     def admit_returning(self, identity: ClientIdentity, session_id: str) -> bool:
-        """Let a client in for a moment that says that it will resume a session; False: it is admitted like any other.
+        """Admit a client that is about to resume a session, without a place of its own. False: admit it like any other.
 
         Raises:
             VoxwireError: client.rate_limited.
@@ -76,18 +118,18 @@ class SessionAdmission:
         return True
 
     def check(self, identity: ClientIdentity) -> None:
-        """Raise what `admit` would now, the rate aside; no session is let in and none is ended."""
+        """Raise what `admit` would raise now, the rate aside. No session is admitted and none is ended."""
         self._place_for(identity)
         self._check_engines(identity)
 
     @property
     def full_ms(self) -> int | None:
-        """When to ask again while no place is left for a new principal; None while there is one."""
+        """Milliseconds until a new principal may ask again, while there is no place for it; None while there is one."""
         judged = self._places.judge("", 1.0, len(self._sessions), self._seats, self._clock())
         return FULL_RETRY_MS if isinstance(judged, Refused) else None
 
     def principal_of(self, identity: ClientIdentity) -> str:
-        """Whom places and the loop are shared between: the accounts, where there are several; else addresses."""
+        """What places and the event loop are shared by: accounts where there are several, else network addresses."""
         return identity.account if len(self._config.auth.keys) > 1 else network_of(identity.address)
 
     def _check_arrival(self, identity: ClientIdentity) -> None:
@@ -130,11 +172,11 @@ class SessionAdmission:
             )
 
     def _share_of(self, principal: str) -> float:
-        """What a principal may have at most of all places, in (0, 1]."""
+        """The largest share of all places that a principal may have, in (0, 1]."""
         limits, keys = self._config.limits, len(self._config.auth.keys)
         if keys > 1:
             return limits.account_share
-        # Without keys, this machine is what the server is for; with one, its own backend.
+        # With a single key, all sessions are of one backend; without keys, clients on this machine are what it serves.
         return 1.0 if keys or not principal or is_loopback(principal) else limits.address_share
 
     def _check_engines(self, identity: ClientIdentity) -> None:

@@ -1,7 +1,7 @@
-"""Owns who may come in: API keys, browser tokens, the Origin and Host of a request. Does no I/O.
+"""Authenticates requests: API keys, browser tokens, the Origin and Host headers. Does no I/O.
 
-API keys are random and long, so a plain SHA-256 of them is safe to keep (nothing to guess, no dictionary to try;
-NIST SP 800-132 is about passwords). A browser token is `payload.signature`, both base64url: it names the key it was
+API keys are random and long, so a plain SHA-256 of them is safe to keep (they can't be guessed from a dictionary; NIST
+SP 800-132 is about passwords). A browser token is `payload.signature`, both base64url: it names the key it was
 minted with and when it ends, signed by HMAC-SHA256, so that any server with the same `auth.token_secret` takes it.
 """
 
@@ -40,10 +40,10 @@ SITES_WITHOUT_ORIGIN = ("", "none", "same-origin")
 """Values of Sec-Fetch-Site with which a request needs no Origin; "" stands for no such header."""
 
 ANONYMOUS = "anonymous"
-"""Who asks where no key is configured."""
+"""The account of every request where no key is configured."""
 
 VENDORS_HEADERS = ("xi-api-key", "x-api-key", "authorization")
-"""Where clients put a key: the whole value, or its last word."""
+"""Headers in which vendors' clients send a key: the whole value, or its last word."""
 
 PEERS_MAX = 1024
 """Addresses whose failures are remembered; beyond that the oldest is forgotten."""
@@ -62,7 +62,7 @@ def hash_key(key: str) -> str:
 
 
 class Via(Enum):
-    """How somebody was let in."""
+    """How a request was authenticated."""
 
     KEY = "key"
     TOKEN = "token"  # noqa: S105
@@ -71,7 +71,7 @@ class Via(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who was let in: the name of the key (behind the token), or "anonymous" where no key is configured."""
+    """An authenticated request: the name of the key (behind the token), or "anonymous" where no key is configured."""
 
     name: str
     via: Via
@@ -79,7 +79,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """What a request shows of itself. `headers` must find names in lower case; `peer` is the address it came from.
+    """What a request presents. `headers` must find names in lower case; `peer` is the address it was sent from.
 
     `key` is an API key that was found where only another vendor's clients put it.
     """
@@ -105,10 +105,10 @@ class _Credential(NamedTuple):
 
 
 class Gate:
-    """Lets requests in, or says why not. `now` is in seconds since the epoch. Not thread-safe."""
+    """Authenticates requests or says why not. `now` is in seconds since the epoch. Not thread-safe."""
 
     def __init__(self, auth: AuthConfig, server: ServerConfig, before: Gate | None = None) -> None:
-        """`before`: the gate that this one takes the place of; its tokens stay good, its failures are remembered."""
+        """`before`: the gate that this one replaces; its tokens stay valid, its failure counts are kept."""
         self._keys = [(key.name, key.hash) for key in auth.keys]
         self._ttl = auth.token_ttl_seconds
         self._own_secret: bytes = secrets.token_bytes(32) if before is None else before._own_secret
@@ -119,7 +119,7 @@ class Gate:
         self._failures.per_minute = auth.failures_per_minute
 
     def admit(self, presented: Presented, now: float, *, tokens: bool = True) -> Identity:
-        """Check the Host, the Origin, and the key or token of a request; `tokens`: whether a token will do.
+        """Check the Host, the Origin, and the key or token of a request; `tokens`: whether a token is accepted.
 
         Raises:
             VoxwireError: client.not_allowed, client.not_authenticated or client.rate_limited.
@@ -137,7 +137,7 @@ class Gate:
         return identity
 
     def name_of(self, presented: Presented, now: float) -> str | None:
-        """Who a request says it is, if it shows so; see `Authenticator.name_of`."""
+        """See `Authenticator.name_of`."""
         if not self._keys:
             return ANONYMOUS
         credential = _credential(presented)
@@ -155,11 +155,11 @@ class Gate:
                 ErrorCode.NOT_ALLOWED, "a token can't be used to make another", hint="Ask with an API key."
             )
         expires_at = int(now) + self._ttl
-        fields = [identity.name, expires_at, secrets.token_urlsafe(9), self._mark(identity.name)]
+        fields = [identity.name, expires_at, secrets.token_urlsafe(9), self._fingerprint(identity.name)]
         payload = _base64url(json.dumps(fields).encode())
         return Token(f"{payload}.{self._sign(payload)}", expires_at, self._ttl)
 
-    # -- who ------------------------------------------------------------------------------------------------------
+    # -- identity -------------------------------------------------------------------------------------------------
 
     def _identify(self, presented: Presented, now: float) -> Identity:
         if not self._keys:
@@ -196,7 +196,7 @@ class Gate:
         return self._token_identity(text, now)
 
     def _key_name(self, text: str) -> str | None:
-        """Compares with every key, so that the time taken tells nothing about which one is near."""
+        """Compares with every key, so that the time taken does not show which key is similar."""
         digest, found = hash_key(text), None
         for name, known in self._keys:
             if hmac.compare_digest(digest, known):
@@ -207,22 +207,22 @@ class Gate:
         payload, _, signature = text.rpartition(".")
         if not hmac.compare_digest(_bytes(signature), _bytes(self._sign(payload))):
             return None, "the token is not one of this server's"
-        name, expires_at, mark = _token_payload(payload)
+        name, expires_at, fingerprint = _token_payload(payload)
         if expires_at <= now:
             return None, "the token has expired"
-        if not mark or mark != self._mark(name):
+        if not fingerprint or fingerprint != self._fingerprint(name):
             return None, "the API key behind the token is gone"
         return Identity(name, Via.TOKEN), ""
 
-    def _mark(self, name: str) -> str:
-        """Tells the key of a name from another that had the name before; "" where there is none."""
+    def _fingerprint(self, name: str) -> str:
+        """Identifies the key that has a name now, so that tokens of an earlier key end; "" where there is none."""
         digest = next((known for key, known in self._keys if key == name), "")
         return _base64url(hashlib.sha256(digest.encode()).digest()[:9]) if digest else ""
 
     def _sign(self, payload: str) -> str:
         return _base64url(hmac.new(self._secret, _bytes(payload), hashlib.sha256).digest())
 
-    # -- from where -----------------------------------------------------------------------------------------------
+    # -- origin and host ------------------------------------------------------------------------------------------
 
     def _check_host(self, headers: Mapping[str, str]) -> None:
         """Without keys only loopback is served; a page whose own name points here (DNS rebinding) is refused."""
@@ -251,7 +251,7 @@ class Gate:
 
     def _check_site(self, headers: Mapping[str, str]) -> None:
         """Without keys, other sites' pages could have this machine speak by a mere `<audio src>`, which sends no Origin
-        (Fetch Metadata, section 2.4). What is no browser, the address bar and the server's own page pass."""
+        (Fetch Metadata, section 2.4). Requests of other programs, the address bar and the server's own page pass."""
         site = headers.get("sec-fetch-site", "").strip().lower()
         if self._keys or "origin" in headers or site in SITES_WITHOUT_ORIGIN or "*" in self._origins:
             return
@@ -263,7 +263,7 @@ class Gate:
 
 
 class Authenticator:
-    """The gate as requests and WebSocket handshakes meet it. Not thread-safe."""
+    """Applies the gate to requests and WebSocket handshakes. Not thread-safe."""
 
     def __init__(
         self,
@@ -271,18 +271,18 @@ class Authenticator:
         clock: Callable[[], float] = time.time,
         admitted: Callable[[HTTPConnection, str], None] = lambda *_: None,
     ) -> None:
-        """`clock` gives seconds since the epoch; `admitted` is told of each that was let in, and by what name;
-        what it raises keeps them out."""
+        """`clock` gives seconds since the epoch. `admitted` is called for each authenticated request, with its key's
+        name; the request is refused with what it raises."""
         self._gate = Gate(config.auth, config.server)
         self._clock = clock
         self._admitted = admitted
 
     def reload(self, config: Config) -> None:
-        """Go by another configuration from now on."""
+        """Use another configuration from now on."""
         self._gate = Gate(config.auth, config.server, self._gate)
 
     def authenticate(self, connection: HTTPConnection, key: str | None = None, *, tokens: bool = False) -> Identity:
-        """Who asks; `key` as in `Presented`, `tokens` whether a browser's token will do.
+        """The identity of a request; `key` as in `Presented`, `tokens`: whether a browser's token is accepted.
 
         Raises:
             VoxwireError: client.not_allowed, client.not_authenticated or client.rate_limited.
@@ -292,12 +292,12 @@ class Authenticator:
         return identity
 
     def name_of(self, connection: HTTPConnection) -> str | None:
-        """Whose key or token a request shows; None where it shows none that is known. Nothing else is checked."""
+        """The name of the key behind a request's key or token; None where it is unknown. Nothing else is checked."""
         vendors = next((connection.headers[name] for name in VENDORS_HEADERS if name in connection.headers), "")
         return self._gate.name_of(presented(connection, vendors.rpartition(" ")[2] or None), self._clock())
 
     def mint(self, connection: HTTPConnection) -> Token:
-        """A browser token in the name of who asks.
+        """A browser token in the name of the request's key.
 
         Raises:
             VoxwireError: as `authenticate`; client.not_allowed too when the request itself came with a token.
@@ -306,7 +306,7 @@ class Authenticator:
 
 
 def presented(connection: HTTPConnection, key: str | None = None) -> Presented:
-    """What a request or a WebSocket handshake shows of itself."""
+    """What a request or a WebSocket handshake presents."""
     return Presented(
         headers=connection.headers,
         query=connection.query_params,
@@ -324,7 +324,7 @@ class FailureCounts:
         self._windows: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def add(self, peer: str, now: float) -> float:
-        """Count one; returns the seconds to wait, 0 while the address is within its allowance."""
+        """Count one failure; returns the seconds to wait, 0 while the address is within its allowance."""
         start, count = self._windows.pop(peer, (now, 0))
         if not start <= now < start + FAILURE_WINDOW_SECONDS:
             start, count = now, 0
@@ -338,7 +338,7 @@ class FailureCounts:
 
 
 def _credential(presented: Presented) -> _Credential | None:
-    """What a request shows, the first of: a vendor's own place, Authorization, X-API-Key, `?token=`, the subprotocol
+    """A request's credential, the first of: a vendor's own header, Authorization, X-API-Key, `?token=`, the subprotocol
     `voxwire.token.…`."""
     if presented.key:
         return _Credential(presented.key, key_allowed=True)
@@ -358,14 +358,14 @@ def _credential(presented: Presented) -> _Credential | None:
 
 
 def _token_payload(payload: str) -> tuple[str, float, str]:
-    """Name, end and key's mark of a token whose signature was checked; ("", 0, "") when it is of another make."""
+    """Name, expiry and key's fingerprint of a token whose signature was checked; ("", 0, "") for another format."""
     try:
-        name, expires_at, _, mark = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        name, expires_at, _, fingerprint = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     except (ValueError, TypeError, binascii.Error):
         return "", 0.0, ""
-    if not isinstance(name, str) or not isinstance(expires_at, int) or not isinstance(mark, str):
+    if not isinstance(name, str) or not isinstance(expires_at, int) or not isinstance(fingerprint, str):
         return "", 0.0, ""
-    return name, float(expires_at), mark
+    return name, float(expires_at), fingerprint
 
 
 def _bytes(text: str) -> bytes:

@@ -1,6 +1,6 @@
-"""The command that tells what is installed, what is missing, and the exact command that gets it.
+"""`voxwire doctor`: reports what is installed, what is missing, and the exact command that installs it.
 
-Works in a client-only install: everything beyond the standard library is looked for, not imported, before it is used.
+Runs in a client-only install: it looks for everything beyond the standard library before it imports it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
-from voxwire_server.config import Config, ConfigError, add_config_arguments, config_from_arguments
+from voxwire_server.config import Config, ConfigError, add_config_arguments, config_from_arguments, default_voice
+from voxwire_server.machine import cores
 
 if TYPE_CHECKING:
     import argparse
@@ -35,7 +36,7 @@ CHECKOUT = Path(__file__).parents[3]
 ENGINE_GROUP = "voxwire.engines"
 FREE_DISK_MIB_MIN = 200
 FILES_BESIDE_SESSIONS = 64
-"""Open files of a server besides one socket a session: listeners, libraries, logs, pipes."""
+"""Open files of a server besides one socket per session: listening sockets, libraries, logs, pipes."""
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?\s*([^;]*)")
 _EXTRA = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")
@@ -43,7 +44,7 @@ _AT_LEAST = re.compile(r">=\s*([0-9.]+)")
 
 
 class Status(Enum):
-    """What a check found. Only a PROBLEM makes the command fail: an extra that nobody asked for may be MISSING."""
+    """What a check found. Only a PROBLEM makes the command fail: extras that are not used may be MISSING."""
 
     OK = "ok"
     NOTE = "note"
@@ -100,7 +101,7 @@ def check(config: Config) -> list[Finding]:
     for each in checks:
         try:
             found.extend(each())
-        except Exception as error:  # a doctor reports what it stumbles over
+        except Exception as error:  # a failing check must not hide the others
             found.append(Finding(Status.PROBLEM, "doctor", f"a check failed: {type(error).__name__}: {error}"))
     return found
 
@@ -156,7 +157,7 @@ def check_packages() -> Iterator[Finding]:
 
 
 def lacking(extra: str) -> tuple[list[str], list[str]]:
-    """What an extra needs: what is there, and what is missing or too old."""
+    """An extra's requirements: those that are installed, and those that are missing or too old."""
     present, lacks = [], []
     for each in requirements():
         if each.extra != extra:
@@ -172,7 +173,7 @@ def lacking(extra: str) -> tuple[list[str], list[str]]:
 
 
 def requirements() -> list[Requirement]:
-    """What each extra needs, from the checkout's pyproject.toml or the installed distribution's metadata."""
+    """The requirements of each extra, from the checkout's pyproject.toml or the installed distribution's metadata."""
     file = CHECKOUT / "pyproject.toml"
     if file.is_file():
         project = tomllib.loads(file.read_text())["project"]
@@ -196,7 +197,7 @@ def parse_requirement(line: str, extra: str) -> Requirement:
 
 
 def install_command(extra: str) -> str:
-    """The command that installs an extra into this interpreter, from wherever voxwire itself came."""
+    """The command that installs an extra into this interpreter, from the source that voxwire was installed from."""
     extras = f"[{extra}]" if extra else ""
     if extra == "server":
         extras = "[server,hibari]"
@@ -225,7 +226,7 @@ def check_libopus() -> Iterator[Finding]:
     try:
         opus = importlib.import_module("opuslib_next")
         packet = opus.Encoder(24_000, 1, "voip").encode(bytes(960), 480)
-    except Exception as error:  # a missing or broken shared library raises as it likes
+    except Exception as error:  # a missing or broken shared library may raise anything
         fix = shlex.join([sys.executable, "-m", "pip", "install", "--force-reinstall", "opuslib-next-bundled"])
         yield Finding(Status.PROBLEM, "libopus", f"can't encode: {error}", fix)
     else:
@@ -256,13 +257,12 @@ def _check_engine(name: str, config: Config) -> Finding:
     except ModuleNotFoundError as error:
         extra = name if any(each.extra == name for each in requirements()) else "server"
         return Finding(Status.PROBLEM, title, f"lacks {error.name}", install_command(extra))
-    except Exception as error:  # whatever keeps an engine from loading is the finding
+    except Exception as error:  # an engine may fail to load with any error
         return Finding(Status.PROBLEM, title, str(error), getattr(error, "hint", ""))
     voices = [voice.name for voice in info.voices]
-    wanted = config.engines.default_voice
-    if wanted and name == config.engines.default and wanted.removeprefix(f"{name}/") not in voices:
+    if name == config.engines.default and default_voice(config.engines, voices) is None:
         fix = f"set engines.default_voice to one of {', '.join(voices[:20])}"
-        return Finding(Status.PROBLEM, title, f"has no voice {wanted}", fix)
+        return Finding(Status.PROBLEM, title, f"has no voice {config.engines.default_voice}", fix)
     shown = ", ".join(voices[:8]) + (" …" if len(voices) > 8 else "")
     return Finding(Status.OK, title, f"speaks at {info.sample_rate} Hz as {shown}")
 
@@ -280,7 +280,7 @@ def engine_entries() -> dict[str, str]:
 
 
 def check_secrets(config: Config) -> Iterator[Finding]:
-    """Whether a file that holds the token secret is its owner's alone."""
+    """Whether other users can read a file that holds the token secret."""
     source = Path(config.sources.get("auth.token_secret", ""))
     if os.name == "posix" and source.is_file() and source.stat().st_mode & 0o077:
         fix = shlex.join(["chmod", "600", str(source)])
@@ -289,8 +289,7 @@ def check_secrets(config: Config) -> Iterator[Finding]:
 
 def check_machine(config: Config) -> Iterator[Finding]:
     """Cores, disk, and the limit on open files."""
-    machine = importlib.import_module("voxwire_server.ops.machine")
-    yield Finding(Status.OK, "cores", f"{machine.cores()} for this process")
+    yield Finding(Status.OK, "cores", f"{cores()} for this process")
     free_mib = shutil.disk_usage(Path.cwd()).free >> 20
     status = Status.OK if free_mib >= FREE_DISK_MIB_MIN else Status.NOTE
     yield Finding(status, "disk", f"{free_mib} MiB free in {Path.cwd()}")
@@ -307,7 +306,7 @@ def check_machine(config: Config) -> Iterator[Finding]:
 
 
 class PortState(Enum):
-    """What is at the configured address."""
+    """Who uses the configured address."""
 
     FREE = "free"
     OURS = "a voxwire server is running there"
@@ -340,7 +339,7 @@ def check_port(config: Config) -> Iterator[Finding]:
 
 
 def probe_port(host: str, port: int) -> tuple[PortState, str]:
-    """Try to listen at an address; where that fails because somebody does already, ask who."""
+    """Try to listen at an address; where it is in use, ask whether by a voxwire server."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host.strip("[]") or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

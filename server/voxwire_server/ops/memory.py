@@ -1,8 +1,9 @@
-"""Returns freed memory to the system: glibc keeps free pages between used ones until it is told to trim.
+"""Returns freed memory to the system after much was freed.
 
-When the sessions of a flood end, their memory is freed but stays with the process: by itself glibc returns only the top
-of its heap. `malloc_trim(3)` returns every free page. It holds each arena's lock meanwhile, so it is called only after
-much has been freed, and at most every TRIM_SECONDS.
+glibc keeps free pages between used ones until it is told to trim. When the sessions of a flood end, their memory is
+freed but stays with the process: by itself glibc returns only the top of its heap. `malloc_trim(3)` returns every free
+page. It holds each arena's lock meanwhile, so it is called only after much has been freed, and at most every
+TRIM_SECONDS.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("voxwire.memory")
 
 LOOK_SECONDS = 2.0
-"""Between two looks at how much sessions hold."""
+"""Between two readings of how much memory sessions hold."""
 
 TRIM_BYTES_MIN = 4 << 20
 """How much sessions must have freed since their peak; less is soon used again."""
@@ -27,8 +28,8 @@ TRIM_SECONDS = 15.0
 """The least time between two trims."""
 
 
-class Trimming:
-    """Decides when to trim. Pure: the caller passes the bytes that sessions hold and the time in seconds."""
+class TrimPolicy:
+    """Decides when to trim. Pure: `wanted` is given the bytes that sessions hold and the time in seconds."""
 
     def __init__(self) -> None:
         self._peak = 0
@@ -55,12 +56,12 @@ def trimmer() -> Callable[[], None] | None:
 
 async def watch_memory(held_bytes: Callable[[], int], clock: Callable[[], float]) -> None:
     """Trim, in a thread, at once (loading engines frees much) and whenever much has been freed, until cancelled."""
-    trim, trimming = trimmer(), Trimming()
+    trim, policy = trimmer(), TrimPolicy()
     if trim is not None:
         await asyncio.to_thread(trim)
     while trim is not None:
         await asyncio.sleep(LOOK_SECONDS)
-        if trimming.wanted(held_bytes(), clock()):
+        if policy.wanted(held_bytes(), clock()):
             began = clock()
             await asyncio.to_thread(trim)
             log.debug("free memory was returned to the system within %.0f ms", (clock() - began) * 1000)

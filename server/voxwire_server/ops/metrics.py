@@ -1,8 +1,8 @@
-"""Owns what Prometheus reads: one registry for each application. Text, audio and secrets never come here.
+"""Owns the metrics that Prometheus reads: one registry per application. They never contain text, audio or secrets.
 
 What changes with every burst of audio is counted in plain integers and read at a scrape; the rest are
-prometheus-client's own counters and histograms. Queue lengths and the like are not kept twice: `read` finds them
-where they are.
+prometheus-client's own counters and histograms. Queue lengths and the like are not kept twice: `read` registers a
+function that reads them from their module.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ class BuildInfo(Collector):
 
 
 class Metrics:
-    """Counts, and renders the counts. Everything but `clause_spoken` and what the watchdog tells is called
-    on the event loop alone."""
+    """Counts events and renders the counts. Only `clause_spoken`, `loop_held` and `loop_freed` may be called from other
+    threads than the event loop's."""
 
     def __init__(self, version: str = "") -> None:
         self.registry = CollectorRegistry(auto_describe=False)
@@ -88,7 +88,9 @@ class Metrics:
         self.read("voxwire_contexts", "Contexts that are open.", lambda: self._contexts)
         self.read("voxwire_audio_frames", "Audio frames sent.", lambda: self._frames, "counter")
         self.read("voxwire_sent_bytes", "Bytes given to sockets.", lambda: self._bytes, "counter")
-        self.read("voxwire_underruns", "Listeners who ran dry.", lambda: self._underruns, "counter")
+        self.read(
+            "voxwire_underruns", "Times that a stream ran out of audio at playout.", lambda: self._underruns, "counter"
+        )
         self._sessions_failed = 0
         self.read(
             "voxwire_sessions_failed",
@@ -96,19 +98,21 @@ class Metrics:
             lambda: self._sessions_failed,
             "counter",
         )
-        self.read("voxwire_underrun_seconds", "How long they waited.", lambda: self._underrun_seconds, "counter")
+        self.read(
+            "voxwire_underrun_seconds", "How long playout waited for audio.", lambda: self._underrun_seconds, "counter"
+        )
         self.read("voxwire_loop_holds", "Times that the event loop was held.", lambda: self._holds, "counter")
         self.read("voxwire_loop_hold_seconds", "How long it was held.", lambda: self._hold_seconds, "counter")
-        self._errors = Counter("voxwire_errors", "Errors told to clients.", ["code"], registry=self.registry)
+        self._errors = Counter("voxwire_errors", "Errors sent to clients.", ["code"], registry=self.registry)
         self._resumes = Counter(
-            "voxwire_resumes", "Clients that came back, by how it went.", ["result"], registry=self.registry
+            "voxwire_resumes", "Attempts to resume a session, by result.", ["result"], registry=self.registry
         )
         self._refusals = Counter(
             "voxwire_refusals", "Requests and connections turned away.", ["code"], registry=self.registry
         )
         self._sessions_refused = Counter(
             "voxwire_session_refusals",
-            "Sessions for which there was no place, by why.",
+            "Sessions that were refused, by reason.",
             ["reason"],
             registry=self.registry,
         )
@@ -126,7 +130,7 @@ class Metrics:
         )
         self._lag = self._histogram("voxwire_loop_lag_seconds", "How late the event loop runs a timer.", LAG_SECONDS)
 
-    # -- what sessions tell ---------------------------------------------------------------------------------------
+    # -- called by sessions ---------------------------------------------------------------------------------------
 
     def contexts_changed(self, change: int) -> None:
         """Contexts were opened or closed."""
@@ -137,11 +141,11 @@ class Metrics:
         self._first_audio.labels(engine).observe(ttfa_seconds)
 
     def underrun_began(self) -> None:
-        """A listener has run dry."""
+        """A stream ran out of audio at playout."""
         self._underruns += 1
 
     def underrun_ended(self, seconds: float) -> None:
-        """A listener who had run dry waits no more, after so long."""
+        """A stream that had run out of audio plays again after `seconds`."""
         self._underrun_seconds += seconds
 
     def frames_sent(self, frames: int) -> None:
@@ -153,7 +157,7 @@ class Metrics:
         self._bytes += count
 
     def error_sent(self, code: str) -> None:
-        """A client was told of an error; `code` is one of the error tree's."""
+        """An error was sent to a client; `code` is one of the error tree's."""
         self._errors.labels(code).inc()
 
     def session_failed(self) -> None:
@@ -165,7 +169,7 @@ class Metrics:
         self._refusals.labels(code).inc()
 
     def session_refused(self, reason: str) -> None:
-        """No place was there for a session: "sessions" are all open, the principal's "share", or its "rate"."""
+        """A session was refused: "sessions" (all are open), "share" (its principal has its share), or "rate"."""
         self._sessions_refused.labels(reason).inc()
 
     def session_displaced(self, use: str) -> None:
@@ -173,10 +177,10 @@ class Metrics:
         self._sessions_displaced.labels(use).inc()
 
     def resumed(self, result: str) -> None:
-        """A client came back: "resumed", or the reason why it could not."""
+        """A client tried to resume its session: "resumed", or the reason why it could not."""
         self._resumes.labels(result).inc()
 
-    # -- what engines tell ----------------------------------------------------------------------------------------
+    # -- called by engines and the event loop ---------------------------------------------------------------------
 
     def clause_spoken(self, engine: str, queue_seconds: float, synth_seconds: float) -> None:
         """A clause is finished. Thread-safe."""
@@ -184,27 +188,27 @@ class Metrics:
         self._synthesis.labels(engine).observe(synth_seconds)
 
     def loop_late(self, seconds: float) -> None:
-        """The event loop ran a timer so much too late."""
+        """The event loop ran a timer `seconds` too late."""
         self._lag.observe(seconds)
 
-    # -- what the watchdog tells, on its own thread ----------------------------------------------------------------
+    # -- called by the watchdog on its own thread -----------------------------------------------------------------
 
     def loop_held(self) -> None:
-        """Something holds the event loop for longer than is allowed."""
+        """A callback holds the event loop for longer than is allowed."""
         self._holds += 1
 
     def loop_freed(self, seconds: float) -> None:
-        """It goes on, after so long."""
+        """The event loop runs again, after `seconds`."""
         self._hold_seconds += seconds
 
-    # -- what is read elsewhere -----------------------------------------------------------------------------------
+    # -- values read at a scrape ----------------------------------------------------------------------------------
 
     def read(self, name: str, meaning: str, read: Callable[[], float], kind: MetricKind = "gauge") -> None:
         """Read one value at every scrape. A counter's name gets `_total`."""
         self.read_table(name, meaning, (), lambda: {(): read()}, kind)
 
     def watch(self, collector: Collector) -> None:
-        """Read all that a collector has at every scrape. Its `describe` must tell the names without reading."""
+        """Read all that a collector has at every scrape. Its `describe` must give the names without reading."""
         self.registry.register(collector)
 
     def read_table(

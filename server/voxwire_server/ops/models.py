@@ -1,4 +1,4 @@
-"""The command that brings the weights of models onto this machine, lists them and checks them."""
+"""`voxwire models`: pulls the weights of models onto this machine, lists them and checks them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from voxwire_server.config import ConfigError, find_config_file, load_config
 from voxwire_server.models.errors import Damaged, ModelError
-from voxwire_server.models.manifest import problems, read_manifest
-from voxwire_server.models.paths import models_folder
+from voxwire_server.models.manifest import models_folder, problems, read_manifest
 from voxwire_server.models.progress import Printed
 from voxwire_server.models.pull import Recipe, Request, Source, pull, whole
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     import argparse
 
 RECIPES = {"kokoro": "voxwire_server.engines.kokoro.weights.sources:RECIPE"}
-"""Models that are not inside a package, and where it is written how each is had."""
+"""Models that are not inside a Python package, and the recipe of each, as `module:attribute`."""
 
 _EXIT_INTERRUPTED = 130
 
@@ -52,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do it; 1 when a model can't be had or is not whole."""
+    """Run the subcommand; 1 when a model can't be pulled or is not complete."""
     try:
         models = _folder(args)
     except ConfigError as error:
@@ -120,7 +119,7 @@ def _check(args: argparse.Namespace, models: Path) -> int:
 
 
 def recipe(name: str) -> Recipe:
-    """How a model of `RECIPES` is had."""
+    """The recipe of a model of `RECIPES`."""
     module, _, attribute = RECIPES[name].partition(":")
     found = getattr(importlib.import_module(module), attribute)
     assert isinstance(found, Recipe)

@@ -1,8 +1,14 @@
-"""Owns what an Origin and a Host header mean (RFC 6454; RFC 9110, section 7.2). Pure."""
+"""Owns what an Origin and a Host header mean (RFC 6454; RFC 9110, section 7.2), and CORS."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -41,6 +47,39 @@ def split_host(host: str) -> tuple[str, int | None]:
         return parts.hostname or "", parts.port
     except ValueError:
         return "", None
+
+
+class Cors:
+    """ASGI middleware: lets pages of the configured origins read HTTP answers. Without origins it changes nothing."""
+
+    def __init__(self, app: ASGIApp, origins: Callable[[], Sequence[str]]) -> None:
+        """`origins` is called at each request, so that a reload of the configuration counts."""
+        self._app = app
+        self._origins = origins
+        self._current_origins: Sequence[str] = ()
+        self._current: ASGIApp = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI. WebSockets pass through untouched."""
+        origins = self._origins()
+        if origins != self._current_origins:
+            self._current_origins, self._current = origins, self._app_for(origins)
+        await self._current(scope, receive, send)
+
+    def _app_for(self, origins: Sequence[str]) -> ASGIApp:
+        if not origins:
+            return self._app
+        # Here, because `voxwire key` imports this module in a client-only install, which has no Starlette.
+        from starlette.middleware.cors import CORSMiddleware
+
+        return CORSMiddleware(
+            self._app,
+            allow_origins=["*"] if "*" in origins else [browser_origin(origin) for origin in origins],
+            allow_methods=["GET", "POST"],
+            # Vendors' browser clients send headers of their own; none of them is trusted for more than its value.
+            allow_headers=["*"],
+            max_age=3600,
+        )
 
 
 def _bracketed(name: str | None) -> str:

@@ -1,8 +1,8 @@
-"""Owns whether load balancers should send new sessions elsewhere: overload that lasts, with hysteresis.
+"""Decides whether load balancers should send new sessions elsewhere: on overload that lasts, with hysteresis.
 
-A full server has room for a moment whenever a listener leaves, and somebody takes it. So what counts is the share of
-the last seconds in which it was full: `/ready` says 503 once that has risen above `SHUT_SHARE`, and 200 again only when
-it has fallen below `OPEN_SHARE`.
+A full server has room for a moment whenever a stream ends, until a new one takes its place. So what counts is the
+share of the last seconds in which it was full: `/ready` says 503 once that has risen above `SHUT_SHARE`, and 200 again
+only when it has fallen below `OPEN_SHARE`.
 
     OPEN --share of time full > 0.7 (3.6 s of overload)--> SHUT
       ^                                                      |
@@ -19,23 +19,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from voxwire_server.scheduling.request import Refusal
+    from voxwire_server.scheduling.admission import Refusal
 
 logger = logging.getLogger(__name__)
 
 MEMORY_SECONDS = 3.0
-"""What was seen so long ago counts a third."""
+"""Seconds after which an observation counts 1/e."""
 
 SHUT_SHARE, OPEN_SHARE = 0.7, 0.2
 
 LOOK_SECONDS = 0.25
 
 RETRY_MS = 5000
-"""What it takes to open again, at the least, while there is room for the moment."""
+"""The least retry time while overloaded: about what it takes until `/ready` says 200 again."""
 
 
 class Readiness:
-    """See the module. Pure: whoever holds it says what it sees and when."""
+    """See the module. Pure: `look` is given whether the server is full, and the time."""
 
     def __init__(self) -> None:
         self.share = 0.0
@@ -45,11 +45,11 @@ class Readiness:
 
     @property
     def retry_ms(self) -> int | None:
-        """When to ask again while overloaded; None while not."""
+        """Milliseconds until a client should ask again, while overloaded; None while not."""
         return self._retry_ms
 
     def look(self, refusal: Refusal | None, now: float) -> None:
-        """Take in whether the server is full at `now`, and why."""
+        """Record whether the server is full at `now` (seconds), and why."""
         keep = 0.0 if self._at is None else math.exp(-max(0.0, now - self._at) / MEMORY_SECONDS)
         if self._at is not None:
             self.share = self.share * keep + (1.0 - keep) * (refusal is not None)
@@ -65,7 +65,7 @@ async def watch_readiness(
     clock: Callable[[], float],
     look_after: Sequence[Callable[[], None]] = (),
 ) -> None:
-    """Look every so often until cancelled, `look_after` each of the others as well; what fails is tried again."""
+    """Every LOOK_SECONDS until cancelled: update `readiness`, and call each of `look_after`. Errors are logged."""
 
     def look() -> None:
         readiness.look(full(), clock())
@@ -75,5 +75,5 @@ async def watch_readiness(
             try:
                 each()
             except Exception:
-                logger.exception("what is looked after every so often could not be")
+                logger.exception("a regular check failed")
         await asyncio.sleep(LOOK_SECONDS)

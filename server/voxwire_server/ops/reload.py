@@ -1,6 +1,7 @@
 """Decides which settings can change while the server runs, and catches SIGHUP, which asks for it.
 
-A configuration that was read again is taken over key by key. A key that can't change keeps its value and is reported.
+A reloaded configuration is merged into the current one key by key. A key that can't change keeps its value and is
+reported.
 The result is checked as a whole before it is in force, so removing keys never opens a server to other machines. Only
 the standard library is imported, because SIGHUP is caught before anything heavy is loaded.
 """
@@ -45,7 +46,7 @@ CHANGEABLE_KEYS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """A configuration to go on with. Names of configuration keys and of API keys, never values."""
+    """The configuration after a reload, and the names (never the values) of keys that changed."""
 
     config: Config
     changed: tuple[str, ...]
@@ -106,27 +107,27 @@ def _value(config: Config, name: str) -> object:
 
 
 class Hangups:
-    """Catches SIGHUP, which does not end the process from `catch` on. One that comes before `tell` is kept for it."""
+    """Catches SIGHUP, which does not end the process from `catch` on. A signal before `listen` is kept until then."""
 
     def __init__(self) -> None:
-        self._told: Callable[[], None] | None = None
+        self._callback: Callable[[], None] | None = None
         self._pending = False
 
     def catch(self) -> None:
         """Begin, in the main thread, as early as possible. Does nothing on systems without this signal."""
         if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGHUP, self._came)
+            signal.signal(signal.SIGHUP, self._received)
 
-    def tell(self, told: Callable[[], None]) -> None:
-        """Call `told`, from the signal handler, at each SIGHUP."""
-        self._told = told
+    def listen(self, callback: Callable[[], None]) -> None:
+        """Call `callback`, from the signal handler, at each SIGHUP."""
+        self._callback = callback
         if self._pending:
             self._pending = False
-            told()
+            callback()
 
-    def _came(self, number: int, frame: FrameType | None) -> None:
+    def _received(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        if self._told is None:
+        if self._callback is None:
             self._pending = True
         else:
-            self._told()
+            self._callback()

@@ -1,4 +1,4 @@
-"""Lets metrics read the scheduler's own counts, and the devices' memory, at every scrape."""
+"""Adds the scheduler's counts, the worker threads and the devices' memory to the metrics; read at every scrape."""
 
 from __future__ import annotations
 
@@ -19,46 +19,51 @@ if TYPE_CHECKING:
     from voxwire_server.audio.encoder_pool import EncoderPool
     from voxwire_server.engines.base import DeviceMemory, Engine
     from voxwire_server.ops.metrics import MetricKind, Metrics
-    from voxwire_server.scheduling.stats import EngineStats, ExecutorStats, SchedulerStats, StageStats
-    from voxwire_server.scheduling.tallies import HistogramSnapshot
+    from voxwire_server.scheduling.stats import (
+        EngineStats,
+        ExecutorStats,
+        HistogramSnapshot,
+        SchedulerStats,
+        StageStats,
+    )
     from voxwire_server.scheduling.workers import WorkerStats
 
 logger = logging.getLogger(__name__)
 
 ENCODERS = "encode"
-"""How the threads that encode are labelled beside the executors."""
+"""The label `executor` of the threads that encode audio."""
 
 _STAGES: tuple[tuple[str, str, MetricKind, Callable[[StageStats], float]], ...] = (
-    ("voxwire_stage_queued", "Works waiting for a step.", "gauge", lambda s: s.queued + s.queued_bulk),
+    ("voxwire_stage_queued", "Clauses waiting for a step.", "gauge", lambda s: s.queued + s.queued_bulk),
     ("voxwire_stage_steps", "Steps made.", "counter", lambda s: s.steps),
-    ("voxwire_stage_rows", "Works in those steps; by steps, the batch size.", "counter", lambda s: s.rows),
-    ("voxwire_stage_units", "Size of those works, in characters.", "counter", lambda s: s.units),
+    ("voxwire_stage_rows", "Clauses in those steps.", "counter", lambda s: s.rows),
+    ("voxwire_stage_units", "Size of those clauses, in characters.", "counter", lambda s: s.units),
     (
         "voxwire_stage_padded_units",
-        "The same with each work as large as the largest of its step; the excess is padding.",
+        "The same with each clause as large as the largest of its step; the excess is padding.",
         "counter",
         lambda s: s.padded_units,
     ),
-    ("voxwire_stage_busy_seconds", "Worker time in steps.", "counter", lambda s: s.busy_seconds),
+    ("voxwire_stage_busy_seconds", "Worker seconds in steps.", "counter", lambda s: s.busy_seconds),
     ("voxwire_stage_prediction_error", "Mean error of predicted step times.", "gauge", lambda s: s.prediction_error),
     ("voxwire_stage_prediction_bias", "The same, signed.", "gauge", lambda s: s.prediction_bias),
 )
-_STAGE_DISTRIBUTIONS: tuple[tuple[str, str, Callable[[StageStats], HistogramSnapshot]], ...] = (
-    ("voxwire_stage_step_seconds", "How long a step took.", lambda s: s.step_seconds),
-    ("voxwire_stage_queue_seconds", "How long a work waited for a step.", lambda s: s.queue_seconds),
-    ("voxwire_stage_batch_rows", "Works in a step.", lambda s: s.batch_rows),
+_STAGE_HISTOGRAMS: tuple[tuple[str, str, Callable[[StageStats], HistogramSnapshot]], ...] = (
+    ("voxwire_stage_step_seconds", "Duration of a step.", lambda s: s.step_seconds),
+    ("voxwire_stage_queue_seconds", "How long a clause waited for a step.", lambda s: s.queue_seconds),
+    ("voxwire_stage_batch_rows", "Clauses in a step.", lambda s: s.batch_rows),
 )
 _ENGINES: tuple[tuple[str, str, MetricKind, Callable[[EngineStats], float]], ...] = (
     ("voxwire_engine_listeners", "Contexts that want audio at playout speed.", "gauge", lambda e: e.streams),
-    ("voxwire_engine_realtime_factor", "Worker seconds a second of audio.", "gauge", lambda e: e.realtime_factor),
-    ("voxwire_engine_audio_seconds", "Audio made.", "counter", lambda e: e.audio_seconds),
-    ("voxwire_engine_late_clauses", "Clauses that came after the listener ran dry.", "counter", lambda e: e.late),
-    ("voxwire_engine_waiting", "Works that wait for a slot.", "gauge", lambda e: e.waiting),
+    ("voxwire_engine_realtime_factor", "Worker seconds per second of audio.", "gauge", lambda e: e.realtime_factor),
+    ("voxwire_engine_audio_seconds", "Seconds of audio made.", "counter", lambda e: e.audio_seconds),
+    ("voxwire_engine_late_clauses", "Clauses made after their deadline.", "counter", lambda e: e.late),
+    ("voxwire_engine_waiting", "Clauses that wait for a slot.", "gauge", lambda e: e.waiting),
 )
 _EXECUTORS: tuple[tuple[str, str, MetricKind, Callable[[ExecutorStats], float]], ...] = (
     (
         "voxwire_executor_load",
-        "Share of an executor's time that its listeners take, predicted.",
+        "Predicted share of an executor's time that active streams take.",
         "gauge",
         lambda x: x.load,
     ),
@@ -66,9 +71,9 @@ _EXECUTORS: tuple[tuple[str, str, MetricKind, Callable[[ExecutorStats], float]],
     ("voxwire_executor_workers", "Steps that may run at once.", "gauge", lambda x: x.workers),
 )
 _TOTALS: tuple[tuple[str, str, MetricKind, Callable[[SchedulerStats], float]], ...] = (
-    ("voxwire_clauses", "Clauses unfinished.", "gauge", lambda s: s.requests),
+    ("voxwire_clauses", "Unfinished clauses.", "gauge", lambda s: s.requests),
     ("voxwire_clauses_submitted", "Clauses submitted.", "counter", lambda s: s.submitted),
-    ("voxwire_clauses_completed", "Clauses spoken.", "counter", lambda s: s.completed),
+    ("voxwire_clauses_completed", "Clauses completed.", "counter", lambda s: s.completed),
     ("voxwire_clauses_failed", "Clauses failed.", "counter", lambda s: s.failed),
     ("voxwire_clauses_cancelled", "Clauses cancelled.", "counter", lambda s: s.cancelled),
 )
@@ -90,7 +95,7 @@ def watch_devices(metrics: Metrics, engines: Iterable[Engine]) -> None:
 
 
 def watch_workers(metrics: Metrics, stats: Callable[[], WorkerStats], encoder: EncoderPool) -> None:
-    """Show which threads hang and how many were replaced; those that encode are an executor of their own."""
+    """Show which threads hang and how many were replaced; threads that encode audio are shown as another executor."""
 
     def hung() -> dict[tuple[str, ...], float]:
         found: dict[tuple[str, ...], float] = {(executor,): count for executor, count in stats().hung.items()}
@@ -102,7 +107,7 @@ def watch_workers(metrics: Metrics, stats: Callable[[], WorkerStats], encoder: E
 
     metrics.read_table(
         "voxwire_executor_hung",
-        "Threads that hang in a call, their place given to others.",
+        "Threads that were replaced because they hang in a call, and still do.",
         ("executor",),
         hung,
     )
@@ -116,7 +121,7 @@ def watch_workers(metrics: Metrics, stats: Callable[[], WorkerStats], encoder: E
 
 
 class SchedulerCollector(Collector):
-    """All of the scheduler's metrics, of one moment."""
+    """All of the scheduler's metrics, from one snapshot."""
 
     def __init__(self, stats: Callable[[], SchedulerStats]) -> None:
         self._stats = stats
@@ -135,8 +140,8 @@ class SchedulerCollector(Collector):
             yield _family(kind, name, meaning, (), [((), total(stats))] if stats else ())
         for name, meaning, kind, stage in _STAGES:
             yield _family(kind, name, meaning, ("engine", "stage"), (((s.engine, s.stage), stage(s)) for s in stages))
-        for name, meaning, spread in _STAGE_DISTRIBUTIONS:
-            yield _histogram(name, meaning, ("engine", "stage"), (((s.engine, s.stage), spread(s)) for s in stages))
+        for name, meaning, read in _STAGE_HISTOGRAMS:
+            yield _histogram(name, meaning, ("engine", "stage"), (((s.engine, s.stage), read(s)) for s in stages))
         for name, meaning, kind, engine in _ENGINES:
             yield _family(kind, name, meaning, ("engine",), (((e.engine,), engine(e)) for e in engines))
         for name, meaning, kind, executor in _EXECUTORS:
@@ -144,11 +149,11 @@ class SchedulerCollector(Collector):
                 kind, name, meaning, ("executor",), (((each.executor,), executor(each)) for each in executors)
             )
         refused = [((reason,), count) for reason, count in stats.refused.items()] if stats else []
-        yield _family("counter", "voxwire_admission_refusals", "Listeners not let in, by reason.", ("reason",), refused)
+        yield _family("counter", "voxwire_admission_refusals", "Refused streams and clauses.", ("reason",), refused)
 
 
 class DeviceCollector(Collector):
-    """The memory of the devices that engines run on; engines of one device tell the same."""
+    """The memory of the devices that engines run on; engines of one device report the same."""
 
     def __init__(self, engines: Iterable[UsesDevice]) -> None:
         self._engines = tuple(engines)
@@ -173,7 +178,7 @@ def _memory(engine: UsesDevice) -> DeviceMemory | None:
         return engine.device_memory()
     except Exception:
         # A device that is lost must not take the other metrics with it.
-        logger.exception("a device does not tell its memory")
+        logger.exception("a device does not report its memory")
         return None
 
 
@@ -194,7 +199,7 @@ def _histogram(
     name: str, meaning: str, labels: tuple[str, ...], rows: Iterable[tuple[tuple[str, ...], HistogramSnapshot]]
 ) -> Metric:
     family = HistogramMetricFamily(name, meaning, labels=labels)
-    for values, spread in rows:
-        bounds = (*map(floatToGoString, spread.bounds), "+Inf")
-        family.add_metric(values, list(zip(bounds, map(float, spread.at_most), strict=True)), spread.total)
+    for values, histogram in rows:
+        bounds = (*map(floatToGoString, histogram.bounds), "+Inf")
+        family.add_metric(values, list(zip(bounds, map(float, histogram.at_most), strict=True)), histogram.total)
     return family

@@ -1,4 +1,4 @@
-"""Notices when one piece of work holds the event loop: a probe runs on the loop, and a thread watches the probe.
+"""Detects a callback that holds the event loop: a probe runs on the loop, and a thread watches the probe.
 
 The probe notes the time every 25 ms. If it has not run for longer than `held_seconds`, the thread logs the stack of the
 loop's thread: file, line and function, never values. One long call into C that keeps the interpreter's lock (a regular
@@ -122,10 +122,10 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Freed:
-    """The loop goes on after `seconds`. `seen`: it was told as `Held` before."""
+    """The loop goes on after `seconds`. `reported`: it was reported as `Held` before."""
 
     seconds: float
-    seen: bool
+    reported: bool
 
 
 class Stop(NamedTuple):
@@ -137,7 +137,7 @@ class Stop(NamedTuple):
 
 
 class HoldDetector:
-    """Says at each look whether a hold began or ended. Pure: the caller passes what the probe noted and the time."""
+    """Says at each look whether a hold began or ended. Pure: `look` is given what the probe noted, and the time."""
 
     def __init__(self, held_seconds: float, now: float) -> None:
         self._held_seconds = held_seconds
@@ -146,7 +146,7 @@ class HoldDetector:
         self._loop_cpu = 0.0
         self._stop = Stop(now, now, 0.0)
         self._holding: float | None = None
-        """The probe's last run before the hold that was told."""
+        """The probe's last run before the hold that was reported."""
 
     def look(self, beats: Beats, now: float, loop_cpu: float) -> Held | Freed | None:
         """`loop_cpu`: CPU seconds that the loop's thread has used so far."""
@@ -160,13 +160,13 @@ class HoldDetector:
                 return None
             began, self._holding = self._holding, None
             until = beats.worst[1] if beats.worst[0] == began else beats.newest
-            return Freed(self._length(began, until), seen=True)
+            return Freed(self._length(began, until), reported=True)
         held = self._length(beats.newest, now)
         if held > self._held_seconds:
             self._holding = beats.newest
             return Held(held)
         over = self._length(*beats.worst)
-        return Freed(over, seen=False) if over > self._held_seconds else None
+        return Freed(over, reported=False) if over > self._held_seconds else None
 
     def _length(self, since: float, until: float) -> float:
         """How long the loop was held between two runs of the probe, less the time for which the process was stopped."""
@@ -187,8 +187,8 @@ class Watchdog:
         self._probe: Probe | None = None
         self._loop_thread = 0
         self._loop_cpu: Callable[[], float] = time.process_time
-        self._told_at = -math.inf
-        self._telling = False
+        self._logged_at = -math.inf
+        self._logging = False
         self._counted = False
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -227,22 +227,22 @@ class Watchdog:
         if not self._counted:
             return
         now = self._clock()
-        self._telling = now - self._told_at >= LOG_SECONDS
-        if self._telling:
-            self._told_at = now
+        self._logging = now - self._logged_at >= LOG_SECONDS
+        if self._logging:
+            self._logged_at = now
             stack = "\n".join(stack_of(frame))
             log.warning("the event loop is held, for %.2f s so far:\n%s", change.seconds, stack)
         self._counts.loop_held()
 
     def _freed(self, change: Freed) -> None:
-        if change.seen and not self._counted:
+        if change.reported and not self._counted:
             return
         now = self._clock()
-        if self._telling or (not change.seen and now - self._told_at >= LOG_SECONDS):
-            self._told_at = now
+        if self._logging or (not change.reported and now - self._logged_at >= LOG_SECONDS):
+            self._logged_at = now
             log.warning("the event loop was held for %.2f s", change.seconds)
-        self._telling = False
-        if not change.seen:
+        self._logging = False
+        if not change.reported:
             self._counts.loop_held()
         self._counts.loop_freed(change.seconds)
 

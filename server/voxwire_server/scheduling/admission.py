@@ -1,103 +1,119 @@
-"""Decides whether one more listener can be fed without starving those who listen already, and when it could be.
+"""Decides whether one more stream can be served without starving the active ones, and when to try again if not.
 
-What a second of audio costs on each executor is learned (`RealtimeCost`), so the load of an executor is known before it
-is full: a listener takes a second of audio a second, and more than that while it builds up its lead. Two measured
-guards stand beside the model: how long a first clause would wait now, and the share of clauses that came too late in
-the last seconds.
+The cost of a second of audio on each executor is learned (`RealtimeCost`), so the load of an executor is known before
+it is full: a stream takes a second of audio per second, and more while it builds up its lead. Two measured guards stand
+beside this model: how long a first clause would wait now, and the share of clauses that were late in the last seconds.
 
-When to try again is the model's word too. Where only leads are being built up, they are built in the time that the
-lane has left beside its listeners. Where there are too many listeners, some have to leave first: how long they stay is
-learned (`Stays`). Whoever was refused earlier and is still to come back (`Promises`) goes first, so a crowd comes back
-one by one as places become free, and not all at once.
+The time to try again comes from the model, too. Where only leads are being built up, that takes the time that the
+executor has left beside its active streams. Where there are too many streams, some have to end first: their mean
+duration is learned (`MeanSessionTime`). Streams that were refused earlier and whose retry is pending (`PendingRetries`)
+go first, so a crowd comes back one by one as capacity becomes free, and not all at once.
 
-Engines that share an executor share its time: those who listen to one, are let in to it or come back to it take it from
-those who want another, and while listeners of one run dry, nobody is let in to any of them.
+Engines that share an executor share its time: active streams, admitted ones and pending retries of one engine count
+against the others, and while clauses of one are late, no stream is admitted to any of them.
 
-Where several accounts may come (`Policy.accounts`), one that has its share already, or alone, is let in up to
-`account_share` of what would be let in otherwise; the rest is kept for accounts that have less than theirs. A share is
-what there is by those who listen or are about to, by two at the least. Lines of those who were refused, first clauses
-that wait and clauses that are late count by account: an account waits behind its own, and behind as many of each other.
+Where several accounts may send requests (`Policy.accounts`), an account that has its share already, or is the only one,
+is admitted up to `account_share` of the capacity; the rest is kept for accounts below their share. A share is the
+capacity divided by the number of accounts that have active or admitted streams, at least by two. Pending retries,
+waiting first clauses and late clauses count by account: an account waits behind its own and as many of each other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from math import inf
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from voxwire_server.scheduling.request import PREPARE, Refusal, RefusalReason
+from voxwire_server.scheduling.request import PREPARE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable
 
-    from voxwire_server.scheduling.accounts import AccountQueues
     from voxwire_server.scheduling.policy import Policy
+    from voxwire_server.scheduling.queue import AccountQueues
     from voxwire_server.scheduling.request import SynthesisRequest
     from voxwire_server.scheduling.state import EngineState, ExecutorState
 
 SOON_SECONDS = 5.0
-"""Whoever comes back so soon is here already, for those who ask whether new sessions should come here."""
+"""A retry that is due within this time counts as a stream when a load balancer asks whether the server is full."""
 
-Newcomers = Mapping["EngineState", int]
-"""How many join each engine."""
+AddedStreams = Mapping["EngineState", int]
+"""How many streams are added to each engine, beside its active ones."""
 
 RETRY_MS_MIN, RETRY_MS_MAX = 250, 60_000
 
 START_SHARE_MAX = 0.05
-"""A listener's start counts as at most this share of an executor. An engine that can't build up a lead so fast does it
-in the time that its listeners leave, who have a longer lead there; else nobody could ever join the first of them. With
-Kokoro on two cores in simulation, spoken to half of the time, 0.66 of the capacity is let in so, 0.27 otherwise."""
+"""A stream's start counts as at most this share of an executor. An engine that can't build up a lead that fast does it
+in the time that its other streams leave, which have a longer lead there; otherwise no stream could ever join the first
+one. With Kokoro on two cores in simulation, with streams that speak half of the time, 0.66 of the capacity is admitted
+with this bound, 0.27 without."""
 
+NEW_ACCOUNT = "(an account without streams)"
 
-NEWCOMER = "(an account that has nothing yet)"
-
-DUE_MAX = 256
-"""Of so many works that wait on an executor, what they take is known well enough for all."""
+DUE_SAMPLE_MAX = 256
+"""At most this many of the requests that wait on an executor are looked at to estimate what all take."""
 
 DUE_KEPT_SECONDS = 50e-6
-"""Where more wait, the estimate holds for so long by each of them: of 3,200 for 160 ms."""
+"""Where more wait, the estimate is kept for this time per request: for 160 ms where 3,200 wait."""
+
+
+class RefusalReason(StrEnum):
+    """Why an engine takes no more streams. `STARTING`: only until the streams that just started have their lead."""
+
+    UTILISATION = "utilisation"
+    QUEUE = "queue"
+    LATENESS = "lateness"
+    STARTING = "starting"
+    BULK_BACKLOG = "bulk_backlog"
+    BULK_YIELDS = "bulk_yields"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An engine takes no more streams for now; the client is to try again after `retry_after_ms`."""
+
+    retry_after_ms: int
+    reason: RefusalReason
 
 
 def refuse_stream(
-    engine: EngineState,
-    engines: Collection[EngineState],
-    speaking: int,
-    policy: Policy,
-    now: float,
-    account: str = "",
+    engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float, account: str = ""
 ) -> Refusal | None:
-    """Why one more interactive listener of an account would starve, or None. `speaking`: listeners the caller knows
-    of."""
-    known = max(len(engine.streams) + engine.coming(now), speaking)
-    alone = not known and not any(other.busy(now) for other in engines if engine.shares_executor(other))
-    # Steps of those who broke in keep nobody out whom nothing else would: it is most likely they who ask again.
-    whose = account if policy.accounts > 1 else None
+    """Why one more interactive stream of an account is refused, or None."""
+    alone = not any(other.in_use(now) for other in engines if engine.shares_executor(other))
+    # A running step whose requests were all cancelled counts only beside other streams: without any, the stream that is
+    # to be admitted is most likely that of the session that interrupted the step.
+    by_account = account if policy.accounts > 1 else None
     wait = max(
-        first_clause_wait(executor, engines, policy, now, whose, abandoned=not alone) for executor in engine.executors()
+        first_clause_wait(executor, engines, policy, now, by_account, abandoned=not alone)
+        for executor in engine.executors()
     )
     if wait > policy.queue_seconds_max:
         return Refusal(_retry_ms(wait - policy.queue_seconds_max), RefusalReason.QUEUE)
     if alone:
-        return None  # even the slowest engine may speak to one
-    newcomers = _coming(engines, now) | {engine: known - len(engine.streams) + 1}
+        return None  # even the slowest engine may serve one stream
+    added = _pending_streams(engines, now)
+    added[engine] += 1
     if policy.accounts > 1:
-        for other, count in _not_counted(engine, engines, policy, now, account).items():
-            newcomers[other] = max(newcomers[other] - count, int(other is engine))
-    return _refuse_by_load(engine, engines, newcomers, policy, now, account)
+        for other, count in _pending_beyond_share(engine, engines, policy, now, account).items():
+            added[other] = max(added[other] - count, int(other is engine))
+    return _refuse_by_load(engine, engines, added, policy, now, account)
 
 
-def _not_counted(
+def _pending_beyond_share(
     engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float, account: str
 ) -> dict[EngineState, int]:
-    """How many who were let in to each engine and do not listen yet keep no listener of `account` out.
+    """How many admitted streams of each engine, not started yet, are not counted when one of `account` is admitted.
 
-    They are those of accounts that have more than their share, beyond it: contexts that are started and given no text
-    cost nothing, and would keep every other account to the reserve.
+    They are the streams of other accounts beyond those accounts' shares. Contexts that are started and get no text cost
+    an account nothing; if they counted, they would restrict all others to the part kept for accounts below their share.
     """
     executor = engine.executor
     sharing = [other for other in engines if executor in other.executors()]
-    shares = Shares(executor, sharing, policy, account, now)
+    shares = AccountShares(executor, sharing, policy, account, now)
     if shares.load(account) + _load_of_one(engine, executor) > shares.share:
         return {}
     found = {}
@@ -111,66 +127,67 @@ def _not_counted(
     return found
 
 
-def takes_back(engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float) -> bool:
-    """Whether a listener who broke in may have its place back: always, but where accounts share, within what is fed."""
+def reservation_fits(engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float) -> bool:
+    """Whether a session with a reservation is admitted: always with one account, with several only while the executors
+    have the capacity."""
     if policy.accounts == 1:
         return True
-    newcomers = _coming(engines, now)
-    newcomers[engine] += 1
+    added = _pending_streams(engines, now)
+    added[engine] += 1
     return all(
-        executor_load(executor, engines, policy, newcomers) <= policy.utilisation_max for executor in engine.executors()
+        executor_load(executor, engines, policy, added) <= policy.utilisation_max for executor in engine.executors()
     )
 
 
 def _refuse_by_load(
     engine: EngineState,
     engines: Collection[EngineState],
-    newcomers: Newcomers,
+    added: AddedStreams,
     policy: Policy,
     now: float,
     account: str,
 ) -> Refusal | None:
-    """Why the newcomers, one of them to `engine`, would take too much of an executor's time, or None."""
-    executor = max(engine.executors(), key=lambda executor: executor_load(executor, engines, policy, newcomers))
-    load = executor_load(executor, engines, policy, newcomers)
+    """Why the added streams, one of them of `engine`, would take too much of an executor's time, or None."""
+    executor = max(engine.executors(), key=lambda executor: executor_load(executor, engines, policy, added))
+    load = executor_load(executor, engines, policy, added)
     sharing = [other for other in engines if executor in other.executors()]
     one = _load_of_one(engine, executor)
-    shares = Shares(executor, sharing, policy, account, now)
-    most = shares.most(account, one)
-    late = load > most / 3 and shares.late_share(account) > policy.late_share_max
-    if load <= most and not late:
+    shares = AccountShares(executor, sharing, policy, account, now)
+    load_max = shares.load_max(account, one)
+    late = load > load_max / 3 and shares.late_share(account) > policy.late_share_max
+    if load <= load_max and not late:
         return None
-    # Once those who listen have their lead, this is what is left for the newcomers to begin in.
-    horizon = _horizon_seconds(policy, one)
-    start = newcomers[engine] * policy.start_seconds / horizon * one
-    settled = executor_load(executor, engines, policy, newcomers, starting=False) + start
-    ahead = sum(_ahead(other, policy, account, now) * _load_of_one(other, executor) for other in sharing)
-    if load > most and settled <= most:
+    # `settled`: the load once all active streams have their lead and only the added ones build up theirs.
+    window = _start_window_seconds(policy, one)
+    start = added[engine] * policy.start_seconds / window * one
+    settled = executor_load(executor, engines, policy, added, starting=False) + start
+    ahead = sum(_retries_ahead(other, policy, account, now) * _load_of_one(other, executor) for other in sharing)
+    if load > load_max and settled <= load_max:
         spare = 1.0 - executor_load(executor, engines, policy, starting=False)
-        seconds = (load - most) * horizon / max(spare, 0.1)
+        seconds = (load - load_max) * window / max(spare, 0.1)
         seconds = max(seconds, _seconds_to_free(ahead, executor, engines, engine, now))
         return Refusal(_retry_ms(seconds), RefusalReason.STARTING)
-    seconds = _seconds_to_free(max(settled - most, one) + ahead, executor, engines, engine, now)
+    seconds = _seconds_to_free(max(settled - load_max, one) + ahead, executor, engines, engine, now)
     if late:
         forgotten = max(other.miss_rate.seconds_to_forget(now) for other in sharing)
         return Refusal(_retry_ms(max(seconds, forgotten)), RefusalReason.LATENESS)
     return Refusal(_retry_ms(seconds), RefusalReason.UTILISATION)
 
 
-def _ahead(engine: EngineState, policy: Policy, account: str, now: float) -> int:
-    """How many come back to an engine before an account's next does."""
+def _retries_ahead(engine: EngineState, policy: Policy, account: str, now: float) -> int:
+    """How many pending retries of an engine go before an account's next one."""
     return engine.pending_retries.ahead(now) if policy.accounts == 1 else engine.pending_retries.ahead_of(account, now)
 
 
-class Shares:
-    """What each account takes of an executor, and may take, at one moment."""
+class AccountShares:
+    """What each account takes of an executor's time, and may take, at one moment."""
 
     def __init__(
         self, executor: ExecutorState, sharing: Collection[EngineState], policy: Policy, account: str, now: float
     ) -> None:
-        """`sharing`: the engines that need the executor; `account` counts whether it has any listener or not.
+        """`sharing`: the engines that need the executor. `account` counts even if it has no stream yet.
 
-        `share` is the part of the executor's time that each account may have, as long as all want theirs.
+        `share` is the part of the executor's time that each account gets while all of them want theirs.
         """
         self._executor, self._sharing, self._policy, self._now = executor, sharing, policy, now
         accounts: set[Hashable] = {account}
@@ -180,20 +197,20 @@ class Shares:
         self.share = policy.utilisation_max / max(2, len(accounts))
 
     def load(self, account: str) -> float:
-        """The share of the executor's time that an account's listeners take, and those of its who are about to be."""
+        """The share of the executor's time that an account's active and admitted streams take."""
         demands = ((engine.demand(account, self._now), engine) for engine in self._sharing)
         return sum(count * _load_of_one(engine, self._executor) for count, engine in demands if count)
 
-    def most(self, account: str, one: float) -> float:
-        """How much of the executor's time may be taken in all, where one more listener of `account` takes so much."""
-        most = self._policy.utilisation_max
+    def load_max(self, account: str, one: float) -> float:
+        """The load of the executor up to which one more stream of `account`, which takes `one` of it, is admitted."""
+        load_max = self._policy.utilisation_max
         if self._policy.accounts == 1 or self.load(account) + one <= self.share:
-            return most
-        return most * self._policy.account_share
+            return load_max
+        return load_max * self._policy.account_share
 
     def late_share(self, account: str) -> float:
-        """The greatest share of clauses that come too late, of `account` or of one that has no more than its share:
-        clauses of an account beyond its share keep no other account out by being late."""
+        """The greatest share of late clauses, of `account` or of any that is within its share. Late clauses of an
+        account beyond its share are no reason to refuse other accounts."""
         found = max(engine.miss_rate.share(self._now) for engine in self._sharing)
         if self._policy.accounts == 1 or found <= self._policy.late_share_max:
             return found
@@ -208,95 +225,98 @@ class Shares:
         )
 
 
-def _horizon_seconds(policy: Policy, one: float) -> float:
-    """The time in which a listener's lead is built up who takes the share `one` of an executor."""
-    if one * (1.0 + policy.start_seconds / policy.horizon_seconds) <= policy.utilisation_max:
-        return policy.horizon_seconds
-    return max(policy.horizon_seconds, policy.start_seconds * one / START_SHARE_MAX)
+def _start_window_seconds(policy: Policy, one: float) -> float:
+    """The time in which a stream that takes the share `one` of an executor builds up its lead."""
+    if one * (1.0 + policy.start_seconds / policy.start_window_seconds) <= policy.utilisation_max:
+        return policy.start_window_seconds
+    return max(policy.start_window_seconds, policy.start_seconds * one / START_SHARE_MAX)
 
 
-def _coming(engines: Collection[EngineState], now: float) -> dict[EngineState, int]:
-    """Who is let in to each engine and does not listen yet."""
-    return {engine: engine.coming(now) for engine in engines}
+def _pending_streams(engines: Collection[EngineState], now: float) -> dict[EngineState, int]:
+    """The streams of each engine that will start soon."""
+    return {engine: engine.pending_streams(now) for engine in engines}
 
 
 def _load_of_one(engine: EngineState, executor: ExecutorState) -> float:
-    """The share of an executor's time that one more listener of an engine takes, its lead aside."""
+    """The share of an executor's time that one more stream of an engine takes, without its lead."""
     return engine.executor_factor(executor, len(engine.streams) + 1) / engine.workers(executor)
 
 
-def refuse_all(
+def refuse_on_all(
     engines: Collection[EngineState], policy: Policy, now: float, account: str = ""
 ) -> tuple[EngineState, Refusal] | None:
-    """The engine with room soonest and its refusal, if every engine refuses one more of an account; else None.
+    """If every engine refuses one more stream of an account, the refusal with the earliest retry and its engine; else
+    None.
 
-    That some just begin to listen is no reason, unless others were refused before and wait.
+    A refusal because streams are just starting counts only if retries are pending, which would go first.
     """
     refusals = []
     for engine in engines:
         if engine.problem:
             continue
-        refusal = refuse_stream(engine, engines, 0, policy, now, account)
-        promised = _pending_retries(engine, engines, policy, now, account)
-        if refusal is None or (refusal.reason is RefusalReason.STARTING and not promised):
+        refusal = refuse_stream(engine, engines, policy, now, account)
+        retries = _has_pending_retries(engine, engines, policy, now, account)
+        if refusal is None or (refusal.reason is RefusalReason.STARTING and not retries):
             return None
         refusals.append((engine, refusal))
     return min(refusals, key=lambda pair: pair[1].retry_after_ms, default=None)
 
 
-def overcrowded(engines: Collection[EngineState], policy: Policy, now: float) -> Refusal | None:
-    """Why no engine could feed all who come back soon and one more, and when one could; None if one could.
+def server_full(engines: Collection[EngineState], policy: Policy, now: float) -> Refusal | None:
+    """Why no engine can serve one more stream beside all retries that are due soon, and when one can; None if one can.
 
-    That some just begin to listen is no reason while nobody else comes back soon: it is over in a moment.
+    A refusal because streams are just starting, which is over in a moment, counts only if retries are due soon.
     """
     refusals = []
     for engine in engines:
         if engine.problem:
             continue
-        refusal = refuse_stream(engine, engines, 0, policy, now, NEWCOMER)
+        refusal = refuse_stream(engine, engines, policy, now, NEW_ACCOUNT)
         if refusal is None or refusal.reason is RefusalReason.STARTING:
-            refusal = _refuse_queue(engine, engines, policy, now)
+            refusal = _refuse_by_retries(engine, engines, policy, now)
         if refusal is None:
             return None
         refusals.append(refusal)
     return min(refusals, key=lambda refusal: refusal.retry_after_ms, default=None)
 
 
-def _refuse_queue(engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float) -> Refusal | None:
-    # Of many who come back of one account, the newcomer waits for one.
-    each = policy.accounts > 1
-    waiting = {
+def _refuse_by_retries(
+    engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float
+) -> Refusal | None:
+    """Why there is no capacity for one more stream beside the retries that are due soon, or None."""
+    # Accounts take turns: a stream of a new account waits for one retry of each other account only.
+    by_account = policy.accounts > 1
+    retries = {
         other: other.pending_retries.accounts_soon(now, SOON_SECONDS)
-        if each
+        if by_account
         else other.pending_retries.soon(now, SOON_SECONDS)
         for other in engines
         if engine.shares_executor(other)
     }
-    newcomers = {other: count + waiting.get(other, 0) for other, count in _coming(engines, now).items()}
-    newcomers[engine] += 1
+    added = {other: count + retries.get(other, 0) for other, count in _pending_streams(engines, now).items()}
+    added[engine] += 1
     for executor in engine.executors():
-        load = executor_load(executor, engines, policy, newcomers)
-        if any(waiting.values()) and load > policy.utilisation_max:
+        load = executor_load(executor, engines, policy, added)
+        if any(retries.values()) and load > policy.utilisation_max:
             seconds = _seconds_to_free(load - policy.utilisation_max, executor, engines, engine, now)
             return Refusal(_retry_ms(seconds), RefusalReason.UTILISATION)
     return None
 
 
-def _pending_retries(
+def _has_pending_retries(
     engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float, account: str
 ) -> bool:
-    """Whether anybody is still to come back to an engine on the same executor; where accounts share, of this
-    account."""
+    """Whether any engine on the same executor has pending retries; where accounts share, of this account."""
     sharing = [other.pending_retries for other in engines if engine.shares_executor(other)]
     if policy.accounts == 1:
-        return any(pending_retries.ahead(now) for pending_retries in sharing)
-    return any(pending_retries.of(account, now) for pending_retries in sharing)
+        return any(retries.ahead(now) for retries in sharing)
+    return any(retries.of(account, now) for retries in sharing)
 
 
 def refuse_bulk(
     engine: EngineState, engines: Collection[EngineState], policy: Policy, now: float, account: str = ""
 ) -> Refusal | None:
-    """Why more bulk work of an account is refused, or None. It is before any listener is."""
+    """Why a bulk context of an account is refused, or None. Bulk is refused at a lower load than streams are."""
     for executor in engine.executors():
         backlogs = _bulk_seconds(executor)
         backlog, most = sum(backlogs.values()), policy.bulk_seconds_max
@@ -304,15 +324,14 @@ def refuse_bulk(
             most *= policy.account_share
         if backlog > most:
             return Refusal(_retry_ms(backlog - most), RefusalReason.BULK_BACKLOG)
-    most = policy.utilisation_max * policy.bulk_share
-    newcomers = _coming(engines, now)
-    newcomers[engine] += 1
+    load_max = policy.utilisation_max * policy.bulk_share
+    added = _pending_streams(engines, now)
+    added[engine] += 1
     for executor in engine.executors():
-        load = executor_load(executor, engines, policy, newcomers)
-        if load > most and any(other.busy(now) for other in engines if executor in other.executors()):
-            return Refusal(
-                _retry_ms(_seconds_to_free(load - most, executor, engines, engine, now)), RefusalReason.BULK_YIELDS
-            )
+        load = executor_load(executor, engines, policy, added)
+        if load > load_max and any(other.in_use(now) for other in engines if executor in other.executors()):
+            seconds = _seconds_to_free(load - load_max, executor, engines, engine, now)
+            return Refusal(_retry_ms(seconds), RefusalReason.BULK_YIELDS)
     return None
 
 
@@ -320,24 +339,25 @@ def executor_load(
     executor: ExecutorState,
     engines: Collection[EngineState],
     policy: Policy,
-    newcomers: Newcomers = MappingProxyType({}),
+    added: AddedStreams = MappingProxyType({}),
     *,
     starting: bool = True,
 ) -> float:
-    """The share of an executor's time that its listeners take, if so many more join each engine.
+    """The share of an executor's time that its active streams and the `added` ones take.
 
-    A listener takes a second of audio a second, and at its start (counted if `starting`) as much again as builds up its
-    lead. An engine that may not use all workers of the executor counts by those it may use, where that is more.
+    A stream takes a second of audio per second, and at its start (counted if `starting`) the audio that builds up its
+    lead. For an engine that may not use all workers of the executor, its share of those it may use counts, where that
+    is the greater one.
     """
     total = peak = 0.0
     for engine in engines:
-        more = newcomers.get(engine, 0)
+        more = added.get(engine, 0)
         streams = len(engine.streams) + more
         if streams and executor in engine.executors():
-            owed = engine.owed_seconds + more * policy.start_seconds if starting else 0.0
+            owed = engine.lead_owed_seconds + more * policy.start_seconds if starting else 0.0
             factor = engine.executor_factor(executor, streams)
-            horizon = _horizon_seconds(policy, factor / engine.workers(executor))
-            seconds = (streams + owed / horizon) * factor
+            window = _start_window_seconds(policy, factor / engine.workers(executor))
+            seconds = (streams + owed / window) * factor
             total += seconds
             if executor is engine.executor:
                 peak = max(peak, seconds / engine.workers(executor))
@@ -353,33 +373,36 @@ def first_clause_wait(
     *,
     abandoned: bool = True,
 ) -> float:
-    """Seconds until an executor has done what is due before a first clause that comes now. Bulk keeps nobody out.
+    """Seconds until an executor has done what is due before a first clause that arrives now. Bulk does not count.
 
-    With `account`, what is due of each other account counts for no more than what is due of this one and a step, as
-    they take turns. `abandoned`: steps whose works were all cancelled count too.
+    With `account`, what is due for each other account counts for no more than what is due for this one and one step, as
+    accounts take turns. `abandoned`: running steps whose requests were all cancelled count, too.
     """
     running = [b for b in executor.running.values() if not b.bulk and (abandoned or not b.abandoned)]
     seconds = sum(max(0.0, b.picked_at + b.predicted_seconds - now) for b in running)
     due = _due_seconds(executor, engines, now)
     if account is not None:
         turns = due.get(account, 0.0) + policy.step_seconds_max
-        due = {whose: own if whose == account else min(own, turns) for whose, own in due.items()}
+        due = {other: own if other == account else min(own, turns) for other, own in due.items()}
     return (seconds + sum(due.values())) / executor.workers
 
 
 def _due_seconds(executor: ExecutorState, engines: Collection[EngineState], now: float) -> dict[str, float]:
-    """What the works of each account that are due will take of an executor. Of thousands it is an estimate, and for a
-    moment the last one holds: this is asked for with every listener who wants to be let in."""
-    kept_until, reservations = executor.due
+    """Worker seconds that the due requests of each account will take on an executor.
+
+    This is needed for every admission, so where thousands of requests wait, it is estimated from a sample and kept for
+    a moment.
+    """
+    kept_until, kept = executor.due_estimate
     if now < kept_until:
-        return reservations
+        return kept
     due: dict[str, float] = {}
     queues = [(group.engine, group.interactive) for group in executor.groups.values() if group.interactive]
     queues += [(engine, engine.waiting) for engine in engines if executor is engine.executor and engine.waiting]
     requests = sum(len(queue) for _, queue in queues)
     for engine, queue in queues:
         _add_due(due, executor, engine, queue, now, requests)
-    executor.due = now + (DUE_KEPT_SECONDS * requests if requests > DUE_MAX else 0.0), due
+    executor.due_estimate = now + (DUE_KEPT_SECONDS * requests if requests > DUE_SAMPLE_MAX else 0.0), due
     return due
 
 
@@ -391,29 +414,31 @@ def _add_due(
     until: float,
     requests: int,
 ) -> None:
-    """Add what the works of each account with keys up to `until` will take on an executor. `requests`: how many there
-    are in all queues, of which as many are looked at as `DUE_MAX`."""
+    """Add the worker seconds that each account's requests with keys up to `until` will take on an executor. `requests`:
+    how many there are in all queues together, of which `DUE_SAMPLE_MAX` are looked at."""
     for account, own in queue.by_account():
-        some, each = own.sample(until, max(1, len(own) * DUE_MAX // requests) if requests > DUE_MAX else None)
-        if some:
-            seconds = each * sum(_seconds_on(executor, engine, request) for request in some)
+        sample, weight = own.sample(
+            until, max(1, len(own) * DUE_SAMPLE_MAX // requests) if requests > DUE_SAMPLE_MAX else None
+        )
+        if sample:
+            seconds = weight * sum(_seconds_on(executor, engine, request) for request in sample)
             due[account] = due.get(account, 0.0) + seconds
 
 
 def _seconds_to_free(
     load: float, executor: ExecutorState, engines: Collection[EngineState], engine: EngineState, now: float
 ) -> float:
-    """How long it takes until listeners have left who took so great a share of an executor's time."""
+    """How long it takes until streams have ended that take the share `load` of an executor's time."""
     rate = 0.0
     for other in engines:
-        streams = len(other.streams) + other.coming(now)
+        streams = len(other.streams) + other.pending_streams(now)
         if streams and executor in other.executors():
             rate += streams / other.session_time.seconds * other.executor_factor(executor, streams)
     return load * engine.workers(executor) / rate if rate > 0.0 else inf if load > 0.0 else 0.0
 
 
 def _seconds_on(executor: ExecutorState, engine: EngineState, request: SynthesisRequest) -> float:
-    """Seconds that a work will yet take on an executor. Works that share steps share what is fixed about them."""
+    """Worker seconds that a request will still take on an executor, with its part of the fixed cost of shared steps."""
     stage = engine.stages[request.stage]
     step = stage.cost.fixed / stage.rows_limit + stage.cost.per_unit * request.units
     whole = len(request.clause.text) / engine.info.chars_per_second * engine.realtime.realtime_factor
@@ -423,7 +448,7 @@ def _seconds_on(executor: ExecutorState, engine: EngineState, request: Synthesis
 
 
 def _bulk_seconds(executor: ExecutorState) -> dict[str, float]:
-    """What each account's queued bulk work will take of an executor, in seconds of all its workers."""
+    """Seconds that all workers of an executor together need for each account's queued bulk requests."""
     backlogs: dict[str, float] = {}
     requests = sum(len(group.bulk) for group in executor.groups.values())
     for group in executor.groups.values():

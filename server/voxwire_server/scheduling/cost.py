@@ -1,26 +1,26 @@
-"""Learns what steps cost: seconds of a step, and worker seconds a second of audio. Starts from a guess."""
+"""Learns what steps cost: seconds per step, and worker seconds per second of audio. Starts from a guess."""
 
 from __future__ import annotations
 
 MEMORY_STEPS = 100.0
-"""A step's weight falls to 1/e after so many later ones."""
+"""A step's weight falls to 1/e after this many later ones."""
 
 OUTLIER_FACTOR = 4.0
-"""Once warm, a step counts as at most so many times its prediction and at least such a share of it: one page fault or
-one stolen time slice must not move the model, a lasting change still does within a few steps."""
+"""After WARM_STEPS, a step counts as at most this many times its prediction, and at least its prediction divided by
+this: one page fault or one lost time slice must not move the model; a lasting change still does within a few steps."""
 
 WARM_STEPS = 8
-
+"""After this many steps, a fixed part is told apart from one that grows with the size."""
 
 UNITS_MIN = 1e-9
-"""Steps smaller than this on average have no size: dividing by it would overflow."""
+"""Steps that are smaller than this on average count as having no size, since dividing by it would overflow."""
 
 
 class StageCost:
     """Seconds of one step as `fixed + per_unit * units`, by least squares with exponential forgetting.
 
-    `units` are whatever grows with the work: characters before prepare, the job's own `cost` hints after it, summed
-    over the batch. Both coefficients are never negative.
+    `units` is the size of a step, summed over its batch: characters of text for `prepare`, from the jobs' own `cost`
+    hints after it (see `StageState.units`). Both coefficients are never negative.
     """
 
     __slots__ = ("_n", "_sx", "_sxx", "_sxy", "_sy", "bias", "error", "fixed", "per_unit", "steps")
@@ -36,13 +36,13 @@ class StageCost:
         self._n = self._sx = self._sy = self._sxx = self._sxy = 0.0
 
     def predict(self, units: float) -> float:
-        """Seconds that a step over `units` will take."""
+        """Seconds that a step of size `units` will take."""
         return self.fixed + self.per_unit * units
 
     def learn(self, units: float, seconds: float) -> None:
-        """Take in a step that was made."""
+        """Learn from a step of size `units` that took `seconds`."""
         predicted = self.predict(units)
-        self._judge(predicted, seconds)
+        self._count_error(predicted, seconds)
         self.steps += 1
         if self.steps > WARM_STEPS:
             seconds = min(max(seconds, predicted / OUTLIER_FACTOR), predicted * OUTLIER_FACTOR)
@@ -54,7 +54,7 @@ class StageCost:
         self._sxy = self._sxy * keep + units * seconds
         self._solve()
 
-    def _judge(self, predicted: float, seconds: float) -> None:
+    def _count_error(self, predicted: float, seconds: float) -> None:
         deviation = (seconds - predicted) / max(seconds, 1e-6)
         weight = max(1.0 / (self.steps + 1), 1.0 / MEMORY_STEPS)
         self.error += weight * (abs(deviation) - self.error)
@@ -80,15 +80,15 @@ class StageCost:
 
 AUDIO_HALF_LIFE_SECONDS = 120.0
 HALF_LIFE_SECONDS = 10.0
-"""After so much audio, and so much time, what was measured before counts half; the slower of the two holds, so that
-neither a silent hour nor a second of a fast device forgets what is typical."""
+"""After this much audio, and this much time, earlier measurements count half. The slower of the two applies, so that
+neither an hour without requests nor one second of a fast device replaces what was learned."""
 
 PRIOR_AUDIO_SECONDS = 4.0
-"""The first guess weighs as much as so many seconds of audio."""
+"""The first guess weighs as much as this many seconds of audio."""
 
 
 class StageUse:
-    """What one stage used for the audio made lately: worker seconds, rows, units, steps (all decaying together)."""
+    """What one stage used lately: worker seconds, rows, units, steps. All decay together with the audio made."""
 
     __slots__ = ("rows", "seconds", "steps", "units")
 
@@ -103,7 +103,7 @@ class StageUse:
         self.steps += 1.0
 
     def decay(self, keep: float) -> None:
-        """Let what was count less."""
+        """Multiply all by `keep`."""
         self.seconds *= keep
         self.rows *= keep
         self.units *= keep
@@ -111,7 +111,7 @@ class StageUse:
 
 
 class RealtimeCost:
-    """Worker seconds an engine takes for a second of audio, by stage, learned; abandoned work counts as cost."""
+    """Worker seconds that an engine takes per second of audio, by stage, learned; steps of cancelled requests count."""
 
     __slots__ = ("_audio_seconds", "_measured_at", "_prior_seconds", "stages")
 
@@ -123,18 +123,18 @@ class RealtimeCost:
 
     @property
     def realtime_factor(self) -> float:
-        """Worker seconds a second of audio, all stages together, as measured."""
+        """Worker seconds per second of audio, all stages together, as measured."""
         return (self._prior_seconds + sum(use.seconds for use in self.stages.values())) / self._audio_seconds
 
     @property
     def prior(self) -> float:
-        """What is left of the first guess, in worker seconds a second of audio."""
+        """What is left of the first guess, in worker seconds per second of audio."""
         return self._prior_seconds / self._audio_seconds
 
     def produced(self, audio_seconds: float, now: float) -> None:
         """Count audio that was made."""
-        lives = min(audio_seconds / AUDIO_HALF_LIFE_SECONDS, max(0.0, now - self._measured_at) / HALF_LIFE_SECONDS)
-        keep = 0.5**lives
+        half_lives = min(audio_seconds / AUDIO_HALF_LIFE_SECONDS, max(0.0, now - self._measured_at) / HALF_LIFE_SECONDS)
+        keep = 0.5**half_lives
         self._measured_at = now
         self._prior_seconds *= keep
         for use in self.stages.values():
@@ -142,15 +142,15 @@ class RealtimeCost:
         self._audio_seconds = self._audio_seconds * keep + audio_seconds
 
     def stage_factor(self, stage: str, cost: StageCost, rows_per_batch: float) -> float:
-        """Seconds that `stage` takes for a second of audio when its batches have `rows_per_batch` rows.
+        """Worker seconds that `stage` takes per second of audio when its batches have `rows_per_batch` rows.
 
-        A stage that batches shares its fixed cost; the measured seconds stand for batches as they were, and no batch is
-        expected to have more than twice as many rows as those.
+        The rows of a batch share its fixed cost. What was measured holds for batches as large as they were; batches are
+        expected to become at most twice as large.
         """
         use = self.stages[stage]
         if rows_per_batch <= 1.0 or use.steps <= 0.0 or cost.steps < WARM_STEPS:
             return use.seconds / self._audio_seconds
         rows_now = use.rows / use.steps
         rows = max(rows_now, min(rows_per_batch, 2.0 * rows_now))
-        spared = cost.fixed * (use.steps - use.rows / rows)
-        return max(use.seconds - spared, use.seconds * 0.02) / self._audio_seconds
+        saved = cost.fixed * (use.steps - use.rows / rows)
+        return max(use.seconds - saved, use.seconds * 0.02) / self._audio_seconds

@@ -1,4 +1,4 @@
-"""Learns how long listeners stay, and remembers whom it asked to come back. Says so when the next can be let in."""
+"""Learns how long streams last, and remembers refused, admitted and interrupted ones: how many are expected soon."""
 
 from __future__ import annotations
 
@@ -11,63 +11,55 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
 SESSION_SECONDS = 3.0
-"""First guess: an answer of one sentence. Who comes back too early asks once more, who comes back too late leaves a
-place empty; so the guess is rather short."""
+"""First guess of a stream's duration: an answer of one sentence. A client that retries too early asks once more, one
+that retries too late leaves capacity unused; so the guess is rather short."""
 
 SESSION_TIMES_GUESSED = 2.0
-"""The first guess weighs as much as so many listeners who left."""
+"""The first guess weighs as much as this many ended streams."""
 
 SESSION_TIMES_KEPT = 50.0
-"""Of what was seen, the part that is older than so many listeners who left counts less than a third."""
+"""A stream that ended this many streams ago weighs less than a third in the mean."""
 
 PENDING_RETRIES_MAX = 4096
 
 
 class MeanSessionTime:
-    """How long a listener stays on average: the time that all listened, those who still do included, by how many left.
+    """The mean duration of a stream: the time that all streams were active, those still active included, divided by the
+    number of ended ones.
 
-    That is the maximum likelihood estimate for stays that end at a constant rate, some of them not over yet (Epstein
-    and Sobel 1953), with a conjugate prior.
+    That is the maximum likelihood estimate for durations that end at a constant rate, some of them not over yet
+    (Epstein and Sobel 1953), with a conjugate prior.
     """
 
-    __slots__ = ("_at", "_left", "_listened")
+    __slots__ = ("_active_seconds", "_at", "_ended")
 
     def __init__(self) -> None:
-        self._left = SESSION_TIMES_GUESSED
-        self._listened = SESSION_TIMES_GUESSED * SESSION_SECONDS
+        self._ended = SESSION_TIMES_GUESSED
+        self._active_seconds = SESSION_TIMES_GUESSED * SESSION_SECONDS
         self._at = 0.0
 
     @property
     def seconds(self) -> float:
-        """The mean stay."""
-        return self._listened / self._left
+        """The mean duration."""
+        return self._active_seconds / self._ended
 
     def pass_time(self, streams: int, now: float) -> None:
-        """So many have listened since the last call."""
-        self._listened += streams * max(0.0, now - self._at)
+        """Count `streams` as active since the last call."""
+        self._active_seconds += streams * max(0.0, now - self._at)
         self._at = max(now, self._at)
 
-    def leave(self) -> None:
-        """One left."""
+    def end_one(self) -> None:
+        """Count a stream that ended."""
         keep = 1.0 - 1.0 / SESSION_TIMES_KEPT
-        self._left = self._left * keep + 1.0
-        self._listened *= keep
-
-
-@dataclass(slots=True)
-class PendingRetry:
-    """Something that holds until a moment, of an account or of a caller; or no more, and is dropped when met."""
-
-    until: float
-    whose: Hashable
-    holds: bool = True
+        self._ended = self._ended * keep + 1.0
+        self._active_seconds *= keep
 
 
 class PendingRetries:
-    """When those who were refused were asked to come back, by account.
+    """When the clients of refused streams were asked to retry, by account.
 
-    A caller that asks again and again before its time is remembered `PER_SESSION_MAX` times, an account `ACCOUNT_MAX`
-    times.
+    A session that asks again before its time is counted at most `PER_SESSION_MAX` times, and where several accounts
+    share, an account at most `ACCOUNT_MAX` times.
     """
 
     PER_SESSION_MAX = 32
@@ -82,7 +74,7 @@ class PendingRetries:
         self._order = 0
 
     def ahead(self, now: float) -> int:
-        """How many are still to come back: they stand in front of whoever is refused now."""
+        """How many retries are still to come; each of them goes before a stream that is refused now."""
         while self._due and self._due[0][0] <= now:
             _, _, account, session_id = heappop(self._due)
             _count_down(self._accounts, account)
@@ -91,27 +83,27 @@ class PendingRetries:
         return len(self._due)
 
     def of(self, account: str, now: float) -> int:
-        """How many of an account are still to come back."""
+        """How many retries of an account are still to come."""
         self.ahead(now)
         return self._accounts.get(account, 0)
 
     def ahead_of(self, account: str, now: float) -> int:
-        """How many stand in front of an account's next where accounts come back in turn: its own, and of each other
-        account at most as many and one."""
+        """How many retries go before an account's next one where accounts take turns: all of its own, and of each other
+        account at most one more than that."""
         self.ahead(now)
         own = self._accounts.get(account, 0)
         return own + sum(min(count, own + 1) for other, count in self._accounts.items() if other != account)
 
     def soon(self, now: float, seconds: float) -> int:
-        """How many are to come back within so many seconds."""
+        """How many retries are due within `seconds`."""
         return sum(entry[0] <= now + seconds for entry in self._due[: self.ahead(now)])
 
     def accounts_soon(self, now: float, seconds: float) -> int:
-        """How many accounts have anybody to come back within so many seconds."""
+        """How many accounts have a retry that is due within `seconds`."""
         return len({entry[2] for entry in self._due[: self.ahead(now)] if entry[0] <= now + seconds})
 
     def add(self, due: float, account: str = "", session_id: Hashable = None, *, shared: bool = False) -> None:
-        """One more was asked to come back at `due`. `shared`: several accounts may come."""
+        """Count a stream whose client was asked to retry at `due`. `shared`: several accounts may send requests."""
         count, asked = self._accounts.get(account, 0), self._sessions.get(session_id, 0)
         if (
             len(self._due) >= PENDING_RETRIES_MAX
@@ -126,101 +118,114 @@ class PendingRetries:
             self._sessions[session_id] = asked + 1
 
 
+@dataclass(slots=True)
+class ExpiringEntry:
+    """A reservation of a session, or a pending admission of an account (`key`), valid until a moment.
+
+    One that is used up before that is marked not `valid`, and removed from its queue when it reaches the front.
+    """
+
+    until: float
+    key: Hashable
+    valid: bool = True
+
+
 class Reservations:
-    """Places of listeners who broke in, each kept for one caller for a while; `PER_SESSION_MAX` at most for each."""
+    """Capacity reserved for sessions whose stream was interrupted (barge-in), one entry per stream, for a while.
+
+    A session has at most `PER_SESSION_MAX`.
+    """
 
     PER_SESSION_MAX = 32
 
-    __slots__ = ("_by_session", "_count", "_places")
+    __slots__ = ("_by_session", "_count", "_entries")
 
     def __init__(self) -> None:
-        self._places: deque[PendingRetry] = deque()
-        self._by_session: dict[Hashable, deque[PendingRetry]] = {}
+        self._entries: deque[ExpiringEntry] = deque()
+        self._by_session: dict[Hashable, deque[ExpiringEntry]] = {}
         self._count = 0
 
     def count(self, now: float) -> int:
-        """How many are kept."""
-        while self._places and (self._places[0].until <= now or not self._places[0].holds):
-            entry = self._places.popleft()
-            if entry.holds:
-                self._give_up(entry.whose)
+        """How many reservations are valid."""
+        while self._entries and (self._entries[0].until <= now or not self._entries[0].valid):
+            entry = self._entries.popleft()
+            if entry.valid:
+                self._remove_oldest(entry.key)
         return self._count
 
     def add(self, session_id: Hashable, until: float) -> None:
-        """Keep one more for a caller until then, no sooner than those before it."""
+        """Reserve capacity for a session. `until` must not be before that of earlier reservations."""
         own = self._by_session.setdefault(session_id, deque())
         if len(own) < self.PER_SESSION_MAX:
-            entry = PendingRetry(until, session_id)
+            entry = ExpiringEntry(until, session_id)
             own.append(entry)
-            self._places.append(entry)
+            self._entries.append(entry)
             self._count += 1
 
     def take(self, session_id: Hashable, now: float) -> bool:
-        """Give a caller its place back, if one is kept for it."""
+        """Use up a session's oldest reservation. Returns whether it had one."""
         self.count(now)
         if session_id not in self._by_session:
             return False
-        self._give_up(session_id)
+        self._remove_oldest(session_id)
         return True
 
     def forget(self, session_id: Hashable) -> None:
-        """Keep none for a caller any more."""
+        """Remove all of a session's reservations."""
         while session_id in self._by_session:
-            self._give_up(session_id)
+            self._remove_oldest(session_id)
 
-    def _give_up(self, session_id: Hashable) -> None:
-        """Keep the oldest place of a caller no more."""
+    def _remove_oldest(self, session_id: Hashable) -> None:
         own = self._by_session[session_id]
-        own.popleft().holds = False
+        own.popleft().valid = False
         self._count -= 1
         if not own:
             del self._by_session[session_id]
 
 
 class PendingAdmissions:
-    """Who was let in and has not begun to listen: each counts as a listener for a while."""
+    """Streams that were admitted and have not started: each counts as an active one for a while."""
 
-    __slots__ = ("_by_account", "_count", "_until")
+    __slots__ = ("_by_account", "_count", "_entries")
 
     def __init__(self) -> None:
-        self._until: deque[PendingRetry] = deque()
-        self._by_account: dict[Hashable, deque[PendingRetry]] = {}
+        self._entries: deque[ExpiringEntry] = deque()
+        self._by_account: dict[Hashable, deque[ExpiringEntry]] = {}
         self._count = 0
 
     def count(self, now: float) -> int:
-        """How many are expected."""
-        while self._until and (self._until[0].until <= now or not self._until[0].holds):
-            entry = self._until.popleft()
-            if entry.holds:
-                self._give_up(entry.whose)
+        """How many are pending."""
+        while self._entries and (self._entries[0].until <= now or not self._entries[0].valid):
+            entry = self._entries.popleft()
+            if entry.valid:
+                self._remove_oldest(entry.key)
         return self._count
 
     def count_of(self, account: Hashable, now: float) -> int:
-        """How many of an account are expected."""
+        """How many of an account are pending."""
         self.count(now)
         return len(self._by_account.get(account, ()))
 
     @property
     def accounts(self) -> Iterable[Hashable]:
-        """Who expects any."""
+        """The accounts that have any."""
         return self._by_account.keys()
 
     def add(self, until: float, account: str = "") -> None:
-        """One more was let in; given up at `until`, no sooner than those before it."""
-        entry = PendingRetry(until, account)
-        self._until.append(entry)
+        """Count a stream that was admitted. `until` must not be before that of earlier ones."""
+        entry = ExpiringEntry(until, account)
+        self._entries.append(entry)
         self._by_account.setdefault(account, deque()).append(entry)
         self._count += 1
 
-    def came(self, account: str = "") -> None:
-        """One began to listen: of an account, or where that expects none, of any."""
+    def started(self, account: str = "") -> None:
+        """A stream started: remove the oldest entry of its account, or where that has none, of any account."""
         if self._by_account:
-            self._give_up(account if account in self._by_account else next(iter(self._by_account)))
+            self._remove_oldest(account if account in self._by_account else next(iter(self._by_account)))
 
-    def _give_up(self, account: Hashable) -> None:
-        """Expect the oldest of an account no more."""
+    def _remove_oldest(self, account: Hashable) -> None:
         own = self._by_account[account]
-        own.popleft().holds = False
+        own.popleft().valid = False
         self._count -= 1
         if not own:
             del self._by_account[account]

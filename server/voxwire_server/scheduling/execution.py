@@ -1,4 +1,4 @@
-"""Carries out one batch: calls the engine, checks what it gave, shapes the audio. No threads, no clock, no queue."""
+"""Runs the step of one batch: calls the engine, validates its results, calls the sinks. No threads, clock or queue."""
 
 from __future__ import annotations
 
@@ -25,35 +25,34 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-
 CHECK_STEPS_MAX = 64
-"""After so many steps of one word a frame engine is taken to be well."""
+"""A codec-frame engine that makes this many steps of one word without an error has passed the health check."""
 
 
-class BatchGivenUp(BaseException):
-    """The step took so long that its batch was given up meanwhile: what it made is dropped."""
+class WorkerReplaced(BaseException):
+    """The step took so long that its worker was replaced meanwhile; its results are dropped."""
 
 
 def execute_step(
     engine: Engine,
     batch: Batch,
     on_out_of_memory: Callable[[], None],
-    still_wanted: Callable[[], bool] = lambda: True,
+    still_assigned: Callable[[], bool] = lambda: True,
 ) -> list[StepOutcome]:
-    """Run one batch; one row a work, in order. What fails, and whatever else an engine may not give, becomes an error
-    in its row.
+    """Run the step of a batch. Returns one outcome per request; failures and invalid results of the engine become
+    errors in the outcomes of the requests concerned.
 
-    A step that raises `MemoryError` is told to `on_out_of_memory`, split in two, and each half tried once more.
-    Works that were cancelled since they were picked are passed over. `still_wanted` is asked after each call of the
-    engine.
+    A step that raises `MemoryError` is reported to `on_out_of_memory`, split in two, and each half is tried once. The
+    engine is not called for requests that were cancelled since the batch was picked; their outcomes come last.
+    `still_assigned` is called after each call of the engine: whether the batch still belongs to this worker.
 
     Raises:
-        Lost: it said no.
+        WorkerReplaced: it does not.
     """
 
     def check() -> None:
-        if not still_wanted():
-            raise BatchGivenUp
+        if not still_assigned():
+            raise WorkerReplaced
 
     requests = [request for request in batch.requests if not request.cancelled]
     try:
@@ -61,7 +60,7 @@ def execute_step(
             outcomes = [_prepare(engine, request, check) for request in requests]
         else:
             outcomes = _step_or_split(engine, batch.stage, requests, on_out_of_memory, check)
-    except BatchGivenUp:
+    except WorkerReplaced:
         raise
     except BaseException as error:
         _log(engine, batch.stage, error)
@@ -76,10 +75,10 @@ def execute_step(
 
 
 def check_engine(engine: Engine) -> None:
-    """Speak one word with an engine, on the thread that is to step it, and drop it.
+    """Synthesise one word with an engine, on a thread that steps it, and drop the audio.
 
     Raises:
-        Exception: it can't.
+        Exception: the engine failed.
     """
     voice = next(iter(engine.info.voices), None)
     language = voice.languages[0] if voice is not None else "en-us"
@@ -98,23 +97,22 @@ def check_engine(engine: Engine) -> None:
 
 
 def failed_outcomes(batch: Batch, message: str, *, retry: bool) -> list[StepOutcome]:
-    """The rows of a batch whose step is lost: works fail, or with `retry` those begin anew, once, of which nothing was
-    spoken yet."""
+    """The outcomes of a batch whose step is lost: its requests fail. With `retry`, those without any audio so far start
+    over, once."""
     outcomes = []
     for request in batch.requests:
         again = retry and not (request.spoken or request.retries or request.cancelled)
         error = None if again else VoxwireError(ErrorCode.ENGINE_FAILED, message, retry_after_ms=1000)
-        outcomes.append(
-            StepOutcome(request, StepStatus.RETRY if again else StepStatus.FAILED, request.job, error=error)
-        )
+        status = StepStatus.RETRY if again else StepStatus.FAILED
+        outcomes.append(StepOutcome(request, status, request.job, error=error))
     return outcomes
 
 
-def end_of(outcome: StepOutcome) -> EndReason | None:
-    """How a row's job leaves its engine, or None while it stays."""
+def end_reason(outcome: StepOutcome) -> EndReason | None:
+    """Why an outcome's job leaves its engine; None while it stays."""
     if outcome.request.cancelled:
         return EndReason.CANCELLED
-    match outcome.verdict:
+    match outcome.status:
         case StepStatus.FINISHED:
             return EndReason.COMPLETED
         case StepStatus.FAILED:
@@ -122,38 +120,31 @@ def end_of(outcome: StepOutcome) -> EndReason | None:
         case StepStatus.NEXT | StepStatus.NO_SLOT | StepStatus.RETRY:
             return None
         case _:
-            assert_never(outcome.verdict)
+            assert_never(outcome.status)
 
 
-def outcome_of(outcome: StepOutcome) -> RequestOutput | None:
-    """What the work's owner is told of a row; None when there is nothing to tell."""
+def output_of(outcome: StepOutcome) -> RequestOutput | None:
+    """What is delivered to the request's session; None where there is nothing new for it."""
     request = outcome.request
-    finished = outcome.verdict in (StepStatus.FINISHED, StepStatus.FAILED)
-    if request.cancelled or not (finished or outcome.encoded or outcome.alignment is not None):
+    finished = outcome.status in (StepStatus.FINISHED, StepStatus.FAILED)
+    if request.cancelled or not (finished or outcome.encoded):
         return None
     return RequestOutput(
-        request,
-        outcome.encoded,
-        outcome.alignment,
-        finished,
-        outcome.error,
-        request.queue_seconds,
-        request.synth_seconds,
+        request, outcome.encoded, finished, outcome.error, request.queue_seconds, request.synth_seconds
     )
 
 
 def overloaded_outcome(request: SynthesisRequest, message: str) -> StepOutcome:
-    """The row of a work that its engine could not take."""
-    return StepOutcome(
-        request, StepStatus.FAILED, request.job, error=VoxwireError(ErrorCode.ENGINE_OVERLOADED, message)
-    )
+    """The outcome of a request for which its engine has no memory or no slot."""
+    error = VoxwireError(ErrorCode.ENGINE_OVERLOADED, message)
+    return StepOutcome(request, StepStatus.FAILED, request.job, error=error)
 
 
 def _prepare(engine: Engine, request: SynthesisRequest, check: Callable[[], None]) -> StepOutcome:
     try:
         job = engine.prepare(request.clause)
         if not isinstance(job, Job):
-            raise TypeError(f"prepare gave {type(job).__name__}, not a job")
+            raise TypeError(f"prepare returned {type(job).__name__}, not a Job")
         if not job.empty:
             _set_next(engine, job, job.stage, job.bucket, job.cost)
     except Exception as error:
@@ -163,7 +154,7 @@ def _prepare(engine: Engine, request: SynthesisRequest, check: Callable[[], None
     check()
     if not job.empty:
         return StepOutcome(request, StepStatus.NEXT, job)
-    return _shape(StepOutcome(request, StepStatus.FINISHED, job), None)
+    return _call_sink(StepOutcome(request, StepStatus.FINISHED, job), None)
 
 
 def _step_or_split(
@@ -192,7 +183,7 @@ def _step(
             raise ValueError(f"{len(results)} results for {len(jobs)} jobs")
     except NoSlot as refusal:
         check()
-        return _refused(engine, requests, refusal)
+        return _no_slot_outcomes(engine, requests, refusal)
     except MemoryError:
         check()
         raise
@@ -224,19 +215,19 @@ def _step_halves(
     return outcomes
 
 
-def _refused(engine: Engine, requests: Sequence[SynthesisRequest], refusal: NoSlot) -> list[StepOutcome]:
-    """Rows after `NoSlot`: nothing was stepped; the jobs it names wait for a slot, the others are tried again."""
+def _no_slot_outcomes(engine: Engine, requests: Sequence[SynthesisRequest], refusal: NoSlot) -> list[StepOutcome]:
+    """Outcomes after `NoSlot`: no job was stepped. The jobs that it names wait for a slot, others are tried again."""
     named = {id(job) for job in refusal.jobs}
     outcomes = []
     for request in requests:
         job = _job(request)
-        verdict = StepStatus.NO_SLOT if not named or id(job) in named else StepStatus.NEXT
+        status = StepStatus.NO_SLOT if not named or id(job) in named else StepStatus.NEXT
         try:
             _set_next(engine, job, job.stage, job.bucket, job.cost)
         except Exception as error:
-            outcomes.append(_broken(engine, request, error))
+            outcomes.append(_invalid_result(engine, request, error))
         else:
-            outcomes.append(StepOutcome(request, verdict, job))
+            outcomes.append(StepOutcome(request, status, job))
     return outcomes
 
 
@@ -249,41 +240,40 @@ def _outcome(engine: Engine, request: SynthesisRequest, result: StepResult) -> S
         if not finished:
             _set_next(engine, job, result.stage, result.bucket, result.cost)
         outcome = StepOutcome(request, StepStatus.FINISHED if finished else StepStatus.NEXT, job)
-        chunk = None if result.chunk is None else _checked(result.chunk)
+        chunk = None if result.chunk is None else _validated(result.chunk)
     except Exception as error:
-        return _broken(engine, request, error)
+        return _invalid_result(engine, request, error)
     if chunk is not None:
         if not np.isfinite(chunk.samples).all():
-            problem = VoxwireError(ErrorCode.CLAUSE_FAILED, "the engine gave samples that are no numbers")
+            problem = VoxwireError(ErrorCode.CLAUSE_FAILED, "the engine returned samples that are not finite numbers")
             return StepOutcome(request, StepStatus.FAILED, job, error=problem)
         outcome.audio_seconds = len(chunk.samples) / engine.info.sample_rate
-        outcome.alignment = chunk.alignment
-    return _shape(outcome, chunk)
+    return _call_sink(outcome, chunk)
 
 
 def _set_next(engine: Engine, job: Job, stage: object, bucket: object, cost: object) -> None:
     """Write a job's next step into it.
 
     Raises:
-        ValueError, TypeError: there can be no such step: the scheduler's books would not bear it.
+        ValueError, TypeError: the engine has no such step; the scheduler's state would become invalid.
     """
     if not any(stage == each.name for each in engine.info.stages):
-        raise ValueError("the next stage is none of the engine's")
+        raise ValueError("the next stage is not one of the engine's")
     seconds = float(cost)  # type: ignore[arg-type]
     if not 0.0 <= seconds < math.inf:
-        raise ValueError("the cost of the next step is no length of time")
+        raise ValueError("the cost of the next step is not a duration")
     job.stage, job.bucket, job.cost = str(stage), operator.index(bucket), seconds  # type: ignore[arg-type]
 
 
-def _checked(chunk: AudioChunk) -> AudioChunk:
-    """A chunk in the shape that it has to have: float32, [n], marks in order within whole numbers.
+def _validated(chunk: AudioChunk) -> AudioChunk:
+    """A valid chunk: samples converted to float32, shape [n]; the alignment's marks are ranges of whole numbers.
 
     Raises:
-        ValueError, TypeError: it can't be brought into that shape.
+        ValueError, TypeError: it is not valid and can't be converted.
     """
     samples: NDArray[Any] = chunk.samples
     if samples.ndim != 1 or samples.dtype.kind != "f":
-        raise TypeError("samples are no row of floating point numbers")
+        raise TypeError("samples are not a one-dimensional array of floating point numbers")
     alignment = chunk.alignment
     if alignment is not None:
         for word in alignment.words:
@@ -296,45 +286,47 @@ def _checked(chunk: AudioChunk) -> AudioChunk:
 def _check_mark(mark: WordMark | PhonemeMark) -> None:
     start, end, (first, last) = operator.index(mark.start), operator.index(mark.end), map(operator.index, mark.chars)
     if not (0 <= start <= end and 0 <= first <= last):
-        raise ValueError("a mark of the alignment is no range")
+        raise ValueError("a mark of the alignment is not a range")
 
 
-def _broken(engine: Engine, request: SynthesisRequest, error: Exception) -> StepOutcome:
-    """The row of a work for which its engine gave what no engine may give."""
+def _invalid_result(engine: Engine, request: SynthesisRequest, error: Exception) -> StepOutcome:
+    """The outcome of a request for which its engine returned an invalid result."""
     _log(engine, request.stage, error)
-    problem = VoxwireError(ErrorCode.ENGINE_FAILED, f"the engine gave no valid result: {_describe(error)}")
+    problem = VoxwireError(ErrorCode.ENGINE_FAILED, f"the engine returned an invalid result: {_describe(error)}")
     return StepOutcome(request, StepStatus.FAILED, request.job, error=problem)
 
 
-def _shape(outcome: StepOutcome, chunk: AudioChunk | None) -> StepOutcome:
-    finished = outcome.verdict is StepStatus.FINISHED
+def _call_sink(outcome: StepOutcome, chunk: AudioChunk | None) -> StepOutcome:
+    """Pass a chunk, or the end of the clause, to the request's sink; an error in it fails the request."""
+    finished = outcome.status is StepStatus.FINISHED
     if outcome.request.cancelled or (chunk is None and not finished):
         return outcome
     try:
         outcome.encoded = outcome.request.sink(outcome.request, chunk, finished)
     except BaseException as error:
-        problem = VoxwireError(ErrorCode.INTERNAL, f"audio could not be shaped: {_describe(error)}")
+        problem = VoxwireError(ErrorCode.INTERNAL, f"audio could not be encoded: {_describe(error)}")
         return StepOutcome(outcome.request, StepStatus.FAILED, outcome.job, error=problem)
     return outcome
 
 
 def _failed(request: SynthesisRequest, error: BaseException) -> StepOutcome:
     if not isinstance(error, VoxwireError):
-        error = VoxwireError(ErrorCode.CLAUSE_FAILED, f"the clause could not be spoken: {_describe(error)}")
+        error = VoxwireError(ErrorCode.CLAUSE_FAILED, f"the clause could not be synthesised: {_describe(error)}")
     return StepOutcome(request, StepStatus.FAILED, request.job, error=error)
 
 
 def _job(request: SynthesisRequest) -> Job:
-    assert request.job is not None, "a prepared work has a job"
+    assert request.job is not None, "a prepared request has a job"
     return request.job
 
 
 def _describe(error: BaseException) -> str:
-    """The kind of an error. Its own text may quote what a user wrote, which must not reach logs."""
+    """An error's type, for logs. Its message may quote text of a user, which must not be logged."""
     return type(error).__name__
 
 
 def _log(engine: Engine, stage: str, error: BaseException) -> None:
+    """Log an error's type and the line that raised it."""
     if isinstance(error, VoxwireError):
         return
     trace = error.__traceback__

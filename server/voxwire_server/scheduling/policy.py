@@ -1,4 +1,4 @@
-"""How the scheduler decides: its order, its budgets and its bounds. Read once, never changed."""
+"""The scheduler's settings: order of steps, time budgets and bounds. Set once; nothing in here changes later."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Order(Enum):
-    """Which step comes first. `DEADLINE` is for service; the others are there to be measured against."""
+    """Which step comes first. A server uses `DEADLINE`; benchmarks and tests compare the others with it."""
 
     DEADLINE = "deadline"
     ARRIVAL = "arrival"
@@ -16,27 +16,43 @@ class Order(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How the scheduler decides.
+    """The scheduler's settings. Times are in seconds, shares between 0 and 1.
 
-    `batching` off makes every batch one row. `step_seconds_max`: no row is added to a batch that would last longer.
-    `padding_share_max`: where a stage's buckets may join, a row of another length joins a batch if the padding costs at
-    most this share of what the row spares, its part of a step's fixed cost; 0 joins none.
-    `protect_seconds`: a clause whose listener has only this much left to hear ranks with first clauses that come now: a
-    late first word is a delay, a gap in the middle is a fault.
-    `relaxed_seconds`: a listener with more than this left to hear can wait, so its step leaves the last free worker of
-    an executor to whoever comes; `reserve` off lets it take any. `bulk_period`: while bulk work waits, it gets one step
-    in so many, where no listener is kept waiting too long by it. `bulk_step_seconds_max`: while somebody listens, a
-    longer bulk step never takes the last free worker.
-    `utilisation_max`: listeners are refused above this share of an executor's time, and bulk above `bulk_share` of it.
-    `start_seconds`: audio that a listener takes beyond real time when it begins (its lead, and the rest of its second
-    clause); `horizon_seconds`: the time in which it does. `pending_admission_seconds`: who was let in counts for so
-    long as a listener before it begins; `reservation_seconds`: the place of one who breaks in is kept for it for so
-    long. `queue_seconds_max`: listeners are also refused while a first clause would wait longer
-    than this. `late_share_max`: and while a greater share of clauses comes too late, on an executor that is busy at
-    all. `requests_max`, `context_requests_max`: unfinished works in all and an owner; bulk has half of `requests_max`.
-    `bulk_seconds_max`: bulk work queued on an executor, in seconds.
-    `accounts`: how many may come; where there are several, one that has more than its share gets at most
-    `account_share` of what there is (of an executor's time, of works), and the rest is kept for those below theirs.
+    Batches:
+
+    - `batching`: off, every batch has one row.
+    - `step_seconds_max`: no row is added to a batch whose step would take longer.
+    - `padding_share_max`: where a stage's buckets may join, a request of another length joins a batch if its padding
+      costs at most this share of its part of the fixed cost of a step of its own; 0: none joins.
+
+    Order of steps:
+
+    - `protect_seconds`: a clause that is due within this time ranks with first clauses that arrive now. A late first
+      clause is a delay, an underrun in the middle of speech is a fault.
+    - `relaxed_seconds`: a step that is due later than this does not take the last free worker of an executor, so that a
+      first clause that arrives meanwhile finds one. `reserve`: off, it may take it.
+    - `bulk_period`: while bulk requests wait, one step in this many is theirs, if no stream's deadline is missed by it.
+    - `bulk_step_seconds_max`: while there are active streams, a bulk step that takes longer does not take the last free
+      worker.
+
+    Admission:
+
+    - `utilisation_max`: streams are refused above this share of an executor's time; bulk above `bulk_share` of it.
+    - `start_seconds`: audio that a starting stream takes beyond real time: its lead and the rest of its second clause.
+      `start_window_seconds`: the time in which it takes that audio.
+    - `pending_admission_seconds`: an admitted stream that has not started counts as active for this long.
+    - `reservation_seconds`: the capacity of an interrupted stream is reserved for its session for this long.
+    - `queue_seconds_max`: streams are refused while a first clause would wait longer.
+    - `late_share_max`: streams are refused while a greater share of clauses is late and the executor is in use.
+
+    Bounds:
+
+    - `requests_max`, `context_requests_max`: unfinished requests in all and of one context; bulk requests may be half
+      of `requests_max`.
+    - `bulk_seconds_max`: predicted seconds of bulk requests that wait for an executor.
+    - `accounts`: how many accounts (API keys) may send requests. With more than one, an account that has more than its
+      share gets at most `account_share` of a bound (an executor's time, unfinished requests); the rest stays free for
+      accounts below their share.
     """
 
     order: Order = Order.DEADLINE
@@ -53,7 +69,7 @@ class Policy:
     reservation_seconds: float = 5.0
     utilisation_max: float = 0.9
     start_seconds: float = 9.0
-    horizon_seconds: float = 3.0
+    start_window_seconds: float = 3.0
     queue_seconds_max: float = 1.0
     late_share_max: float = 0.02
     requests_max: int = 8192

@@ -1,34 +1,38 @@
-"""The nouns that scheduler and runner share: a clause on its way through an engine, a batch, and what a step did.
+"""Synthesis requests: one clause on its way through an engine, the batch that it shares, what a step did for it.
 
-A work's life (the scheduler alone moves it):
+`UnfinishedRequests` is the table of all that are not over.
+
+A request's states (only the scheduler changes them):
 
     NEW -submit-> QUEUED <-> RUNNING -> ENDED
                     ^  |        |
                     |  v        v
                   WAITING ->  CANCELLED       WAITING: prepared, but no slot of its engine is free
 
-A running work that is cancelled stays RUNNING, marked `cancelled`, until its step is over.
+A running request that is cancelled stays RUNNING, marked `cancelled`, until its step is over.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum, StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from voxwire_protocol.errors import ErrorCode, VoxwireError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
 
-    from voxwire_protocol.errors import VoxwireError
     from voxwire_server.engines.base import Job
-    from voxwire_server.speech import Alignment, AudioChunk, Clause
+    from voxwire_server.scheduling.policy import Policy
+    from voxwire_server.speech import AudioChunk, Clause
 
 PREPARE = "prepare"
-"""The stage before an engine's own: text work, on a CPU worker, one clause at a time."""
+"""The stage before an engine's own: text processing, on a CPU worker, one clause at a time."""
 
 
 class RequestState(Enum):
-    """Where a work is; see the module's drawing."""
+    """A request's state; see the module's drawing."""
 
     NEW = "new"
     QUEUED = "queued"
@@ -40,13 +44,16 @@ class RequestState(Enum):
 
 @dataclass(slots=True, eq=False)
 class SynthesisRequest:
-    """One clause of one owner (a context), submitted to one engine.
+    """One clause of one context, submitted to one engine.
 
-    `deadline` is in seconds of the monotonic clock: when the listener runs dry; for an utterance's first clause, when
-    its text came. `index` counts an owner's clauses. `sink` is called in the worker right after a step that gave audio
-    or ended the clause, with (work, chunk or None, finished); what it returns goes into the outcome.
-    `account` is whose work it is, for fairness between keys.
-    All that follows `account` is the scheduler's and the runner's.
+    `deadline` is in seconds of the monotonic clock: when the audio before it is played out; for an utterance's first
+    clause, when its text arrived. `index` counts a context's clauses. `sink` is called in the worker right after a step
+    that gave audio or finished the clause, with (request, chunk or None, finished); its result goes into the output.
+    `account` is the API key that the request counts for. `bulk`: made as capacity allows, for no active stream.
+    `submitted_at` and all fields after it belong to the scheduler and the runner. `units`: the size of its next step,
+    see `StageState.units`. `no_slot_count`: how often in a row its engine had no slot for it. `retries`: how often it
+    began anew after a lost step. `spoken`: some of its audio was made. `order`, `version` and `queue` are its place in
+    a queue.
     """
 
     context_key: Hashable
@@ -69,7 +76,7 @@ class SynthesisRequest:
     units: float = field(default=0.0, init=False)
     order: int = field(default=0, init=False)
     version: int = field(default=0, init=False)
-    refusals: int = field(default=0, init=False)
+    no_slot_count: int = field(default=0, init=False)
     retries: int = field(default=0, init=False)
     spoken: bool = field(default=False, init=False)
     queue: Any = field(default=None, init=False)
@@ -87,7 +94,7 @@ class SynthesisRequest:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Works that share one step. `stage` is `PREPARE` (always one work) or one of the engine's."""
+    """Requests that share one step. `stage` is `PREPARE` (always one request) or one of the engine's."""
 
     executor: str
     engine: str
@@ -100,17 +107,17 @@ class Batch:
 
     @property
     def bulk(self) -> bool:
-        """Whether nobody listens to any of it."""
+        """Whether all its requests are bulk."""
         return all(request.bulk for request in self.requests)
 
     @property
     def abandoned(self) -> bool:
-        """Whether all of it was cancelled since it was picked."""
+        """Whether all its requests were cancelled since it was picked."""
         return all(request.cancelled for request in self.requests)
 
 
 class StepStatus(Enum):
-    """What a step meant for one of its works. `RETRY`: the step is lost; the work begins anew, without its job."""
+    """What a step meant for one of its requests. `RETRY`: the step is lost; the request starts over without its job."""
 
     NEXT = "next"
     FINISHED = "finished"
@@ -121,111 +128,102 @@ class StepStatus(Enum):
 
 @dataclass(slots=True)
 class StepOutcome:
-    """What a step did for one work. `job` has its next stage, bucket and cost already written into it."""
+    """What a step did for one request. `job` has its next stage, bucket and cost already written into it; `encoded` is
+    what the request's sink returned."""
 
     request: SynthesisRequest
-    verdict: StepStatus
+    status: StepStatus
     job: Job | None = None
     audio_seconds: float = 0.0
     encoded: Any = None
-    alignment: Alignment | None = None
     error: VoxwireError | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RequestOutput:
-    """What a step did for one work, for the work's owner.
+    """What a step did for one request, as delivered to its session. A cancelled request has no output.
 
     `encoded` is what the sink returned (None: it was not called). `finished` is true once and last, also with `error`.
-    `queue_seconds` and `synth_seconds` are the work's sums so far. A cancelled work has no outcome.
+    `queue_seconds` and `synth_seconds` are the request's sums so far.
     """
 
     request: SynthesisRequest
     encoded: Any
-    alignment: Alignment | None
     finished: bool
     error: VoxwireError | None
     queue_seconds: float
     synth_seconds: float
 
 
-class RefusalReason(StrEnum):
-    """Why an engine takes no more. `starting`: for as long as those who just began build up their lead."""
+class UnfinishedRequests:
+    """All requests that were submitted and are not over, by context and counted by account; checks their bounds."""
 
-    UTILISATION = "utilisation"
-    QUEUE = "queue"
-    LATENESS = "lateness"
-    STARTING = "starting"
-    BULK_BACKLOG = "bulk_backlog"
-    BULK_YIELDS = "bulk_yields"
+    def __init__(self) -> None:
+        self.by_context: dict[Hashable, dict[SynthesisRequest, None]] = {}
+        """Each context's requests in the order in which they were submitted."""
+        self.by_account: tuple[dict[str, int], dict[str, int]] = ({}, {})
+        """How many each account has, interactive and bulk."""
+        self._count = self._bulk_count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def of_context(self, context_key: Hashable) -> Mapping[SynthesisRequest, None]:
+        """A context's requests, in the order in which they were submitted."""
+        return self.by_context.get(context_key, {})
+
+    def of_engine(self, engine: str) -> list[SynthesisRequest]:
+        """All requests for an engine."""
+        return [request for requests in self.by_context.values() for request in requests if request.engine == engine]
+
+    def check_bounds(self, request: SynthesisRequest, policy: Policy) -> None:
+        """Check that a request may be added.
+
+        Raises:
+            VoxwireError: `system.engine_overloaded` when there are too many requests in all, of its account or of its
+                context.
+        """
+        full = self._count >= policy.requests_max or (request.bulk and 2 * self._bulk_count >= policy.requests_max)
+        over_share = self._over_share(request.account, request.bulk, policy)
+        if full or over_share or len(self.of_context(request.context_key)) >= policy.context_requests_max:
+            whose = "requests" if full else "requests of one key" if over_share else "requests of one context"
+            raise VoxwireError(ErrorCode.ENGINE_OVERLOADED, f"too many unfinished {whose}", retry_after_ms=1000)
+
+    def add(self, request: SynthesisRequest) -> None:
+        """Count a request."""
+        self.by_context.setdefault(request.context_key, {})[request] = None
+        counts = self.by_account[request.bulk]
+        counts[request.account] = counts.get(request.account, 0) + 1
+        self._count += 1
+        self._bulk_count += request.bulk
+
+    def remove(self, request: SynthesisRequest) -> None:
+        """Count a request no more."""
+        self._count -= 1
+        self._bulk_count -= request.bulk
+        requests = self.by_context[request.context_key]
+        del requests[request]
+        if not requests:
+            del self.by_context[request.context_key]
+        counts = self.by_account[request.bulk]
+        counts[request.account] -= 1
+        if not counts[request.account]:
+            del counts[request.account]
+
+    def _over_share(self, account: str, bulk: bool, policy: Policy) -> bool:
+        """Whether an account has its share of the requests that there may be, and the rest is kept for others."""
+        interactive, bulky = self.by_account
+        if policy.accounts == 1:
+            return False
+        bulk_max = policy.requests_max // 2
+        accounts = len(bulky.keys() | {account})
+        if bulk and _exceeds_share(policy, bulky.get(account, 0), self._bulk_count, bulk_max, accounts):
+            return True
+        own = interactive.get(account, 0) + bulky.get(account, 0)
+        accounts = len(interactive.keys() | bulky.keys() | {account})
+        return _exceeds_share(policy, own, self._count, policy.requests_max, accounts)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """An engine takes no more for now; to be tried again after `retry_after_ms`."""
-
-    retry_after_ms: int
-    reason: RefusalReason
-
-
-class SchedulerInterface(Protocol):
-    """What the runner asks of a scheduler. Every call is made under the runner's lock and never waits."""
-
-    @property
-    def executors(self) -> Mapping[str, int]:
-        """Workers an executor."""
-
-    def executor_of(self, engine: str) -> str:
-        """The executor on which an engine's steps run."""
-
-    def submit(self, request: SynthesisRequest, now: float) -> None:
-        """Queue a work."""
-
-    def cancel(self, context_key: Hashable) -> list[SynthesisRequest]:
-        """Drop an owner's works."""
-
-    def clear(self) -> list[SynthesisRequest]:
-        """Drop all works."""
-
-    def reprioritise(self, context_key: Hashable, deadline: float) -> None:
-        """Move an owner's deadlines."""
-
-    def pick(self, executor: str, now: float) -> Batch | None:
-        """The batch to step now, or None."""
-
-    def ready(self, executor: str, now: float) -> bool:
-        """Whether `pick` would give a batch."""
-
-    def complete(
-        self, batch: Batch, outcomes: Sequence[StepOutcome], seconds: float, now: float
-    ) -> list[SynthesisRequest]:
-        """A step is over."""
-
-    def lose(self, batch: Batch, outcomes: Sequence[StepOutcome], now: float) -> list[StepOutcome]:
-        """A step will never be over, or what it did is not known; gives the rows that hold."""
-
-    def shut(self, engine: str, problem: str) -> list[SynthesisRequest]:
-        """Take nothing more for an engine, and drop what it has."""
-
-    def reopen(self, engine: str) -> None:
-        """Take works for an engine again."""
-
-    def out_of_memory(self, batch: Batch) -> None:
-        """A step did not fit into memory."""
-
-    def admission(
-        self, engine: str, bulk: bool, now: float, speaking: int = 0, session_id: Hashable = None, account: str = ""
-    ) -> Refusal | None:
-        """Whether an engine takes one more listener."""
-
-    def stream_started(self, context_key: Hashable, engine: str, now: float, account: str = "") -> None:
-        """Count a listener."""
-
-    def stream_ended(self, context_key: Hashable, now: float, session_id: Hashable = None) -> None:
-        """Stop counting a listener."""
-
-    def session_ended(self, session_id: Hashable) -> None:
-        """Keep no places for a caller."""
-
-    def expect_accounts(self, accounts: int) -> None:
-        """From now on so many accounts may come."""
+def _exceeds_share(policy: Policy, own: int, total: int, most: int, accounts: int) -> bool:
+    """Whether an account with `own` requests has its share of `most`, and all have `account_share` of `most`."""
+    return total >= policy.account_share * most and own >= most / max(2, accounts)

@@ -1,22 +1,57 @@
-"""What the scheduler tells metrics: a snapshot of counts and seconds. Totals only grow."""
+"""The scheduler's statistics for metrics: histograms, and a snapshot of counts and seconds. Totals only grow."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from voxwire_server.scheduling.tallies import HistogramSnapshot
+SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramSnapshot:
+    """`at_most` has the number of values up to each of `bounds`, and last the number of all; `total` is their sum."""
+
+    bounds: tuple[float, ...]
+    at_most: tuple[int, ...]
+    total: float
+
+
+class Histogram:
+    """Counts values by size. A count is one bisection and two additions, as workers count under the runner's lock."""
+
+    __slots__ = ("_bounds", "_counts", "_total")
+
+    def __init__(self, bounds: tuple[float, ...] = SECONDS) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._total = 0.0
+
+    def add(self, value: float) -> None:
+        """Count a value."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._total += value
+
+    def read(self) -> HistogramSnapshot:
+        """The counts so far."""
+        return HistogramSnapshot(self._bounds, tuple(accumulate(self._counts)), self._total)
 
 
 @dataclass(frozen=True, slots=True)
 class StageStats:
-    """One stage of one engine. `prediction_error` is the running mean of |real - predicted| / real of its steps;
-    `prediction_bias` keeps the sign (above 0: predicted too short). `batch_sizes` counts steps by rows. `units` is the
-    size of all works stepped, in characters; `padded_units` the same with each as large as the largest of its batch.
-    `queue_seconds` has each work's wait for each of its steps.
+    """One stage of one engine.
+
+    `queued`, `queued_bulk`: requests that wait for a step now. `batch_sizes` counts steps by their number of rows.
+    `units`: the size of all requests stepped, in characters; `padded_units`: the same with each request as large as the
+    largest of its batch. `queue_seconds` has each request's wait for each of its steps. `prediction_error`: running
+    mean of |real - predicted| / real over the stage's steps; `prediction_bias`: the same with its sign, above 0 where
+    predictions are too short.
     """
 
     engine: str
@@ -40,13 +75,16 @@ class StageStats:
 
 @dataclass(frozen=True, slots=True)
 class EngineStats:
-    """One engine. `realtime_factor`: worker seconds a second of audio, learned. `late` clauses came after the listener
-    had run dry. `waiting` works are prepared and have no slot.
+    """One engine.
+
+    `streams`: active streams. `slots_held`: slots in use, of `slots` (0: no limit); `waiting`: prepared requests that
+    wait for one. `realtime_factor`: worker seconds per second of audio, learned. `late`: clauses whose audio came after
+    their deadline; `late_share`: their share in the last seconds.
     """
 
     engine: str
     streams: int
-    holders: int
+    slots_held: int
     slots: int
     waiting: int
     realtime_factor: float
@@ -57,7 +95,7 @@ class EngineStats:
 
 @dataclass(frozen=True, slots=True)
 class ExecutorStats:
-    """One executor. `load`: the share of its workers' time that its present listeners take, predicted."""
+    """One executor. `load`: the predicted share of its workers' time that its active streams take."""
 
     executor: str
     workers: int
@@ -67,7 +105,7 @@ class ExecutorStats:
 
 @dataclass(frozen=True, slots=True)
 class SchedulerStats:
-    """Everything at one moment. `requests` are unfinished; the counts after it are totals."""
+    """Everything at one moment. `requests` are unfinished; the counts after it are totals, `refused` by reason."""
 
     executors: tuple[ExecutorStats, ...]
     engines: tuple[EngineStats, ...]

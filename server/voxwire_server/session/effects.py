@@ -1,9 +1,12 @@
-"""What a session core asks of its driver. Values only; nothing here acts."""
+"""What a session core asks of its driver. Values only; nothing here acts.
+
+`serial` names a context for the life of its session.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from voxwire_protocol.messages import AudioFormat, ServerMessage
@@ -30,9 +33,9 @@ class SendFrames:
 
 @dataclass(frozen=True, slots=True)
 class OpenPipeline:
-    """Make the audio path of a new context. `serial` names the context for the life of the session.
+    """Make the audio pipeline of a new context; `number` is the context's in audio frames.
 
-    `visemes`: the path is to say how the mouth moves.
+    `visemes`: the pipeline also makes viseme keyframes.
     """
 
     serial: int
@@ -44,28 +47,46 @@ class OpenPipeline:
 
 @dataclass(frozen=True, slots=True)
 class ClosePipeline:
-    """Forget a context's audio path; its work is over or abandoned."""
+    """Drop a context's audio pipeline; its requests are over or cancelled."""
 
     serial: int
 
 
 @dataclass(frozen=True, slots=True)
-class Speak:
-    """Synthesise a clause. `deadline` is the moment its listener runs dry (for a first clause: when its text came)."""
+class ClauseSpec:
+    """What is to be synthesised, and when; the fields are those of the same name of `SynthesisRequest`.
 
-    serial: int
-    index: int
+    `index` counts the context's clauses. `deadline` is when the listener runs dry, in seconds of the sessions' clock;
+    for a `first` clause, which begins to speak after silence, when its text came.
+    """
+
     engine: str
     clause: Clause
+    index: int
     deadline: float
     bulk: bool
     first: bool
     ends_utterance: bool
 
+    def by_name(self) -> dict[str, Any]:
+        """The fields as keyword arguments."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Synthesise:
+    """Have a clause synthesised; its audio comes back through `SessionCore.produced`."""
+
+    serial: int
+    spec: ClauseSpec
+
 
 @dataclass(frozen=True, slots=True)
 class EndUtterance:
-    """Tell the audio path that clause `index` has no audio and ends an utterance; its pieces come back as produced."""
+    """Tell the audio pipeline that clause `index` has no audio and ends an utterance.
+
+    What the pipeline then gives comes back through `SessionCore.produced`.
+    """
 
     serial: int
     index: int
@@ -73,7 +94,7 @@ class EndUtterance:
 
 @dataclass(frozen=True, slots=True)
 class Encode:
-    """Encode the frames [start, stop) of a PCM block, off the loop; the packets come back through `encoded`."""
+    """Encode the frames [start, stop) of a PCM block, off the loop; the packets come back as `encoded`."""
 
     serial: int
     block: FrameBlock
@@ -84,22 +105,22 @@ class Encode:
 
 @dataclass(frozen=True, slots=True)
 class SetBitrate:
-    """Change a context's encoder to `bitrate` bits a second, from the next encoded frame on."""
+    """Change a context's encoder to `bitrate` bits per second, from the next encoded frame on."""
 
     serial: int
     bitrate: int
 
 
 @dataclass(frozen=True, slots=True)
-class Abandon:
-    """Drop all work of a context at the scheduler's next step."""
+class CancelSynthesis:
+    """Drop all requests of a context, those that run at the end of their step."""
 
     serial: int
 
 
 @dataclass(frozen=True, slots=True)
 class Reprioritise:
-    """The moment at which a context's listener runs dry has moved."""
+    """Move the deadline of a context's requests: the moment at which its listener runs dry has changed."""
 
     serial: int
     deadline: float
@@ -107,7 +128,7 @@ class Reprioritise:
 
 @dataclass(frozen=True, slots=True)
 class StreamStarted:
-    """A context now wants audio at playout speed; admission counts it."""
+    """A context wants audio at playout speed from now on; admission counts it as an active stream."""
 
     serial: int
     engine: str
@@ -115,7 +136,7 @@ class StreamStarted:
 
 @dataclass(frozen=True, slots=True)
 class StreamEnded:
-    """A context wants no audio for now. `interrupted`: its client broke in, and is expected to start again at once."""
+    """A context wants no audio for now. `interrupted`: its client cancelled it, and may well start again at once."""
 
     serial: int
     interrupted: bool = False
@@ -123,7 +144,7 @@ class StreamEnded:
 
 @dataclass(frozen=True, slots=True)
 class FirstAudio:
-    """The first audio of an utterance goes out `ttfa_seconds` after its first speakable text came (for metrics)."""
+    """The first audio of an utterance is sent `ttfa_seconds` after its first speakable text came (for metrics)."""
 
     engine: str
     ttfa_seconds: float
@@ -131,19 +152,19 @@ class FirstAudio:
 
 @dataclass(frozen=True, slots=True)
 class UnderrunBegan:
-    """A listener has run dry while its text was waiting (for metrics)."""
+    """A listener has run dry because of the server (for metrics)."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnderrunEnded:
-    """A listener who ran dry at `since` on the sessions' clock waits no more, now that this is carried out."""
+    """The underrun that began at `since`, on the sessions' clock, is over when this effect is carried out."""
 
     since: float
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """The client has got frame `seq` of the context with this number: what was sent before need not be kept."""
+    """The client has received frame `seq` of the context with this number: what was sent before need not be kept."""
 
     number: int
     seq: int
@@ -162,11 +183,11 @@ Effect = (
     | SendFrames
     | OpenPipeline
     | ClosePipeline
-    | Speak
+    | Synthesise
     | EndUtterance
     | Encode
     | SetBitrate
-    | Abandon
+    | CancelSynthesis
     | Reprioritise
     | StreamStarted
     | StreamEnded

@@ -1,7 +1,7 @@
 """Keeps one context's playout clock: what has been sent, what the listener hears, and when more is due. Pure.
 
-The clock has one origin, the moment at which pts 0 is heard. Every send is judged against that absolute origin, so a
-late wake-up never adds up; the origin moves only when the listener really ran dry, or was held.
+The clock has one origin, the moment at which pts 0 is heard. Each send is timed against that absolute origin, so late
+wake-ups do not add up; the origin moves only when the listener has run dry, or after a hold.
 
     pts 0 ........ position(now) ........ sent_pts ........ ready_pts
                    |<---- at most lead_ms ---->|                |
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from voxwire_protocol.messages import Pacing
 
 ACK_SLACK_SECONDS = 2.0
-"""How far beyond its lead a client that acknowledges may be: some acks, and the network's way there and back."""
+"""A client that acknowledges may be this far beyond its lead: the time of some acks and of the network's round trip."""
 
 BURST_UNACKED_SECONDS = 20.0
-"""The same for a client that wants everything at once."""
+"""A client in burst pacing that acknowledges may have this much audio unacknowledged."""
 
 
 @dataclass(slots=True)
@@ -30,6 +30,7 @@ class Playout:
 
     In realtime pacing frames go out in bursts of at most `burst_frames`, so that one socket write carries several.
     `received_pts` and `acked_pts` are what the client's acks say that it received and played; None before the first.
+    `writable` is whether the socket takes more. `origin` is None before the first frame, `held_at` while not held.
     """
 
     sample_rate: int
@@ -42,6 +43,7 @@ class Playout:
     received_pts: int | None = None
     origin: float | None = field(default=None)
     held_at: float | None = field(default=None)
+    writable: bool = True
 
     @property
     def frame_seconds(self) -> float:
@@ -88,12 +90,12 @@ class Playout:
         return (self.ready_pts - self.sent_pts) / self.sample_rate
 
     @property
-    def starved(self) -> bool:
-        """Whether nothing may be sent before the client acknowledges more."""
-        return self._acked_room() <= 0
+    def blocked(self) -> bool:
+        """Whether the client keeps the server from sending: it does not read, holds, or acknowledges nothing more."""
+        return not self.writable or self.held_at is not None or self._acked_room() <= 0
 
     def _acked_room(self) -> float:
-        """How many frames may be sent on the strength of the client's acks; all of them while it sends none."""
+        """How many frames the client's acks allow; infinity while it sends none."""
         room = math.inf
         if self.received_pts is not None:
             ahead = self.lead_seconds if self.paced else BURST_UNACKED_SECONDS
@@ -119,7 +121,7 @@ class Playout:
         return min(due, available)
 
     def next_send_at(self, available: int) -> float | None:
-        """When `frames_due` next gives frames, if `available` stays; None: not before something happens."""
+        """When `frames_due` next gives frames, if `available` stays the same; None: not before something happens."""
         available = int(min(available, self._acked_room()))
         if self.held_at is not None or available <= 0 or self.origin is None or not self.paced:
             return None
@@ -149,7 +151,7 @@ class Playout:
         self.held_at = None
 
     def heard_pts(self, now: float, played_pts: int | None) -> int:
-        """The pts up to which audio counts as heard: the client's word, else its newest ack, else this clock."""
+        """The pts up to which audio counts as heard: what the client says, else its newest ack, else this clock."""
         if played_pts is not None:
             return max(0, min(played_pts, self.sent_pts))
         if self.acked_pts is not None:

@@ -1,4 +1,4 @@
-"""Knows all sessions of this process: finds them, hands them over to a client that is back, brings outcomes to them."""
+"""Knows all sessions of this process: finds them, lets clients resume them, brings them their requests' output."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from voxwire_protocol.messages import Resumed, ResumeFailed
-from voxwire_server.session.places import Seat
+from voxwire_server.session.quotas import Seat
 
 if TYPE_CHECKING:
     import asyncio
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from voxwire_protocol.messages import Resume
     from voxwire_server.scheduling.request import RequestOutput
     from voxwire_server.session.driver import Driver
-    from voxwire_server.session.identity import ClientIdentity
+    from voxwire_server.session.quotas import ClientIdentity
 
 
 @dataclass(frozen=True, slots=True)
 class ResumeGrant:
-    """A session that goes on at another connection: from which position of its replay log on, and its `resumed`."""
+    """The right to go on with a session at another connection: `resumed` is sent, then its log from `position` on."""
 
     driver: Driver
     position: int
@@ -29,11 +29,11 @@ class ResumeGrant:
 
 
 RETURNING_MAX = 2
-"""Connections at once that may announce to resume one session: two, because the first may be dead unnoticed."""
+"""So many connections at once may announce to resume one session: two, because the first may be dead unnoticed."""
 
 
 class Sessions:
-    """All drivers of this process: brings outcomes to their drivers, and drains them."""
+    """The drivers of all sessions of this process, by session id."""
 
     def __init__(self) -> None:
         self._drivers: dict[str, Driver] = {}
@@ -54,15 +54,15 @@ class Sessions:
         self._drivers[driver.core.session_id] = driver
 
     def find(self, session_id: str) -> Driver | None:
-        """The driver of a session that is open, its client there or away."""
+        """The driver of a session that is not over, its client connected or away."""
         return self._drivers.get(session_id)
 
     def of_accounts(self, accounts: Collection[str]) -> list[Driver]:
-        """The drivers of sessions that belong to one of some accounts, their clients there or away."""
+        """The drivers of the sessions of some accounts, their clients connected or away."""
         return [driver for driver in self._drivers.values() if driver.core.identity.account in accounts]
 
     def seats(self, principal_of: Callable[[ClientIdentity], str]) -> list[Seat]:
-        """The place of each session that is not over, and what it is used for."""
+        """Each session that is not over, and what it uses its place for."""
         found = []
         for session_id, driver in self._drivers.items():
             core = driver.core
@@ -76,7 +76,7 @@ class Sessions:
         If so it is counted until `expect_no_more`. For a session of another account the answer is as for none.
         """
         driver = self.find(session_id)
-        if driver is None or driver.resumable is None or driver.core.closed or driver.resumable.identity != account:
+        if driver is None or driver.resumable is None or driver.core.closed or driver.resumable.account != account:
             return False
         if self._returning[session_id] >= RETURNING_MAX:
             return False
@@ -94,13 +94,13 @@ class Sessions:
         """How many sessions wait for their client to come back."""
         return sum(driver.away for driver in self._drivers.values())
 
-    def claim(self, message: Resume, identity: str) -> ResumeGrant | ResumeFailed:
-        """Use a token to take a session up again; says why not otherwise."""
+    def claim(self, message: Resume, account: str) -> ResumeGrant | ResumeFailed:
+        """Use a token to resume a session; says why not otherwise. `account` is the one that asks."""
         driver = self.find(message.session)
         if driver is None or driver.resumable is None or driver.core.closed:
             return ResumeFailed(reason="unknown")
         able = driver.resumable
-        if able.identity != identity or not able.resume_tokens.redeem(message.token):
+        if able.account != account or not able.resume_tokens.redeem(message.token):
             return ResumeFailed(reason="refused")
         numbers = driver.core.numbers
         frames = {numbers[name]: seq for name, seq in message.contexts.items() if name in numbers}
@@ -120,15 +120,15 @@ class Sessions:
             self._empty.set()
 
     def deliver(self, outputs: Sequence[RequestOutput]) -> None:
-        """Bring outcomes home; those of sessions that are gone are dropped. One session's error is its own."""
+        """Bring outputs to their sessions; those of sessions that are over are dropped."""
         for output in outputs:
             context_key: Any = output.request.context_key
             driver = self._drivers.get(context_key[0])
             if driver is not None:
-                driver.output(context_key[1], output)
+                driver.deliver(context_key[1], output)
 
     async def drain(self, deadline_ms: int, empty: asyncio.Event) -> None:
-        """Ask every session to finish, and return when the last is gone; each ends itself at the deadline."""
+        """Ask every session to finish, and return when the last is over; each ends itself at the deadline."""
         self._draining = True
         self._empty = empty
         for driver in list(self._drivers.values()):

@@ -1,7 +1,7 @@
-"""Keeps what a session sent and its client has not acknowledged, so that a dropped connection can be made good. Pure.
+"""Keeps what a session sent and its client has not acknowledged, to be sent again after a dropped connection. Pure.
 
-WebSocket delivers in order: whoever has got an audio frame has got everything sent before it. So the whole session is
-one row of messages and frames, and a single position tells how much of it arrived.
+WebSocket delivers in order: a client that has received an audio frame has received everything sent before it. So the
+whole session is one sequence of messages and frames, and a single position says how much of it arrived.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 MESSAGE_BYTES = 1024
 TIMING_BYTES = 256
-"""What a kept message counts for in the bound, and each word or phoneme of a `timing` besides: what CPython takes."""
+"""Bytes that a message counts for, and each word or phoneme of a `timing` besides: what CPython takes for them."""
 
 
 def message_bytes(message: ServerMessage) -> int:
-    """What a message of the server's takes in memory, about."""
+    """What a server message takes in memory, about."""
     if isinstance(message, Timing):
         return MESSAGE_BYTES + TIMING_BYTES * (len(message.words) + len(message.phonemes) + len(message.visemes))
     return MESSAGE_BYTES
@@ -52,7 +52,7 @@ class _Kept:
 
 
 class ReplayLog:
-    """The newest part of the row, at most `bytes_max` bytes and `seconds_max` seconds old."""
+    """The newest part of what was sent, at most `bytes_max` bytes and `seconds_max` seconds old."""
 
     def __init__(self, bytes_max: int, seconds_max: float) -> None:
         self._bytes_max = bytes_max
@@ -72,23 +72,23 @@ class ReplayLog:
         self._keep(_Kept(self.position, now, len(block.wire(start, stop)), Frames(block, start, stop)))
 
     def acknowledged(self, context_number: int, seq: int) -> None:
-        """The client has got frame `seq` of a context, and so everything before."""
+        """The client has received frame `seq` of a context, and so everything before."""
         position = self._position_after({context_number: seq})
         if position is not None:
             self._acknowledged = position
             self._forget_before(position)
 
     def position_of(self, received: int | None, frames: Mapping[int, int]) -> int | None:
-        """Where to go on for a client that got `received` messages, or if it did not count, these newest frames.
+        """Where to go on for a client that received so many messages and frames, or (if None) these newest frames.
 
-        None: what it wants is not kept any more, or never was.
+        None: what it needs is not kept any more, or was never sent.
         """
         if received is None:
             received = self._position_after(frames) or (self._acknowledged if frames else 0)
         return received if self._first <= received <= self.position else None
 
     def since(self, position: int) -> Iterator[ServerMessage | Frames]:
-        """Everything from a position on, in order; the position is one that `position_of` gave."""
+        """Everything from a position on, in order; the position is one that `position_of` returned."""
         for kept in self._kept:
             skipped = position - kept.position
             if skipped <= 0:

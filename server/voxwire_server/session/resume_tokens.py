@@ -1,8 +1,8 @@
-"""The tokens that resume one session: each does so once, and again if the answer to it was lost. Pure.
+"""Owns the tokens that resume one session: each does so once, and again if the answer to it was lost. Pure.
 
 The answer, `resumed`, brings the next token. If it is lost with its connection, the client has only the token that it
 used. So a used token is accepted once more in any case, and after that only while the server has no sign that a
-`resumed` arrived: a message of the client's, or the pong to a ping that was sent right behind `resumed` (WebSocket
+`resumed` arrived: a message of the client's, or the pong to a ping that was sent right after `resumed` (WebSocket
 delivers in order). USES_MAX bounds how often.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 USES_MAX = 16
-"""How often one token is accepted at most: so many answers in a row are hardly ever lost within the resume window."""
+"""How often one token is accepted at most: so many answers in a row are very rarely lost within the resume window."""
 
 
 class ResumeTokens:
@@ -45,7 +45,7 @@ class ResumeTokens:
         return self._uses == 1 or (not self._arrived and self._uses < USES_MAX)
 
     def arrived(self) -> None:
-        """The client answered the ping behind the newest `resumed`: that `resumed` has reached it."""
+        """The client answered the ping after the newest `resumed`: that `resumed` has reached it."""
         self._arrived = True
 
     def confirm(self) -> None:

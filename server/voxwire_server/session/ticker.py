@@ -1,4 +1,4 @@
-"""Owns the one timer that paces all sessions: wakes whoever is due, on a grid, so that one wake-up serves many."""
+"""Owns the one timer that paces all sessions: wakes those that are due, on a grid, so that one wake-up serves many."""
 
 from __future__ import annotations
 
@@ -12,24 +12,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 GRID_SECONDS = 0.01
-"""Sends are due in bursts some 200 ms apart and up to a lead ahead, so 10 ms later is not heard by anybody."""
+"""Sends are due in bursts some 200 ms apart and up to a lead ahead of playout, so 10 ms later can't be heard."""
 
 FIRE_SECONDS = 0.005
-"""So long sessions are woken in a row; then sockets and workers have their turn."""
+"""For at most so long sessions are woken in a row; then the event loop serves sockets and workers."""
 
 
 class Ticked(Protocol):
-    """What a ticker wakes."""
+    """What a ticker wakes. `due` is the ticker's: when that will be, infinity for never."""
 
     due: float
 
     def tick(self, now: float) -> None:
-        """Do what is due; sets `due` anew by calling `Ticker.schedule`."""
+        """Do what is due, and call `Ticker.schedule` for the next time."""
 
 
 class Ticker:
-    """A heap of who is due when. `schedule` moves an entry; the stale one is dropped when it is met, or when more than
-    half of all are stale: a session that is over is not kept until its last date."""
+    """A heap of times and what is due then.
+
+    `schedule` adds an entry and leaves the old one stale. Stale entries are dropped when their time comes, or when more
+    than half of all are stale: a session that is over is not referred to until its last due time.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float]) -> None:
         """`clock` is the sessions' clock; it must run with the loop's own (CLOCK_MONOTONIC)."""
@@ -40,7 +43,6 @@ class Ticker:
         self._stale = 0
         self._handle: asyncio.Handle | None = None
         self._at = math.inf
-        self.lag_seconds = 0.0
 
     def schedule(self, ticked: Ticked, due: float) -> None:
         """Wake `ticked` at the first grid step after `due`."""
@@ -60,7 +62,7 @@ class Ticker:
         ticked.due = math.inf
         self._stale += 1
         if 2 * self._stale > len(self._heap):
-            # In place: `_fire` may be at work on it.
+            # In place: `_fire` may be using it.
             self._heap[:] = [entry for entry in self._heap if entry[0] == entry[2].due]
             heapq.heapify(self._heap)
             self._stale = 0
@@ -77,21 +79,20 @@ class Ticker:
         self._at = at
         self._handle = self._loop.call_at(at, self._fire)
 
-    def _go_on_soon(self) -> None:
-        """Wake the others that are due in the loop's next turn, after what else is ready."""
+    def _continue_soon(self) -> None:
+        """Wake the rest of what is due in the loop's next iteration, after what else is ready."""
         if self._handle is not None:
             self._handle.cancel()
-        self._at = self._heap[0][0]  # none is due earlier, so this turn is not moved
+        self._at = self._heap[0][0]  # none is due earlier, so `schedule` does not move this call
         self._handle = self._loop.call_soon(self._fire)
 
     def _fire(self) -> None:
         began = now = self._clock()
-        self.lag_seconds = max(0.0, now - self._at)
         self._at = math.inf
         heap = self._heap
         while heap and heap[0][0] <= began:
             if now - began > FIRE_SECONDS:
-                self._go_on_soon()
+                self._continue_soon()
                 return
             due, _, ticked = heapq.heappop(heap)
             if due == ticked.due:

@@ -1,4 +1,4 @@
-"""Gives a context's audio its viseme keyframes, in the worker that shaped the audio. No I/O, no clock."""
+"""Makes a context's viseme keyframes, in the worker thread that processes its audio. No I/O, no clock."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from voxwire_protocol.messages import AudioFormat
-    from voxwire_server.audio.pipeline import Piece, VisemeTrack
+    from voxwire_server.audio.pipeline import ClauseChunk, VisemeTrack
     from voxwire_server.engines.base import EngineInfo
     from voxwire_server.speech import Pose
 
 
 class Keyframes:
-    """Writes moves down as keyframes, as few as the protocol's rules allow; knows where each channel stands."""
+    """Turns moves into keyframes, as few as the protocol's rules allow; keeps the weight that each channel has."""
 
     __slots__ = ("_pose",)
 
@@ -62,8 +62,8 @@ class AlignedVisemes:
         self._articulator = Articulator(output_rate)
         self._keyframes = Keyframes()
 
-    def __call__(self, piece: Piece, clause_pts: int, start: int, end: int) -> tuple[VisemeTiming, ...]:
-        """See `audio.path.VisemeTrack`."""
+    def __call__(self, piece: ClauseChunk, clause_pts: int, start: int, end: int) -> tuple[VisemeTiming, ...]:
+        """See `audio.pipeline.VisemeTrack`."""
         engine, output = self._engine_rate, self._output_rate
         marks = piece.alignment.phonemes if piece.alignment is not None else ()
         phonemes = [
@@ -74,31 +74,31 @@ class AlignedVisemes:
             )
             for mark in marks
         ]
-        moves = self._articulator.piece(
+        moves = self._articulator.push(
             phonemes, start, end, finished=piece.finished, ends_utterance=piece.ends_utterance
         )
         return self._keyframes.write(moves) if moves else ()
 
 
 class AudioDrivenVisemes:
-    """Visemes of an engine that does not know: from its audio."""
+    """Visemes of an engine that does not know it: estimated from the audio."""
 
-    __slots__ = ("_engine_rate", "_keyframes", "_listener", "_output_rate", "_utterance_pts")
+    __slots__ = ("_engine_rate", "_estimator", "_keyframes", "_output_rate", "_utterance_pts")
 
     def __init__(self, engine_rate: int, output_rate: int) -> None:
         self._engine_rate = engine_rate
         self._output_rate = output_rate
-        self._listener = VisemeEstimator(engine_rate)
+        self._estimator = VisemeEstimator(engine_rate)
         self._keyframes = Keyframes()
         self._utterance_pts: int | None = None
 
-    def __call__(self, piece: Piece, clause_pts: int, start: int, end: int) -> tuple[VisemeTiming, ...]:
-        """See `audio.path.VisemeTrack`."""
+    def __call__(self, piece: ClauseChunk, clause_pts: int, start: int, end: int) -> tuple[VisemeTiming, ...]:
+        """See `audio.pipeline.VisemeTrack`."""
         del clause_pts, end
         engine, output = self._engine_rate, self._output_rate
         pts = start if self._utterance_pts is None else self._utterance_pts
         ends = piece.finished and piece.ends_utterance
-        moves = self._listener.push(piece.samples, ends_utterance=ends)
+        moves = self._estimator.push(piece.samples, ends_utterance=ends)
         self._utterance_pts = None if ends else pts
         return self._keyframes.write(
             Move(pts + rescaled(leave, engine, output), pts + rescaled(reach, engine, output), pose)
@@ -107,6 +107,6 @@ class AudioDrivenVisemes:
 
 
 def viseme_track_for(engine: EngineInfo, format: AudioFormat) -> VisemeTrack:
-    """What moves the mouth of a context that an engine speaks."""
+    """The viseme track of a context that an engine speaks in an output format."""
     kind = AlignedVisemes if engine.timing == "phoneme" else AudioDrivenVisemes
     return kind(engine.sample_rate, format.sample_rate)

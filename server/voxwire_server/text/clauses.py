@@ -17,7 +17,7 @@ from itertools import islice
 
 from sentencex import segment
 
-from voxwire_server.text.markup import CJK, HARD_BREAK, SOFT_BREAK
+from voxwire_server.text.speakable import CJK, HARD_BREAK, SOFT_BREAK
 
 _BREAKS = f" {HARD_BREAK}{SOFT_BREAK}"
 _CLOSERS = "\"'”’»)\\]}"

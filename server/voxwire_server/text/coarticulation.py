@@ -1,4 +1,4 @@
-"""Turns phonemes with times into the mouth's moves: co-articulation. One `Articulator` a context. Pure; no clock.
+"""Turns phonemes with times into moves of the mouth: co-articulation. One `Articulator` per context. Pure; no clock.
 
 Every phoneme has a pose that is reached at its first sample and kept for a while; the move to the next one begins
 before that one does (anticipation). What may not be early is bounded by what was said and sent before:
@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from voxwire_server.speech import CLOSED, Move
-from voxwire_server.text.phoneme_visemes import Sound, blend, sound
+from voxwire_server.text.phoneme_visemes import PhonemeVisemes, blend, visemes_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,15 +39,15 @@ CLOSING = 0.12
 CLOSING_LEAST = 0.08
 # A vowel of this length is fully formed even without stress.
 FULL_VOWEL = 0.1
-# What an aligner gives a sound before a pause holds some of the pause: the mouth rests after this long.
+# An aligner counts part of a pause to the phoneme before it: the mouth rests after this long.
 LONGEST_VOWEL = 0.45
 LONGEST_CONSONANT = 0.25
-# Vowels farther away than this leave consonants alone.
+# Vowels farther away than this do not colour a consonant.
 REACH_OF_VOWELS = 0.25
 
 
 class Articulator:
-    """Moves one mouth, clause after clause. `rate`: samples a second of the context's clock."""
+    """Makes one context's moves, clause after clause. `rate`: samples per second of the context's clock."""
 
     __slots__ = ("_end", "_free", "_pose", "_rate", "_vowel")
 
@@ -58,17 +58,17 @@ class Articulator:
         self._free = 0  # from here on the pose may be left
         self._end = 0  # of the last phoneme
 
-    def piece(
+    def push(
         self, phonemes: Sequence[Timed], start: int, end: int, *, finished: bool, ends_utterance: bool
     ) -> list[Move]:
-        """The moves that a piece of audio, samples [start, end), and the phonemes that came with it ask for.
+        """The moves for a chunk of audio, samples [start, end), and the phonemes that came with it.
 
-        Phonemes are in order and may lie beyond the piece, and the audio before `start` may have been sent: no move
-        begins before it. `finished`: it is its clause's last piece; with `ends_utterance` the mouth closes by `end`.
+        Phonemes are in order and may lie beyond the chunk, and the audio before `start` may have been sent: no move
+        begins before it. `finished`: it is its clause's last chunk; with `ends_utterance` the mouth closes by `end`.
         """
         self._free = max(self._free, start)
         moves: list[Move] = []
-        sounds = [(sound(ipa), first, last) for ipa, first, last in phonemes]
+        sounds = [(visemes_of(ipa), first, last) for ipa, first, last in phonemes]
         for k, (each, first, last) in enumerate(sounds):
             if each.poses:
                 self._rest(first, moves)
@@ -80,10 +80,10 @@ class Articulator:
             self._rest(end, moves)
         return moves
 
-    def _longest(self, each: Sound) -> int:
+    def _longest(self, each: PhonemeVisemes) -> int:
         return int((LONGEST_VOWEL if each.vowel else LONGEST_CONSONANT) * self._rate)
 
-    def _sound(self, each: Sound, first: int, last: int, vowel_after: Pose | None, moves: list[Move]) -> None:
+    def _sound(self, each: PhonemeVisemes, first: int, last: int, vowel_after: Pose | None, moves: list[Move]) -> None:
         rate, length = self._rate, max(0, last - first)
         if each.closure:
             self._move(first, ANTICIPATION_CLOSURE, 0, each.poses[0], moves)
@@ -143,7 +143,7 @@ class Articulator:
             self._pose, self._free = CLOSED, reach
 
 
-def _vowel_after(sounds: Sequence[tuple[Sound, int, int]], k: int, rate: int) -> Pose | None:
+def _vowel_after(sounds: Sequence[tuple[PhonemeVisemes, int, int]], k: int, rate: int) -> Pose | None:
     """The pose of the vowel that a consonant makes way for: the next one, if it is near."""
     here = sounds[k]
     if here[0].vowel or here[0].closure:

@@ -1,6 +1,6 @@
 """Turns a context's text, in pieces of any size, into clauses to speak. Holds back what may still change.
 
-Knows nothing of time: the caller says how badly text is needed (`Urgency`). As long as the text needed for the best cut
+Knows nothing of time: `take` is told how badly text is needed (`Urgency`). As long as the text needed for the best cut
 is there, the clauses are a function of the text and of where it was flushed, whatever pieces it came in and whenever
 `take` was called; a higher urgency changes only what would otherwise have to wait.
 
@@ -21,31 +21,20 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, assert_never
 
-from voxwire_server.text.clauses import (
-    JUDGED_CHARS_MAX,
-    Boundary,
-    ClauseLimits,
-    MarkFinder,
-    count_words,
-    first_speakable,
-    hard_cut,
-    speakable,
-    without_weak_end,
-    word_cut,
-    words_end,
-)
-from voxwire_server.text.markup import GLUE, HARD_BREAK, SILENT_CHARS_MAX, SOFT_BREAK, Markup
+from voxwire_server.text.clauses import JUDGED_CHARS_MAX, Boundary, ClauseLimits, MarkFinder, speakable
+from voxwire_server.text.cuts import CUT_CHARS, CutChooser
+from voxwire_server.text.markup import Markup
+from voxwire_server.text.speakable import GLUE, HARD_BREAK, SILENT_CHARS_MAX, SOFT_BREAK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from voxwire_server.text.cuts import Cut
+
 __all__ = ["Allowance", "Boundary", "ClauseLimits", "ClauseText", "IntakeWarning", "TextIntake", "Urgency"]
 
-DRY_WORDS_MIN = 2  # a lone word said early sounds worse than waiting for the next
-WEAK_WORDS_MIN = 3  # "the end of the" is said as "the end" only if this many words are left
 SLICE_CHARS = 256  # what is read at once
-_CUT_CHARS = 64  # text beyond the limit that a cut at a word looks at
-_AHEAD_CHARS = _CUT_CHARS + SILENT_CHARS_MAX + JUDGED_CHARS_MAX  # what is read at first beyond the limit of a clause
+_AHEAD_CHARS = CUT_CHARS + SILENT_CHARS_MAX + JUDGED_CHARS_MAX  # what is read at first beyond the limit of a clause
 _PIECE_CHARS = 1024  # shorter pieces are joined
 _STATES_MAX = 16
 _CONTEXT_CHARS = JUDGED_CHARS_MAX + 16  # taken text kept, so that a mark is judged alike before and after a take
@@ -123,15 +112,6 @@ PLAN_WORK = 30.0
 """The cost of an input character, of a decision of the markup and of a search for a cut, in an allowance's units."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Cut:
-    """Where to cut: an index over all output of the utterance. `releases`: the unfinished token is to be said too."""
-
-    end: int
-    boundary: Boundary
-    releases: bool = False
-
-
 class TextIntake:
     """The text of one context: `feed` and `flush` in, `take` clauses out.
 
@@ -165,11 +145,11 @@ class TextIntake:
     def _read_from(self, markup: Markup) -> None:
         self._markup = markup
         self._finder = MarkFinder(self._language)
+        self._cuts = CutChooser(markup, self._finder, self._limits)
         self._final = False  # the whole utterance has been read
         self._finishing = False  # its flush has been
         self._from = markup.base  # output before this index is taken
         self._rereads = False  # the input at hand was taken before a retract: its output is not given again
-        self._silent_until = 0  # nothing speakable between the limit and here
         self._changed()
 
     def _changed(self) -> None:
@@ -360,7 +340,7 @@ class TextIntake:
 
     # -- choosing -------------------------------------------------------------------------
 
-    def _plan(self, urgency: Urgency) -> _Cut | None:
+    def _plan(self, urgency: Urgency) -> Cut | None:
         """Where the next clause ends, or None."""
         if self._waits is not None and urgency.value <= self._waits.value:
             return None
@@ -382,7 +362,7 @@ class TextIntake:
                 self._waits = urgency
         return cut
 
-    def _best_cut(self) -> _Cut | None:
+    def _best_cut(self) -> Cut | None:
         """Where the next clause ends best, reading as far as that takes; None when the text does not suffice yet."""
         limit = self._limit()
         while len(self._markup.text) - self._local(self._from) < limit + _AHEAD_CHARS and self._read_slice():
@@ -395,23 +375,25 @@ class TextIntake:
                 self._behind = not self._final and (self._markup.busy or bool(self._queue))
                 return None
 
-    def _cut_within(self, limit: int) -> _Cut | None:
+    def _cut_within(self, limit: int) -> Cut | None:
         ahead, steps = self._ahead(), self._finder.steps
         self._finder.scan(ahead, self._markup.base, self._final)
         self._allowance.spend(PLAN_WORK + STEP_WORK * (self._finder.steps - steps))
         start = self._start()
-        return self._later_cut(ahead, start, limit) if self._spoken else self._first_cut(ahead, start, limit)
+        choose = self._cuts.later if self._spoken else self._cuts.first
+        return choose(ahead, start, limit, final=self._final)
 
-    def _hasty_cut(self, urgency: Urgency) -> _Cut | None:
+    def _hasty_cut(self, urgency: Urgency) -> Cut | None:
         """A cut for which more text ought to have come."""
         match urgency:
             case Urgency.RELAXED:
                 return None
             case Urgency.SOON:
-                return self._cut_soon(self._start(), self._limit())
+                return self._cuts.soon(self._start(), self._limit())
             case Urgency.DRY:
                 start, limit = self._start(), self._limit()
-                return self._cut_soon(start, limit) or self._cut_now(self._ahead(), start, limit)
+                held = "" if self._rereads else self._markup.held
+                return self._cuts.soon(start, limit) or self._cuts.now(self._ahead(), start, limit, held)
             case _:
                 assert_never(urgency)
 
@@ -422,115 +404,6 @@ class TextIntake:
     def _ahead(self) -> str:
         """What has been read, and what is certain to follow it."""
         return self._markup.text if self._final else self._markup.text + self._markup.peek
-
-    def _first_cut(self, text: str, start: int, limit: int) -> _Cut | None:
-        """The first mark, so that speech starts early."""
-        base = self._markup.base
-        if self._finder.marks:
-            spoken_at, phrase_at = first_speakable(text, start), self._phrase_at(text, start)
-        for mark in self._finder.marks:
-            end = mark.end - base
-            if end - start > limit:
-                break
-            if (0 <= spoken_at < end) if mark.boundary is Boundary.SENTENCE else end >= phrase_at:
-                return _Cut(mark.end, mark.boundary)
-        return self._at_limit(text, start, limit)
-
-    def _later_cut(self, text: str, start: int, limit: int) -> _Cut | None:
-        """The last sentence end within the limit, else the last phrase mark."""
-        base = self._markup.base
-        if not self._final and self._finder.known <= base + start + limit:
-            return None
-        if self._final and len(text.rstrip()) - start <= limit:
-            return _Cut(base + len(text), Boundary.UTTERANCE)
-        return self._last_mark(start, limit, limit // 3) or self._at_limit(text, start, limit)
-
-    def _last_mark(self, start: int, limit: int, phrase_chars_min: int) -> _Cut | None:
-        """The last sentence end known within the limit, else the last phrase mark that is long enough."""
-        text, base = self._markup.text, self._markup.base
-        phrase: _Cut | None = None
-        if self._finder.marks:
-            spoken_at = first_speakable(text, start)
-            phrase_at = max(self._phrase_at(text, start), start + phrase_chars_min)
-        for mark in reversed(self._finder.marks):
-            end = mark.end - base
-            if end - start > limit:
-                continue
-            if mark.boundary is Boundary.SENTENCE and 0 <= spoken_at < end:
-                return _Cut(mark.end, mark.boundary)
-            if phrase is None and end >= phrase_at:
-                phrase = _Cut(mark.end, mark.boundary)
-        return phrase
-
-    def _at_limit(self, text: str, start: int, limit: int) -> _Cut | None:
-        """No mark will do: the rest if it is short, else a word at the limit, once text beyond it is there."""
-        base = self._markup.base
-        if self._final and len(text.rstrip()) - start <= limit:
-            return _Cut(base + len(text), Boundary.UTTERANCE)
-        decided = self._final or self._finder.known > base + start + limit
-        if not decided or not (self._final or self._goes_on(text, start + limit + 1)):
-            return None
-        rest = text[start : start + limit + _CUT_CHARS]
-        end = word_cut(rest, 1, limit) or hard_cut(rest, limit)
-        return _Cut(base + start + end, Boundary.WORD)
-
-    def _goes_on(self, text: str, at: int) -> bool:
-        """Whether something speakable comes after `at`, so that the clause cut there is not the last."""
-        base = self._markup.base
-        if speakable(text, max(at, self._silent_until - base)):
-            return True
-        self._silent_until = base + len(text.rstrip(" "))
-        return False
-
-    def _cut_soon(self, start: int, limit: int) -> _Cut | None:
-        """The best mark there is now, counting the one at the end of the text."""
-        markup, finder = self._markup, self._finder
-        best = self._last_mark(start, limit, self._limits.first_chars_min)
-        if best is not None and best.boundary is Boundary.SENTENCE:
-            last = best
-        else:
-            last = None
-        if finder.open is not None and finder.open[0] >= markup.base + start:
-            end = finder.open[1]
-            guess = finder.guess(markup.text, markup.base)
-            said = markup.text[start : end - markup.base]
-            if end - markup.base - start <= limit:
-                if guess is Boundary.SENTENCE and speakable(said):
-                    return _Cut(end, guess)
-                if guess is Boundary.PHRASE and last is None and self._is_phrase(said):
-                    return _Cut(end, guess)
-        elif markup.line_ended and last is None:
-            said = markup.text[start:].rstrip()
-            if len(said) <= limit and self._is_phrase(said):
-                return _Cut(markup.base + start + len(said), Boundary.PHRASE)
-        return last or best
-
-    def _cut_now(self, text: str, start: int, limit: int) -> _Cut | None:
-        """The end of a sentence that nothing follows yet, else the last complete word."""
-        markup = self._markup
-        held = "" if self._rereads else markup.held
-        if (
-            held
-            and len(markup.text) - start + len(held) <= limit
-            and (self._finder.ends_sentence(held) or (held in "。！？" and speakable(markup.text[start:])))
-        ):
-            return _Cut(markup.base + len(markup.text), Boundary.SENTENCE, releases=True)
-        rest = text[start:]
-        end = word_cut(rest, 1, min(limit, len(rest)))
-        if end:
-            end = without_weak_end(rest, end, WEAK_WORDS_MIN)
-        if count_words(rest[:end]) < DRY_WORDS_MIN:
-            return None
-        return _Cut(markup.base + start + end, Boundary.WORD)
-
-    def _is_phrase(self, said: str) -> bool:
-        """Whether what a phrase mark ends is long enough to be said alone."""
-        return len(said) >= self._limits.first_chars_min and count_words(said) >= DRY_WORDS_MIN
-
-    def _phrase_at(self, text: str, start: int) -> float:
-        """The least end of what `_is_phrase` from `start` on."""
-        end = words_end(text, start, DRY_WORDS_MIN)
-        return math.inf if end < 0 else max(end, start + self._limits.first_chars_min)
 
     # -- reading --------------------------------------------------------------------------
 

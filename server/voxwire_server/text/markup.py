@@ -1,11 +1,7 @@
 """Turns what language models write (Markdown, HTML, URLs, emoji) into speakable text, piece by piece.
 
 `Markup` gives the same output for any split of its input: a token is decided only when what follows it can no longer
-change it. Knows nothing of clauses.
-
-In the output a line end is `HARD_BREAK` (a sentence ends there: heading, list item, paragraph) or `SOFT_BREAK` (a line
-of verse), and `GLUE` stands for a space at which nothing may be cut ("example dot com"). Of a long run of what cannot
-be spoken the output has the beginning only (`SILENT_CHARS_MAX`).
+change it. This module reads lines and finds where tokens end; `inline` renders a token, `speakable` holds the output.
 
 Each character of input is looked at a bounded number of times, whatever it is: what was looked for in vain (the end of
 a comment, of a link) is not looked for in the same place again.
@@ -14,50 +10,37 @@ a comment, of a link) is not looked for in the same place again.
 from __future__ import annotations
 
 import copy
-import html
-import math
 import re
-from dataclasses import dataclass
-from enum import Enum
 
-HARD_BREAK = "\n"
-SOFT_BREAK = "\v"
-GLUE = "\u00a0"
+from voxwire_server.text.inline import (
+    CLOSED,
+    COMMENT,
+    COMMENT_END,
+    LABEL_CHARS_MAX,
+    TAG,
+    TAG_BEGUN,
+    Block,
+    InlineMarkup,
+)
+from voxwire_server.text.speakable import CJK, EMOJI, GLUE, HARD_BREAK, INVISIBLE, SOFT_BREAK, SPACE
 
 TOKEN_CHARS_MAX = 2048
-SILENT_CHARS_MAX = 32  # so many characters without letter or digit are kept of a run
 STEPS_MAX = 120  # what one call decides at most
 PART_STEPS = 64  # places in one token at which markup is looked for at once
-LABEL_CHARS_MAX = 300
 TAG_CHARS_MAX = 400
 
-# Whitespace that ends a token; the no-break spaces (00a0, 2007, 202f) do not.
-SPACE = " \t\n\r\x0b\x0c\x1c-\x1f\x85\u1680\u2000-\u2006\u2008-\u200a\u2028\u2029\u205f\u3000"
-# Scripts written without spaces, with their punctuation: each character is a token of its own.
-CJK = "\u2e80-\u2fdf\u3001-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uff65\U00020000-\U0003fffd"
 FIRST_CJK = CJK[0]
 _JOINING = "\u0300-\u036f\u200c\u200d\u3099\u309a\ufe00-\ufe0f\U000e0100-\U000e01ef"
-_INVISIBLE = (
-    "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff"
-    "\ufff9-\uffff\ud800-\udfff"
-)
-# After Unicode's emoji-data.txt: the blocks of pictographs, without arrows and mathematical signs.
-_EMOJI = (
-    "\u231a\u231b\u2328\u23cf\u23e9-\u23fa\u24c2\u25aa-\u25ab\u25b6\u25c0\u25fb-\u25fe\u2600-\u27bf"
-    "\u2934\u2935\u2b05-\u2b07\u2b1b\u2b1c\u2b50\u2b55\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
-)
-_EMOJI_RUN = rf"[{_EMOJI}][{_EMOJI}\u200d\ufe0e\ufe0f\u20e3\U000e0020-\U000e007f]*|[\ufe0e\ufe0f\u20e3\u200d]+(?![\w])"
 
 _SPECIAL = re.compile(
-    rf"[\n\t\r\x0b\x0c\x1c-\x1f\x85\u2000-\u2006\u2008-\u200a\u2028\u2029\u1680\u205f\u3000*_`~\[\]<>&|\\@【{_INVISIBLE}{_EMOJI}\u200d\ufe0e\ufe0f\u20e3]"
+    rf"[\n\t\r\x0b\x0c\x1c-\x1f\x85\u2000-\u2006\u2008-\u200a\u2028\u2029\u1680\u205f\u3000*_`~\[\]<>&|\\@【{INVISIBLE}{EMOJI}\u200d\ufe0e\ufe0f\u20e3]"
     rf"|://|www\.|[a-z]/|(?<![^{SPACE}])[:;=][-']?[()DPp](?![^{SPACE}])",
     re.IGNORECASE,
 )
 _ENDS_TOKEN = re.compile(rf"[{SPACE}{CJK}]")
 _SPACES = re.compile(rf"[{SPACE}]*")
-_LAST_SAFE = re.compile(rf"(?s:.*)(?:[{SPACE}]|[{CJK}](?=[^{_JOINING}]))")
+_LAST_TOKEN_START = re.compile(rf"(?s:.*)(?:[{SPACE}]|[{CJK}](?=[^{_JOINING}]))")
 _TOKEN_END = re.compile(rf"(?=[{SPACE}])|(?<=[{CJK}])(?=[^{_JOINING}])")
-_TOKEN_START = re.compile(rf"(?s:.*)(?:[{SPACE}]|[{CJK}](?=[^{_JOINING}]))")
 
 _RULE = re.compile(r"[-*_=]{3,}|[-*+•‣▪◦·]")
 _HEADING = re.compile(r"#{1,6}")
@@ -65,131 +48,37 @@ _ORDERED = re.compile(r"\d{1,3}[.)]")
 _TABLE_RULE = re.compile(r"[|:]*-[-|:]*")
 _FENCE = re.compile(r"(`{3,}|~{3,})([^`\n]*)")
 
-_BREAKING_TAGS = re.compile(r"blockquote|br|d[dlt]|div|h[1-6r]|li|ol|p|pre|table|t[dhr]|ul", re.IGNORECASE)
-_TAG_NAME = re.compile(r"</?([A-Za-z][A-Za-z0-9-]*)")
-_ATTRIBUTES = r"(?:\s+[\w:@-]+\s*=\s*(?:\"[^\"<>\n]*\"|'[^'<>\n]*'|[^\s\"'<>=]+))*"
-_TAG = re.compile(rf"</?[A-Za-z][\w:-]*{_ATTRIBUTES}\s*/?>|<\|[\w ]{{1,40}}\|>")
-_COMMENT, _COMMENT_END = "<!--", "-->"
-_TAG_BEGUN = re.compile(
-    rf"</?(?:[A-Za-z][\w:-]*{_ATTRIBUTES}(?:\s+(?:[\w:@-]+\s*(?:=\s*(?:\"[^\"<>\n]*|'[^'<>\n]*|[^\s\"'<>=]+)?)?)?)?\s*/?)?"
-    r"|<\|[\w ]{0,40}\|?|<!-?"
-)
 _OPENER = re.compile(r"[\[<【`]")
 _TASK = re.compile(r"\[[ xX]\](?=\s)")
 _TASK_START = re.compile(r"\[(?:[ xX](?:\])?)?$")
-_UNSPEAKABLE = re.compile(rf"[{SPACE}{_INVISIBLE}]")
-_BACKTICKS = re.compile("`+")
 _QUOTE_MARKS = re.compile(">+")
-_SILENCE = re.compile(r"[\W_]+")  # what str.isalnum calls neither letter nor digit
-_LONG_SILENCE = re.compile(rf"[^\W_][\W_]{{{SILENT_CHARS_MAX + 1}}}")
-_BREAK_RANKS = {"": 0, " ": 1, SOFT_BREAK: 2, HARD_BREAK: 3}
-
-_DESTINATION = r"\((?:/[^/\n]+/|[^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?:\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?)\)"
-_PATH = rf"[^\s<>\"”’`|*\]{CJK}]*[^\s<>\"”’`|*\].,;:!?'…_~)}}{CJK}]"
-_URL = rf"(?:https?://|www\.){_PATH}|https?://"
-_INLINE = re.compile(
-    rf"(?P<link>!?\[(?P<label>[^\[\]\n]{{0,{LABEL_CHARS_MAX}}})\](?P<dest>{_DESTINATION}))"
-    r"|(?P<note>\[\^[^\]\n]{1,40}\]|(?<=[^\W_])\[\d{1,3}\](?:\[\d{1,3}\])*|(?<=[.,;!?)\"”])\[\d{1,3}\](?:\[\d{1,3}\])*|【[^【】†\n]*†[^【】\n]*】)"
-    rf"|(?P<reference>\[(?P<name>[^\[\]\n]{{1,{LABEL_CHARS_MAX}}})\]\[[^\[\]\n]{{0,{LABEL_CHARS_MAX}}}\])"
-    r"|(?P<autolink><(?:https?://[^\s<>]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+)>)"
-    rf"|(?P<tag>{_TAG.pattern})"
-    rf"|(?P<comment>{_COMMENT})"
-    r"|(?P<email>(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,})"
-    rf"|(?P<url>{_URL})"
-    rf"|(?P<domain>(?<![\w./@-])(?:[\w-]+\.)+(?:[A-Za-z]{{2,}}/{_PATH}|(?:com|org|net|io|dev|ai|edu|gov)/))"
-    r"|(?P<code>`+)"
-    r"|(?P<escape>\\[!-/:-@\[-`{-~])"
-    r"|(?P<emphasis>\*+|_+|~~+)"
-    r"|(?P<entity>&(?:\#\d{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});)"
-    rf"|(?P<emoji>{_EMOJI_RUN})"
-    rf"|(?P<invisible>[{_INVISIBLE}]+)"
-    rf"|(?P<emoticon>(?<![^{SPACE}])[:;=][-']?[()DPp](?![^{SPACE}]))"
-    r"|(?P<pipe>\|+)",
-    re.IGNORECASE,
-)
-
-# Where `_INLINE` may match: a glance, where the whole takes a microsecond a character.
-_INLINE_START = re.compile(
-    rf"(?i:http|www\.)|[\[<\\*_`&|【{_EMOJI}\ufe0e\ufe0f\u20e3\u200d{_INVISIBLE}]|!\[|~~|(?<![\w.-])[\w.+-]|(?<![^{SPACE}])[:;=]"
-)
-
-_SPOKEN = {  # how "." and "@" are read inside addresses
-    "en": ("dot", "at"),
-    "de": ("Punkt", "at"),
-    "es": ("punto", "arroba"),
-    "fr": ("point", "arobase"),
-    "it": ("punto", "chiocciola"),
-    "pt": ("ponto", "arroba"),
-    "hi": ("डॉट", "एट"),
-    "ja": ("ドット", "アット"),
-    "zh": ("点", "艾特"),
-}
 _URL_STARTS = ("https://", "http://", "www.")
-_CLOSED = frozenset('.!?…:;,؟۔।،؛。！？：；，、—–-("')  # after these a line end needs no full stop of its own
 
 
-class Block(Enum):
-    """What kind of line is being read."""
-
-    PARAGRAPH = "paragraph"
-    ITEM = "item"  # heading, list item: ends like a sentence
-    TABLE = "table"
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """Text that is not spoken: what it was, and its half-open range in the input."""
-
-    what: str
-    chars: tuple[int, int]
-
-
-class Markup:
+class Markup(InlineMarkup):
     """The speakable text of one utterance, growing.
 
-    `text` is what is decided and not yet dropped, `origins[i]` the input index behind `text[i]`, `base` the number of
-    characters dropped before `text[0]`. `tails` maps an index of all output to the end of the input that belongs to
-    it, where that is more than the character itself (a URL's path, a closing `**`). `steps` counts what was decided: a
-    measure of work, next to the number of characters.
-
-    `text` is copied for each token, and what was fed for each decision: feed slices, and drop what is used up. `feed`,
-    `finish` and `go_on` stop after `STEPS_MAX` steps; while `busy`, `go_on` before anything else.
+    Feed slices: what was fed is copied for each decision. `feed`, `finish` and `go_on` stop after `STEPS_MAX` steps;
+    while `busy`, `go_on` before anything else.
     """
 
     def __init__(self, language: str, start: int = 0) -> None:
-        self._dot, self._at = _SPOKEN.get(language.partition("-")[0].lower(), _SPOKEN["en"])
-        self.text = ""
-        self.origins: list[int] = []
-        self.base = 0
-        self.tails: dict[int, int] = {}
-        self.skipped: list[Skipped] = []
-        self.steps = 0
+        super().__init__(language, start)
         self.busy = False
         self._finishing = False
-        self._silent = 0  # how many characters without letter or digit `text` ends in, as far as that matters
-        self._pause: str | None = None  # what was left out behind them held this break; None where nothing was
-        self._pause_at = start
-        self._raw = ""
-        self._start = start  # input index of _raw[0]
         self._before = " "  # the character before _raw[0]
         self._line_start = True
         self._line_ends = 0  # newlines since the last token
         self._line_end_at = start
-        self._block = Block.PARAGRAPH
         self._marked = False  # a heading's or list item's marker was taken away on this line
-        self._code = 0  # length of the backtick run that is open
         self._fence = ""
         self._fence_at = 0
         self._code_line = False  # the line at hand cannot close the fence
         self._token_left = 0  # characters of the token at hand, part of which has been given out
         self._token_from = 0  # where its output begins
         self._steps_max = 0
-        self._opened: tuple[int, int, int] | None = (
-            None  # where `_extent` goes on: for which token, from where, its end
-        )
+        self._opened: tuple[int, int, int] | None = None  # where `_extent` goes on: of which token, from where, its end
         self._comment_open = start  # no comment ends before this input index
-        self._pipe_at = -1  # where the last table cell's comma came from
-        self._emoji_said = False
 
     @property
     def held_chars(self) -> int:
@@ -269,16 +158,6 @@ class Markup:
         twin.origins, twin.tails, twin.skipped = self.origins[:], self.tails.copy(), []
         return twin
 
-    def drop(self, count: int) -> None:
-        """Forget the first `count` characters of `text`."""
-        self.text = self.text[count:]
-        del self.origins[:count]
-        self.base += count
-        if self.tails:
-            self.tails = {at: end for at, end in self.tails.items() if at >= self.base}
-
-    # -- deciding -------------------------------------------------------------------------
-
     def _plain_until(self) -> int:
         """How much of `_raw` is whole tokens, if none of them is special; else 0."""
         raw = self._raw
@@ -286,7 +165,7 @@ class Markup:
             return 0
         if raw.isascii():
             return raw.rfind(" ") + 1  # other ASCII whitespace is special
-        safe = _LAST_SAFE.match(raw)
+        safe = _LAST_TOKEN_START.match(raw)
         return safe.end() if safe else 0
 
     def _decide(self, final: bool) -> None:
@@ -319,7 +198,7 @@ class Markup:
         special = None if self._code else _SPECIAL.search(raw)
         until = special.start() if special else len(raw)
         if not self._code:
-            last = _TOKEN_START.match(raw, 0, until + 1 if until < len(raw) else until)
+            last = _LAST_TOKEN_START.match(raw, 0, until + 1 if until < len(raw) else until)
             plain = min(last.end(), until) if last else 0
             if final and special is None:
                 plain = len(raw)
@@ -433,7 +312,7 @@ class Markup:
             return
         self._code = 0
         last = self.text[-1:]
-        if last and last not in _CLOSED and last not in " \n\v":
+        if last and last not in CLOSED and last not in " \n\v":
             self._emit(".", (self._line_end_at,))
         self._emit(HARD_BREAK, (self._line_end_at,))
 
@@ -485,8 +364,6 @@ class Markup:
         self._block = Block.ITEM
         self._line_ends = 2
         self._line_end_at = self._start
-
-    # -- tokens ---------------------------------------------------------------------------
 
     def _token_end(self, at: int, final: bool) -> int | None:
         """Where the token at `at` ends; None while that is not known."""
@@ -554,22 +431,22 @@ class Markup:
 
     def _closing_tag(self, at: int, final: bool) -> int | None:
         raw = self._raw
-        if raw.startswith(_COMMENT, at):
+        if raw.startswith(COMMENT, at):
             return self._closing_comment(at, final)
-        tag = _TAG.match(raw, at, TOKEN_CHARS_MAX)
+        tag = TAG.match(raw, at, TOKEN_CHARS_MAX)
         if tag is not None:
             return tag.end()
         if final or len(raw) >= min(at + TAG_CHARS_MAX, TOKEN_CHARS_MAX):
             return at + 1
-        return None if _TAG_BEGUN.fullmatch(raw, at) else at + 1
+        return None if TAG_BEGUN.fullmatch(raw, at) else at + 1
 
     def _closing_comment(self, at: int, final: bool) -> int | None:
         raw = self._raw
-        look_from = max(at + len(_COMMENT), self._comment_open - self._start)
-        end = raw.find(_COMMENT_END, look_from, TOKEN_CHARS_MAX)
+        look_from = max(at + len(COMMENT), self._comment_open - self._start)
+        end = raw.find(COMMENT_END, look_from, TOKEN_CHARS_MAX)
         if end >= 0:
-            return end + len(_COMMENT_END)
-        looked_to = min(len(raw), TOKEN_CHARS_MAX) - len(_COMMENT_END) + 1
+            return end + len(COMMENT_END)
+        looked_to = min(len(raw), TOKEN_CHARS_MAX) - len(COMMENT_END) + 1
         self._comment_open = self._start + max(look_from, looked_to)
         return at + 1 if final or len(raw) >= TOKEN_CHARS_MAX else None
 
@@ -593,246 +470,15 @@ class Markup:
         self._token_left = end - done
         self._advance(done)
 
-    def _transform(self, context: str, at: int, end: int, start: int, steps: float = math.inf) -> int:
-        """Give out `context[at:end]`, or what takes so many steps; `context[0]` is input index `start`.
-
-        Returns the index in `context` behind what was given out.
-        """
-        closes = True  # whether a comment may end before `end`
-        given = at  # everything before it has been given out
-        while at < end:
-            if steps <= 0:
-                break
-            steps -= 1
-            self.steps += 1
-            if self._code:
-                at = given = self._code_span(context, at, end, start)
-                continue
-            place = _INLINE_START.search(context, at, end)
-            if place is None:
-                at = end
-                break
-            at = place.start()
-            found = _INLINE.match(context, at, min(len(context), end + 1))
-            if found is not None and found.end() > end:
-                found = _INLINE.match(context, at, end)
-            if found is None:
-                at += 1
-                continue
-            close = found.end()
-            if found.lastgroup == "comment":
-                close = context.find(_COMMENT_END, close, end) + len(_COMMENT_END) if closes else 0
-                closes = close >= len(_COMMENT_END)
-                if not closes:
-                    at += 1
-                    continue
-            self._verbatim(context, given, at, start)
-            self._replace(found, context, start)
-            at = given = close
-        self._verbatim(context, given, at, start)
-        return at
-
-    def _code_span(self, context: str, at: int, end: int, start: int) -> int:
-        """Give out code up to the run of backticks that is as long as the one that opened it; returns where it ends."""
-        for run in _BACKTICKS.finditer(context, at, end):
-            if len(run[0]) == self._code and context[run.start() - 1] != "`":
-                self._verbatim(context, at, run.start(), start)
-                self._code = 0
-                return run.end()
-        self._verbatim(context, at, end, start)
-        return end
-
-    def _verbatim(self, context: str, at: int, end: int, start: int) -> None:
-        if end <= at:
-            return
-        piece = context[at:end]
-        if not piece.isprintable():
-            piece = _UNSPEAKABLE.sub(" ", piece)
-        self._emit(piece, range(start + at, start + end))
-
-    def _replace(self, found: re.Match[str], context: str, start: int) -> None:
-        """Give out what stands for one piece of markup."""
-        kind = found.lastgroup
-        at, end = start + found.start(), start + found.end()
-        match kind:
-            case "link":
-                self._link(found, start)
-            case "reference":
-                self._label(found["name"], start + found.start("name"))
-            case "autolink" | "url" | "domain" | "email":
-                self._address(found[0], at, end)
-            case "tag":
-                name = _TAG_NAME.match(found[0])
-                if name and _BREAKING_TAGS.fullmatch(name[1]):
-                    self._emit(SOFT_BREAK, (at,))
-            case "code":
-                self._code = len(found[0])
-            case "escape":
-                if found[0][1] not in "()[]":
-                    self._emit(found[0][1], (at,))
-            case "emphasis":
-                if _is_literal(found, context):
-                    self._emit(found[0], range(at, end))
-            case "entity":
-                plain = _UNSPEAKABLE.sub(" ", html.unescape(found[0]))
-                self._emit(plain, (at,) * len(plain))
-            case "emoji":
-                if not self._emoji_said:
-                    self._emoji_said = True
-                    self._skip("an emoji", at, end)
-                self._close_up(context, found.end())
-            case "pipe":
-                self._pipe(found[0], at)
-            case "note":
-                self._close_up(context, found.end())
-            case _:
-                pass  # comments, emoticons and invisible characters leave nothing
-
-    def _close_up(self, context: str, at: int) -> None:
-        """After something left out: no space before the punctuation that follows."""
-        if context[at : at + 1] in tuple(".,;:!?"):
-            self._trim_spaces()
-
-    def _link(self, found: re.Match[str], start: int) -> None:
-        destination = found["dest"]
-        if len(destination) > 4 and destination.startswith("(/") and destination.endswith("/)"):
-            whole = found[0].lstrip("!").replace(" ", GLUE)  # a pronunciation: the engine reads it
-            self._emit(whole, range(start + found.end() - len(whole), start + found.end()))
-        elif found["label"].strip():
-            self._label(found["label"], start + found.start("label"))
-
-    def _label(self, label: str, at: int) -> None:
-        """Give out the text of a link, which may have markup of its own."""
-        self._transform(f" {label} ", 1, len(label) + 1, at - 1)
-        self._code = 0
-
-    def _address(self, address: str, at: int, end: int) -> None:
-        """Read a URL as its host, an e-mail address whole: "ann at example dot com"."""
-        host = re.sub(r"^(?:https?://)?(?:[^/@]*@)?(?:www\.)?", "", address.strip("<>"), flags=re.IGNORECASE)
-        if "://" not in address and "@" in address:
-            host = address.strip("<>")
-        host = re.split(r"[/?#:\\]", host, maxsplit=1)[0].strip(".")
-        if not host:
-            self._skip("a link", at, end)
-            return
-        first = at + address.index(host)
-        spoken: list[str] = []
-        origins: list[int] = []
-        for i, char in enumerate(host):
-            word = self._dot if char == "." else self._at if char == "@" else ""
-            said = f"{GLUE}{word}{GLUE}" if word else char
-            spoken.append(said)
-            origins.extend([first + i] * len(said))
-        self._emit("".join(spoken), origins)
-
-    def _end_row(self) -> None:
-        """The comma after the last cell of a table's row is a full stop."""
-        kept = len(self.text.rstrip(" "))
-        if self._block is Block.TABLE and self.text[:kept].endswith(",") and self.origins[kept - 1] == self._pipe_at:
-            self.text = self.text[: kept - 1] + "." + self.text[kept:]
-
-    def _pipe(self, pipes: str, at: int) -> None:
-        """A cell ends: a comma in a table, itself elsewhere."""
-        if self._block is not Block.TABLE:
-            self._emit(pipes, range(at, at + len(pipes)))
-            return
-        kept = len(self.text.rstrip(" "))
-        if kept and self.text[kept - 1] not in _CLOSED and self.text[kept - 1] not in "\n\v":
-            self._trim(kept)
-            self._emit(",", (at,))
-            self._pipe_at = at
-            if self._raw[at - self._start + 1 : at - self._start + 2] not in (" ", "\n", ""):
-                self._emit(" ", (at,))
-
-    # -- bookkeeping ----------------------------------------------------------------------
-
     def _copy(self, count: int) -> None:
         self._emit(self._raw[:count], range(self._start, self._start + count))
         self._advance(count)
-
-    def _emit(self, text: str, origins: range | list[int] | tuple[int, ...]) -> None:
-        """Give out `text`, but for what makes a run of silent characters too long."""
-        if self._pause is None and (len(text) + self._silent <= SILENT_CHARS_MAX or not self._is_silent(text)):
-            self._append(text, origins)
-            return
-        at = 0
-        for run in _SILENCE.finditer(text):
-            if run.start() > at:
-                self._append(text[at : run.start()], origins[at : run.start()])
-            at = run.end()
-            room = 0 if self._pause is not None else max(0, SILENT_CHARS_MAX - self._silent)
-            kept = min(run.start() + room, at)
-            if kept > run.start():
-                self._append(text[run.start() : kept], origins[run.start() : kept])
-            if kept < at:
-                self._leave_out(text[kept:at], origins[kept:at])
-        if at < len(text):
-            self._append(text[at:], origins[at:])
-
-    def _is_silent(self, text: str) -> bool:
-        """Whether there is a run of silent characters in `text` that is too long, with those before it."""
-        leading = _SILENCE.match(text)
-        if leading and leading.end() + self._silent > SILENT_CHARS_MAX:
-            return True
-        return _LONG_SILENCE.search(text) is not None
-
-    def _append(self, text: str, origins: range | list[int] | tuple[int, ...]) -> None:
-        """Append what is all kept; before it comes the break of what was left out."""
-        if self._pause:
-            text, origins = self._pause + text, (self._pause_at, *origins)
-        self._pause = None
-        self.text += text
-        self.origins.extend(origins)
-        if text[-1:].isalnum():
-            self._silent = 0
-            return
-        silent = 0
-        for char in reversed(text):
-            if char.isalnum():
-                self._silent = silent
-                return
-            silent += 1
-        self._silent += silent
-
-    def _leave_out(self, text: str, origins: range | list[int] | tuple[int, ...]) -> None:
-        """Note what is left out: up to a break at its end it belongs to the character before it."""
-        pause = self._pause or ""
-        for char in (HARD_BREAK, SOFT_BREAK, " "):
-            if char in text:
-                pause = max(pause, char, key=_BREAK_RANKS.__getitem__)
-                break
-        self._pause, self._pause_at = pause, origins[-1]
-        signs = len(text.rstrip(f" {HARD_BREAK}{SOFT_BREAK}"))
-        if signs:
-            self.tails[self.base + len(self.text) - 1] = origins[signs - 1] + 1
-
-    def _trim_spaces(self) -> None:
-        """Take back the spaces that the output ends in."""
-        if self._pause is not None:
-            self._pause = "" if self._pause == " " else self._pause
-            return
-        kept = len(self.text)
-        while kept and self.text[kept - 1] == " ":
-            kept -= 1
-        if kept < len(self.text):
-            self._trim(kept)
-
-    def _trim(self, length: int) -> None:
-        """Take back the output from `text[length]` on."""
-        for at in range(length, len(self.text)):
-            self.tails.pop(self.base + at, None)
-        self._silent = max(0, self._silent - (len(self.text) - length))
-        self.text = self.text[:length]
-        del self.origins[length:]
 
     def _advance(self, count: int) -> None:
         if count:
             self._before = self._raw[count - 1]
             self._raw = self._raw[count:]
             self._start += count
-
-    def _skip(self, what: str, at: int, end: int) -> None:
-        self.skipped.append(Skipped(what, (at, end)))
 
 
 def _bounded_find(raw: str, char: str, at: int, chars_max: int, final: bool) -> int | None:
@@ -845,17 +491,3 @@ def _bounded_find(raw: str, char: str, at: int, chars_max: int, final: bool) -> 
     if end >= 0:
         return end
     return -1 if final or len(raw) >= limit else None
-
-
-def _is_literal(run: re.Match[str], context: str) -> bool:
-    """Whether a run of `*`, `_` or `~` is text rather than emphasis (after CommonMark's flanking rules)."""
-    before = context[run.start() - 1 : run.start()] or " "
-    after = context[run.end() : run.end() + 1] or " "
-    if before.isspace() and after.isspace():
-        return True
-    if run[0][0] == "_":
-        return before.isalnum() and after.isalnum()
-    inside = before.isascii() and after.isascii() and before.isalnum() and after.isalnum()
-    if run[0] == "*":
-        return inside
-    return inside and before.isdigit() and after.isdigit()

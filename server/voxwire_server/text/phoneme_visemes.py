@@ -1,4 +1,4 @@
-"""Says how the mouth stands for a phoneme, from its IPA alone. Knows nothing of time or of its neighbours.
+"""Owns which mouth shapes a phoneme has, by its IPA alone. Knows nothing of time or of neighbouring phonemes.
 
 The classes are those of articulatory phonetics (the IPA chart of 2020); which of the fifteen shapes stands for a class
 is Oculus LipSync's, the mixtures between shapes are this project's own.
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
-    """The poses of a phoneme, in order; more than one for diphthongs. No poses: it is no sound (a mark, a space).
+class PhonemeVisemes:
+    """The poses of a phoneme, in order; more than one for diphthongs. No poses: it is not spoken (a mark, a space).
 
-    `share` is how much of the mouth a consonant takes; the rest is left to the vowel beside it. Vowels and closures
-    take all. `closure`: lips or lip and teeth meet, whatever comes before or after. `rounded`: it shows early.
+    `share` is the weight of a consonant's pose; the rest is that of the vowel beside it. Vowels and closures have all.
+    `closure`: lips, or lip and teeth, meet, whatever comes before or after. `rounded`: the move to it begins early.
     """
 
     poses: tuple[Pose, ...]
@@ -49,8 +49,8 @@ def blend(parts: Iterable[tuple[Pose, float]]) -> Pose:
 
 
 @lru_cache(maxsize=4096)
-def sound(ipa: str) -> Sound:
-    """The sound of an IPA symbol, or of misaki's and espeak's spellings of one; never fails.
+def visemes_of(ipa: str) -> PhonemeVisemes:
+    """The visemes of an IPA symbol, or of misaki's and espeak's spellings of one; never fails.
 
     Stress, length, tone, ties and diacritics may stand in it. Several vowels are a diphthong, several consonants an
     affricate, and a vowel with consonants (a Mandarin final) passes through all of them. An unknown letter is a
@@ -59,17 +59,21 @@ def sound(ipa: str) -> Sound:
     stressed = "ˈ" in ipa
     letters = [c for c in unicodedata.normalize("NFD", ipa) if _is_letter(c)]
     if not letters:
-        return Sound((_NEUTRAL,), vowel=True) if any(c.isnumeric() for c in ipa) else Sound(())
+        return PhonemeVisemes((_NEUTRAL,), vowel=True) if any(c.isnumeric() for c in ipa) else PhonemeVisemes(())
     if len(letters) == 1 and letters[0] in _MISAKI:
         letters = list(_MISAKI[letters[0]])
     parts = [_letter(c) for c in letters]
     if len(parts) == 1:
         only = parts[0]
-        return only if not stressed else Sound(only.poses, only.vowel, only.closure, only.rounded, only.share, True)
+        return (
+            only
+            if not stressed
+            else PhonemeVisemes(only.poses, only.vowel, only.closure, only.rounded, only.share, True)
+        )
     if any(part.vowel for part in parts):
         poses = [pose for part in parts for pose in part.poses]
         poses = [pose for k, pose in enumerate(poses) if k == 0 or pose != poses[k - 1]]
-        return Sound(tuple(poses[:3]), vowel=True, rounded=parts[0].rounded, stressed=stressed)
+        return PhonemeVisemes(tuple(poses[:3]), vowel=True, rounded=parts[0].rounded, stressed=stressed)
     return parts[-1]
 
 
@@ -79,9 +83,9 @@ def _is_letter(character: str) -> bool:
     return category[0] == "L" and (category != "Lm" or character in _LETTERS)
 
 
-def _letter(letter: str) -> Sound:
+def _letter(letter: str) -> PhonemeVisemes:
     known = _LETTERS.get(letter) or _LETTERS.get(letter.lower())
-    return known if known is not None else Sound((_NEUTRAL,), vowel=True)
+    return known if known is not None else PhonemeVisemes((_NEUTRAL,), vowel=True)
 
 
 def _pose(**weights: int) -> Pose:
@@ -90,16 +94,16 @@ def _pose(**weights: int) -> Pose:
     return blend([(((ids[name], 1.0),), weight / 100) for name, weight in weights.items()])
 
 
-def _spread(table: Mapping[str, Sound]) -> dict[str, Sound]:
+def _spread(table: Mapping[str, PhonemeVisemes]) -> dict[str, PhonemeVisemes]:
     return {letter: each for letters, each in table.items() for letter in letters.split()}
 
 
-def _vowel(*, rounded: bool = False, **weights: int) -> Sound:
-    return Sound((_pose(**weights),), vowel=True, rounded=rounded)
+def _vowel(*, rounded: bool = False, **weights: int) -> PhonemeVisemes:
+    return PhonemeVisemes((_pose(**weights),), vowel=True, rounded=rounded)
 
 
-def _consonant(share: float, *, rounded: bool = False, **weights: int) -> Sound:
-    return Sound((_pose(**weights),), share=share, rounded=rounded)
+def _consonant(share: float, *, rounded: bool = False, **weights: int) -> PhonemeVisemes:
+    return PhonemeVisemes((_pose(**weights),), share=share, rounded=rounded)
 
 
 _NEUTRAL = _pose(aa=35, E=35, sil=30)
@@ -108,8 +112,8 @@ _MISAKI = {"A": "eɪ", "I": "aɪ", "O": "oʊ", "Q": "əʊ", "W": "aʊ", "Y": "ɔ
 
 _LETTERS = _spread(
     {
-        "p b m ɓ ʙ": Sound((_pose(PP=100),), closure=True),
-        "f v ɱ": Sound((_pose(FF=100),), closure=True),
+        "p b m ɓ ʙ": PhonemeVisemes((_pose(PP=100),), closure=True),
+        "f v ɱ": PhonemeVisemes((_pose(FF=100),), closure=True),
         # Lips that come near each other without meeting: Japanese f, Spanish b between vowels, Hindi v.
         "ɸ": _consonant(0.8, FF=40, U=60),
         "β": _consonant(0.65, PP=100),
@@ -119,7 +123,7 @@ _LETTERS = _spread(
         "ɾ ɽ": _consonant(0.4, DD=100),
         "k ɡ g ŋ x ɣ q ɢ χ ɰ ɴ ɠ ħ ʕ ʁ ʀ": _consonant(0.45, kk=100),
         "c ɟ ʝ": _consonant(0.5, kk=60, I=40),
-        # Breath and glottal stop leave the lips alone.
+        # Breath and glottal stop do not move the lips.
         "h ɦ ʔ ɧ": _consonant(0.1, kk=100),
         "ʃ ʒ ʂ ʐ ʧ ʤ ꭧ ꭦ": _consonant(0.85, CH=100, rounded=True),
         "ɕ ʑ ʨ ʥ": _consonant(0.8, CH=75, I=25),

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
-from voxwire_server.session.places import network_of
+from voxwire_server.session.quotas import network_of
 from voxwire_server.transport.input_scheduler import InputScheduler
 
 if TYPE_CHECKING:

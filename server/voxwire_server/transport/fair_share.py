@@ -1,7 +1,7 @@
 """Fair-share scheduling of the event loop's time among principals whose messages and requests are handled.
 
 Each connection has its own limit of messages per second; an API key with hundreds of connections would fill the event
-loop all the same. So the time that handling takes is measured, and a principal (see `voxwire_server.session.places`)
+loop all the same. So the time that handling takes is measured, and a principal (see `voxwire_server.session.quotas`)
 that has used more than its share waits before its next message: virtual scheduling, as in ATM's generic cell rate
 algorithm (ITU-T I.371). No message is lost; the rest of the loop's time sends audio.
 

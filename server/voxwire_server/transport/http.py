@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.config import default_voice
 from voxwire_server.errors import http_body, http_headers, http_status
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ async def voices(state: ServerState, request: Request) -> Response:
     """Every voice; `?language=en` and `?engine=hibari` filter them."""
     authenticate(state, request, tokens=True)
     found = [voice_fields(voice, engine) for voice, engine in filter_voices(state.engines(), request.query_params)]
-    return JSONResponse({"voices": found, "default": default_voice(state)})
+    return JSONResponse({"voices": found, "default": default_voice_name(state)})
 
 
 async def engines(state: ServerState, request: Request) -> Response:
@@ -255,12 +256,12 @@ def engine_fields(engine: EngineInfo) -> dict[str, Any]:
     }
 
 
-def default_voice(state: ServerState) -> str | None:
+def default_voice_name(state: ServerState) -> str | None:
     """The voice for clients that name none; None where the default engine is not loaded."""
     configured = state.config.engines
     for engine in state.engines():
         if engine.name == configured.default:
-            return configured.default_voice or engine.voices[0].name
+            return default_voice(configured, [voice.name for voice in engine.voices])
     return None
 
 

@@ -21,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.errors import http_body, http_headers
-from voxwire_server.session.bucket import TokenBucket
+from voxwire_server.session.quotas import TokenBucket
 from voxwire_server.transport.connection_limiter import EXTENSION, ConnectionState
 from voxwire_server.transport.input_scheduler import SLICE_SECONDS
 

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from voxwire_protocol.codec import Codec
     from voxwire_protocol.messages import ServerMessage
     from voxwire_server.audio.framing import FrameBlock
-    from voxwire_server.session.driver import Driver, Observer, SessionServices
-    from voxwire_server.session.identity import ClientIdentity
+    from voxwire_server.session.driver import Driver
+    from voxwire_server.session.ports import Observer, SessionServices
+    from voxwire_server.session.quotas import ClientIdentity
     from voxwire_server.session.registry import Sessions
     from voxwire_server.transport.fair_share import FairShare
     from voxwire_server.transport.websocket_protocol import WebSocketProtocol
@@ -303,7 +304,7 @@ class NativeHandler:
         """Continue the old session on this connection, in place of the new one."""
         new = self._driver
         assert new.resumable is not None
-        found = self._sessions.claim(message, new.resumable.identity)
+        found = self._sessions.claim(message, new.resumable.account)
         if isinstance(found, ResumeFailed):
             self._host.services.observer.resumed(found.reason)
             if self._admit():

@@ -24,7 +24,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.protocol import State
 
 from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
-from voxwire_server.session.bucket import TokenBucket
+from voxwire_server.session.quotas import TokenBucket
 from voxwire_server.transport.connection_limiter import EXTENSION as SLOT_EXTENSION
 from voxwire_server.transport.connection_limiter import ConnectionState
 from voxwire_server.transport.http_protocol import response

@@ -14,13 +14,13 @@ from voxwire_server.engines.kokoro.model.ragged import Rows  # noqa: E402
 
 TEXTS = (
     ("af_heart", "Yes."),
-    ("am_adam", "The birch canoe slid on the smooth planks."),
-    ("bf_emma", "Glue the sheet, and wait."),
-    ("af_bella", "It's easy to tell the depth of a well."),
-    ("am_michael", "Four hours of steady work faced us."),
-    ("bm_george", "Rice is often served in round bowls."),
+    ("am_adam", "The birch canoe slid on smooth planks."),
+    ("bf_emma", "Glue the sheet."),
+    ("af_bella", "It's easy to tell."),
+    ("am_michael", "Four hours, and a half."),
+    ("bm_george", "Rice is often served."),
     ("af_nicole", "Hello there!"),
-    ("am_puck", "The box was thrown beside the parked truck."),
+    ("am_puck", "The truck."),
 )
 
 
@@ -39,7 +39,7 @@ def piece(voice: str, text: str):
 def test_durations_and_samples_are_the_references(network: Kokoro):
     missing = kokoro_reference.missing()
     if missing:
-        pytest.skip(f"the reference implementation needs {', '.join(missing)}")
+        pytest.skip(f"needs the Python packages {', '.join(missing)}: make test")
     model = kokoro_reference.reference_model(network_state(), kokoro.weights().vocabulary())
     for voice, text in TEXTS[:3]:
         ids, style = piece(voice, text)
@@ -47,15 +47,15 @@ def test_durations_and_samples_are_the_references(network: Kokoro):
         encoded = network.encode(tokens, style, torch.ones(1), rows)
         frames = int(encoded.durations.sum())
         lengths = Rows(torch.tensor([frames]), even=True)
-        fronted = network.front(encoded, style, lengths, frames)
+        features = network.front(encoded, style, lengths, frames)
         generator = network.decoder.generator
-        polar = generator.spectra.analyse(generator.source(fronted.pitch, None), lengths)
+        polar = generator.spectra.analyse(generator.source(features.pitch, None), lengths)
         heard: dict[str, torch.Tensor] = {}
         with same_source(model, polar, heard):
             expected, durations = model.forward_with_tokens(tokens, style, 1.0)
-        samples = network.generate(fronted, style, lengths, None)[0]
+        samples = network.generate(features, style, lengths, None)[0]
         assert torch.equal(durations, encoded.durations[0])
-        assert (heard["pitch"] - fronted.pitch[0]).abs().max() < 0.01, "Hz"
+        assert (heard["pitch"] - features.pitch[0]).abs().max() < 0.01, "Hz"
         assert (expected - samples).abs().max() < 1e-4
 
 

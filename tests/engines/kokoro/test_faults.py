@@ -1,4 +1,4 @@
-"""What goes wrong in a step of Kokoro's: for whom it does, and that the engine lives. Its network is a stand-in."""
+"""Errors in a step of Kokoro: which jobs fail, and that the engine goes on. Its network is a stand-in."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Steps:
         self.not_numbers: set[int] = set()
         self.last: weakref.ref | None = None
 
-    def warm_up(self) -> None:
+    def capture_graphs(self) -> None:
         pass
 
     def encode(self, jobs) -> None:
@@ -62,27 +62,27 @@ class Steps:
             raise self.error
 
 
-class Room:
-    """The engine under a scheduler and a runner on virtual time; works are submitted by their seeds."""
+class EngineUnderTest:
+    """The engine under a scheduler and a runner on virtual time; requests are submitted by their seeds."""
 
     def __init__(self) -> None:
         self.steps = Steps()
         voices = {"af_heart": np.zeros((510, 256), np.float32)}
-        reader = Languages(vocabulary())
+        languages = Languages(vocabulary())
         known = voices_of("kokoro", voices, ("en-us",))
         info = torch_info("kokoro", known, torch.device("cuda:0"), torch.float16)
-        self.engine = KokoroEngine(self.steps, TextFrontend(reader, known, Styles(voices)), info)
+        self.engine = KokoroEngine(self.steps, TextFrontend(languages, known, Styles(voices)), info)
         self.outcomes = {}
         scheduler = Scheduler({"kokoro": self.engine.info}, 4)
         self.runner = VirtualRunner({"kokoro": self.engine}, scheduler, self._deliver, lambda batch: 0.01)
 
     def _deliver(self, outcomes) -> None:
-        self.outcomes |= {outcome.work.owner: outcome for outcome in outcomes if outcome.finished}
+        self.outcomes |= {outcome.request.context_key: outcome for outcome in outcomes if outcome.finished}
 
     def submit(self, *seeds: int, text: str = TEXT) -> None:
         for seed in seeds:
             clause = Clause(text, (0, len(text)), range(len(text)), "af_heart", "en-us", 1.0, seed)
-            sink = lambda work, chunk, finished: True  # noqa: E731
+            sink = lambda request, chunk, finished: True  # noqa: E731
             self.runner.submit(
                 SynthesisRequest(
                     seed, "kokoro", clause, 0, 10.0, bulk=False, first=True, ends_utterance=True, sink=sink
@@ -90,7 +90,7 @@ class Room:
             )
 
     def speak(self, *seeds: int) -> dict[int, ErrorCode | None]:
-        """What became of the works: no error, or its code."""
+        """The error code of each request, None if it was synthesised."""
         self.outcomes.clear()
         self.submit(*seeds)
         self.runner.run_out()
@@ -98,14 +98,14 @@ class Room:
 
 
 @pytest.fixture
-def room() -> Room:
-    return Room()
+def under_test() -> EngineUnderTest:
+    return EngineUnderTest()
 
 
-def test_a_nan_in_one_jobs_audio_fails_that_job_alone(room: Room):
-    room.steps.not_numbers = {2}
-    assert room.speak(1, 2, 3, 4) == {1: None, 2: ErrorCode.CLAUSE_FAILED, 3: None, 4: None}
-    assert any(stage == "generate" and rows > 1 for stage, rows in room.steps.calls), "they shared a step"
+def test_a_nan_in_one_jobs_audio_fails_that_job_alone(under_test: EngineUnderTest):
+    under_test.steps.not_numbers = {2}
+    assert under_test.speak(1, 2, 3, 4) == {1: None, 2: ErrorCode.CLAUSE_FAILED, 3: None, 4: None}
+    assert any(stage == "generate" and rows > 1 for stage, rows in under_test.steps.calls), "they shared a step"
 
 
 @pytest.mark.parametrize("stage", ["encode", "front", "generate"])
@@ -117,40 +117,40 @@ def test_a_nan_in_one_jobs_audio_fails_that_job_alone(room: Room):
     ],
     ids=["gpu", "host"],
 )
-def test_a_step_without_memory_is_split_and_all_are_spoken(room: Room, stage, error):
-    room.steps.rows_max, room.steps.error = {stage: 3}, error
-    room.speak(*range(6))
-    assert {seed: each.error for seed, each in room.outcomes.items()} == dict.fromkeys(range(6))
-    sizes = [rows for name, rows in room.steps.calls if name == stage]
+def test_a_step_without_memory_is_split_and_all_are_spoken(under_test: EngineUnderTest, stage, error):
+    under_test.steps.rows_max, under_test.steps.error = {stage: 3}, error
+    under_test.speak(*range(6))
+    assert {seed: each.error for seed, each in under_test.outcomes.items()} == dict.fromkeys(range(6))
+    sizes = [rows for name, rows in under_test.steps.calls if name == stage]
     assert max(sizes) > 3, "one did not fit"
 
 
-def test_halves_that_do_not_fit_are_refused_once_and_the_engine_lives(room: Room):
-    room.steps.rows_max = {"generate": 0}
-    assert set(room.speak(1, 2, 3, 4).values()) == {ErrorCode.ENGINE_OVERLOADED}
-    tries = [rows for stage, rows in room.steps.calls if stage == "generate"]
+def test_halves_that_do_not_fit_are_refused_once_and_the_engine_goes_on(under_test: EngineUnderTest):
+    under_test.steps.rows_max = {"generate": 0}
+    assert set(under_test.speak(1, 2, 3, 4).values()) == {ErrorCode.ENGINE_OVERLOADED}
+    tries = [rows for stage, rows in under_test.steps.calls if stage == "generate"]
     assert sum(tries) <= 2 * 4, "each job is tried with the others and once more"
-    room.steps.rows_max = {}
-    assert room.speak(5, 6) == {5: None, 6: None}
+    under_test.steps.rows_max = {}
+    assert under_test.speak(5, 6) == {5: None, 6: None}
 
 
-def test_other_errors_of_torch_are_no_lack_of_memory(room: Room):
-    room.steps.rows_max, room.steps.error = {"front": 0}, RuntimeError("shapes don't match")
-    assert room.speak(1) == {1: ErrorCode.ENGINE_FAILED}
-    assert [rows for stage, rows in room.steps.calls if stage == "front"] == [1], "it is not tried again"
+def test_other_errors_of_torch_are_not_taken_for_a_lack_of_memory(under_test: EngineUnderTest):
+    under_test.steps.rows_max, under_test.steps.error = {"front": 0}, RuntimeError("shapes don't match")
+    assert under_test.speak(1) == {1: ErrorCode.ENGINE_FAILED}
+    assert [rows for stage, rows in under_test.steps.calls if stage == "front"] == [1], "it is not tried again"
 
 
-def test_what_did_not_fit_is_let_go_before_the_halves_are_tried(room: Room):
-    room.steps.rows_max = {"encode": 0}
-    job = room.engine.prepare(Clause(TEXT, (0, len(TEXT)), range(len(TEXT)), "af_heart", "en-us", 1.0, 1))
+def test_tensors_that_did_not_fit_are_freed_before_the_halves_are_tried(under_test: EngineUnderTest):
+    under_test.steps.rows_max = {"encode": 0}
+    job = under_test.engine.prepare(Clause(TEXT, (0, len(TEXT)), range(len(TEXT)), "af_heart", "en-us", 1.0, 1))
     try:
-        room.engine.step("encode", [job])
+        under_test.engine.step("encode", [job])
     except MemoryError:
-        room.steps.error = ValueError()
+        under_test.steps.error = ValueError()
         gc.disable()
         try:
-            assert room.steps.last is not None
-            assert room.steps.last() is None
+            assert under_test.steps.last is not None
+            assert under_test.steps.last() is None
         finally:
             gc.enable()
     else:
@@ -158,26 +158,26 @@ def test_what_did_not_fit_is_let_go_before_the_halves_are_tried(room: Room):
 
 
 @pytest.mark.parametrize("after", ["encode", "front"])
-def test_a_cancelled_job_costs_no_further_step(room: Room, after):
-    room.submit(1)
-    while not room.steps.calls or room.steps.calls[-1][0] != after:
-        room.runner.advance(room.runner.next_at)
-    room.runner.cancel(1)
-    room.runner.run_out()
-    assert [stage for stage, _ in room.steps.calls] == ["encode", "front"][: 1 + (after == "front")]
-    assert room.outcomes == {}
+def test_a_cancelled_job_costs_no_further_step(under_test: EngineUnderTest, after):
+    under_test.submit(1)
+    while not under_test.steps.calls or under_test.steps.calls[-1][0] != after:
+        under_test.runner.advance(under_test.runner.next_at)
+    under_test.runner.cancel(1)
+    under_test.runner.run_out()
+    assert [stage for stage, _ in under_test.steps.calls] == ["encode", "front"][: 1 + (after == "front")]
+    assert under_test.outcomes == {}
 
 
-def test_a_cancelled_job_leaves_nothing_on_the_device(room: Room):
+def test_a_cancelled_job_leaves_nothing_on_the_device(under_test: EngineUnderTest):
     clause = Clause(TEXT, (0, len(TEXT)), range(len(TEXT)), "af_heart", "en-us", 1.0, 1)
-    job = room.engine.prepare(clause)
-    room.engine.step("encode", [job])
+    job = under_test.engine.prepare(clause)
+    under_test.engine.step("encode", [job])
     assert job.durations is not None
-    room.engine.finish(job, None)
-    room.engine.finish(job, None)
+    under_test.engine.finish(job, None)
+    under_test.engine.finish(job, None)
     assert (job.prosody, job.speech, job.durations, job.frames, job.pitch) == (None,) * 5
 
 
-def test_warming_up_goes_once_through_every_stage(room: Room):
-    room.engine.warm_up()
-    assert room.steps.calls == [("encode", 1), ("front", 1), ("generate", 1)]
+def test_warming_up_goes_once_through_every_stage(under_test: EngineUnderTest):
+    under_test.engine.warm_up()
+    assert under_test.steps.calls == [("encode", 1), ("front", 1), ("generate", 1)]

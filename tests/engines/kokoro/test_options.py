@@ -1,4 +1,4 @@
-"""What a configuration can say of Kokoro, which engine it gets for that, and what it is told when it can't be had."""
+"""Kokoro's options, the engine that they select, and the errors when it can't be created."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from voxwire_server.engines.kokoro.options import Graphs, KokoroOptions, Precisi
 
 
 class Machine:
-    """Stands in for what is installed, and tells which engine would have been made."""
+    """Stands for the installed packages; the engine that would be created is returned by name or options."""
 
     def __init__(self, monkeypatch, *, torch: bool, faster: bool, exported: bool) -> None:
-        monkeypatch.setattr(factory, "_is_there", lambda package: torch or package != "torch")
+        monkeypatch.setattr(factory, "_is_installed", lambda package: torch or package != "torch")
         monkeypatch.setattr(factory, "_torch_is_faster", lambda options: faster)
-        monkeypatch.setattr(factory, "_located", lambda models: self)
+        monkeypatch.setattr(factory, "_locate_weights", lambda models: self)
         monkeypatch.setattr(factory, "_on_onnx", lambda name, models: "int8")
         if torch:
             monkeypatch.setattr(factory, "_on_torch", lambda name, models, options: options)

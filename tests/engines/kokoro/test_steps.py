@@ -1,4 +1,4 @@
-"""What the torch steps make of a device: its memory, whether graphs are played there, how the engine warms up."""
+"""The torch steps on a device: its memory, whether CUDA graphs are captured there, the order of a warm-up."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from support.fake_cuda_graph import TapeCapture  # noqa: E402
+from support.fake_cuda_graph import FakeCapture  # noqa: E402
 from voxwire_server.engines.base import DeviceMemory, UsesDevice  # noqa: E402
 from voxwire_server.engines.kokoro.engine import KokoroEngine  # noqa: E402
 from voxwire_server.engines.kokoro.options import Graphs  # noqa: E402
+from voxwire_server.engines.kokoro.runtime.cuda_graphs import CudaGraphRunner  # noqa: E402
 from voxwire_server.engines.kokoro.runtime.steps import TorchSteps  # noqa: E402
 from voxwire_server.engines.kokoro.runtime.transfer import memory_of  # noqa: E402
 
@@ -44,32 +45,30 @@ def test_a_cpu_has_no_device_memory_and_its_engine_says_so():
 
 
 @pytest.mark.parametrize(("graphs", "only_faster"), [(Graphs.AUTO, True), (Graphs.ON, False)])
-def test_graphs_are_recorded_when_the_steps_warm_up(monkeypatch, graphs, only_faster):
-    recorded = []
-    monkeypatch.setattr(
-        "voxwire_server.engines.kokoro.runtime.cuda_graphs.Replayed.record", lambda self: recorded.append(self._options)
-    )
-    steps = TorchSteps(Network(), CPU, graphs, capture=TapeCapture())
-    assert not recorded
-    steps.warm_up()
-    assert [options.only_faster for options in recorded] == [only_faster]
+def test_graphs_are_captured_on_demand_only(monkeypatch, graphs, only_faster):
+    captured = []
+    monkeypatch.setattr(CudaGraphRunner, "capture_all", lambda self: captured.append(self._options))
+    steps = TorchSteps(Network(), CPU, graphs, capture=FakeCapture())
+    assert not captured
+    steps.capture_graphs()
+    assert [options.only_faster for options in captured] == [only_faster]
 
 
-def test_no_graphs_are_recorded_where_they_are_off(monkeypatch):
-    monkeypatch.delattr("voxwire_server.engines.kokoro.runtime.cuda_graphs.Replayed.record")
-    TorchSteps(Network(), CPU, Graphs.OFF, capture=TapeCapture()).warm_up()
+def test_no_graphs_are_captured_where_they_are_off(monkeypatch):
+    monkeypatch.delattr(CudaGraphRunner, "capture_all")
+    TorchSteps(Network(), CPU, Graphs.OFF, capture=FakeCapture()).capture_graphs()
 
 
 @pytest.mark.parametrize(("graphs", "warnings"), [(Graphs.AUTO, 0), (Graphs.OFF, 0), (Graphs.ON, 1)])
 def test_a_cpu_has_no_graphs_and_says_so_if_they_were_asked_for(caplog, graphs, warnings):
     with caplog.at_level(logging.WARNING):
-        TorchSteps(Network(), CPU, graphs).warm_up()
+        TorchSteps(Network(), CPU, graphs).capture_graphs()
     assert len(caplog.records) == warnings
 
 
-def test_the_engine_speaks_once_before_graphs_are_recorded():
+def test_the_engine_speaks_once_before_graphs_are_captured():
     done = []
-    steps = types.SimpleNamespace(warm_up=lambda: done.append("recorded"))
-    script = types.SimpleNamespace(rehearse=lambda engine: done.append("spoken"))
-    KokoroEngine(steps, script, None).warm_up()
-    assert done == ["spoken", "recorded"]
+    steps = types.SimpleNamespace(capture_graphs=lambda: done.append("captured"))
+    frontend = types.SimpleNamespace(warm_up=lambda engine: done.append("spoken"))
+    KokoroEngine(steps, frontend, None).warm_up()
+    assert done == ["spoken", "captured"]

@@ -34,7 +34,7 @@ def push_split(framer: Framer, samples: np.ndarray, sizes: list[int]) -> list[Re
         blocks.append(framer.push(samples[at : at + size]))
         at += size
     blocks.append(framer.push(samples[at:]))
-    blocks.append(framer.end_utterance())
+    blocks.append(framer.push(silence(0), ends_utterance=True))
     return blocks  # type: ignore[return-value]
 
 
@@ -86,7 +86,7 @@ def test_a_frame_stays_back_until_it_is_known_whether_it_is_the_last() -> None:
     block = framer.push(silence(1))
     assert block is not None
     assert (block.count, block.flags(0)) == (1, Flag.FIRST)
-    rest = framer.end_utterance()
+    rest = framer.push(silence(0), ends_utterance=True)
     assert rest is not None
     assert (rest.count, rest.flags(0), rest.first_seq, rest.first_pts) == (1, Flag.LAST, 1, 480)
 
@@ -101,8 +101,8 @@ def test_an_utterance_of_one_frame_is_first_and_last() -> None:
 
 def test_an_utterance_without_samples_has_no_frames() -> None:
     framer = Framer(0, PCM)
-    assert framer.end_utterance() is None
-    assert framer.end_utterance() is None
+    assert framer.push(silence(0), ends_utterance=True) is None
+    assert framer.push(silence(0), ends_utterance=True) is None
     assert (framer.seq, framer.pts) == (0, 0)
     block = framer.push(silence(1), ends_utterance=True)
     assert block is not None
@@ -113,7 +113,7 @@ def test_the_clock_counts_samples_that_are_held_back() -> None:
     framer = Framer(0, PCM)
     framer.push(silence(700))
     assert (framer.pts, framer.samples, framer.seq) == (700, 700, 1)
-    framer.end_utterance()
+    framer.push(silence(0), ends_utterance=True)
     assert (framer.pts, framer.samples, framer.seq) == (960, 700, 2)
 
 
@@ -144,7 +144,7 @@ def test_parts_of_a_block_are_the_same_frames() -> None:
     assert whole[0].context_number == 65535
 
 
-def test_what_goes_out_cannot_be_changed() -> None:
+def test_the_bytes_of_a_block_are_read_only() -> None:
     block = Framer(0, PCM).push(silence(480), ends_utterance=True)
     assert block is not None
     wire = block.wire(0, 1)
@@ -153,7 +153,7 @@ def test_what_goes_out_cannot_be_changed() -> None:
     assert wire.contiguous
 
 
-def test_a_frame_on_the_wire_is_this() -> None:
+def test_the_bytes_of_a_frame_on_the_wire() -> None:
     samples = np.array([0, 1, -1, 256, -32768], np.float32) / 32768
     block = Framer(0x0102, AudioFormat(codec="pcm_s16le", sample_rate=8000, frame_ms=10)).push(
         samples, ends_utterance=True

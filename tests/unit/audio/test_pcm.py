@@ -35,7 +35,7 @@ def test_samples_are_rounded_and_saturate(sample: float, code: int) -> None:
     assert pcm_s16le(np.array([sample], np.float32)).tolist() == [code]
 
 
-def test_the_callers_samples_are_left_alone() -> None:
+def test_encoding_does_not_change_its_input() -> None:
     samples = np.array([0.5, 2.0], np.float32)
     samples.flags.writeable = False
     pcm_s16le(samples)

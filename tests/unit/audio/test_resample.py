@@ -79,13 +79,13 @@ def test_finishing_without_samples_gives_none() -> None:
     assert len(resampler.finish()) == 0
 
 
-def test_what_is_above_the_band_does_not_fold_back() -> None:
+def test_frequencies_above_the_band_do_not_alias() -> None:
     t = np.arange(24000) / 24000
     out = resample(np.sin(2 * np.pi * 5200 * t).astype(np.float32), Resampler(24000, 8000), [])
     assert np.abs(out[400:-400]).max() < 1e-3
 
 
-def test_8_khz_is_not_made_to_wait_for_studio_quality() -> None:
+def test_8_khz_has_a_short_delay() -> None:
     held = {}
     for quality in ("MQ", "HQ"):
         resampler = Resampler(24000, 8000, quality)

@@ -22,7 +22,7 @@ from voxwire_server.compat.openai import OPERATIONS, http
 from voxwire_server.compat.openai.errors import error_body, http_error
 from voxwire_server.compat.openai.http import FORMATS, SAMPLE_RATE, SpeechBody
 from voxwire_server.compat.parsing import validate
-from voxwire_server.session.identity import ClientIdentity
+from voxwire_server.session.quotas import ClientIdentity
 
 TEXT = "The birch canoe slid on the smooth planks. Glue the sheet to the dark blue background."
 

@@ -20,7 +20,7 @@ from voxwire_server.compat.session import (
     EncodedAudio,
     SessionClosed,
 )
-from voxwire_server.session.identity import ClientIdentity
+from voxwire_server.session.quotas import ClientIdentity
 
 PCM = OutputFormat(sample_rate=24000)
 TEXT = "The birch canoe slid on the smooth planks. Glue the sheet to the dark blue background."

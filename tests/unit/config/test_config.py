@@ -259,7 +259,7 @@ def test_loopback_needs_no_keys(host: str) -> None:
         ("OTHER", "x"),
     ],
 )
-def test_variables_that_are_not_ours_are_left_alone(variable: str, value: str) -> None:
+def test_variables_of_other_programs_are_ignored(variable: str, value: str) -> None:
     assert c.load_config(env={variable: value}) == c.Config()
 
 
@@ -364,3 +364,20 @@ def test_the_documentation_has_every_key_as_it_is(key: c.Key) -> None:
 
 def test_the_documentation_has_no_key_that_is_gone() -> None:
     assert set(re.findall(r"^\| `([a-z_.]+)` \|", REFERENCE.read_text(), re.M)) == set(c.KEYS)
+
+
+@pytest.mark.parametrize(
+    ("configured", "found"),
+    [
+        ("", "heart"),
+        ("emma", "emma"),
+        ("hibari/emma", "emma"),
+        ("kokoro/emma", None),
+        ("hibari/hibari/emma", None),
+        ("hart", None),
+        ("hibari/", None),
+    ],
+)
+def test_a_default_voice_is_named_alone_or_after_its_engine(configured: str, found: str | None) -> None:
+    engines = c.EnginesConfig(default_voice=configured)
+    assert c.default_voice(engines, ["heart", "emma"]) == found

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.fake_registries import serving
-from voxwire_server.models.checksums import Checksum
 from voxwire_server.models.download import PAUSES_SECONDS, Artifact, fetch
 from voxwire_server.models.errors import Damaged, Refused, Unreachable
+from voxwire_server.models.manifest import Checksum
 from voxwire_server.models.progress import Silent
 from voxwire_server.models.web import Web
 
@@ -66,7 +66,7 @@ def names(folder: Path) -> list[str]:
     return sorted(each.name for each in folder.iterdir())
 
 
-def test_a_file_comes_whole_and_nothing_else_is_left(server, web, tmp_path) -> None:
+def test_a_download_leaves_the_complete_file_and_nothing_else(server, web, tmp_path) -> None:
     told = Told()
     target = fetch(artifact(server.put(PATH, CONTENT)), tmp_path, web, told)
     assert target.read_bytes() == CONTENT
@@ -75,19 +75,19 @@ def test_a_file_comes_whole_and_nothing_else_is_left(server, web, tmp_path) -> N
     assert told.bytes[-1] == len(CONTENT)
 
 
-def test_a_whole_file_is_not_asked_for_again(server, web, tmp_path) -> None:
+def test_a_complete_file_is_not_downloaded_again(server, web, tmp_path) -> None:
     wanted = artifact(server.put(PATH, CONTENT))
     fetch(wanted, tmp_path, web, Silent())
     fetch(wanted, tmp_path, web, Silent())
     assert len(server.seen) == 1
 
 
-def test_a_whole_file_with_another_content_is_had_again(server, web, tmp_path) -> None:
+def test_a_complete_file_with_another_checksum_is_downloaded_again(server, web, tmp_path) -> None:
     (tmp_path / "weights.bin").write_bytes(bytes(len(CONTENT)))
     assert fetch(artifact(server.put(PATH, CONTENT)), tmp_path, web, Silent()).read_bytes() == CONTENT
 
 
-def test_a_broken_connection_is_gone_on_from(server, web, pauses, tmp_path) -> None:
+def test_a_broken_download_is_resumed(server, web, pauses, tmp_path) -> None:
     url = server.put(PATH, CONTENT, trouble=[300_000, 100_000])
     assert fetch(artifact(url), tmp_path, web, Silent()).read_bytes() == CONTENT
     assert server.ranges(PATH) == ["", "bytes=300000-", "bytes=400000-"]
@@ -100,21 +100,21 @@ def test_a_broken_connection_is_gone_on_from(server, web, pauses, tmp_path) -> N
     kept=st.integers(0, len(CONTENT)),
     ranges=st.booleans(),
 )
-def test_wherever_it_breaks_the_content_is_the_same(server, tmp_path, breaks, kept, ranges) -> None:
+def test_a_download_broken_anywhere_gives_the_same_content(server, tmp_path, breaks, kept, ranges) -> None:
     (tmp_path / "weights.bin").unlink(missing_ok=True)
     (tmp_path / "weights.bin.part").write_bytes(CONTENT[:kept])
     url = server.put(PATH, CONTENT, trouble=list(breaks), ranges=ranges)
     assert fetch(artifact(url), tmp_path, Web((), Pauses()), Silent()).read_bytes() == CONTENT
 
 
-def test_what_another_run_left_is_gone_on_from(server, web, tmp_path) -> None:
+def test_the_part_of_another_run_is_resumed(server, web, tmp_path) -> None:
     (tmp_path / "weights.bin.part").write_bytes(CONTENT[:500_000])
     fetch(artifact(server.put(PATH, CONTENT)), tmp_path, web, Silent())
     assert server.ranges(PATH) == ["bytes=500000-"]
 
 
 @pytest.mark.parametrize("left", [b"\0" * 500_000, b"\0" * len(CONTENT), b"\0" * (len(CONTENT) + 9)])
-def test_what_another_run_left_is_thrown_away_when_it_does_not_fit(server, web, tmp_path, left) -> None:
+def test_the_part_of_another_run_is_dropped_when_the_checksum_is_wrong(server, web, tmp_path, left) -> None:
     (tmp_path / "weights.bin.part").write_bytes(left)
     told = Told()
     assert fetch(artifact(server.put(PATH, CONTENT)), tmp_path, web, told).read_bytes() == CONTENT
@@ -153,7 +153,7 @@ def test_a_file_that_is_too_short_is_refused(server, web, pauses, tmp_path) -> N
     assert names(tmp_path) == []
 
 
-def test_of_a_file_that_is_too_long_no_more_is_taken_than_shows_it(server, web, tmp_path) -> None:
+def test_a_file_that_is_too_long_is_read_one_byte_beyond_its_size(server, web, tmp_path) -> None:
     told = Told()
     with pytest.raises(Damaged):
         fetch(artifact(server.put(PATH, CONTENT + bytes(5 << 20))), tmp_path, web, told)
@@ -183,7 +183,7 @@ def test_a_busy_server_is_asked_again(server, web, pauses, tmp_path) -> None:
     assert pauses == list(PAUSES_SECONDS[:3])
 
 
-def test_what_came_before_the_server_went_away_is_kept(server, web, pauses, tmp_path) -> None:
+def test_the_part_is_kept_when_the_server_goes_away(server, web, pauses, tmp_path) -> None:
     url = server.put(PATH, CONTENT, trouble=[300_000, *[0] * 9])
     told = Told()
     with pytest.raises(Unreachable, match=r"broke off at 0\.3 MB") as caught:
@@ -203,7 +203,7 @@ def test_without_a_network_the_address_is_named(web, tmp_path) -> None:
     assert "--from-folder" in caught.value.hint
 
 
-def test_a_server_that_falls_silent_is_given_up(server, pauses, tmp_path) -> None:
+def test_a_server_that_stops_sending_times_out(server, pauses, tmp_path) -> None:
     web = Web((), pauses, timeout_seconds=0.05)
     url = server.put(PATH, CONTENT, trouble=["silent"])
     assert fetch(artifact(url), tmp_path, web, Silent()).read_bytes() == CONTENT
@@ -231,7 +231,7 @@ def test_a_file_on_this_machine_is_no_address(web, tmp_path) -> None:
         fetch(artifact("file:///etc/passwd"), tmp_path, web, Silent())
 
 
-def test_a_full_disk_is_no_trouble_of_the_network(server, web, tmp_path, monkeypatch) -> None:
+def test_a_full_disk_is_not_reported_as_a_network_error(server, web, tmp_path, monkeypatch) -> None:
     opened = Path.open
 
     def full(self, *arguments, **options):

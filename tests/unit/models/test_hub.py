@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.fake_registries import serving
-from voxwire_server.models.checksums import Checksum
 from voxwire_server.models.errors import Damaged, ModelError, Refused, Unreachable
 from voxwire_server.models.hub import Repository
+from voxwire_server.models.manifest import Checksum
 from voxwire_server.models.progress import Silent
 from voxwire_server.models.web import Web
 
@@ -84,7 +84,7 @@ def test_a_file_is_fetched_once(hub, tmp_path: Path) -> None:
     assert len(hub.seen) == requests
 
 
-def test_a_fetch_that_was_broken_off_goes_on(hub, tmp_path: Path) -> None:
+def test_a_broken_fetch_is_resumed(hub, tmp_path: Path) -> None:
     repository = offer(hub, {"model.pth": WEIGHTS})
     file = repository.files(WEB)["model.pth"]
     path = f"/{NAME}/resolve/{REVISION}/model.pth"
@@ -113,7 +113,7 @@ def test_a_repository_that_is_not_there_is_refused(hub) -> None:
     assert "HF_ENDPOINT" in caught.value.hint
 
 
-def test_a_hub_that_is_broken_may_be_asked_later(hub) -> None:
+def test_a_hub_that_fails_is_retryable(hub) -> None:
     repository = offer(hub, {"model.pth": WEIGHTS})
     hub.resources[f"/api/models/{NAME}/tree/{REVISION}"].trouble = [-500] * 20
     with pytest.raises(Unreachable):
@@ -129,7 +129,7 @@ def test_without_a_network_the_other_source_is_named() -> None:
 
 
 @pytest.mark.parametrize("content", [b"<html>", b"[1]", b'[{"type": "file"}]'])
-def test_a_hub_that_answers_nonsense_is_told(hub, content: bytes) -> None:
+def test_a_hub_with_an_invalid_answer_is_reported(hub, content: bytes) -> None:
     hub.put(f"/api/models/{NAME}/tree/{REVISION}", content)
     with pytest.raises(Unreachable, match="no listing"):
         Repository(NAME, REVISION, hub.url).files(WEB)
@@ -142,7 +142,7 @@ def test_an_offline_hub_is_not_asked(hub, monkeypatch) -> None:
     assert hub.seen == []
 
 
-def test_nothing_else_has_to_have_used_the_library() -> None:
+def test_the_hub_library_needs_no_other_import() -> None:
     with serving() as gone:
         pass
     program = (
@@ -163,7 +163,7 @@ def test_without_the_library_the_extra_is_named(monkeypatch) -> None:
     assert "voxwire[kokoro]" in caught.value.hint
 
 
-def test_a_full_disk_is_no_trouble_of_the_network(hub, tmp_path: Path, monkeypatch) -> None:
+def test_a_full_disk_is_not_reported_as_a_network_error(hub, tmp_path: Path, monkeypatch) -> None:
     repository = offer(hub, {"model.pth": WEIGHTS})
     file = repository.files(WEB)["model.pth"]
 

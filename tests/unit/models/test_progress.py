@@ -53,7 +53,7 @@ def test_a_size_that_is_not_known_is_left_out() -> None:
     assert log.getvalue() == "a.whl  0.5 MB\n"
 
 
-def test_a_pull_goes_on_when_nobody_watches_any_longer() -> None:
+def test_a_pull_goes_on_when_its_output_is_closed() -> None:
     class Gone(Terminal):
         def write(self, text: str) -> int:
             raise BrokenPipeError

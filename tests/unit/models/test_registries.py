@@ -14,10 +14,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.fake_registries import bare, serving
-from voxwire_server.models import npm, pypi
-from voxwire_server.models.checksums import Checksum
 from voxwire_server.models.errors import ModelError, Refused, Unreachable
-from voxwire_server.models.registries import NPM, PYPI, Registry, authorities, npm_registry, python_indexes
+from voxwire_server.models.manifest import Checksum
+from voxwire_server.models.registries import (
+    NPM,
+    PYPI,
+    Registry,
+    authorities,
+    find_in_indexes,
+    find_in_npm,
+    npm_registry,
+    python_indexes,
+)
 from voxwire_server.models.web import Web, shown
 
 if TYPE_CHECKING:
@@ -79,7 +87,7 @@ def test_pip_conf_is_read_and_the_more_important_file_wins(tmp_path: Path) -> No
     assert urls(**env, PIP_INDEX_URL="https://env/simple") == ["https://env/simple"]
 
 
-def test_a_pip_conf_that_is_none_is_passed_over(tmp_path: Path) -> None:
+def test_a_broken_pip_conf_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "broken.conf").write_text("index-url = nowhere\n[[[\n")
     assert urls(PIP_CONFIG_FILE=str(tmp_path / "broken.conf")) == [PYPI]
 
@@ -144,7 +152,7 @@ def test_certificates_that_are_not_there_are_named() -> None:
 @pytest.mark.parametrize("html", [False, True])
 def test_a_wheel_is_found_with_its_checksum(server, web, html) -> None:
     server.wheel("a-b", "a_b-1.0-py3-none-any.whl", b"wheel", html=html)
-    offer = pypi.find(web, [Registry(f"{server.url}/simple", "Basic x")], "a-b", "a_b-1.0-py3-none-any.whl")
+    offer = find_in_indexes(web, [Registry(f"{server.url}/simple", "Basic x")], "a-b", "a_b-1.0-py3-none-any.whl")
     assert offer.url == f"{server.url}/files/a_b-1.0-py3-none-any.whl"
     assert offer.checksum == Checksum.sha256(hashlib.sha256(b"wheel").hexdigest())
     assert offer.authorization == "Basic x"
@@ -156,30 +164,30 @@ def test_the_next_index_is_asked_where_the_first_has_it_not(server, web) -> None
     server.put("/empty/a/", json.dumps({"files": []}).encode(), content_type="application/vnd.pypi.simple.v1+json")
     server.wheel("a", "a-1.whl", b"wheel")
     indexes = [Registry(f"{server.url}/{each}") for each in ("nothing", "empty", "simple")]
-    assert pypi.find(web, indexes, "a", "a-1.whl").url.endswith("/files/a-1.whl")
+    assert find_in_indexes(web, indexes, "a", "a-1.whl").url.endswith("/files/a-1.whl")
     with pytest.raises(Refused, match="/nothing/a/ answers 404"):
-        pypi.find(web, indexes[:2], "a", "a-1.whl")
+        find_in_indexes(web, indexes[:2], "a", "a-1.whl")
 
 
 def test_a_version_that_a_mirror_lacks_is_named(server, web) -> None:
     server.wheel("a", "a-1.whl", b"wheel")
     with pytest.raises(Refused, match=r"has no a-2\.whl") as caught:
-        pypi.find(web, [Registry(f"{server.url}/simple")], "a", "a-2.whl")
+        find_in_indexes(web, [Registry(f"{server.url}/simple")], "a", "a-2.whl")
     assert "mirror" in caught.value.hint
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"files": [{}]}', b'{"files": null}'])
-def test_an_index_that_answers_nonsense_is_told_from_one_without_the_file(server, web, content) -> None:
+def test_an_index_with_an_invalid_answer_differs_from_one_without_the_file(server, web, content) -> None:
     server.put("/simple/a/", content, content_type="application/vnd.pypi.simple.v1+json")
     with pytest.raises(Unreachable, match="no index"):
-        pypi.find(web, [Registry(f"{server.url}/simple")], "a", "a-1.whl")
+        find_in_indexes(web, [Registry(f"{server.url}/simple")], "a", "a-1.whl")
 
 
 def test_an_index_that_is_busy_is_asked_again(server) -> None:
     server.wheel("a", "a-1.whl", b"wheel")
     server.resources["/simple/a/"].trouble = [-503, -502]
     pauses: list[float] = []
-    pypi.find(Web((), pauses.append), [Registry(f"{server.url}/simple")], "a", "a-1.whl")
+    find_in_indexes(Web((), pauses.append), [Registry(f"{server.url}/simple")], "a", "a-1.whl")
     assert pauses == [1.0, 2.0]
 
 
@@ -188,28 +196,28 @@ def test_an_index_that_is_busy_is_asked_again(server) -> None:
 
 def test_a_tarball_is_found_with_its_integrity(server, web) -> None:
     server.tarball("a", "1.0.0", b"tarball")
-    offer = npm.find(web, Registry(f"{server.url}/npm", "Bearer t"), "a", "1.0.0")
+    offer = find_in_npm(web, Registry(f"{server.url}/npm", "Bearer t"), "a", "1.0.0")
     assert (offer.url, offer.authorization) == (f"{server.url}/npm/a/-/a-1.0.0.tgz", "Bearer t")
     assert offer.checksum is not None
     assert (offer.checksum.algorithm, len(offer.checksum.digits)) == ("sha512", 128)
 
 
-def test_a_mirror_that_passes_npms_own_address_on_means_its_copy(server, web) -> None:
+def test_npms_own_address_in_a_mirrors_metadata_means_the_mirror(server, web) -> None:
     server.tarball("a", "1.0.0", b"tarball", host="https://registry.npmjs.org")
-    assert npm.find(web, Registry(f"{server.url}/npm"), "a", "1.0.0").url == f"{server.url}/npm/a/-/a-1.0.0.tgz"
+    assert find_in_npm(web, Registry(f"{server.url}/npm"), "a", "1.0.0").url == f"{server.url}/npm/a/-/a-1.0.0.tgz"
 
 
 def test_a_version_that_the_registry_lacks_is_named(server, web) -> None:
     server.tarball("a", "1.0.0", b"tarball")
     with pytest.raises(Refused, match=r"no version 2\.0\.0"):
-        npm.find(web, Registry(f"{server.url}/npm"), "a", "2.0.0")
+        find_in_npm(web, Registry(f"{server.url}/npm"), "a", "2.0.0")
 
 
 @pytest.mark.parametrize("content", [b"<html>", b"[]", b'{"versions": {"1.0.0": {}}}'])
-def test_a_registry_that_answers_nonsense_is_told(server, web, content) -> None:
+def test_a_registry_with_an_invalid_answer_is_reported(server, web, content) -> None:
     server.put("/npm/a", content)
     with pytest.raises(Unreachable, match="no package"):
-        npm.find(web, Registry(f"{server.url}/npm"), "a", "1.0.0")
+        find_in_npm(web, Registry(f"{server.url}/npm"), "a", "1.0.0")
 
 
 @pytest.mark.parametrize(
@@ -229,7 +237,7 @@ def test_integrity_is_read_as_the_specification_writes_it(text: str, expected: C
 # -- certificates -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes a certificate with openssl")
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl: apt-get install openssl")
 def test_a_companys_own_authority_is_trusted_once_it_is_named(tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from voxwire_server.models.errors import Unusable, disk_errors
-from voxwire_server.models.manifest import Manifest, describe, problems, read_manifest, write_manifest
-from voxwire_server.models.paths import models_folder
+from voxwire_server.models.manifest import Manifest, describe, models_folder, problems, read_manifest, write_manifest
 from voxwire_server.models.progress import Silent
 from voxwire_server.models.staging import check_place, check_room, staging
 
@@ -47,7 +46,7 @@ def fill(models: Path, content: bytes, name: str = "weights.bin") -> Manifest:
     return manifest
 
 
-def test_a_published_model_is_whole_and_its_downloads_are_gone(tmp_path: Path) -> None:
+def test_a_published_model_is_complete_and_its_downloads_are_gone(tmp_path: Path) -> None:
     manifest = fill(tmp_path / "models", b"weights")
     place = tmp_path / "models" / "m"
     assert read_manifest(place) == manifest
@@ -75,7 +74,7 @@ def test_nothing_is_in_its_place_before_it_is_published(tmp_path: Path) -> None:
         assert list(stage.whole.iterdir()) == []
 
 
-def test_where_nothing_came_nothing_is_left(tmp_path: Path) -> None:
+def test_a_pull_without_downloads_leaves_nothing(tmp_path: Path) -> None:
     with staging(tmp_path, "m", Silent()) as stage:
         stage.clear()
     assert [each.name for each in tmp_path.iterdir()] == [".m.lock"]
@@ -116,7 +115,7 @@ def test_a_process_that_was_killed_holds_nothing(tmp_path: Path) -> None:
 # -- what is in the way -------------------------------------------------------------------------------------------
 
 
-def test_a_folder_of_somebodys_own_is_not_replaced(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
     check_place(tmp_path / "m")
     (tmp_path / "m" / "README.md").write_text("mine")
@@ -134,7 +133,7 @@ def test_a_file_beside_a_models_own_is_not_lost(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])
-def test_what_is_no_folder_is_not_replaced(tmp_path: Path, kind: str) -> None:
+def test_a_file_or_link_is_not_replaced(tmp_path: Path, kind: str) -> None:
     if kind == "file":
         (tmp_path / "m").write_text("mine")
     else:
@@ -143,7 +142,7 @@ def test_what_is_no_folder_is_not_replaced(tmp_path: Path, kind: str) -> None:
         check_place(tmp_path / "m")
 
 
-def test_a_disk_without_room_is_told_before_anything_is_done(tmp_path: Path) -> None:
+def test_a_disk_without_room_is_reported_before_anything_is_done(tmp_path: Path) -> None:
     check_room(tmp_path, 1)
     with pytest.raises(Unusable, match="no room left") as caught:
         check_room(tmp_path, 1 << 60)
@@ -168,7 +167,7 @@ def test_the_disks_errors_say_what_to_do(tmp_path: Path, number: int, said: str,
 # -- the manifest -------------------------------------------------------------------------------------------------
 
 
-def test_each_kind_of_damage_is_told(tmp_path: Path) -> None:
+def test_each_kind_of_damage_is_reported(tmp_path: Path) -> None:
     for name in ("right", "short", "changed", "gone"):
         (tmp_path / name).write_bytes(b"content")
     manifest = describe("m", "hub", {}, tmp_path)
@@ -193,7 +192,7 @@ def test_each_kind_of_damage_is_told(tmp_path: Path) -> None:
         '{"format": 1, "model": "m", "source": "s", "versions": {}, "files": {"x": {}}}',
     ],
 )
-def test_a_manifest_that_is_none_is_damaged(tmp_path: Path, text: str) -> None:
+def test_an_invalid_manifest_is_damaged(tmp_path: Path, text: str) -> None:
     from voxwire_server.models.errors import Damaged
 
     (tmp_path / "manifest.json").write_text(text)

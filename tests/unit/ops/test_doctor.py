@@ -141,10 +141,14 @@ def test_a_default_voice_that_the_engine_does_not_have_is_a_problem(monkeypatch:
     engine = argparse.Namespace(info=info)
     monkeypatch.setattr(doctor, "engine_entries", lambda: {"hibari": "voxwire_fake_engine:create"})
     monkeypatch.setattr("importlib.import_module", lambda _: argparse.Namespace(create=lambda: engine))
-    (good,) = doctor.check_engines(Config(engines=EnginesConfig(default_voice="heart")))
-    (bad,) = doctor.check_engines(Config(engines=EnginesConfig(default_voice="hart")))
-    assert (good.status, bad.status) == (Status.OK, Status.PROBLEM)
-    assert "heart" in bad.fix
+
+    def check(default_voice: str) -> Finding:
+        (finding,) = doctor.check_engines(Config(engines=EnginesConfig(default_voice=default_voice)))
+        return finding
+
+    assert [check(name).status for name in ("", "heart", "hibari/heart")] == [Status.OK] * 3
+    assert [check(name).status for name in ("hart", "kokoro/heart")] == [Status.PROBLEM] * 2
+    assert "heart" in check("hart").fix
 
 
 def test_a_free_port_is_free() -> None:
@@ -174,7 +178,7 @@ class _Health(BaseHTTPRequestHandler):
         (b"hello", PortState.TAKEN),
     ],
 )
-def test_a_port_that_is_taken_is_asked_by_whom(answer: bytes, state: PortState) -> None:
+def test_a_port_in_use_shows_whether_by_a_voxwire_server(answer: bytes, state: PortState) -> None:
     with HTTPServer(("127.0.0.1", 0), type("Handler", (_Health,), {"answer": answer})) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()

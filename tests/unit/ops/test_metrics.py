@@ -26,7 +26,7 @@ def test_two_applications_do_not_share_counts() -> None:
     assert samples(second)["voxwire_audio_frames_total"] == 0
 
 
-def test_what_sessions_tell_is_counted() -> None:
+def test_events_of_sessions_are_counted() -> None:
     metrics = Metrics("1.2.3")
     metrics.contexts_changed(+1)
     metrics.contexts_changed(+1)
@@ -53,7 +53,7 @@ def test_what_sessions_tell_is_counted() -> None:
     assert found["voxwire_build_info version=1.2.3"] == 1
 
 
-def test_what_engines_tell_is_counted_by_engine() -> None:
+def test_events_of_engines_are_counted_by_engine() -> None:
     metrics = Metrics()
     metrics.clause_spoken("hibari", 0.001, 0.03)
     found = samples(metrics)
@@ -61,7 +61,7 @@ def test_what_engines_tell_is_counted_by_engine() -> None:
     assert found["voxwire_clause_synthesis_seconds_sum engine=hibari"] == pytest.approx(0.03)
 
 
-def test_what_is_kept_elsewhere_is_read_at_each_scrape_and_not_before() -> None:
+def test_registered_values_are_read_at_each_scrape_and_not_before() -> None:
     metrics, reads = Metrics(), []
 
     def length() -> float:
@@ -83,13 +83,13 @@ def test_a_table_has_a_sample_for_each_row() -> None:
     assert found["voxwire_busy_seconds_total engine=hibari stage=speak"] == 2
 
 
-def test_openmetrics_is_given_to_who_asks_for_it() -> None:
+def test_openmetrics_is_served_on_request() -> None:
     body, content_type = Metrics().render("application/openmetrics-text; version=1.0.0")
     assert content_type.startswith("application/openmetrics-text")
     assert body.endswith(b"# EOF\n")
 
 
-def test_the_lag_of_the_loop_is_told_up_to_half_a_minute() -> None:
+def test_the_lag_of_the_loop_is_measured_up_to_half_a_minute() -> None:
     metrics = Metrics()
     for late in (0.0, 0.08, 8.0, 20.0):
         metrics.loop_late(late)

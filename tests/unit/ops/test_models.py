@@ -88,7 +88,7 @@ def test_the_folder_is_that_of_the_configuration(tmp_path: Path, monkeypatch, ca
     assert "models.path" in capsys.readouterr().err
 
 
-def test_a_failure_is_told_with_what_to_do(tmp_path: Path, monkeypatch, capsys) -> None:
+def test_a_failure_is_printed_with_what_to_do(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(models, "recipe", lambda name: Recipe(name, "a model", 0, unreachable))
     assert run("pull", "kokoro", "--path", str(tmp_path)) == 1
     shown = capsys.readouterr()
@@ -102,7 +102,7 @@ def test_an_interruption_says_that_nothing_is_lost(tmp_path: Path, monkeypatch, 
     assert "goes on from here" in capsys.readouterr().err
 
 
-def test_a_list_tells_of_each_model_whether_it_is_there(tmp_path: Path, capsys) -> None:
+def test_a_list_shows_whether_each_model_is_there(tmp_path: Path, capsys) -> None:
     run("list", "--path", str(tmp_path))
     assert "not there; voxwire models pull kokoro" in capsys.readouterr().out
     run("pull", "kokoro", "--path", str(tmp_path))
@@ -129,13 +129,13 @@ def test_a_check_compares_every_file(tmp_path: Path, capsys) -> None:
     assert "--force" in capsys.readouterr().err
 
 
-def test_a_model_that_nobody_knows_is_a_mistake(capsys) -> None:
+def test_an_unknown_model_is_a_usage_error(capsys) -> None:
     with pytest.raises(SystemExit):
         run("pull", "cuckoo")
     assert "kokoro" in capsys.readouterr().err
 
 
-def test_the_command_is_one_of_voxwires(tmp_path: Path, capsys) -> None:
+def test_models_is_a_command_of_voxwire(tmp_path: Path, capsys) -> None:
     assert cli.main(["models", "list", "--path", str(tmp_path)]) == 0
     assert "kokoro" in capsys.readouterr().out
 

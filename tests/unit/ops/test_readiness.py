@@ -1,7 +1,7 @@
 from itertools import pairwise
 
 from voxwire_server.ops.readiness import Readiness
-from voxwire_server.scheduling.request import Refusal, RefusalReason
+from voxwire_server.scheduling.admission import Refusal, RefusalReason
 
 FULL = Refusal(9000, RefusalReason.UTILISATION)
 
@@ -15,11 +15,11 @@ def watch(readiness, seen, begin=0.0):
     return told
 
 
-def test_a_moment_of_overload_is_not_told():
+def test_a_moment_of_overload_is_not_reported():
     assert not any(watch(Readiness(), [True] * 8 + [False] * 8))
 
 
-def test_overload_that_lasts_is_told_after_some_seconds():
+def test_overload_that_lasts_is_reported_after_some_seconds():
     told = watch(Readiness(), [True] * 40)
     assert 3.0 < told.index(True) * 0.25 < 5.0
     assert all(told[told.index(True) :])
@@ -40,7 +40,7 @@ def test_room_that_lasts_opens_again():
     assert not any(told[told.index(False) :])
 
 
-def test_it_says_when_to_ask_again():
+def test_the_retry_time_covers_the_refusals():
     readiness = Readiness()
     watch(readiness, [True] * 40)
     assert readiness.retry_ms == 9000

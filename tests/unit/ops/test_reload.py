@@ -62,7 +62,7 @@ def test_a_server_with_keys_is_not_opened_by_a_reload() -> None:
         reloaded(beyond, load_config(flags={"server.host": "127.0.0.1"}))
 
 
-def test_a_mixture_that_contradicts_itself_is_refused() -> None:
+def test_a_reload_whose_result_contradicts_itself_is_refused() -> None:
     old = load_config(flags={"server.host": "0.0.0.0", "server.insecure": True})
     old = dataclasses.replace(old, server=dataclasses.replace(old.server, insecure=False))
     with pytest.raises(ConfigError, match=r"server\.host"):
@@ -76,7 +76,7 @@ def test_where_values_come_from_is_known_afterwards() -> None:
 
 
 @pytest.mark.parametrize("name", ["server.host", "server.port", "engines.enabled", "compat.enabled", "server.node"])
-def test_what_is_made_at_the_start_needs_a_restart(name: str) -> None:
+def test_settings_read_at_the_start_need_a_restart(name: str) -> None:
     assert not changeable(name)
 
 
@@ -92,17 +92,17 @@ def hangups():
     signal.signal(signal.SIGHUP, before)
 
 
-def test_a_hangup_before_anything_can_be_read_again_is_remembered_once(hangups: Hangups) -> None:
+def test_a_hangup_before_the_server_listens_is_kept_once(hangups: Hangups) -> None:
     for _ in range(3):
         os.kill(os.getpid(), signal.SIGHUP)
     told: list[int] = []
-    hangups.tell(lambda: told.append(1))
+    hangups.listen(lambda: told.append(1))
     assert told == [1]
     os.kill(os.getpid(), signal.SIGHUP)
     assert told == [1, 1]
 
 
-def test_beside_the_main_thread_signals_are_left_alone() -> None:
+def test_outside_the_main_thread_no_signal_is_caught() -> None:
     before = signal.getsignal(signal.SIGHUP)
     thread = threading.Thread(target=Hangups().catch)
     thread.start()

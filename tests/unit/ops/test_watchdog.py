@@ -64,18 +64,18 @@ def test_a_loop_that_beats_is_not_held() -> None:
         assert detector.look(beats(now - 0.02), now, now) is None
 
 
-def test_a_hold_is_told_once_when_it_is_long_enough_and_again_with_its_length() -> None:
+def test_a_hold_is_reported_once_when_long_enough_and_once_with_its_length() -> None:
     detector, told = HoldDetector(0.25, 0.0), []
     for look in range(1, 40):
         now = look * 0.0625
         newest, worst = (0.0, None) if now < 1.0 else (now, (0.0, 1.0) if now < 1.06 else None)
         told.append(detector.look(beats(newest, worst), now, now))
-    assert [each for each in told if each] == [Held(pytest.approx(0.2875)), Freed(pytest.approx(0.975), seen=True)]
+    assert [each for each in told if each] == [Held(pytest.approx(0.2875)), Freed(pytest.approx(0.975), reported=True)]
 
 
-def test_a_hold_that_was_over_before_a_look_is_told_too() -> None:
+def test_a_hold_that_was_over_before_a_look_is_reported_too() -> None:
     detector = HoldDetector(0.25, 0.0)
-    assert detector.look(beats(0.7, (0.1, 0.6)), 0.7, 0.65) == Freed(pytest.approx(0.475), seen=False)
+    assert detector.look(beats(0.7, (0.1, 0.6)), 0.7, 0.65) == Freed(pytest.approx(0.475), reported=False)
 
 
 @pytest.mark.parametrize("thread_first", [True, False])
@@ -96,7 +96,7 @@ def test_one_long_call_that_keeps_the_interpreter_s_lock_is_a_hold() -> None:
     assert detector.look(beats(0.05), 2.1, 2.0) == Held(pytest.approx(2.025, abs=0.06))
 
 
-def test_a_hold_on_a_machine_that_has_little_time_is_as_long_as_it_is_felt() -> None:
+def test_a_hold_on_a_busy_machine_is_measured_in_wall_time() -> None:
     detector = HoldDetector(0.25, 0.0)
     assert detector.look(beats(0.05), 0.0625, 0.01) is None
     assert detector.look(beats(0.05), 10.05, 5.5) == Held(pytest.approx(9.975))
@@ -144,7 +144,7 @@ def held_by(
 
 @pytest.mark.parametrize("loop_factory", [uvloop.new_event_loop, asyncio.new_event_loop])
 @pytest.mark.parametrize("work", [compute_in_python, compute_in_one_call, wait_in_a_call])
-def test_what_holds_a_loop_is_named_and_none_of_its_values(work, loop_factory, caplog) -> None:
+def test_the_stack_of_a_hold_is_logged_without_values(work, loop_factory, caplog) -> None:
     caplog.set_level(logging.WARNING, "voxwire.watchdog")
     counts = held_by(work, loop_factory)
     assert counts.held >= 1
@@ -207,7 +207,7 @@ def test_a_stack_has_a_bound_and_shows_no_more_of_a_path_than_a_package() -> Non
 
 
 @pytest.mark.parametrize("loop_factory", [uvloop.new_event_loop, asyncio.new_event_loop])
-def test_a_loop_that_runs_nothing_is_told_from_one_that_does(loop_factory) -> None:
+def test_a_loop_between_callbacks_differs_from_one_in_a_callback(loop_factory) -> None:
     main, seen = threading.get_ident(), []
 
     def look() -> bool:
@@ -228,7 +228,7 @@ def test_a_loop_that_runs_nothing_is_told_from_one_that_does(loop_factory) -> No
     assert seen == [False, True]
 
 
-def test_a_clock_of_a_thread_that_is_gone_does_no_harm() -> None:
+def test_reading_the_cpu_clock_of_a_dead_thread_does_not_crash() -> None:
     clocks: list[Callable[[], float]] = []
     thread = threading.Thread(target=lambda: clocks.append(own_cpu_clock()))
     thread.start()

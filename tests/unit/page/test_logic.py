@@ -1,4 +1,4 @@
-"""The page's own parts that need no browser, tested by Node; and its types."""
+"""The page's parts that need no browser, tested by Node; its types; and the imports of the page and the client."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from support.javascript import install_packages
 
+pytestmark = pytest.mark.slow
 CLIENT = Path(__file__).parents[3] / "clients" / "js"
 
 
@@ -41,6 +42,19 @@ def test_the_parts_do_what_they_say(tmp_path: Path) -> None:
 def test_its_types_hold() -> None:
     said = run(str(CLIENT / "node_modules" / ".bin" / "tsc"), "-p", "page/tsconfig.json")
     assert said.returncode == 0, said.stdout
+
+
+def test_no_modules_import_each_other() -> None:
+    said = run("npm", "run", "--silent", "check:circles")
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
+def test_modules_that_import_types_of_each_other_are_found(tmp_path: Path) -> None:
+    (tmp_path / "one.ts").write_text('import type { Two } from "./two.js";\nexport type One = Two[];\n')
+    (tmp_path / "two.ts").write_text('import type { One } from "./one.js";\nexport type Two = One | null;\n')
+    said = run("npm", "run", "--silent", "check:circles", "--", str(tmp_path))
+    assert said.returncode == 1
+    assert "Dependency cycle" in said.stdout
 
 
 def test_the_assets_are_what_the_sources_build(tmp_path: Path) -> None:

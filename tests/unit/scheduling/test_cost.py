@@ -9,7 +9,7 @@ from voxwire_server.scheduling.cost import RealtimeCost, StageCost, StageUse
 SECONDS = st.floats(1e-6, 10.0)
 
 
-def test_a_fixed_part_and_one_that_grows_are_told_apart():
+def test_a_fixed_cost_and_a_cost_per_unit_are_told_apart():
     cost, source = StageCost(1e-3), random.Random(1)
     for _ in range(300):
         units = source.uniform(10, 200)
@@ -23,7 +23,7 @@ def test_before_anything_was_learned_the_guess_holds():
     assert StageCost(1e-3).predict(50) == pytest.approx(0.05)
 
 
-def test_one_stolen_time_slice_hardly_moves_the_prediction():
+def test_one_lost_time_slice_hardly_moves_the_prediction():
     cost = StageCost(1e-3)
     for _ in range(100):
         cost.learn(100, 0.05)
@@ -42,7 +42,7 @@ def test_a_machine_that_stays_slow_is_learned():
 
 
 @given(st.lists(st.tuples(st.floats(0, 1000), SECONDS), max_size=60), st.floats(0, 1000))
-def test_predictions_are_never_negative_and_grow_with_the_work(steps, units):
+def test_predictions_are_never_negative_and_grow_with_the_units(steps, units):
     cost = StageCost(1e-3)
     for step in steps:
         cost.learn(*step)
@@ -60,7 +60,7 @@ def test_the_realtime_factor_moves_from_the_guess_to_what_was_measured():
     assert realtime.prior < 0.02
 
 
-def test_work_that_was_abandoned_counts_as_cost():
+def test_steps_without_audio_count_as_cost():
     use = StageUse()
     realtime = RealtimeCost(0.0, {"speak": use})
     for second in range(1000):
@@ -70,7 +70,7 @@ def test_work_that_was_abandoned_counts_as_cost():
     assert realtime.realtime_factor == pytest.approx(0.02, rel=0.05)
 
 
-def test_a_stage_that_batches_costs_a_listener_less_in_larger_batches():
+def test_a_stage_that_batches_costs_less_per_stream_in_larger_batches():
     use, cost = StageUse(), StageCost(1e-4)
     realtime = RealtimeCost(0.0, {"generate": use})
     for step in range(200):

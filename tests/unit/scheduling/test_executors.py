@@ -1,5 +1,5 @@
-"""Threads that hang or die, and engines that give what no engine may give: the rest speaks on. Real threads, a clock
-that the test sets."""
+"""Threads that hang or die, and engines with invalid results: other clauses are served. Real threads, a clock that the
+test sets."""
 
 import queue
 import threading
@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from support.scheduler_harness import request
+from support.scheduler_harness import make_request
 from support.scheduler_sim import model_info
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.engines.base import Job, NoSlot, StageInfo, StepResult
@@ -26,7 +26,7 @@ def audio(samples, alignment=None):
     return StepResult(AudioChunk(samples, alignment))
 
 
-NONSENSE = {
+INVALID_RESULTS = {
     "unknown stage": lambda: StepResult(AUDIO, "no such stage"),
     "empty stage": lambda: StepResult(AUDIO, ""),
     "stage no text": lambda: StepResult(AUDIO, ["speak"]),
@@ -54,8 +54,8 @@ NONSENSE = {
 BROKEN_STEPS = ("too few", "results are none", "interrupts", "no slot for nothing", "cannot finish")
 
 
-class TroubledEngine:
-    """Speaks 100 samples a clause; a text that names a trouble gets it. A text that begins with "hang" waits at a gate
+class FaultyEngine:
+    """Makes 100 samples per clause; a text that names a fault causes it. A text that begins with "hang" waits at a gate
     of its own until the test opens it."""
 
     def __init__(self, info):
@@ -101,7 +101,7 @@ class TroubledEngine:
             raise KeyboardInterrupt
         if "no slot for nothing" in texts:
             raise NoSlot(None)
-        return [NONSENSE.get(text, lambda: StepResult(AUDIO))() for text in texts]
+        return [INVALID_RESULTS.get(text, lambda: StepResult(AUDIO))() for text in texts]
 
     def finish(self, job, reason):
         if job.clause.text == "cannot finish":
@@ -111,12 +111,12 @@ class TroubledEngine:
         self.finished.put((job.clause.text, reason))
 
 
-class Bench:
-    """A runner whose clock stands until the test moves it, and an event loop's part."""
+class RunnerHarness:
+    """A runner whose clock the test moves, and the event loop's side of it."""
 
     def __init__(self, info, workers, **policy):
         self.now = 0.0
-        self.engine = TroubledEngine(info)
+        self.engine = FaultyEngine(info)
         self.scheduler = Scheduler({"model": info}, workers, Policy(**policy))
         self.calls, self.outputs = queue.Queue(), []
         self.runner = Runner(
@@ -126,16 +126,16 @@ class Bench:
 
     def submit(self, *texts):
         for text in texts:
-            self.runner.submit(request(text, text=text))
+            self.runner.submit(make_request(text, text=text))
 
     def until(self, count):
-        """Run what the loop was called for until so many outcomes are there; by owner."""
+        """Run the loop's calls until there are `count` outputs. Returns them by context key."""
         while len(self.outputs) < count:
             self.calls.get(timeout=WAIT_SECONDS)()
         return {output.request.context_key: output for output in self.outputs}
 
     def hang(self, text):
-        """Have a step hang, and long enough."""
+        """Have a step hang beyond its limit."""
         self.submit(text)
         assert self.engine.entered.get(timeout=WAIT_SECONDS) == text
         self.now += 31.0
@@ -148,8 +148,8 @@ class Bench:
     def stats(self):
         return self.runner.worker_stats()
 
-    def until_well(self):
-        """Wait until the engine has shown that it is well, and is told of no more."""
+    def until_healthy(self):
+        """Wait until the engine has recovered and no problem is reported."""
         while self.stats.problems:
             self.now += 0.02
             self.runner.look_after()
@@ -161,7 +161,7 @@ def bench():
     made = []
 
     def make(info=GPU, workers=2, **policy):
-        made.append(Bench(info, workers, **policy))
+        made.append(RunnerHarness(info, workers, **policy))
         return made[-1]
 
     yield make
@@ -185,7 +185,7 @@ def test_a_step_that_hangs_fails_its_clause_and_the_next_are_spoken(bench):
     assert b.until(2)["after"].error is None
 
 
-def test_a_step_within_its_time_is_left_alone(bench):
+def test_a_step_within_its_time_limit_is_not_replaced(bench):
     b = bench()
     b.submit("hang")
     b.engine.entered.get(timeout=WAIT_SECONDS)
@@ -196,38 +196,38 @@ def test_a_step_within_its_time_is_left_alone(bench):
     assert b.stats.replacements == {}
 
 
-def test_a_step_that_was_predicted_to_take_long_may(bench):
+def test_a_step_that_is_predicted_to_take_long_has_a_longer_limit(bench):
     b = bench(model_info("model", StageInfo("speak", 8), executor="device", realtime_factor=10.0))
-    b.runner.submit(request("slow", text="hang " + "x" * 60))
+    b.runner.submit(make_request("slow", text="hang " + "x" * 60))
     b.engine.entered.get(timeout=WAIT_SECONDS)
     b.now += 300.0
     b.runner.look_after()
     assert b.stats.replacements == {}
 
 
-def test_readiness_is_told_until_the_engine_is_well_again(bench):
+def test_a_problem_is_reported_until_a_health_check_succeeds(bench):
     b = bench()
     b.hang("hang")
     assert "hangs" in b.stats.problems["model"]
-    b.until_well()
-    assert ["one"] in b.engine.steps, "it was tried with a word of its own"
+    b.until_healthy()
+    assert ["one"] in b.engine.steps, "its health was checked with a word"
 
 
-def test_a_clause_that_is_spoken_shows_that_the_engine_is_well(bench):
+def test_a_successful_clause_ends_the_report_of_a_problem(bench):
     b = bench()
     b.hang("hang")
     b.submit("after")
     b.until(2)
-    assert "model" in b.stats.problems, "it is told for a while, for those who look now and then"
+    assert "model" in b.stats.problems, "it is reported for a while, as load balancers poll"
     b.now += 11.0
     b.runner.look_after()
     assert b.stats.problems == {}
 
 
-def test_what_a_hung_step_makes_in_the_end_is_dropped_and_its_thread_ends(bench):
+def test_the_results_of_a_hung_step_are_dropped_and_its_thread_ends(bench):
     b = bench()
     sunk = []
-    b.runner.submit(request("hang", text="hang", sink=lambda *facts: sunk.append(facts)))
+    b.runner.submit(make_request("hang", text="hang", sink=lambda *facts: sunk.append(facts)))
     b.engine.entered.get(timeout=WAIT_SECONDS)
     thread = next(each for each in threading.enumerate() if each.name == "voxwire-device:model-0")
     b.now += 31.0
@@ -245,12 +245,12 @@ def test_what_a_hung_step_makes_in_the_end_is_dropped_and_its_thread_ends(bench)
 def test_a_clause_moves_to_another_worker_where_there_are_several_and_is_spoken_there(bench):
     b = bench(CPU, workers=3)
     b.hang("hang")
-    assert b.engine.entered.get(timeout=WAIT_SECONDS) == "hang", "another worker has it"
+    assert b.engine.entered.get(timeout=WAIT_SECONDS) == "hang", "another worker steps it"
     b.open("hang")
     assert b.until(1)["hang"].error is None
 
 
-def test_a_clause_that_hangs_again_is_given_up(bench):
+def test_a_clause_that_hangs_twice_fails(bench):
     b = bench(CPU, workers=3)
     b.hang("hang")
     assert b.engine.entered.get(timeout=WAIT_SECONDS) == "hang"
@@ -260,7 +260,7 @@ def test_a_clause_that_hangs_again_is_given_up(bench):
     assert b.engine.entered.empty()
 
 
-def test_a_clause_that_was_cancelled_while_it_hangs_says_nothing_more(bench):
+def test_a_clause_that_is_cancelled_while_it_hangs_has_no_output(bench):
     b = bench(CPU, workers=3)
     b.submit("hang")
     b.engine.entered.get(timeout=WAIT_SECONDS)
@@ -272,22 +272,22 @@ def test_a_clause_that_was_cancelled_while_it_hangs_says_nothing_more(bench):
     assert b.scheduler.stats(b.now).requests == 0
 
 
-def shut_out(b):
-    """Have an engine hang twice in a row, with clauses that wait for it."""
-    check, b.runner._ask_for_checks = b.runner._ask_for_checks, lambda now: None
+def disable(b):
+    """Have an engine hang twice in a row, with clauses that wait for it: it is disabled."""
+    check, b.runner._queue_health_checks = b.runner._queue_health_checks, lambda now: None
     b.hang("hang 1")
     b.submit("hang 2")
     assert b.engine.entered.get(timeout=WAIT_SECONDS) == "hang 2"
     b.submit("waits 1", "waits 2")
     b.now += 31.0
     b.runner.look_after()
-    b.runner._ask_for_checks = check
+    b.runner._queue_health_checks = check
     return b.until(4)
 
 
-def test_an_engine_that_hangs_again_after_its_thread_was_replaced_is_given_nothing_more(bench):
+def test_an_engine_that_hangs_again_after_its_thread_was_replaced_is_disabled(bench):
     b = bench()
-    outputs = shut_out(b)
+    outputs = disable(b)
     assert {each.error.code for each in outputs.values()} == {ErrorCode.ENGINE_FAILED}
     with pytest.raises(VoxwireError) as refusal:
         b.submit("after")
@@ -298,16 +298,16 @@ def test_an_engine_that_hangs_again_after_its_thread_was_replaced_is_given_nothi
     assert b.scheduler.stats(b.now).requests == 0
 
 
-def test_an_engine_whose_hung_thread_comes_back_is_tried_again(bench):
+def test_a_disabled_engine_is_enabled_when_its_hung_call_returns(bench):
     b = bench()
-    shut_out(b)
+    disable(b)
     b.open("hang 2")
-    b.until_well()
+    b.until_healthy()
     b.submit("after")
     assert b.until(5)["after"].error is None
 
 
-def test_text_work_that_hangs_does_not_stop_the_others(bench):
+def test_a_prepare_that_hangs_does_not_stop_other_clauses(bench):
     b = bench(workers=1)
     b.hang("hang in prepare")
     assert b.until(1)["hang in prepare"].error.code is ErrorCode.ENGINE_FAILED
@@ -315,7 +315,7 @@ def test_text_work_that_hangs_does_not_stop_the_others(bench):
     assert b.until(2)["after"].error is None
 
 
-def test_a_job_that_cannot_be_let_go_of_costs_one_thread(bench):
+def test_a_finish_that_hangs_costs_one_thread(bench):
     b = bench()
     b.hang("finish hangs")
     b.submit("after")
@@ -325,15 +325,15 @@ def test_a_job_that_cannot_be_let_go_of_costs_one_thread(bench):
     assert b.stats.hung["device:model"] == 1
 
 
-# -- what no engine may give ------------------------------------------------------------------------------------------
+# -- invalid results --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("info", [GPU, CPU], ids=["device", "cpu"])
 @pytest.mark.parametrize(
     "text",
-    [*NONSENSE, *BROKEN_STEPS, "job is none", "job of no stage", "job of a bad bucket", "prepare exits"],
+    [*INVALID_RESULTS, *BROKEN_STEPS, "job is none", "job of no stage", "job of a bad bucket", "prepare exits"],
 )
-def test_nonsense_from_an_engine_ends_its_clause_and_no_thread(bench, info, text):
+def test_an_invalid_result_ends_its_clause_and_no_thread(bench, info, text):
     b = bench(info)
     b.submit(text)
     output = b.until(1)[text]
@@ -344,10 +344,10 @@ def test_nonsense_from_an_engine_ends_its_clause_and_no_thread(bench, info, text
     b.runner.look_after()
     assert b.stats.replacements == {}
     stats = b.scheduler.stats(b.now)
-    assert (stats.requests, stats.engines[0].holders) == (0, 0)
+    assert (stats.requests, stats.engines[0].slots_held) == (0, 0)
 
 
-def test_a_worker_that_dies_all_the_same_is_replaced(bench):
+def test_a_worker_that_dies_is_replaced(bench):
     b = bench(workers=1)
     complete, dying = b.scheduler.complete, [True]
 
@@ -369,10 +369,10 @@ def test_a_worker_that_dies_all_the_same_is_replaced(bench):
     assert b.scheduler.stats(b.now).requests == 0
 
 
-# -- outcomes ---------------------------------------------------------------------------------------------------------
+# -- delivery ---------------------------------------------------------------------------------------------------------
 
 
-def test_outcomes_that_take_long_to_deliver_leave_the_loop_in_between(bench):
+def test_outputs_that_take_long_to_deliver_let_the_loop_run_in_between(bench):
     b = bench(workers=1)
     delivered = []
 
@@ -380,7 +380,7 @@ def test_outcomes_that_take_long_to_deliver_leave_the_loop_in_between(bench):
         b.now += 0.001
         delivered.extend(outputs)
 
-    b.runner._deliver = slowly
+    b.runner._delivery.deliver = slowly
     for number in range(20):
         b.submit(f"clause {number}")
     for _ in range(20):
@@ -401,7 +401,7 @@ def test_a_delivery_that_fails_does_not_lose_the_others(bench):
             raise RuntimeError
         delivered.extend(each.request.context_key for each in outputs)
 
-    b.runner._deliver = poisonous
+    b.runner._delivery.deliver = poisonous
     b.submit("one", "poison", "two")
     for _ in range(3):
         b.engine.finished.get(timeout=WAIT_SECONDS)

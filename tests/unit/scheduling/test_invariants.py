@@ -1,4 +1,4 @@
-"""Whatever is submitted, cancelled, moved, refused and failed, in any order: the scheduler's promises hold."""
+"""The scheduler's invariants hold after any sequence of calls: submit, cancel, reprioritise, pick, complete, lose."""
 
 from collections import Counter
 from math import inf
@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from support.scheduler_harness import request
+from support.scheduler_harness import make_request
 from support.scheduler_sim import model_info
 from voxwire_server.engines.base import Job, StageInfo
 from voxwire_server.scheduling.execution import failed_outcomes
@@ -26,7 +26,7 @@ ENGINES = {
 }
 EXECUTORS = {"cpu": 2, "device:staged": 2, "device:frames": 1}
 CONTEXT_KEYS = st.integers(0, 5)
-VERDICTS = st.sampled_from(
+STATUSES = st.sampled_from(
     [StepStatus.NEXT, StepStatus.NEXT, StepStatus.FINISHED, StepStatus.FAILED, StepStatus.NO_SLOT]
 )
 
@@ -51,16 +51,16 @@ class SchedulerMachine(RuleBasedStateMachine):
     )
     def submit(self, context_key, engine, ahead, bulk, first, chars, account):
         flags = {"bulk": bulk, "first": first, "account": account}
-        owned = request(context_key, engine=engine, deadline=self.now + ahead, text="x" * chars, **flags)
-        if len(self.scheduler._contexts.get(context_key, ())) < self.scheduler.policy.context_requests_max:
-            self.scheduler.submit(owned, self.now)
-            self.requests.append(owned)
+        request = make_request(context_key, engine=engine, deadline=self.now + ahead, text="x" * chars, **flags)
+        if len(self.scheduler._requests.by_context.get(context_key, ())) < self.scheduler.policy.context_requests_max:
+            self.scheduler.submit(request, self.now)
+            self.requests.append(request)
 
     @rule(context_key=CONTEXT_KEYS)
     def cancel(self, context_key):
         left = self.scheduler.cancel(context_key)
         self.ended.update(left)
-        assert all(owned.state is RequestState.CANCELLED and owned.context_key == context_key for owned in left)
+        assert all(request.state is RequestState.CANCELLED and request.context_key == context_key for request in left)
 
     @rule(context_key=CONTEXT_KEYS, deadline=st.floats(-5.0, 100.0) | st.just(float("inf")))
     def reprioritise(self, context_key, deadline):
@@ -82,42 +82,44 @@ class SchedulerMachine(RuleBasedStateMachine):
         waiting = self.pickable(executor)
         ready = self.scheduler.ready(executor, self.now)
         batch = self.scheduler.pick(executor, self.now)
-        assert ready == (batch is not None) == bool(waiting), "a free worker never idles beside work"
+        assert ready == (batch is not None) == bool(waiting), (
+            "a free worker never idles while a request could be stepped"
+        )
         if batch is None:
             return
         self.check(batch, waiting)
         self.running.append(batch)
 
     def pickable(self, executor):
-        """Works that a worker of the executor could step now."""
+        """Requests that a worker of the executor could step now."""
         if sum(batch.executor == executor for batch in self.running) >= EXECUTORS[executor]:
             return []
         stepping = Counter(batch.engine for batch in self.running if batch.stage != PREPARE)
         return [
-            owned
-            for owned in self.requests
-            if owned.state is RequestState.QUEUED
-            and self.executor_of(owned) == executor
-            and (owned.stage == PREPARE or stepping[owned.engine] < ENGINES[owned.engine].concurrency)
+            request
+            for request in self.requests
+            if request.state is RequestState.QUEUED
+            and self.executor_of(request) == executor
+            and (request.stage == PREPARE or stepping[request.engine] < ENGINES[request.engine].concurrency)
         ]
 
     @staticmethod
-    def executor_of(owned):
-        on_cpu = owned.stage == PREPARE or ENGINES[owned.engine].executor == "cpu"
-        return "cpu" if on_cpu else f"device:{owned.engine}"
+    def executor_of(request):
+        on_cpu = request.stage == PREPARE or ENGINES[request.engine].executor == "cpu"
+        return "cpu" if on_cpu else f"device:{request.engine}"
 
     @staticmethod
     def check(batch, waiting):
         assert set(batch.requests) <= set(waiting)
-        assert all(owned.state is RequestState.RUNNING and not owned.cancelled for owned in batch.requests)
-        assert len(batch.requests) == 1 or not any(owned.retries for owned in batch.requests)
-        kinds = {(owned.engine, owned.stage, owned.bucket) for owned in batch.requests}
+        assert all(request.state is RequestState.RUNNING and not request.cancelled for request in batch.requests)
+        assert len(batch.requests) == 1 or not any(request.retries for request in batch.requests)
+        kinds = {(request.engine, request.stage, request.bucket) for request in batch.requests}
         assert kinds == {(batch.engine, batch.stage, batch.bucket)}
         stages = {stage.name: stage.batch_size_max for stage in ENGINES[batch.engine].stages} | {PREPARE: 1}
         assert len(batch.requests) <= stages[batch.stage]
         assert batch.predicted_seconds >= 0.0
         if batch.requests[0].bulk:
-            assert all(owned.bulk for owned in waiting), "bulk never goes before a listener"
+            assert all(request.bulk for request in waiting), "bulk never goes before an interactive request"
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), seconds=st.floats(0.0001, 0.5), audio=st.floats(0.0, 5.0))
@@ -125,16 +127,16 @@ class SchedulerMachine(RuleBasedStateMachine):
         batch = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
         self.now += seconds
         outcomes = [
-            self.outcome(batch, owned, data.draw(VERDICTS), data.draw(st.integers(0, 1)), audio)
-            for owned in batch.requests
+            self.outcome(batch, request, data.draw(STATUSES), data.draw(st.integers(0, 1)), audio)
+            for request in batch.requests
         ]
         cancelled = [outcome.request for outcome in outcomes if outcome.request.cancelled]
         starved = self.scheduler.complete(batch, outcomes, seconds, self.now)
-        assert all(owned.state is RequestState.CANCELLED for owned in cancelled)
+        assert all(request.state is RequestState.CANCELLED for request in cancelled)
         over = [
             r.request
             for r in outcomes
-            if not r.request.cancelled and r.verdict in (StepStatus.FINISHED, StepStatus.FAILED)
+            if not r.request.cancelled and r.status in (StepStatus.FINISHED, StepStatus.FAILED)
         ]
         self.ended.update([*cancelled, *starved, *over])
 
@@ -149,66 +151,66 @@ class SchedulerMachine(RuleBasedStateMachine):
         failed = [
             outcome.request
             for outcome in outcomes
-            if not outcome.request.cancelled and outcome.verdict is StepStatus.FAILED
+            if not outcome.request.cancelled and outcome.status is StepStatus.FAILED
         ]
         self.ended.update([*cancelled, *failed])
-        again = [outcome.request for outcome in outcomes if outcome.verdict is StepStatus.RETRY]
-        assert all(owned.job is None and owned.state is RequestState.QUEUED for owned in again)
+        again = [outcome.request for outcome in outcomes if outcome.status is StepStatus.RETRY]
+        assert all(request.job is None and request.state is RequestState.QUEUED for request in again)
 
     @rule(engine=st.sampled_from(list(ENGINES)))
-    def shut(self, engine):
-        """An engine does not answer, for a moment."""
-        self.ended.update(self.scheduler.shut(engine, "it hangs"))
-        self.scheduler.reopen(engine)
+    def disable(self, engine):
+        """An engine does not respond for a moment."""
+        self.ended.update(self.scheduler.disable_engine(engine, "it hangs"))
+        self.scheduler.enable_engine(engine)
 
     @staticmethod
-    def outcome(batch, owned, verdict, bucket, audio):
+    def outcome(batch, request, status, bucket, audio):
         if batch.stage == PREPARE:
-            verdict = StepStatus.NEXT if verdict is StepStatus.NO_SLOT else verdict
-            return StepOutcome(owned, verdict, Job(owned.clause, ENGINES[batch.engine].stages[0].name, bucket))
-        if verdict is StepStatus.NEXT:
-            owned.job.stage, owned.job.bucket = ENGINES[batch.engine].stages[-1].name, bucket
-        return StepOutcome(owned, verdict, owned.job, audio_seconds=0.0 if verdict is StepStatus.NO_SLOT else audio)
+            status = StepStatus.NEXT if status is StepStatus.NO_SLOT else status
+            return StepOutcome(request, status, Job(request.clause, ENGINES[batch.engine].stages[0].name, bucket))
+        if status is StepStatus.NEXT:
+            request.job.stage, request.job.bucket = ENGINES[batch.engine].stages[-1].name, bucket
+        return StepOutcome(request, status, request.job, audio_seconds=0.0 if status is StepStatus.NO_SLOT else audio)
 
     @invariant()
-    def slots_are_kept(self):
+    def slots_are_counted(self):
         for engine in self.scheduler.stats(self.now).engines:
-            assert engine.holders == sum(
-                owned.engine == engine.engine
-                and owned.job is not None
-                and owned.state in (RequestState.QUEUED, RequestState.RUNNING)
-                for owned in self.requests
+            assert engine.slots_held == sum(
+                request.engine == engine.engine
+                and request.job is not None
+                and request.state in (RequestState.QUEUED, RequestState.RUNNING)
+                for request in self.requests
             )
-            assert not engine.slots or engine.holders <= engine.slots
+            assert not engine.slots or engine.slots_held <= engine.slots
 
     @invariant()
     def accounts_are_counted(self):
-        waiting = [owned for owned in self.requests if owned.state is RequestState.QUEUED]
+        waiting = [request for request in self.requests if request.state is RequestState.QUEUED]
         for name, executor in self.scheduler._executors.items():
             for bulk in (False, True):
                 here = [w.account for w in waiting if self.executor_of(w) == name and w.bulk == bulk]
                 assert executor.queued[bulk] == dict(Counter(here))
         for engine in self.scheduler._engines.values():
-            assert sum(engine.held.values()) == engine.holders
-            assert all(count > 0 for count in engine.held.values())
+            assert sum(engine.slots_by_account.values()) == engine.slots_held
+            assert all(count > 0 for count in engine.slots_by_account.values())
 
     @invariant()
-    def every_work_ends_once(self):
+    def every_request_ends_once(self):
         assert all(count == 1 for count in self.ended.values())
-        unfinished = [owned for owned in self.requests if owned not in self.ended]
+        unfinished = [request for request in self.requests if request not in self.ended]
         stats = self.scheduler.stats(self.now)
         assert stats.requests == len(unfinished)
         assert stats.submitted == stats.requests + stats.completed + stats.failed + stats.cancelled
         over = (RequestState.ENDED, RequestState.CANCELLED)
-        assert all((owned.state in over) == (owned in self.ended) for owned in self.requests)
+        assert all((request.state in over) == (request in self.ended) for request in self.requests)
 
     @invariant()
-    def the_books_balance(self):
+    def owed_lead_is_the_sum_over_streams(self):
         for engine in self.scheduler._engines.values():
-            assert abs(engine.owed_seconds - sum(engine.streams.values())) < 1e-6
+            assert abs(engine.lead_owed_seconds - sum(engine.streams.values())) < 1e-6
 
     def teardown(self):
-        """Everything ends when the engines do their work."""
+        """All requests end when all steps are made."""
         for _ in range(10_000):
             for executor in EXECUTORS:
                 while (batch := self.scheduler.pick(executor, self.now)) is not None:
@@ -216,13 +218,13 @@ class SchedulerMachine(RuleBasedStateMachine):
             if not self.running:
                 break
             batch = self.running.pop()
-            verdict = StepStatus.NEXT if batch.stage == PREPARE else StepStatus.FINISHED
-            outcomes = [self.outcome(batch, owned, verdict, 0, 1.0) for owned in batch.requests]
+            status = StepStatus.NEXT if batch.stage == PREPARE else StepStatus.FINISHED
+            outcomes = [self.outcome(batch, request, status, 0, 1.0) for request in batch.requests]
             self.scheduler.complete(batch, outcomes, 0.01, self.now)
         assert self.scheduler.stats(self.now).requests == 0
-        assert self.scheduler._contexts == {}
-        assert self.scheduler._account_requests == ({}, {})
-        assert all(engine.held == {} for engine in self.scheduler._engines.values())
+        assert self.scheduler._requests.by_context == {}
+        assert self.scheduler._requests.by_account == ({}, {})
+        assert all(engine.slots_by_account == {} for engine in self.scheduler._engines.values())
 
 
 SchedulerMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)

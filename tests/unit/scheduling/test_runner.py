@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from support.scheduler_harness import request
+from support.scheduler_harness import make_request
 from support.scheduler_sim import model_info
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.engines.base import Job, NoSlot, StageInfo, StepResult
@@ -19,7 +19,7 @@ GPU = model_info("model", StageInfo("speak", 8), executor="device", realtime_fac
 
 
 class FakeEngine:
-    """Speaks 100 samples a clause. A text that names a trouble gets it; steps wait at `gate` when it is shut."""
+    """Makes 100 samples per clause. A text that names a fault causes it; steps wait while `gate` is closed."""
 
     def __init__(self, info=None):
         self.info = info or model_info(concurrency=2)
@@ -68,14 +68,14 @@ class FakeEngine:
 
 
 class Loop:
-    """An event loop's part: runs what `wake` brings, on the test's own thread."""
+    """The event loop's side: runs the functions passed to `wake`, on the test's own thread."""
 
     def __init__(self):
         self.calls = queue.Queue()
         self.outputs = []
 
     def until(self, count):
-        """Run calls until so many outcomes are there."""
+        """Run the loop's calls until there are `count` outputs. Returns them by context key."""
         while len(self.outputs) < count:
             self.calls.get(timeout=WAIT_SECONDS)()
         return {output.request.context_key: output for output in self.outputs}
@@ -104,34 +104,34 @@ def test_a_clause_becomes_audio_in_its_sink_in_a_worker(services):
     runner, engine, loop, _ = services()
     seen = []
 
-    def sink(owned, chunk, finished):
-        seen.append((owned, len(chunk.samples), finished, threading.current_thread().name))
-        return "shaped"
+    def sink(request, chunk, finished):
+        seen.append((request, chunk, finished, threading.current_thread().name))
+        return "encoded"
 
-    owned = request("a", sink=sink)
-    runner.submit(owned)
+    request = make_request("a", sink=sink)
+    runner.submit(request)
     output = loop.until(1)["a"]
-    assert (output.encoded, output.finished, output.error, output.alignment) == ("shaped", True, None, Alignment())
+    assert (output.request, output.encoded, output.finished, output.error) == (request, "encoded", True, None)
     assert output.synth_seconds > 0.0
-    ((_, samples, finished, thread),) = seen
-    assert (samples, finished) == (100, True)
+    ((passed, chunk, finished, thread),) = seen
+    assert (passed, len(chunk.samples), chunk.alignment, finished) == (request, 100, Alignment(), True)
     assert thread.startswith("voxwire-cpu-")
     assert engine.finished.get(timeout=WAIT_SECONDS)[:2] == ("hello there", EndReason.COMPLETED)
 
 
-def test_hundreds_of_clauses_of_many_owners_all_come_back_once(services):
+def test_hundreds_of_clauses_of_many_contexts_have_one_output_each(services):
     runner, _, loop, scheduler = services()
     for number in range(600):
-        runner.submit(request((number % 50, number), deadline=float(number % 7)))
+        runner.submit(make_request((number % 50, number), deadline=float(number % 7)))
     loop.until(600)
     assert len({output.request.context_key for output in loop.outputs}) == 600
     assert scheduler.stats(0.0).requests == 0
 
 
-def test_outcomes_that_gather_reach_the_loop_in_one_call(services):
+def test_outputs_that_gather_are_delivered_in_one_call_of_the_loop(services):
     runner, engine, loop, _ = services(workers=1)
     for number in range(20):
-        runner.submit(request(number))
+        runner.submit(make_request(number))
     for _ in range(20):
         engine.finished.get(timeout=WAIT_SECONDS)
     assert loop.calls.qsize() == 1
@@ -141,22 +141,22 @@ def test_outcomes_that_gather_reach_the_loop_in_one_call(services):
 def test_steps_of_an_engine_with_a_device_stay_on_its_own_thread(services):
     runner, engine, loop, _ = services(FakeEngine(GPU))
     for number in range(50):
-        runner.submit(request(number))
+        runner.submit(make_request(number))
     loop.until(50)
     assert engine.threads == {"voxwire-device:model-0"}
 
 
-def test_works_that_wait_for_the_device_share_its_next_step(services):
+def test_requests_that_wait_for_the_device_share_its_next_step(services):
     runner, engine, loop, _ = services(FakeEngine(GPU), workers=1)
     engine.gate.clear()
-    runner.submit(request("first"))
+    runner.submit(make_request("first"))
     engine.entered.get(timeout=WAIT_SECONDS)
     prepared = threading.Semaphore(0)
     prepare = engine.prepare
     engine.prepare = lambda clause: (prepared.release(), prepare(clause))[1]
     for number in range(4):
-        runner.submit(request(number))
-    runner.submit(request("empty", text="empty", deadline=1000.0))  # is over when all before it are prepared
+        runner.submit(make_request(number))
+    runner.submit(make_request("empty", text="empty", deadline=1000.0))  # it ends when all before it are prepared
     loop.until(1)
     engine.gate.set()
     loop.until(6)
@@ -166,7 +166,9 @@ def test_works_that_wait_for_the_device_share_its_next_step(services):
 def test_a_clause_with_nothing_to_say_is_finished_without_a_step(services):
     runner, engine, loop, _ = services()
     calls = []
-    runner.submit(request("a", text="empty", sink=lambda owned, chunk, finished: calls.append((chunk, finished))))
+    runner.submit(
+        make_request("a", text="empty", sink=lambda request, chunk, finished: calls.append((chunk, finished)))
+    )
     output = loop.until(1)["a"]
     assert output.finished
     assert output.error is None
@@ -188,34 +190,34 @@ def test_a_clause_with_nothing_to_say_is_finished_without_a_step(services):
 def test_a_clause_that_fails_says_why_and_the_workers_go_on(services, text, code):
     runner, engine, loop, _ = services()
     sunk = []
-    runner.submit(request("bad", text=text, sink=lambda *facts: sunk.append(facts)))
+    runner.submit(make_request("bad", text=text, sink=lambda *facts: sunk.append(facts)))
     output = loop.until(1)["bad"]
     assert (output.finished, output.error.code, output.encoded) == (True, code, None)
     assert sunk == []
     if text != "unreadable":
         assert engine.finished.get(timeout=WAIT_SECONDS)[:2] == (text, EndReason.FAILED)
     for number in range(4):
-        runner.submit(request(number))
+        runner.submit(make_request(number))
     assert loop.until(5)[3].error is None
 
 
 def test_what_a_user_wrote_is_in_no_error_and_no_log(services, caplog):
     runner, _, loop, _ = services()
-    runner.submit(request("bad", text="breaks the step"))
+    runner.submit(make_request("bad", text="breaks the step"))
     error = loop.until(1)["bad"].error
     assert "secret" not in str(error)
     assert "secret" not in caplog.text
     assert "RuntimeError" in caplog.text
 
 
-def rows_of_one_step(runner, engine, loop, texts):
-    """Have clauses stepped as one batch; outcomes by text."""
+def outputs_of_one_step(runner, engine, loop, texts):
+    """Have clauses stepped as one batch. Returns their outputs by text."""
     engine.gate.clear()
-    runner.submit(request("before"))
+    runner.submit(make_request("before"))
     engine.entered.get(timeout=WAIT_SECONDS)
     for text in texts:
-        runner.submit(request(text, text=text))
-    runner.submit(request("empty", text="empty", deadline=1000.0))
+        runner.submit(make_request(text, text=text))
+    runner.submit(make_request("empty", text="empty", deadline=1000.0))
     loop.until(1)
     engine.gate.set()
     return loop.until(2 + len(texts))
@@ -223,7 +225,7 @@ def rows_of_one_step(runner, engine, loop, texts):
 
 def test_one_rows_failure_does_not_fail_its_batch(services):
     runner, engine, loop, _ = services(FakeEngine(GPU), workers=1)
-    outputs = rows_of_one_step(runner, engine, loop, ["one", "breaks alone", "not a number", "two"])
+    outputs = outputs_of_one_step(runner, engine, loop, ["one", "breaks alone", "not a number", "two"])
     assert outputs["one"].error is None
     assert outputs["two"].error is None
     assert outputs["breaks alone"].error.code is ErrorCode.CLAUSE_FAILED
@@ -234,29 +236,29 @@ def test_a_step_that_does_not_fit_into_memory_is_split_in_two(services):
     engine = FakeEngine(GPU)
     engine.memory_rows = 2
     runner, _, loop, _ = services(engine, workers=1)
-    outputs = rows_of_one_step(runner, engine, loop, ["a", "b", "c", "d"])
+    outputs = outputs_of_one_step(runner, engine, loop, ["a", "b", "c", "d"])
     assert all(output.error is None for output in outputs.values())
     assert [len(texts) for texts in engine.steps] == [1, 4, 2, 2]
 
 
-def test_what_does_not_fit_even_then_is_refused_and_the_engine_lives(services):
+def test_what_does_not_fit_even_then_fails_and_the_engine_goes_on(services):
     engine = FakeEngine(GPU)
     engine.memory_rows = 1
     runner, _, loop, _ = services(engine, workers=1)
-    outputs = rows_of_one_step(runner, engine, loop, ["a", "b", "c"])
+    outputs = outputs_of_one_step(runner, engine, loop, ["a", "b", "c"])
     assert outputs["a"].error.code is ErrorCode.ENGINE_OVERLOADED
     assert outputs["c"].error is None
-    runner.submit(request("after"))
+    runner.submit(make_request("after"))
     assert loop.until(6)["after"].error is None
 
 
 def test_a_sink_that_fails_fails_its_own_clause_only(services):
-    def sink(owned, chunk, finished):
+    def sink(request, chunk, finished):
         raise RuntimeError("broken")
 
     runner, _, loop, _ = services()
-    runner.submit(request("bad", sink=sink))
-    runner.submit(request("good"))
+    runner.submit(make_request("bad", sink=sink))
+    runner.submit(make_request("good"))
     outputs = loop.until(2)
     assert outputs["bad"].error.code is ErrorCode.INTERNAL
     assert outputs["good"].error is None
@@ -265,12 +267,12 @@ def test_a_sink_that_fails_fails_its_own_clause_only(services):
 def test_a_clause_cancelled_while_it_waits_is_never_stepped(services):
     runner, engine, loop, _ = services(FakeEngine(model_info(concurrency=1)), workers=1)
     engine.gate.clear()
-    runner.submit(request("running"))
+    runner.submit(make_request("running"))
     engine.entered.get(timeout=WAIT_SECONDS)
-    runner.submit(request("waits", text="never"))
+    runner.submit(make_request("waits", text="never"))
     runner.cancel("waits")
     engine.gate.set()
-    runner.submit(request("after"))
+    runner.submit(make_request("after"))
     assert set(loop.until(2)) == {"running", "after"}
     assert ["never"] not in engine.steps
 
@@ -278,10 +280,10 @@ def test_a_clause_cancelled_while_it_waits_is_never_stepped(services):
 def test_a_prepared_clause_that_is_cancelled_is_finished_in_a_worker(services):
     runner, engine, loop, _ = services(FakeEngine(GPU), workers=1)
     engine.gate.clear()
-    runner.submit(request("running"))
+    runner.submit(make_request("running"))
     engine.entered.get(timeout=WAIT_SECONDS)
-    runner.submit(request("waits", text="prepared"))
-    runner.submit(request("empty", text="empty", deadline=1000.0))
+    runner.submit(make_request("waits", text="prepared"))
+    runner.submit(make_request("empty", text="empty", deadline=1000.0))
     loop.until(1)
     runner.cancel("waits")
     texts = {engine.finished.get(timeout=WAIT_SECONDS) for _ in range(2)}
@@ -294,36 +296,36 @@ def test_a_clause_cancelled_in_its_step_yields_nothing(services):
     runner, engine, loop, _ = services()
     engine.gate.clear()
     sunk = []
-    runner.submit(request("gone", sink=lambda *facts: sunk.append(facts)))
+    runner.submit(make_request("gone", sink=lambda *facts: sunk.append(facts)))
     engine.entered.get(timeout=WAIT_SECONDS)
     runner.cancel("gone")
     engine.gate.set()
     assert engine.finished.get(timeout=WAIT_SECONDS)[1] is EndReason.CANCELLED
-    runner.submit(request("after"))
+    runner.submit(make_request("after"))
     assert set(loop.until(1)) == {"after"}
     assert sunk == []
 
 
 def test_nothing_is_delivered_of_what_was_cancelled_after_its_step(services):
     runner, engine, loop, _ = services()
-    runner.submit(request("gone"))
+    runner.submit(make_request("gone"))
     engine.finished.get(timeout=WAIT_SECONDS)
     runner.cancel("gone")
-    runner.submit(request("after"))
+    runner.submit(make_request("after"))
     assert set(loop.until(1)) == {"after"}
 
 
-def test_a_stopped_runner_takes_no_more_and_lets_go_of_every_job(services):
+def test_a_stopped_runner_takes_no_requests_and_finishes_every_job(services):
     runner, engine, _, _ = services(FakeEngine(GPU), workers=1)
     engine.gate.clear()
-    runner.submit(request("running"))
+    runner.submit(make_request("running"))
     engine.entered.get(timeout=WAIT_SECONDS)
     assert not runner.stop(timeout=0.0)
     engine.gate.set()
     assert runner.stop(WAIT_SECONDS)
     assert engine.finished.get(timeout=WAIT_SECONDS)[1] is EndReason.CANCELLED
     with pytest.raises(VoxwireError) as refusal:
-        runner.submit(request("late"))
+        runner.submit(make_request("late"))
     assert refusal.value.code is ErrorCode.DRAINING
 
 
@@ -336,12 +338,12 @@ def test_a_loop_that_is_closed_does_not_end_the_workers():
     runner = Runner({"model": engine}, Scheduler({"model": engine.info}, 1), lambda _: None, closed)
     runner.start()
     for number in range(3):
-        runner.submit(request(number))
+        runner.submit(make_request(number))
         engine.finished.get(timeout=WAIT_SECONDS)
     assert runner.stop(WAIT_SECONDS)
 
 
-def test_listeners_and_admission_are_passed_on(services):
+def test_streams_and_admission_are_passed_on(services):
     runner, _, _, scheduler = services(FakeEngine(model_info(realtime_factor=10.0)))
     assert runner.admission("model") is None
     runner.stream_started("a", "model")
@@ -357,7 +359,7 @@ def test_a_cancel_storm_from_many_threads_leaves_nothing_behind(services):
 
     def storm(base):
         for number in range(100):
-            runner.submit(request((base, number % 10), text="x" * 20, index=number))
+            runner.submit(make_request((base, number % 10), text="x" * 20, index=number))
             if number % 3 == 0:
                 runner.cancel((base, number % 10))
             runner.reprioritise((base, number % 7), float(number))
@@ -370,7 +372,7 @@ def test_a_cancel_storm_from_many_threads_leaves_nothing_behind(services):
     for base in range(4):
         for number in range(10):
             runner.cancel((base, number))
-    runner.submit(request("last", deadline=1e6))
+    runner.submit(make_request("last", deadline=1e6))
     while "last" not in {output.request.context_key for output in loop.outputs}:
         loop.until(len(loop.outputs) + 1)
     stats = scheduler.stats(0.0)
@@ -383,7 +385,7 @@ def test_a_cancel_storm_from_many_threads_leaves_nothing_behind(services):
 
 
 class Gauge:
-    """How many steps are inside engines at once, and at most."""
+    """Counts how many steps are inside engines now (`inside`) and at most (`most`)."""
 
     def __init__(self):
         self.most = self.inside = 0
@@ -442,7 +444,7 @@ def devices():
 def speak_with_all(runner, loop, engines, clauses):
     for number in range(clauses):
         for engine in engines:
-            runner.submit(request((engine.info.name, number), engine=engine.info.name))
+            runner.submit(make_request((engine.info.name, number), engine=engine.info.name))
     return loop.until(clauses * len(engines))
 
 
@@ -461,7 +463,7 @@ def test_steps_of_engines_on_two_devices_overlap(devices):
     engines = [DeviceEngine(name, device, gauge, meets) for name, device in (("a", "cuda:0"), ("b", "cuda:1"))]
     runner, loop = devices(*engines)
     outputs = speak_with_all(runner, loop, engines, 5)
-    assert all(output.error is None for output in outputs.values()), "each step met one of the other device"
+    assert all(output.error is None for output in outputs.values()), "each step waited for one of the other device"
     assert gauge.most == 2
 
 
@@ -470,7 +472,7 @@ def test_engines_of_one_device_are_warmed_up_on_its_thread_between_steps(devices
     engines = [DeviceEngine(name, "cuda:0", gauge) for name in ("a", "b")]
     runner, loop = devices(*engines)
     for number in range(20):
-        runner.submit(request(number, engine="a"))
+        runner.submit(make_request(number, engine="a"))
     for engine in engines:
         runner.warm_up(engine.info.name).result(WAIT_SECONDS)
         assert engine.warmed_on == "voxwire-device:cuda:0-0"
@@ -484,7 +486,7 @@ def test_an_engine_that_cannot_be_warmed_up_says_so_and_the_other_speaks(devices
     runner, loop = devices(*engines)
     with pytest.raises(TypeError):
         runner.warm_up("a").result(WAIT_SECONDS)
-    runner.submit(request("b", engine="b"))
+    runner.submit(make_request("b", engine="b"))
     assert loop.until(1)["b"].error is None
 
 
@@ -493,7 +495,7 @@ def test_an_engine_that_fails_takes_only_its_own_clauses_with_it(devices):
     engines[0].memory_rows = 0
     runner, loop = devices(*engines)
     for name, text in (("a", "too large"), ("b", "fits"), ("a", "breaks the step"), ("b", "fits too")):
-        runner.submit(request((name, text), engine=name, text=text))
+        runner.submit(make_request((name, text), engine=name, text=text))
     outputs = loop.until(4)
     assert {context_key: None if out.error is None else out.error.code for context_key, out in outputs.items()} == {
         ("a", "too large"): ErrorCode.ENGINE_OVERLOADED,
@@ -503,11 +505,11 @@ def test_an_engine_that_fails_takes_only_its_own_clauses_with_it(devices):
     }
 
 
-def test_a_runner_that_stops_calls_off_the_warm_ups_that_wait(devices):
+def test_a_runner_that_stops_cancels_waiting_warm_ups(devices):
     engine = DeviceEngine("a", "cuda:0", Gauge())
     engine.gate.clear()
     runner, _ = devices(engine)
-    runner.submit(request(engine="a"))
+    runner.submit(make_request(engine="a"))
     engine.entered.get(timeout=WAIT_SECONDS)
     waiting = runner.warm_up("a")
     assert not runner.stop(0.0)

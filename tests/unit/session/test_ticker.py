@@ -1,3 +1,5 @@
+"""The ticker wakes each entry once when it is due, keeps no stale ones, and yields to the event loop."""
+
 from __future__ import annotations
 
 import gc
@@ -11,7 +13,7 @@ from voxwire_server.session.ticker import GRID_SECONDS, Ticker
 
 
 class Timer:
-    """A loop that has timers only, moved by hand."""
+    """An event loop with timers only, whose time is set by hand."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -57,7 +59,7 @@ def make():
     return timer, Ticker(timer, lambda: timer.now)
 
 
-def test_whoever_is_over_is_not_kept_until_its_last_date():
+def test_a_forgotten_entry_is_not_referred_to_until_its_due_time():
     timer, ticker = make()
     awake = Sleeper(timer)
     ticker.schedule(awake, 5.0)
@@ -74,7 +76,7 @@ def test_whoever_is_over_is_not_kept_until_its_last_date():
     assert len(awake.ticks) == 1
 
 
-def test_moving_about_leaves_few_entries():
+def test_rescheduling_leaves_few_stale_entries():
     timer, ticker = make()
     sleepers = [Sleeper(timer) for _ in range(10)]
     for turn in range(1000):
@@ -83,7 +85,7 @@ def test_moving_about_leaves_few_entries():
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.none() | st.floats(0.0, 50.0), st.floats(0.0, 3.0)), max_size=60))
-def test_everybody_is_woken_once_when_due_and_nobody_else(moves):
+def test_each_is_woken_once_when_due(moves):
     timer, ticker = make()
     sleepers = [Sleeper(timer) for _ in range(5)]
     due = [math.inf] * 5
@@ -109,14 +111,14 @@ def test_everybody_is_woken_once_when_due_and_nobody_else(moves):
 
 
 class Busy(Sleeper):
-    """Takes its time."""
+    """Its ticks take 3 ms."""
 
     def tick(self, now):
         super().tick(now)
         self._timer.now += 0.003
 
 
-def test_sessions_that_take_long_leave_turns_to_others_in_between():
+def test_slow_ticks_yield_to_the_event_loop_in_between():
     timer, ticker = make()
     busy = [Busy(timer) for _ in range(10)]
     for each in busy:

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.core_harness import Desk
+from support.core_harness import CoreHarness
 from support.regex_steps import StepCounter
 from support.work_counter import counted, patterns_of
 from voxwire_protocol import messages as m
 from voxwire_server.session import core as session_core
-from voxwire_server.text import clauses, intake, markup
+from voxwire_server.text import clauses, cuts, inline, intake, markup, speakable
 from voxwire_server.text.clauses import MarkFinder
 from voxwire_server.text.coarticulation import Articulator
 from voxwire_server.text.intake import Allowance, TextIntake, Urgency
-from voxwire_server.text.phoneme_visemes import sound
+from voxwire_server.text.phoneme_visemes import visemes_of
 
 GROWTH_MAX = 2.3
 """What doubling the text may multiply the work by."""
@@ -93,18 +93,18 @@ def test_reading_takes_work_in_proportion_to_the_text(unit: str) -> None:
 
 
 @pytest.mark.parametrize("unit", WORST)
-def test_long_texts_take_no_more_work_a_character(unit: str) -> None:
+def test_long_texts_take_no_more_work_per_character(unit: str) -> None:
     assert_linear(unit, (5000, 10000), None)
 
 
-def test_the_longest_text_takes_no_more_work_a_character() -> None:
+def test_the_longest_text_takes_no_more_work_per_character() -> None:
     for unit in (". . . . . ", ">"):
         assert_linear(unit, (32000, 64000), None)
 
 
 @settings(max_examples=15, deadline=None)
 @given(HOSTILE)
-def test_no_text_of_signs_takes_more_than_its_share(unit: str) -> None:
+def test_no_text_of_punctuation_takes_more_work_than_allowed(unit: str) -> None:
     assert_linear(unit, (1000, 2000, 4000), None)
 
 
@@ -130,12 +130,12 @@ def test_each_function_for_clauses_is_linear(unit: str, chars: int) -> None:
         assert works[1] <= max(GROWTH_MAX * works[0] + 200, LINES_PER_CHAR * 2 * chars), (unit, works)
 
 
-def test_sounds_and_mouths_are_linear() -> None:
+def test_visemes_and_coarticulation_are_linear() -> None:
     def speak(count: int) -> None:
-        sound.cache_clear()
-        sound("ə" * count)
+        visemes_of.cache_clear()
+        visemes_of("ə" * count)
         phonemes = [("ə", 100 * k, 100 * k + 100) for k in range(count)]
-        Articulator(24000).piece(phonemes, 0, 100 * count, finished=True, ends_utterance=True)
+        Articulator(24000).push(phonemes, 0, 100 * count, finished=True, ends_utterance=True)
 
     works = []
     for count in (1000, 2000, 4000):
@@ -151,7 +151,7 @@ def test_sounds_and_mouths_are_linear() -> None:
 def uses() -> list[tuple[str, re.Pattern[str], str]]:
     """Each pattern of the package and how it is called."""
     found = []
-    for module in (markup, clauses, intake):
+    for module in (markup, inline, speakable, clauses, cuts, intake):
         source = Path(module.__file__).read_text(encoding="utf-8")
         for name, pattern in patterns_of(module).items():
             methods = set(re.findall(rf"\b{name}\.(search|match|fullmatch|finditer|findall|sub)\(", source))
@@ -197,28 +197,28 @@ def test_no_call_of_the_intake_does_more_than_its_allowance(unit: str) -> None:
 
 
 @pytest.mark.parametrize("unit", [". . . . . ", "[ [ [ [ [ ", "```\n", "<!-- <!-- ", "> "])
-def test_a_session_reads_what_is_much_in_many_turns(unit: str) -> None:
-    desk = Desk()
-    desk.text(text_of(unit, 19_900) + "\n```\n Hello there. How are you?", context="c")
-    desk.send(m.End(context="c"))
+def test_a_session_reads_long_text_in_many_turns(unit: str) -> None:
+    harness = CoreHarness()
+    harness.text(text_of(unit, 19_900) + "\n```\n Hello there. How are you?", context="c")
+    harness.send(m.End(context="c"))
     left = []
     for _ in range(2000):
-        if desk.of(m.Done):
+        if harness.of(m.Done):
             break
-        left.append(desk.core._reading.left)
-        desk.now = max(desk.now + 0.001, desk.core.next_due(desk.now))
-        desk.apply(desk.core.tick(desk.now))
-    assert desk.of(m.Done)
+        left.append(harness.core._reading.left)
+        harness.now = max(harness.now + 0.001, harness.core.next_due(harness.now))
+        harness.apply(harness.core.tick(harness.now))
+    assert harness.of(m.Done)
     assert min(left) > session_core.READING_WORK - CALL_WORK_MAX
 
 
 def test_contexts_of_a_session_take_turns_at_reading() -> None:
-    desk = Desk()
+    harness = CoreHarness()
     for name in ("a", "b"):
-        desk.text("```\n" + "x\n" * 9000, context=name)
-        desk.send(m.End(context=name))
+        harness.text("```\n" + "x\n" * 9000, context=name)
+        harness.send(m.End(context=name))
     for _ in range(8):
-        desk.now += 0.01
-        desk.apply(desk.core.tick(desk.now))
-    waiting = [context.intake.unspoken_chars for context in desk.core._contexts.values()]
+        harness.now += 0.01
+        harness.apply(harness.core.tick(harness.now))
+    waiting = [context.intake.unspoken_chars for context in harness.core._contexts.by_name.values()]
     assert max(waiting) < 18_000, "none is left where it was"

@@ -75,7 +75,7 @@ def test_what_may_still_change_is_held_back(tail: str, urgency: Urgency) -> None
 
 
 @pytest.mark.parametrize("urgency", [Urgency.RELAXED, Urgency.SOON])
-def test_a_phrase_alone_is_not_enough_to_hurry(urgency: Urgency) -> None:
+def test_words_without_a_mark_are_not_taken_below_dry(urgency: Urgency) -> None:
     assert text_of(fed("one two three "), urgency) is None
 
 
@@ -101,11 +101,11 @@ def test_dry_takes_words_but_not_one_alone() -> None:
     assert text_of(fed("I am thinking abo"), Urgency.DRY) == "I am thinking"
 
 
-def test_dry_does_not_end_on_a_word_that_wants_another() -> None:
+def test_dry_does_not_end_on_a_word_like_the_or_of() -> None:
     assert text_of(fed("I went to see the old house of the "), Urgency.DRY) == "I went to see the old house"
 
 
-def test_dry_does_not_part_what_belongs_together() -> None:
+def test_dry_does_not_separate_titles_from_names_and_numbers_from_units() -> None:
     assert text_of(fed("You owe me twelve or 5 "), Urgency.DRY) == "You owe me twelve"
     assert text_of(fed("Please ask Dr. "), Urgency.DRY) == "Please ask"
 
@@ -229,7 +229,7 @@ def test_a_flush_outlives_the_text_before_it() -> None:
     assert (clause.text, clause.ends_utterance) == ("", True)
 
 
-def test_a_word_without_end_is_cut_all_the_same() -> None:
+def test_an_endless_word_is_cut_at_the_limit() -> None:
     intake = fed("x" * 5000)
     intake.flush()
     lengths = []
@@ -256,7 +256,7 @@ def test_addresses_are_read_in_the_language() -> None:
     assert text_of(intake) == "Siehe beispiel Punkt de bitte"
 
 
-def test_strange_spaces_do_not_upset_the_segmenter() -> None:
+def test_unusual_spaces_do_not_break_the_segmenter() -> None:
     intake = fed("W p.m. 5\u00a0J. R.\u3000\u2028 U.S.\u00a0\u0130x 5. X")
     intake.flush()
     while intake.take(Urgency.RELAXED):
@@ -267,7 +267,9 @@ def test_strange_spaces_do_not_upset_the_segmenter() -> None:
 @pytest.mark.parametrize(
     ("signs", "between"), [("." * 500, " "), (". " * 500, " "), ("-" * 500, ""), ("?!\n\n" * 99, " ")]
 )
-def test_of_a_long_run_of_signs_only_the_beginning_is_kept_and_no_words_are_joined(signs: str, between: str) -> None:
+def test_only_the_beginning_of_a_long_run_of_punctuation_is_kept_and_no_words_are_joined(
+    signs: str, between: str
+) -> None:
     text = f"Hello there{signs}{between}good friend"
     clauses = []
     intake = fed(text)
@@ -297,7 +299,7 @@ def test_no_more_is_read_than_the_next_clause_needs() -> None:
     assert intake._markup.read_to < 1000
 
 
-def test_what_the_allowance_does_not_suffice_for_is_read_later() -> None:
+def test_text_beyond_the_allowance_is_read_later() -> None:
     allowance = Allowance(rate=1000.0, size=1000.0, left=1000.0)
     intake = TextIntake(allowance=allowance)
     intake.feed("```\n" + "x\n" * 9000 + "```\nHello there. How are you?")

@@ -223,7 +223,7 @@ def test_urgency_changes_nothing_when_all_the_text_is_there(text: str, urgency: 
 
 @settings(max_examples=150, deadline=None)
 @given(PROSE, st.integers(1, 900), st.sampled_from([Urgency.SOON, Urgency.DRY]))
-def test_urgency_changes_nothing_where_the_relaxed_cut_can_be_told(text: str, cut: int, urgency: Urgency) -> None:
+def test_urgency_changes_nothing_where_the_relaxed_cut_is_decided(text: str, cut: int, urgency: Urgency) -> None:
     relaxed, urgent = TextIntake(), TextIntake()
     relaxed.feed(text[:cut])
     urgent.feed(text[:cut])

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 
 import pytest
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
 from support.asgi import Answer, request
 from voxwire_server.config import ApiKey, AuthConfig, Config, EnginesConfig, ServerConfig
 from voxwire_server.engines.base import EngineInfo, EngineUnavailable, StageInfo
-from voxwire_server.ops import cors
 from voxwire_server.ops.auth import Authenticator, hash_key
 from voxwire_server.ops.metrics import Metrics
+from voxwire_server.ops.origins import Cors
 from voxwire_server.speech import Voice
 from voxwire_server.transport import http
 
@@ -71,7 +72,7 @@ def call(
 def application(state: State) -> Starlette:
     return Starlette(
         routes=http.routes(state),
-        middleware=cors.middleware(lambda: state.config.server.origins),
+        middleware=[Middleware(Cors, origins=lambda: state.config.server.origins)],
         exception_handlers=http.EXCEPTION_HANDLERS,
     )
 
@@ -157,8 +158,9 @@ def test_voices_are_listed_with_the_default() -> None:
     }
 
 
-def test_the_configured_default_voice_is_the_default() -> None:
-    assert call(State(configured(voice="emma")), "/v1/voices", WITH_KEY).json["default"] == "emma"
+@pytest.mark.parametrize("name", ["emma", "hibari/emma"])
+def test_the_configured_default_voice_is_the_default(name: str) -> None:
+    assert call(State(configured(voice=name)), "/v1/voices", WITH_KEY).json["default"] == "emma"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-# Reads the protocol's audio frames, and turns their payload into what Godot plays.
+# Reads the protocol's audio frames, and decodes their payload into samples for Godot.
 extends Reference
 
 const HEADER_BYTES = 16
@@ -8,7 +8,7 @@ const LAST = 2
 const REPLAYED = 4
 
 
-# The frame in a binary message, or null for what is none:
+# The frame in a binary message; null if it is not an audio frame:
 # {first, last, replayed, number, seq, pts, payload (PoolByteArray)}.
 static func parse(bytes: PoolByteArray):
 	if bytes.size() < HEADER_BYTES or bytes[0] != KIND:
@@ -32,12 +32,12 @@ static func parse(bytes: PoolByteArray):
 	return frame
 
 
-# Whether `stereo` understands a codec.
+# Whether `stereo` decodes a codec.
 static func understands(codec: String) -> bool:
 	return codec == "pcm_s16le" or codec == "mulaw"
 
 
-# The samples of a payload, -1 to 1, the same on both sides, as an AudioStreamGenerator wants them.
+# The samples of a payload, -1 to 1, the same in both channels, as an AudioStreamGenerator takes them.
 static func stereo(payload: PoolByteArray, codec: String) -> PoolVector2Array:
 	return _from_mulaw(payload) if codec == "mulaw" else _from_pcm(payload)
 

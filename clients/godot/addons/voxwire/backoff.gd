@@ -1,10 +1,11 @@
-# Says how long to wait before the next attempt to connect: at once, then longer and longer, never in step with others.
+# Says how long to wait before the next attempt to connect. Full jitter: each delay is drawn from zero to a bound that
+# doubles, so that clients that lost their server together do not reconnect together.
 extends Reference
 
 const FIRST_MS = 50.0
 const STEP_MS = 100.0
 const MS_MAX = 5000.0
-const ASKED_MS_MAX = 60000.0  # Nobody is believed who asks for more.
+const ASKED_MS_MAX = 60000.0  # A longer `retry_after_ms` of the server is cut to this.
 
 var _attempts = 0
 var _random = RandomNumberGenerator.new()
@@ -14,12 +15,12 @@ func _init():
 	_random.randomize()
 
 
-# The connection was good for something: begin again with short delays.
+# A connection delivered a message: the next delays are short again.
 func succeeded() -> void:
 	_attempts = 0
 
 
-# The next delay; not before `asked_ms`, if the server said so.
+# The next delay in milliseconds, at least `asked_ms` (the server's `retry_after_ms`, or 0).
 func next_ms(asked_ms: float) -> float:
 	var bound = FIRST_MS if _attempts == 0 else min(MS_MAX, STEP_MS * pow(2, _attempts - 1))
 	_attempts = int(min(_attempts + 1, 10))

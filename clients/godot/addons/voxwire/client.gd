@@ -1,8 +1,8 @@
-# Speaks text while it is still being written, and tells words and mouth shapes at the moment they are heard.
+# Speaks text while it is still being written, and emits words and mouth shapes at the moment they are heard.
 #
 #   $Voxwire.say("Hello there.")
 #
-# What is said is heard one after another. It connects by itself when there is something to say; nothing here waits.
+# Utterances are played one after another. It connects by itself when there is something to speak; no method blocks.
 class_name VoxwireClient
 extends Node
 
@@ -13,37 +13,37 @@ signal phoneme(ipa, pts, end_pts)
 signal viseme(id, weight, pts)
 signal finished(done)  # Once for every utterance, when its last sample was heard; `done` as in the protocol.
 signal interrupted(heard, unheard)  # {pts, chars, text, word (maybe)} and {chars, text}, after `interrupt`.
-signal ran_dry  # In the middle of speech; it goes on by itself.
+signal ran_dry  # An underrun: playback stopped in the middle of speech, and goes on by itself.
 signal warning(code, message)
 signal error(code, message, retryable, hint)
 signal connected(ready)
-signal disconnected(reason)  # It is being brought back.
-signal reconnected(resumed)  # false: what was not received is spoken anew.
+signal disconnected(reason)  # The connection is lost; reconnecting has begun.
+signal reconnected(resumed)  # false: the session was lost, and what was not received is spoken again.
 
-const Exchange = preload("exchange.gd")
-const Connection = preload("connection.gd")
-const Playout = preload("playout.gd")
-const GeneratorSink = preload("generator_sink.gd")
+const Session = preload("session.gd")
+const ResumableConnection = preload("resumable_connection.gd")
+const PlayoutBuffer = preload("playout_buffer.gd")
+const AudioSink = preload("audio_sink.gd")
 const MouthTrack = preload("mouth_track.gd")
 const AudioFrame = preload("audio_frame.gd")
 const Utterance = preload("utterance.gd")
 const Phase = Utterance.Phase
-const HOLD_SECONDS = 30.0  # From so much unheard audio on the server is asked to wait.
-const RELEASE_SECONDS = 10.0
+const HOLD_SECONDS = 30.0  # With more unheard audio of an utterance than this, the server is asked to hold.
+const RELEASE_SECONDS = 10.0  # With less than this, to go on.
 
 export(String) var url = "ws://127.0.0.1:8765"
 export(String) var api_key = ""  # Sent in a header; not in HTML5, which has none.
-export(String) var token = "" setget set_token  # Short-lived, for games that are given away: sent as a subprotocol.
+export(String) var token = "" setget set_token  # Short-lived, for published games: sent as a subprotocol.
 export(String) var voice = ""
 export(String) var language = ""
 export(float, 10, 1000) var jitter_ms = 60.0
 export(bool) var reconnect = true
-export(NodePath) var player_path  # An AudioStreamPlayer, 2D or 3D; without one the client makes its own.
+export(NodePath) var player_path  # An AudioStreamPlayer, 2D or 3D; if empty, the client makes its own.
 
 var timings = ["word", "viseme"]
-var _exchange = Exchange.new()
-var _playout: Playout = null
-var _playing = null  # The utterance that the playout has.
+var _session = Session.new()
+var _playout: PlayoutBuffer = null
+var _playing = null  # The utterance in the playout buffer, or null.
 var _held = false
 var _count = 0
 var _random = RandomNumberGenerator.new()
@@ -54,12 +54,12 @@ func _init():
 	_random.randomize()
 	_prefix = "godot-%08x-" % _random.randi()
 	for name in ["opened", "reopened", "dropped", "warned", "failed", "interrupted"]:
-		_exchange.connect(name, self, "_on_" + name)
+		_session.connect(name, self, "_on_" + name)
 
 
 func _ready():
 	if _playout == null:
-		use_sink(GeneratorSink.new(_find_player()))
+		use_sink(AudioSink.new(_find_player()))
 
 
 func _find_player() -> Node:
@@ -75,15 +75,15 @@ func _exit_tree():
 	close()
 
 
-# Plays into another sink than the loudspeaker; see generator_sink.gd. Before anything is said.
+# Plays into another sink than the loudspeaker; see audio_sink.gd. Call it before `say` and `begin`.
 func use_sink(sink) -> void:
-	_playout = Playout.new(sink)
+	_playout = PlayoutBuffer.new(sink)
 
 
 # -- speaking ----------------------------------------------------------------------------------------------------------
 
 
-# Speaks a whole text; returns its context. `options` as for `begin`.
+# Speaks a whole text; returns the name of its context. `options` as for `begin`.
 func say(text: String, options: Dictionary = {}) -> String:
 	var utterance = begin(options)
 	utterance.append(text)
@@ -91,7 +91,7 @@ func say(text: String, options: Dictionary = {}) -> String:
 	return utterance.context
 
 
-# Begins to speak a text that is still being written: `append` pieces to what is returned, then `finish`.
+# Begins to speak a text that is still being written: `append` pieces to the returned utterance, then `finish` it.
 # `options` are the fields of the protocol's `start`: voice, language, speed, seed, timings, audio, pacing, priority;
 # `audio.codec` is "pcm_s16le" or "mulaw".
 func begin(options: Dictionary = {}) -> VoxwireUtterance:
@@ -99,9 +99,9 @@ func begin(options: Dictionary = {}) -> VoxwireUtterance:
 	_count += 1
 	var utterance = Utterance.new(_prefix + str(_count), settings)
 	if not AudioFrame.understands(settings.get("audio", {}).get("codec", "pcm_s16le")):
-		utterance.end_here("error")
+		utterance.end_locally("error")
 		emit_signal("error", "client.unsupported_audio", "this client plays pcm_s16le and mulaw", false, "")
-	_exchange.queue.append(utterance)
+	_session.queue.append(utterance)
 	open()
 	return utterance
 
@@ -115,25 +115,25 @@ func _settings(options: Dictionary) -> Dictionary:
 	for name in options:
 		settings[name] = options[name]
 	if not settings.has("seed"):
-		# Chosen here, so that what has to be spoken anew sounds the same.
+		# Chosen here, so that speech that is repeated after a lost session sounds the same.
 		settings.seed = _random.randi()
 	return settings
 
 
-# The user interrupts: silence at once. `interrupted` and `finished` follow for each utterance that was not over.
+# Barge-in: silence at once. `interrupted` and `finished` follow for each utterance that was not heard to its end.
 func interrupt() -> void:
 	var played = played_pts()
-	var utterances = _exchange.queue.duplicate()
+	var utterances = _session.queue.duplicate()
 	var playing = _playing
-	_exchange.queue.clear()
-	_exchange.held = false
+	_session.queue.clear()
+	_session.held = false
 	_held = false
 	_stop_playing()
 	for utterance in utterances:
-		_exchange.cancel(utterance, played if utterance == playing else 0)
+		_session.cancel(utterance, played if utterance == playing else 0)
 
 
-# Pauses, without losing anything: for an interruption that may be a false one. Then `release`, or `interrupt`.
+# Pauses without losing audio, while it is not clear whether the user interrupts. Then `release`, or `interrupt`.
 func hold() -> void:
 	_set_held(true)
 
@@ -146,36 +146,36 @@ func _set_held(held: bool) -> void:
 	if _held == held:
 		return
 	_held = held
-	_exchange.held = held
+	_session.held = held
 	if _playing != null:
 		_playout.pause(held)
-	for utterance in _exchange.queue:
-		_exchange.hold(utterance, held or utterance.held_back)
+	for utterance in _session.queue:
+		_session.hold(utterance, held or utterance.held_back)
 
 
-# The first sample of the utterance that is being heard that has not been heard.
+# The first sample not yet heard of the utterance that is playing; 0 if none is.
 func played_pts() -> int:
 	return _playout.played() if _playing != null else 0
 
 
-# How much audio is here and has not been heard.
+# Milliseconds of audio of the playing utterance that are buffered and not yet heard.
 func lead_ms() -> float:
 	return _playout.lead_ms() if _playing != null else 0.0
 
 
-# How often speech ran dry in its middle.
+# How often the buffer ran empty in the middle of speech.
 func underruns() -> int:
 	return _playout.underruns if _playout != null else 0
 
 
-# The fifteen weights of the mouth now; closed while nothing sounds.
+# The fifteen weights of the mouth now (0 to 1); those of a closed mouth while nothing sounds.
 func mouth() -> Array:
 	if _playing == null or not _playout.sounding():
 		return MouthTrack.closed()
 	return _playing.track.weights(played_pts())
 
 
-# The utterance that is being heard, or null.
+# The utterance that is playing, or null.
 func speaking():
 	return _playing
 
@@ -183,39 +183,39 @@ func speaking():
 # -- the connection ----------------------------------------------------------------------------------------------------
 
 
-# Connects now, rather than when there is something to say.
+# Connects now, rather than when there is something to speak.
 func open() -> void:
-	if not _exchange.connection.is_idle():
+	if not _session.connection.is_idle():
 		return
 	_configure()
-	_exchange.open(OS.get_ticks_msec())
+	_session.open(OS.get_ticks_msec())
 
 
-# A fresh token, for the next time that the connection has to be brought back.
+# Sets the token for the next connection.
 func set_token(value: String) -> void:
 	token = value
 	_configure()
 
 
 func _configure() -> void:
-	var connection = _exchange.connection
+	var connection = _session.connection
 	connection.url = url
 	connection.reconnect = reconnect
-	var protocols = [Connection.SUBPROTOCOL]
+	var protocols = [ResumableConnection.SUBPROTOCOL]
 	if token != "":
 		protocols.append("voxwire.token." + token)
 	connection.protocols = PoolStringArray(protocols)
 	connection.headers = PoolStringArray([] if api_key == "" else ["Authorization: Bearer " + api_key])
 
 
-# Ends the session; what was not heard is not heard any more.
+# Ends the session and stops playing.
 func close() -> void:
 	_stop_playing()
-	_exchange.close()
+	_session.close()
 
 
 func is_connected_now() -> bool:
-	return _exchange.connection.is_open()
+	return _session.connection.is_open()
 
 
 func _on_opened(ready: Dictionary) -> void:
@@ -248,22 +248,23 @@ func _on_interrupted(utterance: VoxwireUtterance, report: Dictionary) -> void:
 
 
 func _process(_delta):
-	_exchange.poll(OS.get_ticks_msec())
+	_session.poll(OS.get_ticks_msec())
 	_play()
-	_exchange.acknowledge(_playing, played_pts())
+	_session.acknowledge(_playing, played_pts())
 
 
 func _play() -> void:
-	if _exchange.queue.empty():
+	if _session.queue.empty():
 		return
-	for each in _exchange.queue:
-		_mind_the_bound(each)
-	var utterance = _exchange.queue[0]
+	for each in _session.queue:
+		_apply_backpressure(each)
+	var utterance = _session.queue[0]
 	if _playing != utterance:
-		if utterance.started == null and utterance.phase != Phase.SPOKEN:
+		if utterance.started == null and utterance.phase != Phase.OVER:
 			return
 		_playing = utterance
 		if utterance.started != null:
+			_playout.jitter_ms = jitter_ms
 			_playout.open(utterance.started.audio)
 			_playout.pause(_held)
 	for frame in utterance.frames:
@@ -271,41 +272,41 @@ func _play() -> void:
 	utterance.frames.clear()
 	if _playout.feed():
 		emit_signal("ran_dry")
-	_tell_heard(utterance)
+	_emit_heard(utterance)
 
 
-# A slow listener makes the server wait, rather than this side keep all of it.
-func _mind_the_bound(utterance: VoxwireUtterance) -> void:
+# Asks the server to hold an utterance while much of its audio is buffered here, so that memory stays bounded.
+func _apply_backpressure(utterance: VoxwireUtterance) -> void:
 	var seconds = utterance.seconds_waiting()
 	if utterance == _playing:
 		seconds += _playout.queued_seconds()
 	if not utterance.held_back and seconds > HOLD_SECONDS:
 		utterance.held_back = true
-		_exchange.hold(utterance, true)
+		_session.hold(utterance, true)
 	elif utterance.held_back and seconds < RELEASE_SECONDS:
 		utterance.held_back = false
-		_exchange.hold(utterance, _held)
+		_session.hold(utterance, _held)
 
 
-func _tell_heard(utterance: VoxwireUtterance) -> void:
+func _emit_heard(utterance: VoxwireUtterance) -> void:
 	var played = played_pts() if utterance.started != null else 0
 	if played > 0 and not utterance.heard_anything:
 		utterance.heard_anything = true
 		emit_signal("started_speaking", utterance.context)
-	var over = utterance.phase == Phase.SPOKEN and played >= int(min(utterance.done.samples, utterance.received_pts))
-	for cue in utterance.take_heard(played, over and utterance.done.reason != "error"):
-		_tell_cue(cue[0], cue[1])
-		# Whoever was told may have interrupted.
+	var ended = utterance.phase == Phase.OVER and played >= int(min(utterance.done.samples, utterance.received_pts))
+	for event in utterance.take_events_before(played, ended and utterance.done.reason != "error"):
+		_emit_timed_event(event[0], event[1])
+		# A listener of the signal may have called `interrupt`.
 		if _playing != utterance:
 			return
 	utterance.track.forget_before(played)
-	if over:
-		_exchange.queue.erase(utterance)
+	if ended:
+		_session.queue.erase(utterance)
 		_stop_playing()
 		emit_signal("finished", utterance.done)
 
 
-func _tell_cue(kind: String, entry: Dictionary) -> void:
+func _emit_timed_event(kind: String, entry: Dictionary) -> void:
 	match kind:
 		"clause":
 			emit_signal("clause", entry.chars, entry.pts)

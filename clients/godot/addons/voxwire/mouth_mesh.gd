@@ -1,8 +1,8 @@
-# Makes a mouth: lips in a face, teeth and a tongue, in all fifteen shapes. x is right, y up, z to the viewer; a mouth
-# at rest is about one unit wide, with its lips meeting at the origin.
+# Builds the mesh of a mouth: lips in a face, teeth and a tongue, with a blend shape for each mouth shape. x is right, y
+# up, z to the viewer; a mouth at rest is about one unit wide, and its lips meet at the origin.
 extends Reference
 
-const Shapes = preload("shapes.gd")
+const VisemeShapes = preload("viseme_shapes.gd")
 const COLUMNS = 48  # Around the mouth; even, so that each column of the upper lip has one of the lower opposite.
 const LIP_RINGS = 5  # Inside, edge, crest, crest, border.
 const SKIN_RINGS = 6
@@ -10,8 +10,9 @@ const ARCH_COLUMNS = 16
 const FACE_SIZE = Vector2(1.55, 1.95)
 const FACE_MIDDLE = Vector2(0, 0.72)
 
-# How each shape differs from rest: `open` (the gap), `wide`, `round` (lips come forward), `press` (they roll in),
-# `tuck` (the lower lip comes under the upper teeth), `teeth` (closed while the lips are not), `lift`, `tip` (of the tongue).
+# How each shape differs from rest: `open` (the gap), `wide`, `round` (the lips come forward), `press` (they roll in),
+# `tuck` (the lower lip goes under the upper teeth), `teeth` (they are closed though the lips are not), and of the
+# tongue `lift` and `tip`.
 const FORMS = {
 	"sil": {},
 	"PP": {"press": 1.0},
@@ -36,12 +37,12 @@ const FORMS = {
 static func build() -> ArrayMesh:
 	var mesh = ArrayMesh.new()
 	mesh.blend_shape_mode = Mesh.BLEND_SHAPE_MODE_NORMALIZED
-	for shape in Shapes.SHAPES:
+	for shape in VisemeShapes.SHAPES:
 		mesh.add_blend_shape(shape.name)
 	var parts = ["_skin", "_lips", "_teeth", "_tongue", "_hollow"]
 	for i in parts.size():
 		var blends = []
-		for shape in Shapes.SHAPES:
+		for shape in VisemeShapes.SHAPES:
 			blends.append(_arrays(parts[i], FORMS[shape.name]))
 		var rest = blends[0].duplicate()
 		for blend in blends:
@@ -152,7 +153,7 @@ static func _gap(form: Dictionary, up: bool) -> float:
 	return 0.78 * form.open * (1.0 - form.tuck) - 0.02 * form.tuck
 
 
-# A face is round: what is further out lies further back.
+# A face is round: points further from its middle lie further back.
 static func _curve(x: float, y: float) -> float:
 	return -0.28 * x * x - 0.05 * y * y
 
@@ -249,10 +250,10 @@ static func _tongue(form: Dictionary) -> Array:
 	return rows
 
 
-# The dark behind it all.
+# The dark inside of the mouth.
 static func _hollow(form: Dictionary) -> Array:
 	var rows = []
-	# A middle, a wall around it, and the lips' insides: [how far out, how far back].
+	# Rings from the middle over a wall to the inside of the lips: [radius factor, depth].
 	for ring in [[0.0, 0.75], [1.2, 0.7], [1.0, 0.0]]:
 		var row = PoolVector3Array()
 		for i in COLUMNS + 1:

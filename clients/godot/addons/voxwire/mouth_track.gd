@@ -1,13 +1,13 @@
-# Knows the weights of the fifteen mouth shapes at any sample: keyframes come in, straight lines lie between them.
+# The weights of the fifteen mouth shapes at any sample, interpolated linearly between the keyframes received.
 class_name VoxwireMouthTrack
 extends Reference
 
 const COUNT = 15
 const SIL = 0
 
-var _pts = []  # One list a shape, in order.
+var _pts = []  # By shape: the pts of its keyframes, ascending.
 var _weights = []
-var _cursors = []  # Where the last look-up of a shape ended; playing forwards, the next one is near.
+var _cursors = []  # By shape: the index that the last look-up found. In playback the next one is near it.
 
 
 func _init():
@@ -67,8 +67,8 @@ func _at(id: int, pts) -> int:
 	return i
 
 
-# Keyframes at `from_pts` and later count no more, and the mouth is closed from there on: speech that comes anew begins
-# with a closed mouth.
+# Discards keyframes at `from_pts` and later, and closes the mouth there: speech that is repeated in a new session
+# begins with a closed mouth.
 func forget(from_pts: int) -> void:
 	for id in COUNT:
 		if _pts[id].empty() or _pts[id][0] >= from_pts:
@@ -83,7 +83,7 @@ func forget(from_pts: int) -> void:
 		_weights[id] += [reached, 1.0 if id == SIL else 0.0]
 
 
-# Nobody asks for what lies before `pts` any more.
+# Discards keyframes that only matter before `pts`.
 func forget_before(pts: int) -> void:
 	for id in COUNT:
 		var heard = _at(id, pts)

@@ -1,15 +1,15 @@
-# Keeps what this side says to one session, in order, until the server is known to have it.
+# Numbers the messages that this client sends in one session, and keeps each until the server has acknowledged it.
 extends Reference
 
 const BYTES_MAX = 4194304
 
 var first = 0  # The number of the oldest message kept.
-var written = 0  # The number of the next one to write.
+var written = 0  # The number of the next message to write to the socket.
 var bytes = 0
 var _kept = []  # Messages as UTF-8.
 
 
-# Whether there is room. Messages of a few bytes (acks, pings, cancel) may be said all the same.
+# Whether another text fits. Messages of a few bytes (acks, pings, cancel) may be appended even when it is full.
 func has_room() -> bool:
 	return bytes < BYTES_MAX
 
@@ -20,31 +20,31 @@ func append(message: Dictionary) -> void:
 	bytes += raw.size()
 
 
-# Whether something waits to be written.
-func waiting() -> bool:
+# Whether a message was not written yet.
+func has_unsent() -> bool:
 	return written < first + _kept.size()
 
 
-# The next message to write; whoever has written it moves `written` on.
+# The next message to write; the caller increments `written` once it is written.
 func peek() -> PoolByteArray:
 	return _kept[written - first]
 
 
-# The server has got the first `count` messages.
-func arrived(count: int) -> void:
+# Discards the first `count` messages of the session: the server has received them.
+func acknowledge(count: int) -> void:
 	while first < count and not _kept.empty():
 		bytes -= _kept.pop_front().size()
 		first += 1
 	written = int(max(written, first))
 
 
-# The server has got the first `count` messages and none of the rest.
-func say_again(count: int) -> void:
-	arrived(count)
+# The session was resumed and the server has received the first `count` messages: all others are written again.
+func resend(count: int) -> void:
+	acknowledge(count)
 	written = first
 
 
-# There is a fresh session: nothing of what was said counts any more.
+# Discards everything, for a new session.
 func clear() -> void:
 	first = 0
 	written = 0

@@ -1,3 +1,3 @@
-# Lets the addon be switched on in the project's settings. Its nodes have class names, so the editor offers them anyway.
+# Makes the addon appear in the project settings. Its nodes have class names, so the editor offers them even when it is off.
 tool
 extends EditorPlugin

@@ -1,15 +1,16 @@
-# One context: what is written to it, what came of it, and where in it the listener is. `VoxwireClient.begin` makes it.
+# One context: the text sent for it, the audio and timings received for it, and how much of it was heard.
+# `VoxwireClient.begin` makes it.
 #
-#   WAITING --> OPENING --`started`--> OPEN --`done`--> SPOKEN
-#      ^            |                   |
-#      +- a fresh session, a drain -----+--`cancel`--> LEAVING --`cancelled`, or no answer to be had--> (reported)
+#   WAITING --> OPENING --`started`--> OPEN --------`done`----------> OVER
+#      ^            |                   |                               ^
+#      +-- a new session, a drain ------+--cancel--> CANCELLING --------+ `cancelled`, or a local report
 #
-# Numbers and clocks are the listener's. When another session goes on in the middle (`begin_anew`), what that session
-# calls 0 lies at the seam.
+# `seq`, `pts` and `chars` count from the beginning of the utterance, over all sessions that speak it. A session that
+# goes on in the middle (`restart`) counts from 0 again; `_offset` is added to its numbers.
 class_name VoxwireUtterance
 extends Reference
 
-enum Phase { WAITING, OPENING, OPEN, LEAVING, SPOKEN }
+enum Phase { WAITING, OPENING, OPEN, CANCELLING, OVER }
 
 const Transcript = preload("transcript.gd")
 const MouthTrack = preload("mouth_track.gd")
@@ -19,26 +20,27 @@ const RESTARTS_MAX = 5
 var context: String
 var options: Dictionary
 var phase = Phase.WAITING
-var started = null  # The server's message, once it came.
+var started = null  # The server's `started` message, or null before it came.
 var done = null
 var track = MouthTrack.new()
-var frames = []  # Received, not yet handed to the playout.
+var frames = []  # Received, not yet given to the playout buffer.
 var heard_anything = false
-var held_back = false
-var cancelled_pts = 0  # Where the listener was when it was cancelled.
+var held_back = false  # The server was asked to hold, because too much unheard audio is here.
+var cancelled_pts = 0  # What was played when it was cancelled.
+var cancelled = null  # What had been heard then, once the server has reported it.
 var acked = {}
 var restarts = 0
 var transcript = Transcript.new()
 var received_seq = -1
 var received_pts = 0
-var _cues = []  # [pts, order, kind, entry], in order of pts.
+var _timed_events = []  # [pts, order, kind, entry], sorted by pts, then order.
 var _order = 0
-var _steps = []  # Text, {flush} and {end}, still to be said.
-var _flushes = []  # {id, chars}, not answered yet.
-var _ended = false
-var _said_chars = 0
-var _whole_pts = 0
-var _seam = {"seq": 0, "pts": 0, "chars": 0}
+var _pending = []  # Texts, {flush} and {end} that were not sent yet.
+var _unanswered_flushes = []  # {flush (its id), chars}
+var _finished = false  # The caller adds no more text.
+var _sent_chars = 0
+var _complete_pts = 0  # The end of the newest frame marked `last`: the text flushed before it was received whole.
+var _offset = {"seq": 0, "pts": 0, "chars": 0}
 
 
 func _init(a_context: String, some_options: Dictionary):
@@ -46,36 +48,37 @@ func _init(a_context: String, some_options: Dictionary):
 	options = some_options
 
 
-# -- writing -----------------------------------------------------------------------------------------------------------
+# -- text --------------------------------------------------------------------------------------------------------------
 
 
-# More text, in pieces of any size. False: it is over, or too much waits already, and nothing was taken.
+# Adds text, in pieces of any size. Returns false, and adds nothing, if the utterance has ended or too much text waits.
 func append(text: String) -> bool:
 	var clean = speakable(text)
-	if _ended or phase >= Phase.LEAVING or _waiting_chars() + clean.length() > TEXT_WAITING_MAX:
+	if _finished or phase >= Phase.CANCELLING or _waiting_chars() + clean.length() > TEXT_WAITING_MAX:
 		return false
 	if clean != "":
-		_steps.append(clean)
+		_pending.append(clean)
 		transcript.append(clean)
 	return true
 
 
-# Everything so far is complete: speak it.
+# Has all text so far spoken now, though no sentence may have ended.
 func flush(id: String = "") -> void:
-	if not _ended:
+	if not _finished:
 		var step = {"flush": id, "chars": transcript.text.length()}
-		_steps.append(step)
-		_flushes.append(step)
+		_pending.append(step)
+		_unanswered_flushes.append(step)
 
 
 # No more text will come.
 func finish() -> void:
-	if not _ended:
-		_ended = true
-		_steps.append({"end": true})
+	if not _finished:
+		_finished = true
+		_pending.append({"end": true})
 
 
-# What JSON and UTF-8 can carry: Godot 3 escapes no control characters, and on Windows has no characters beyond U+FFFF.
+# The text with a space for each character that can not be sent: Godot 3 does not escape control characters in JSON, and
+# its strings on Windows hold surrogates in place of characters beyond U+FFFF.
 static func speakable(text: String) -> String:
 	for i in text.length():
 		var code = text.ord_at(i)
@@ -88,13 +91,13 @@ func _waiting_chars() -> int:
 	return transcript.text.length() - transcript.spoken_chars()
 
 
-# The `start` of it.
-func opening() -> Dictionary:
+# The `start` message.
+func start_message() -> Dictionary:
 	var start = options.duplicate(true)
 	start.type = "start"
 	start.context = context
 	if started != null:
-		# Another server must not speak on in its own default voice.
+		# Ask for what the first server chose: another server may have another default voice.
 		start.voice = started.voice
 		start.audio = {"codec": started.audio.codec}
 		start.audio.sample_rate = int(started.audio.sample_rate)
@@ -102,18 +105,18 @@ func opening() -> Dictionary:
 	return start
 
 
-# Says what the server takes now.
-func say(connection) -> void:
-	while not _steps.empty() and (phase == Phase.OPENING or phase == Phase.OPEN):
-		var step = _steps[0]
+# Sends as much of the pending text, flushes and end as the server accepts now.
+func send_pending(connection) -> void:
+	while not _pending.empty() and (phase == Phase.OPENING or phase == Phase.OPEN):
+		var step = _pending[0]
 		if not step is String:
-			_steps.pop_front()
-			connection.send(_control(step))
-		elif not _say_text(step, connection):
+			_pending.pop_front()
+			connection.send(_control_message(step))
+		elif not _send_text(step, connection):
 			return
 
 
-func _control(step: Dictionary) -> Dictionary:
+func _control_message(step: Dictionary) -> Dictionary:
 	if step.has("end"):
 		return {"type": "end", "context": context}
 	if step.flush == "":
@@ -121,202 +124,205 @@ func _control(step: Dictionary) -> Dictionary:
 	return {"type": "flush", "context": context, "id": step.flush}
 
 
-func _say_text(text: String, connection) -> bool:
-	# In a fresh session nothing may be opened by a text whose `start` was refused: it would be heard.
+func _send_text(text: String, connection) -> bool:
+	# Text sent after a refused `start` opens the context with default options. After a restart that would be played, so
+	# the text waits for `started`.
 	if phase == Phase.OPENING and restarts > 0:
 		return false
 	var limits = connection.ready.limits
 	var piece = text.substr(0, int(limits.text_chars_max))
-	if _said_chars - transcript.spoken_chars() + piece.length() > limits.unspoken_chars_max:
+	if _sent_chars - transcript.spoken_chars() + piece.length() > limits.unspoken_chars_max:
 		return false
 	if not connection.send({"type": "text", "context": context, "text": piece}):
 		return false
-	_said_chars += piece.length()
+	_sent_chars += piece.length()
 	if piece.length() < text.length():
-		_steps[0] = text.substr(piece.length())
+		_pending[0] = text.substr(piece.length())
 	else:
-		_steps.pop_front()
+		_pending.pop_front()
 	return true
 
 
-# Whether any text was said to the session that speaks it.
-func said_anything() -> bool:
-	return _said_chars > _seam.chars
+# Whether any text was sent in the current session.
+func sent_any() -> bool:
+	return _sent_chars > _offset.chars
 
 
-# -- what comes --------------------------------------------------------------------------------------------------------
+# -- audio and timings -------------------------------------------------------------------------------------------------
 
 
-# An audio frame; the same one twice counts once.
-func take_frame(frame: Dictionary) -> void:
-	var seq = frame.seq + _seam.seq
+# Takes an audio frame; one that was received before is ignored.
+func on_frame(frame: Dictionary) -> void:
+	var seq = frame.seq + _offset.seq
 	if phase != Phase.OPEN or seq <= received_seq:
 		return
 	frame.seq = seq
-	frame.pts += _seam.pts
+	frame.pts += _offset.pts
 	received_seq = seq
 	received_pts = frame.pts + int(started.audio.frame_samples)
 	if frame.last:
-		_whole_pts = received_pts
+		_complete_pts = received_pts
 	frames.append(frame)
 
 
-func take_clause(map: Dictionary) -> void:
-	var entry = {"chars": _range(map.chars), "pts": int(map.pts) + _seam.pts}
-	transcript.clause(entry.chars, entry.pts)
-	_add_cues("clause", [entry])
+func on_clause(map: Dictionary) -> void:
+	var entry = {"chars": _char_range(map.chars), "pts": int(map.pts) + _offset.pts}
+	transcript.add_clause(entry.chars, entry.pts)
+	_add_timed_events("clause", [entry])
 
 
-func take_timing(map: Dictionary) -> void:
+func on_timing(map: Dictionary) -> void:
 	var words = []
 	for each in map.get("words", []):
-		var entry = _timed(each)
+		var entry = _timed_entry(each)
 		entry.text = each.text
-		entry.chars = _range(each.chars)
-		transcript.word(entry)
+		entry.chars = _char_range(each.chars)
+		transcript.add_word(entry)
 		words.append(entry)
-	_add_cues("word", words)
+	_add_timed_events("word", words)
 	var phonemes = []
 	for each in map.get("phonemes", []):
-		var entry = _timed(each)
+		var entry = _timed_entry(each)
 		entry.ipa = each.ipa
 		phonemes.append(entry)
-	_add_cues("phoneme", phonemes)
+	_add_timed_events("phoneme", phonemes)
 	var visemes = []
 	for each in map.get("visemes", []):
-		visemes.append({"id": int(each.id), "weight": float(each.weight), "pts": int(each.pts) + _seam.pts})
+		visemes.append({"id": int(each.id), "weight": float(each.weight), "pts": int(each.pts) + _offset.pts})
 	track.add(visemes)
-	_add_cues("viseme", visemes)
+	_add_timed_events("viseme", visemes)
 
 
-func take_flushed(map: Dictionary) -> void:
-	if not _flushes.empty() and _flushes[0].flush == map.get("id", ""):
-		_flushes.pop_front()
+func on_flushed(map: Dictionary) -> void:
+	if not _unanswered_flushes.empty() and _unanswered_flushes[0].flush == map.get("id", ""):
+		_unanswered_flushes.pop_front()
 
 
-# The server has said its last of it.
-func take_done(map: Dictionary) -> void:
+# The last message about this context.
+func on_done(map: Dictionary) -> void:
 	done = map.duplicate(true)
-	done.frames = int(map.frames) + _seam.seq
-	done.samples = int(map.samples) + _seam.pts
-	done.chars = int(map.chars) + _seam.chars
-	if map.reason == "no_speakable_text" and _seam.seq > 0:
+	done.frames = int(map.frames) + _offset.seq
+	done.samples = int(map.samples) + _offset.pts
+	done.chars = int(map.chars) + _offset.chars
+	if map.reason == "no_speakable_text" and _offset.seq > 0:
 		done.reason = "completed"
-	phase = Phase.SPOKEN
+	phase = Phase.OVER
 
 
-func _timed(each: Dictionary) -> Dictionary:
-	return {"pts": int(each.pts) + _seam.pts, "end_pts": int(each.end_pts) + _seam.pts}
+func _timed_entry(each: Dictionary) -> Dictionary:
+	return {"pts": int(each.pts) + _offset.pts, "end_pts": int(each.end_pts) + _offset.pts}
 
 
-func _range(chars: Array) -> Array:
-	return [int(chars[0]) + _seam.chars, int(chars[1]) + _seam.chars]
+func _char_range(chars: Array) -> Array:
+	return [int(chars[0]) + _offset.chars, int(chars[1]) + _offset.chars]
 
 
-func _add_cues(kind: String, entries: Array) -> void:
+func _add_timed_events(kind: String, entries: Array) -> void:
 	for entry in entries:
 		_order += 1
-		_cues.append([entry.pts, _order, kind, entry])
-	_cues.sort_custom(self, "_is_earlier")
+		_timed_events.append([entry.pts, _order, kind, entry])
+	_timed_events.sort_custom(self, "_is_earlier")
 
 
 static func _is_earlier(a: Array, b: Array) -> bool:
 	return a[1] < b[1] if a[0] == b[0] else a[0] < b[0]
 
 
-# What the listener has come to since the last call, [kind, entry] each; `all`: whatever is left.
-func take_heard(played_pts: int, all: bool) -> Array:
+# Removes and returns the timed events before `played_pts`, or all of them: [kind, entry] each.
+func take_events_before(played_pts: int, all: bool) -> Array:
 	var heard = []
-	while not _cues.empty() and (all or _cues[0][0] < played_pts):
-		var cue = _cues.pop_front()
-		heard.append([cue[2], cue[3]])
+	while not _timed_events.empty() and (all or _timed_events[0][0] < played_pts):
+		var event = _timed_events.pop_front()
+		heard.append([event[2], event[3]])
 	return heard
 
 
-# What was heard up to `pts`, as far as can be known here; see Transcript.heard.
-func report(pts: int) -> Dictionary:
+# What was heard up to `pts`, worked out from the timings received; see Transcript.heard.
+func heard_report(pts: int) -> Dictionary:
 	return transcript.heard(int(min(pts, received_pts)), done.samples if done != null else -1)
 
 
-# The server's report, which knows nothing of what came before the seam.
-func spanning(map: Dictionary) -> Dictionary:
+# The server's `cancelled` report, which covers its own session only, as a report about the whole utterance. A position
+# before the offset belongs to an earlier session: that report is computed here.
+func whole_report(map: Dictionary) -> Dictionary:
+	if cancelled_pts < _offset.pts:
+		return heard_report(cancelled_pts)
 	var heard = map.heard.duplicate()
-	heard.pts = int(heard.pts) + _seam.pts
-	heard.chars = int(heard.chars) + _seam.chars
+	heard.pts = int(heard.pts) + _offset.pts
+	heard.chars = int(heard.chars) + _offset.chars
 	heard.text = transcript.text.substr(0, heard.chars)
 	var rest = transcript.text.substr(heard.chars)
 	return {"heard": heard, "unheard": {"chars": rest.length(), "text": rest}}
 
 
-# Seconds of audio received and not handed to the playout.
+# Seconds of audio received and not given to the playout buffer.
 func seconds_waiting() -> float:
 	return 0.0 if started == null else frames.size() * started.audio.frame_ms / 1000.0
 
 
-# A place of the listener's on the clock of the session that speaks now.
-func there(pts: int) -> int:
-	return int(max(0, pts - _seam.pts))
+# A pts of the utterance, as a pts of the current session.
+func to_session_pts(pts: int) -> int:
+	return int(max(0, pts - _offset.pts))
 
 
-# What to tell the server of audio received and played; {} when it knows, or nothing came.
-func acknowledgement(played_pts: int) -> Dictionary:
-	var seq = received_seq - _seam.seq
-	var ack = {"type": "ack", "context": context, "seq": seq, "played_pts": there(played_pts)}
+# The next `ack`; {} if no frame was received, or nothing changed since the last one.
+func next_ack(played_pts: int) -> Dictionary:
+	var seq = received_seq - _offset.seq
+	var ack = {"type": "ack", "context": context, "seq": seq, "played_pts": to_session_pts(played_pts)}
 	if seq < 0 or phase != Phase.OPEN or ack.hash() == acked.hash():
 		return {}
 	acked = ack
 	return ack
 
 
-# It ends with what was received.
-func end_here(reason: String) -> void:
+# Ends it without the server, with the audio that was received.
+func end_locally(reason: String) -> void:
 	var chars = transcript.text.length()
 	done = {"type": "done", "context": context, "reason": reason, "frames": received_seq + 1}
 	done.samples = received_pts
 	done.chars = chars
-	phase = Phase.SPOKEN
+	phase = Phase.OVER
 
 
-# Another session is to speak what has not been received: from the first word that did not come whole. Returns
-# {pts, chars}: speech goes on there, and timings told before for `pts` and later count no more.
-func begin_anew() -> Dictionary:
-	var chars = transcript.first_unheard(received_pts, _whole_pts)
+# Prepares it for a new session, which speaks from the first word that was not received whole. Timings at or after
+# `received_pts` are discarded.
+func restart() -> void:
+	var chars = transcript.first_unheard(received_pts, _complete_pts)
 	transcript.cut(received_pts, chars)
 	track.forget(received_pts)
-	_seam = {"seq": received_seq + 1, "pts": received_pts, "chars": chars}
+	_offset = {"seq": received_seq + 1, "pts": received_pts, "chars": chars}
 	acked = {}
 	var kept = []
-	for cue in _cues:
-		if cue[0] < received_pts and cue[3].get("end_pts", 0) <= received_pts:
-			kept.append(cue)
-	_cues = kept
-	_rewrite(chars)
+	for event in _timed_events:
+		if event[0] < received_pts:
+			kept.append(event)
+	_timed_events = kept
+	_requeue_from(chars)
 	restarts += 1
-	if _ended and received_seq >= 0 and transcript.text.substr(chars).strip_edges() == "":
-		end_here("completed")
+	if _finished and received_seq >= 0 and transcript.is_blank(chars, transcript.text.length()):
+		end_locally("completed")
 	else:
 		phase = Phase.WAITING
-	return {"pts": received_pts, "chars": chars}
 
 
-# The server refused to open it for now.
-func try_again() -> void:
-	_rewrite(_seam.chars)
+# The server refused `start` for now: send it again later.
+func retry() -> void:
+	_requeue_from(_offset.chars)
 	phase = Phase.WAITING
 
 
-func _rewrite(chars: int) -> void:
-	while not _flushes.empty() and _flushes[0].chars <= chars and chars > 0:
-		_flushes.pop_front()
-	_steps.clear()
-	_said_chars = chars
+func _requeue_from(chars: int) -> void:
+	while not _unanswered_flushes.empty() and _unanswered_flushes[0].chars <= chars and chars > 0:
+		_unanswered_flushes.pop_front()
+	_pending.clear()
+	_sent_chars = chars
 	var at = chars
-	for step in _flushes:
+	for step in _unanswered_flushes:
 		if step.chars > at:
-			_steps.append(transcript.text.substr(at, step.chars - at))
+			_pending.append(transcript.text.substr(at, step.chars - at))
 			at = step.chars
-		_steps.append(step)
+		_pending.append(step)
 	if at < transcript.text.length():
-		_steps.append(transcript.text.substr(at))
-	if _ended:
-		_steps.append({"end": true})
+		_pending.append(transcript.text.substr(at))
+	if _finished:
+		_pending.append({"end": true})

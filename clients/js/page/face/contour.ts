@@ -1,31 +1,31 @@
-/** Owns the lines of a mouth: from its numbers to SVG paths. Pure. */
+/** Owns the outlines of a mouth: turns its numbers into SVG paths. Pure. */
 
 import type { Mouth } from "./shapes.js";
 
-/** Where the middle of the closed lips is in the drawing. */
+/** The middle of the closed lips, in the drawing's units. */
 export const MOUTH_X = 160;
 export const MOUTH_Y = 217;
 
-/** Paths (`d`) and places, in the drawing's units. */
+/** SVG paths (`d`) and places, in the drawing's units. */
 export interface Contour {
   /** The inside: what is dark between the lips, and what teeth and tongue are clipped by. */
   inside: string;
   upperLip: string;
   lowerLip: string;
-  /** A line where the lips meet; drawn as strongly as they are closed. */
-  seam: string;
-  seamStrength: number;
+  /** The line where the lips meet, and its opacity: 1 where they are closed. */
+  lipLine: string;
+  lipLineOpacity: number;
   upperTeeth: { y: number; height: number };
   lowerTeeth: { y: number; height: number };
   tongue: { y: number; radiusX: number; radiusY: number };
-  /** The tongue's tip, which is drawn over the lower lip. */
+  /** The tip of the tongue, drawn over the lower lip. */
   tip: { y: number; radiusX: number; radiusY: number; opacity: number };
 }
 
 const UPPER_LIP = 7.5;
 const LOWER_LIP = 10;
 
-/** The lines of `mouth`. */
+/** The outlines of `mouth`. */
 export function contour(mouth: Mouth): Contour {
   const { halfWidth, gap, round, smile } = mouth;
   const left = MOUTH_X - halfWidth;
@@ -47,8 +47,8 @@ export function contour(mouth: Mouth): Contour {
     inside: `M${n(left)} ${n(corner)}${curve(left, right, reach, inner.up, corner)}${curve(right, left, -reach, inner.down, corner)}Z`,
     upperLip: upperLip(left, right, corner, reach, inner.up, top, upper, over, round),
     lowerLip: lowerLip(left, right, corner, reach, inner.down, bottom, lower, over),
-    seam: `M${n(left - over * 0.6)} ${n(corner - 0.6)}L${n(left)} ${n(corner)}${curve(left, right, reach, (inner.up + inner.down) / 2, corner)}L${n(right + over * 0.6)} ${n(corner - 0.6)}`,
-    seamStrength: Math.max(0, 1 - gap / 5),
+    lipLine: `M${n(left - over * 0.6)} ${n(corner - 0.6)}L${n(left)} ${n(corner)}${curve(left, right, reach, (inner.up + inner.down) / 2, corner)}L${n(right + over * 0.6)} ${n(corner - 0.6)}`,
+    lipLineOpacity: Math.max(0, 1 - gap / 5),
     upperTeeth: { y: top - 6, height: 6 + mouth.upperTeeth * Math.min(10, 2.5 + gap * 0.42 + mouth.tuck * 3) },
     lowerTeeth: {
       y: bottom - mouth.lowerTeeth * Math.min(7, gap * 0.42),

@@ -1,7 +1,7 @@
-/** Owns the drawing of the face: moves its mouth to given weights, blinks, breathes and looks about by itself. */
+/** Owns the drawings of viseme weights: a face that moves its mouth, blinks and breathes, and a bar for each weight. */
 
 import { contour } from "./contour.js";
-import { blend, type Mouth } from "./shapes.js";
+import { blend, SHAPE_NAMES, type Mouth } from "./shapes.js";
 
 const BLINK_MS = 150;
 
@@ -23,7 +23,7 @@ export class Face {
     for (const part of svg.querySelectorAll<SVGElement>("[data-part]")) this.#parts[part.dataset["part"]!] = part;
   }
 
-  /** Draw the mouth of `weights` (15) at `nowMs`, a time that only grows. */
+  /** Draws the mouth of `weights` (15) at `nowMs`, which must not decrease. */
   draw(weights: ArrayLike<number>, nowMs: number): void {
     const mouth = blend(weights);
     this.#drawMouth(mouth);
@@ -38,7 +38,7 @@ export class Face {
     this.#set("clip", { d: lines.inside });
     this.#set("upper-lip", { d: lines.upperLip });
     this.#set("lower-lip", { d: lines.lowerLip });
-    this.#set("seam", { d: lines.seam, opacity: lines.seamStrength.toFixed(2) });
+    this.#set("lip-line", { d: lines.lipLine, opacity: lines.lipLineOpacity.toFixed(2) });
     this.#set("upper-teeth", { y: lines.upperTeeth.y.toFixed(2), height: lines.upperTeeth.height.toFixed(2) });
     this.#set("lower-teeth", { y: lines.lowerTeeth.y.toFixed(2), height: lines.lowerTeeth.height.toFixed(2) });
     this.#ellipse("tongue", lines.tongue);
@@ -65,7 +65,7 @@ export class Face {
     this.#set("head", { transform: `rotate(${lean.toFixed(3)} 160 290) translate(0 ${nod.toFixed(2)})` });
   }
 
-  /** How far the lids are open: shut for a moment every few seconds. */
+  /** How far the eyelids are open, 0 to 1: they blink every few seconds. */
   #openness(nowMs: number): number {
     if (this.#blinkAt === 0) this.#blinkAt = nowMs + 1500;
     const since = nowMs - this.#blinkAt;
@@ -95,4 +95,27 @@ export function jawLine(drop: number): string {
     `C234 ${(196 + drop * 0.5).toFixed(1)} 208 ${chin.toFixed(1)} 160 ${chin.toFixed(1)}` +
     `C112 ${chin.toFixed(1)} 86 ${(196 + drop * 0.5).toFixed(1)} 86 148Z`
   );
+}
+
+/** Fifteen bars that show the viseme weights; drawn only while their `<details>` is open. */
+export class WeightBars {
+  readonly #bars: HTMLElement[];
+  readonly #details: HTMLDetailsElement;
+
+  constructor(element: HTMLElement, details: HTMLDetailsElement) {
+    this.#details = details;
+    this.#bars = SHAPE_NAMES.map((name) => {
+      const bar = document.createElement("i");
+      const column = document.createElement("div");
+      column.append(bar, name);
+      element.append(column);
+      return bar;
+    });
+  }
+
+  /** Shows `weights` (15). */
+  draw(weights: ArrayLike<number>): void {
+    if (!this.#details.open) return;
+    this.#bars.forEach((bar, id) => bar.style.setProperty("--weight", (weights[id] ?? 0).toFixed(3)));
+  }
 }

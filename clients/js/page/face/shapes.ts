@@ -1,8 +1,8 @@
-/** Owns what each of the 15 shapes does to the mouth, and how shapes blend into one mouth. Pure. */
+/** Owns the mouth of each of the 15 visemes, and their blend by weights. Pure. */
 
-/** A mouth, in numbers. Lengths are units of the drawing (its height is 320), the others go from 0 to 1. */
+/** The numbers of a mouth. Lengths are in units of the drawing (its height is 320), the others go from 0 to 1. */
 export interface Mouth {
-  /** Between the lips, at the middle. 0 is closed. */
+  /** The distance between the lips at their middle; 0 is closed. */
   gap: number;
   /** How far the chin drops. */
   jaw: number;
@@ -35,7 +35,7 @@ const REST: Mouth = {
   upperTeeth: 0, lowerTeeth: 0, tongue: 0, tongueOut: 0, smile: 0.3,
 };
 
-/** In the set's order; what a shape leaves out is as at rest. */
+/** The mouth of each viseme, in the order of their ids; fields that are left out are as at rest. */
 const SHAPES: readonly Mouth[] = [
   { smile: 1 },
   { halfWidth: 29, press: 1, smile: 0.2, jaw: 1 },
@@ -56,7 +56,7 @@ const SHAPES: readonly Mouth[] = [
 
 const PARTS = Object.keys(REST) as (keyof Mouth)[];
 
-/** The mouth of `weights` (15, adding up to 1). Linear, so that a shape of weight 1 is reached exactly. */
+/** The mouth of `weights` (15, which add up to 1): their linear blend. */
 export function blend(weights: ArrayLike<number>): Mouth {
   const mouth = { ...REST };
   for (const part of PARTS) {

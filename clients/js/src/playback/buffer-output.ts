@@ -1,21 +1,21 @@
-/** Playback where there is no AudioWorklet, as on pages without a secure context: pieces scheduled one by one. */
+/** Owns the output without an AudioWorklet, for pages that are no secure context: schedules buffers one by one. */
 
 import { Output } from "./output.js";
 import type { Why } from "./worklet.js";
 
 const FADE_SECONDS = 0.005;
-/** How far ahead of the present something changes: what is rendered can't, and a piece that starts late is shifted. */
+/** The lead of every change: what is already rendered can't be changed, and a source that starts late is shifted. */
 const MARGIN_SECONDS = 0.04;
 
 interface Piece {
   readonly samples: Float32Array;
   readonly frame: number;
-  /** The number of its first sample. */
+  /** The position of its first sample. */
   readonly at: number;
   readonly source: AudioBufferSourceNode;
 }
 
-/** Plays AudioBufferSourceNodes, each starting at the very frame at which the one before ends. */
+/** Plays AudioBufferSourceNodes, each starting at the frame at which the one before ends. */
 export class BufferOutput extends Output {
   readonly kind = "buffers";
   private readonly gain: GainNode;
@@ -23,7 +23,8 @@ export class BufferOutput extends Output {
   /** The frame after the last piece. */
   private nextFrame = 0;
   private paused: "held" | "stopped" | null = null;
-  private kept: Float32Array[] = [];
+  /** Samples to play after `release`. */
+  private heldSamples: Float32Array[] = [];
   private ending = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -36,7 +37,7 @@ export class BufferOutput extends Output {
   write(samples: Float32Array): void {
     if (this.paused === "stopped" || samples.length === 0) return;
     this.written += samples.length;
-    if (this.paused === "held") this.kept.push(samples);
+    if (this.paused === "held") this.heldSamples.push(samples);
     else this.schedule(samples, this.written - samples.length);
   }
 
@@ -56,12 +57,12 @@ export class BufferOutput extends Output {
   release(): void {
     if (this.paused !== "held") return;
     this.paused = null;
-    const kept = this.kept;
-    this.kept = [];
+    const heldSamples = this.heldSamples;
+    this.heldSamples = [];
     let at = this.latest.at;
     this.gain.gain.cancelScheduledValues(0);
     this.gain.gain.setValueAtTime(1, this.context.currentTime ?? 0);
-    for (const samples of kept) {
+    for (const samples of heldSamples) {
       this.schedule(samples, at);
       at += samples.length;
     }
@@ -70,7 +71,7 @@ export class BufferOutput extends Output {
 
   close(): void {
     clearTimeout(this.timer);
-    // A fade that is under way goes on to its end: what is cut off clicks. Timers and audio have clocks of their own.
+    // A fade that is under way has to end, or it would click. The margin is there as timers and audio have two clocks.
     const leftMs = Math.max(0, (this.nextFrame - this.frame) / this.rate + MARGIN_SECONDS) * 1000;
     setTimeout(() => {
       for (const piece of this.pieces) piece.source.disconnect();
@@ -93,12 +94,12 @@ export class BufferOutput extends Output {
     source.connect(this.gain);
     source.start(this.nextFrame / this.rate);
     this.pieces.push({ samples, frame: this.nextFrame, at, source });
-    if (dry) this.take({ frame: this.nextFrame, at, playing: true, why: "playing" });
+    if (dry) this.onNewReport({ frame: this.nextFrame, at, playing: true, why: "playing" });
     this.nextFrame += samples.length;
     this.watch();
   }
 
-  /** Fades what sounds, takes back what does not yet, and says where it fell silent. */
+  /** Fades out, cancels scheduled pieces, and reports the position at which the output falls silent. */
   private cut(why: "held" | "stopped"): void {
     this.paused = why;
     const now = this.frame;
@@ -109,14 +110,14 @@ export class BufferOutput extends Output {
     const rest = this.pieces.filter((piece) => piece.frame + piece.samples.length > until);
     for (const piece of rest) piece.source.stop(Math.max(piece.frame, until) / this.rate);
     if (why === "held") {
-      this.kept = rest.map((piece) => piece.samples.subarray(Math.max(0, until - piece.frame)));
+      this.heldSamples = rest.map((piece) => piece.samples.subarray(Math.max(0, until - piece.frame)));
     }
     const at = this.positionAt(until);
     const frame = Math.min(until, Math.max(now, this.nextFrame));
     this.pieces = this.pieces.filter((piece) => piece.frame < until);
     this.nextFrame = frame;
     clearTimeout(this.timer);
-    this.take({ frame, at, playing: false, why });
+    this.onNewReport({ frame, at, playing: false, why });
   }
 
   private positionAt(frame: number): number {
@@ -124,7 +125,7 @@ export class BufferOutput extends Output {
     return piece === undefined ? this.written : piece.at + Math.max(0, frame - piece.frame);
   }
 
-  /** Looks again when the next piece is over, or all are. */
+  /** Reports what is played; runs every 20 ms while there are pieces. */
   private watch(): void {
     clearTimeout(this.timer);
     if (this.paused !== null) return;
@@ -135,17 +136,17 @@ export class BufferOutput extends Output {
       return !over;
     });
     if (this.pieces.length === 0) {
-      if (this.latest.playing || this.ending) this.rest(this.ending ? "ended" : "dry");
+      if (this.latest.playing || this.ending) this.reportSilence(this.ending ? "ended" : "dry");
       return;
     }
     const [first] = this.pieces;
     if (first !== undefined && first.frame <= now) {
-      this.take({ frame: now, at: first.at + now - first.frame, playing: true, why: "playing" });
+      this.onNewReport({ frame: now, at: first.at + now - first.frame, playing: true, why: "playing" });
     }
     this.timer = setTimeout(() => this.watch(), 20);
   }
 
-  private rest(why: Why): void {
-    this.take({ frame: this.nextFrame, at: this.written, playing: false, why });
+  private reportSilence(why: Why): void {
+    this.onNewReport({ frame: this.nextFrame, at: this.written, playing: false, why });
   }
 }

@@ -1,16 +1,17 @@
-/** Listeners by the name of what they listen to. */
+/** Owns the listeners of events, by the events' names. */
 
+/** Base class of what has an `on` method. `Events` maps each event's name to its detail. */
 export class Emitter<Events extends object> {
   private readonly listeners = new Map<keyof Events, Set<(detail: never) => void>>();
 
-  /** Calls `listener` each time; the function that is returned ends it. */
+  /** Calls `listener` for each event of this name; returns a function that removes the listener. */
   on<K extends keyof Events>(type: K, listener: (detail: Events[K]) => void): () => void {
     const all = this.listeners.get(type) ?? new Set();
     this.listeners.set(type, all.add(listener));
     return () => void all.delete(listener);
   }
 
-  /** Tells every listener. One that throws keeps nobody else from being told; its error is reported as uncaught. */
+  /** Calls every listener. An error that a listener throws is reported as uncaught, and the others are still called. */
   emit<K extends keyof Events>(type: K, detail: Events[K]): void {
     for (const listener of [...(this.listeners.get(type) ?? [])]) {
       try {

@@ -1,5 +1,6 @@
-/** Playback in browsers: a speaker, and what is heard of an utterance. */
+/** The public interface of `voxwire/playback`: a loudspeaker for utterances in browsers. */
 
-export { type DecoderKind, type OpusChoice, PlaybackError } from "./decoder.js";
+export type { DecoderKind, OpusChoice } from "./decoder.js";
+export { PlaybackError } from "./errors.js";
 export { Playback, type PlaybackEvents, type PlaybackSource } from "./playback.js";
 export { Speaker, type SpeakerEvents, type SpeakerOptions } from "./speaker.js";

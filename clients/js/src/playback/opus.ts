@@ -1,9 +1,10 @@
-/** Opus by the browser's own WebCodecs, or by the package opus-decoder (WebAssembly), loaded only when it is needed. */
+/** Owns the decoders of Opus: the browser's WebCodecs, or the package opus-decoder (WebAssembly), loaded if needed. */
 
-import { PlaybackError, type AudioFormat, type Decoder, type OpusChoice, type SampleSink } from "./decoder.js";
+import type { AudioFormat, Decoder, OpusChoice, SampleSink } from "./decoder.js";
+import { PlaybackError } from "./errors.js";
 
-/** What of the package opus-decoder is used. */
-interface WasmDecoder {
+/** The part of the package opus-decoder that is used. */
+interface OpusPackageDecoder {
   readonly ready: Promise<void>;
   decodeFrame(packet: Uint8Array): {
     channelData: Float32Array[];
@@ -13,9 +14,9 @@ interface WasmDecoder {
   free(): void;
 }
 
-/** The decoder that was chosen, or the first one that this browser has.
+/** The chosen decoder; for "auto", WebCodecs if the browser has it, else opus-decoder.
  *
- * Rejects with a PlaybackError where neither can be had.
+ * Rejects with a PlaybackError if it is not available.
  */
 export async function createOpusDecoder(format: AudioFormat, choice: OpusChoice, sink: SampleSink): Promise<Decoder> {
   if (choice !== "wasm" && (await hasWebCodecs(format))) return new WebCodecsDecoder(format, sink);
@@ -57,7 +58,7 @@ class WebCodecsDecoder implements Decoder {
   }
 
   private open(): AudioDecoder {
-    const decoder = new AudioDecoder({ output: (data) => this.take(data), error: (error) => this.fail(error) });
+    const decoder = new AudioDecoder({ output: (data) => this.onOutput(data), error: (error) => this.fail(error) });
     decoder.configure(configuration(this.format));
     return decoder;
   }
@@ -75,7 +76,7 @@ class WebCodecsDecoder implements Decoder {
     try {
       await this.decoder.flush();
     } catch {
-      // What went wrong has reached the sink; a decoder that was closed meanwhile owes nothing.
+      // A decoding error was reported to the sink; a decoder that was closed meanwhile has no samples left.
     }
   }
 
@@ -83,7 +84,7 @@ class WebCodecsDecoder implements Decoder {
     if (this.decoder.state !== "closed") this.decoder.close();
   }
 
-  private take(data: AudioData): void {
+  private onOutput(data: AudioData): void {
     const samples = new Float32Array(data.numberOfFrames);
     data.copyTo(samples, { planeIndex: 0, format: "f32-planar" });
     const rate = data.sampleRate;
@@ -94,7 +95,7 @@ class WebCodecsDecoder implements Decoder {
 
   private fail(error: DOMException): void {
     if (error.name === "QuotaExceededError" && this.pending === 0) {
-      // Browsers take decoders away from hidden pages that have not used them for a while, as after a long hold.
+      // Browsers close the decoders of hidden pages that have not used them for a while, as during a long hold.
       this.decoder = this.open();
       return;
     }
@@ -106,37 +107,37 @@ class WebCodecsDecoder implements Decoder {
 async function createWasmDecoder(format: AudioFormat, sink: SampleSink): Promise<Decoder> {
   try {
     const { OpusDecoder } = await import("opus-decoder");
-    // The type names the five rates that libopus knows; so does the protocol.
+    // The parameter's type lists the five rates of libopus, which are the protocol's, too.
     const sampleRate = format.sample_rate as 48000;
-    const decoder: WasmDecoder = new OpusDecoder({ sampleRate, channels: 1 });
+    const decoder: OpusPackageDecoder = new OpusDecoder({ sampleRate, channels: 1 });
     await decoder.ready;
-    return new PackageDecoder(decoder, format.sample_rate, sink);
+    return new WasmOpusDecoder(decoder, format.sample_rate, sink);
   } catch (error) {
     const hint = "Install the package opus-decoder, or ask the server for pcm_s16le.";
     throw new PlaybackError("nothing here decodes Opus", hint, { cause: error });
   }
 }
 
-class PackageDecoder implements Decoder {
+class WasmOpusDecoder implements Decoder {
   readonly kind = "wasm";
   readonly pending = 0;
-  private readonly decoder: WasmDecoder;
+  private readonly decoder: OpusPackageDecoder;
   private readonly rate: number;
   private readonly sink: SampleSink;
   private closed = false;
 
-  constructor(decoder: WasmDecoder, rate: number, sink: SampleSink) {
+  constructor(decoder: OpusPackageDecoder, rate: number, sink: SampleSink) {
     [this.decoder, this.rate, this.sink] = [decoder, rate, sink];
   }
 
   push(payload: Uint8Array): void {
     if (this.closed) return;
     const { channelData, samplesDecoded, errors } = this.decoder.decodeFrame(payload);
-    const [wrong] = errors;
-    if (wrong !== undefined) {
+    const [error] = errors;
+    if (error !== undefined) {
       this.close();
       const hint = "The stream is damaged, or it is no Opus.";
-      this.sink.failed(new PlaybackError(`opus-decoder can't decode this: ${wrong.message}`, hint));
+      this.sink.failed(new PlaybackError(`opus-decoder can't decode this: ${error.message}`, hint));
     } else {
       this.sink.samples(channelData[0]!.slice(0, samplesDecoded), this.rate);
     }

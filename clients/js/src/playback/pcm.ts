@@ -1,4 +1,4 @@
-/** Decodes 16-bit PCM and G.711 to floating point. Pure. */
+/** Owns decoding of 16-bit PCM and G.711 to floating point, -1 to 1. Pure. */
 
 const FULL_SCALE = 32768;
 

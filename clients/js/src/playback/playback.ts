@@ -1,4 +1,4 @@
-/** One utterance on its way to the ear: reads it, plays it, tells the server and the listeners what is heard.
+/** Owns the playback of one utterance: reads its events, plays its audio, and reports what is heard.
  *
  *     WAITING --first sample heard--> SPEAKING <--hold/release--> HELD
  *        |                               |                         |
@@ -9,21 +9,23 @@
 
 import type { SpeechEvent } from "../events.js";
 import type { CancelledMessage, DoneMessage, StartedMessage } from "../protocol/messages.js";
-import { type DecoderKind, type OpusChoice, PlaybackError } from "./decoder.js";
+import { DecodePipeline } from "./decode-pipeline.js";
+import type { DecoderKind, OpusChoice } from "./decoder.js";
 import { Emitter } from "./emitter.js";
-import { Feed } from "./feed.js";
-import type { JitterBuffer } from "./jitter.js";
+import { PlaybackError } from "./errors.js";
+import type { JitterBufferTarget } from "./jitter-buffer-target.js";
 import type { Output } from "./output.js";
-import { Telling, type Told } from "./telling.js";
+import { TimedEvents, type TimedEventMap } from "./timed-events.js";
 import type { Report } from "./worklet.js";
 
-/** The longest that a stopped player is waited for; one whose AudioContext is suspended never answers. */
+/** How long to wait for an output to report that it has stopped; with a suspended AudioContext it never does. */
 const STOP_MS_MAX = 100;
+/** Words at the end of a text that the server does not speak yet, as the next piece may change them. */
 const HELD_BACK_WORDS = 2;
 const TIMER_MS_MIN = 1;
 const TIMER_MS_MAX = 250;
 
-/** What can be played: an `Utterance` or a `Context`. */
+/** The part of an `Utterance` or a `Context` that a playback uses. */
 export interface PlaybackSource extends AsyncIterable<SpeechEvent> {
   /** The text that was written so far. */
   readonly textSoFar?: string;
@@ -33,60 +35,65 @@ export interface PlaybackSource extends AsyncIterable<SpeechEvent> {
   release(): void;
 }
 
-/** What a playback tells, by its name. Words, phonemes, visemes and clauses come at the moment they are heard. */
-export interface PlaybackEvents extends Told {
+/** The events of a playback, by name. Words, phonemes, visemes and clauses come at the moment they are heard. */
+export interface PlaybackEvents extends TimedEventMap {
   /** The first sample is heard. */
   start: { ttfaMs: number };
-  /** Nothing is left to hear at `pts`, though something was still to come. */
+  /** Audio ran out at `pts` although more was to come; `count` underruns so far. */
   underrun: { pts: number; count: number };
-  /** Nothing is left to hear for now. */
+  /** All audio received so far has been heard. */
   dry: { pts: number };
-  /** Everything was heard, or the playback was interrupted. */
+  /** All audio was heard, or the playback was interrupted. */
   end: DoneMessage;
   error: Error;
-  /** What the source gives, as it comes. */
+  /** An event of the source, when it is received. */
   event: SpeechEvent;
 }
 
-/** What a speaker gives its playbacks. */
+/** What a speaker passes to its playbacks. */
 export interface PlaybackOptions {
   readonly openOutput: () => Output;
-  readonly jitter: JitterBuffer;
+  readonly jitter: JitterBufferTarget;
   readonly opus: OpusChoice;
-  /** Resolves when the playbacks before are over. */
-  readonly turn: Promise<void>;
+  /** Resolves when the playbacks before this one are over. */
+  readonly previousOver: Promise<void>;
 }
 
 type Phase = "waiting" | "speaking" | "held" | "stopped" | "over";
 
 /** Made by `Speaker.play`. */
 export class Playback extends Emitter<PlaybackEvents> {
-  /** `done`, once all was heard or it was interrupted; rejects with what the source threw, or a PlaybackError. */
+  /** The `done`, once all was heard or it was interrupted; rejects with what the source threw, or a PlaybackError. */
   readonly finished: Promise<DoneMessage>;
-  /** From `play` to the first sample that is heard; null: none was yet. */
+  /** Milliseconds from `play` to the first sample that is heard; null before it. */
   ttfaMs: number | null = null;
-  /** How often the listener ran dry though something was still to come. */
+  /** How often audio ran out although more was to come. */
   underruns = 0;
   private readonly source: PlaybackSource;
   private readonly options: PlaybackOptions;
-  private readonly telling = new Telling((type, detail) => this.emit(type, detail as PlaybackEvents[typeof type]));
+  private readonly timedEvents = new TimedEvents((type, detail) => {
+    this.emit(type, detail as PlaybackEvents[typeof type]);
+  });
   private readonly beganMs = performance.now();
-  private readonly stop = signal<void>();
-  private readonly silence = signal<void>();
-  private readonly settled = signal<DoneMessage>();
+  private readonly stopped = deferred<void>();
+  private readonly silent = deferred<void>();
+  private readonly settled = deferred<DoneMessage>();
   private phase: Phase = "waiting";
   private started: StartedMessage | null = null;
-  private feed: Feed | null = null;
+  private pipeline: DecodePipeline | null = null;
   private output: Output | null = null;
   private done: DoneMessage | null = null;
   private failure: Error | null = null;
-  private read = false;
+  /** Whether the source has ended. */
+  private sourceEnded = false;
   private newestSeq = -1;
-  /** The pts after the newest utterance that came to its end. */
-  private wholePts = 0;
-  private reached = 0;
+  /** The pts after the newest utterance that was received completely. */
+  private utteranceEndPts = 0;
+  /** The largest `playedPts` so far. */
+  private reachedPts = 0;
   private spokenChars = 0;
-  private dryCounted = true;
+  /** Whether the current or the last silence was counted as an underrun. */
+  private underrunCounted = true;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(source: PlaybackSource, options: PlaybackOptions) {
@@ -94,41 +101,41 @@ export class Playback extends Emitter<PlaybackEvents> {
     [this.source, this.options] = [source, options];
     this.finished = this.settled.promise;
     this.finished.catch(() => undefined);
-    void this.follow();
+    void this.readSource();
   }
 
-  /** The pts of the first sample that the loudspeaker has not played; never goes back. */
+  /** The pts of the first sample that the loudspeaker has not played; never decreases. */
   get playedPts(): number {
-    if (this.feed !== null && this.output !== null) {
-      this.reached = Math.max(this.reached, this.feed.ptsAt(this.output.heard));
+    if (this.pipeline !== null && this.output !== null) {
+      this.reachedPts = Math.max(this.reachedPts, this.pipeline.ptsAt(this.output.heard));
     }
-    return this.reached;
+    return this.reachedPts;
   }
 
-  /** How much audio has come that has not been heard yet. */
+  /** Milliseconds of audio that were received and not heard yet. */
   get leadMs(): number {
     const rate = this.started?.audio.sample_rate ?? 1;
-    return this.phase === "over" ? 0 : (((this.feed?.receivedPts ?? 0) - this.playedPts) / rate) * 1000;
+    return this.phase === "over" ? 0 : (((this.pipeline?.receivedPts ?? 0) - this.playedPts) / rate) * 1000;
   }
 
-  /** What decodes the audio; null: none has come yet. */
+  /** The kind of decoder in use; null before the first audio. */
   get decoder(): DecoderKind | null {
-    return this.feed?.decoderKind ?? null;
+    return this.pipeline?.decoderKind ?? null;
   }
 
   /** The weights of the fifteen mouth shapes now; closed (`sil` 1) while nothing is heard. */
   mouth(out?: Float32Array): Float32Array {
     const open = this.phase === "speaking" && this.output?.sounding === true;
-    return this.telling.mouth(open ? this.playedPts : null, out);
+    return this.timedEvents.mouth(open ? this.playedPts : null, out);
   }
 
-  /** Falls silent within milliseconds, drops the rest, and tells the server what was heard.
+  /** Fades out within milliseconds, drops the rest, and reports to the server what was heard.
    *
-   * Resolves with the server's report. Rejects where the source's `cancel` does.
+   * Resolves with the server's report. Rejects if the source's `cancel` does.
    */
   async interrupt(): Promise<CancelledMessage> {
-    await this.fallSilent();
-    return this.source.cancel({ playedPts: this.playedToEnd() });
+    await this.stopOutput();
+    return this.source.cancel({ playedPts: this.stoppedPts() });
   }
 
   /** Pauses, for an interruption that may be a false one; nothing is lost. */
@@ -139,36 +146,36 @@ export class Playback extends Emitter<PlaybackEvents> {
     this.source.hold();
   }
 
-  /** Goes on after `hold`. */
+  /** Resumes after `hold`. */
   release(): void {
     if (this.phase !== "held") return;
     this.phase = this.ttfaMs === null ? "waiting" : "speaking";
     this.output?.release();
     this.source.release();
-    void this.feed?.pump();
+    void this.pipeline?.pump();
   }
 
-  /** Ends at once; for a speaker that closes. */
+  /** Interrupts without waiting for the report. */
   close(): void {
     if (this.phase === "over") return;
     void this.interrupt().catch(() => undefined);
   }
 
-  // -- what comes ---------------------------------------------------------------------------------------------------
+  // -- events of the source -----------------------------------------------------------------------------------------
 
-  private async follow(): Promise<void> {
+  private async readSource(): Promise<void> {
     try {
-      for await (const event of this.source) await this.take(event);
+      for await (const event of this.source) await this.onEvent(event);
     } catch (error) {
       this.failure ??= error instanceof Error ? error : new Error(String(error), { cause: error });
     }
-    this.read = true;
-    // An error of the context comes after the audio that was ready before it: that is heard first.
-    if (this.feed === null || this.phase === "stopped") this.conclude();
-    else this.feed.end();
+    this.sourceEnded = true;
+    // Audio that came before an error of the context is still played.
+    if (this.pipeline === null || this.phase === "stopped") this.finish();
+    else this.pipeline.end();
   }
 
-  private async take(event: SpeechEvent): Promise<void> {
+  private async onEvent(event: SpeechEvent): Promise<void> {
     this.emit("event", event);
     if (event.type === "done") this.done = event;
     if (this.phase === "stopped") return;
@@ -177,42 +184,44 @@ export class Playback extends Emitter<PlaybackEvents> {
         await this.open(event);
         break;
       case "audio":
-        if (event.last) this.wholePts = event.pts + event.frameSamples;
+        if (event.last) this.utteranceEndPts = event.pts + event.frameSamples;
         this.newestSeq = event.seq;
-        this.feed?.add(event.payload, event.pts, event.last);
+        this.pipeline?.add(event.payload, event.pts, event.last);
         this.acknowledge();
         break;
       case "reconnected":
-        if (!event.resumed) this.beginAnew(event.pts ?? this.feed?.receivedPts ?? 0);
+        if (!event.resumed) this.restart(event.pts ?? this.pipeline?.receivedPts ?? 0);
         break;
       case "warning":
         if (event.code === "underrun") this.countUnderrun();
         break;
       case "cancelled":
-        void this.fallSilent();
+        void this.stopOutput();
         break;
       default:
         if (event.type === "clause") this.spokenChars = event.chars[1];
-        this.telling.note(event);
+        this.timedEvents.add(event);
     }
   }
 
   private async open(started: StartedMessage): Promise<void> {
     this.started = started;
-    if (this.feed !== null) return;
-    await Promise.race([this.options.turn, this.stop.promise]);
+    if (this.pipeline !== null) return;
+    await Promise.race([this.options.previousOver, this.stopped.promise]);
     if (this.isStopped()) return;
     const { jitter, opus } = this.options;
     const output = this.options.openOutput();
     this.output = output;
-    output.onReport = (report) => this.hear(report);
+    output.onReport = (report) => this.onReport(report);
     if (this.isHeld()) output.hold();
-    this.feed = new Feed({ format: started.audio, output, jitter, opus, failed: (error) => this.fail(error) });
+    const failed = (error: PlaybackError): void => this.fail(error);
+    this.pipeline = new DecodePipeline({ format: started.audio, output, jitter, opus, failed });
   }
 
-  private beginAnew(pts: number): void {
-    this.feed?.beginAnew(pts);
-    this.telling.forget(pts);
+  /** The text whose audio begins at `pts` is synthesized again by another session. */
+  private restart(pts: number): void {
+    this.pipeline?.restart(pts);
+    this.timedEvents.discardFrom(pts);
   }
 
   private fail(error: PlaybackError): void {
@@ -220,62 +229,62 @@ export class Playback extends Emitter<PlaybackEvents> {
     this.close();
   }
 
-  // -- what is heard ------------------------------------------------------------------------------------------------
+  // -- reports of the output ----------------------------------------------------------------------------------------
 
-  private hear(report: Report): void {
-    if (report.why === "dry") this.ranDry(report);
-    if (report.why === "playing") this.dryCounted = false;
-    if (report.why === "stopped") this.silence.resolve();
+  private onReport(report: Report): void {
+    if (report.why === "dry") this.onDry(report);
+    if (report.why === "playing") this.underrunCounted = false;
+    if (report.why === "stopped") this.silent.resolve();
     this.tick();
   }
 
-  private ranDry(report: Report): void {
-    const feed = this.feed!;
-    const pts = feed.ptsAt(report.at);
-    feed.ranDry();
-    const whole = this.wholePts === feed.receivedPts;
-    if (!whole && (pts < this.telling.expectedPts || this.textWaits())) this.countUnderrun();
+  private onDry(report: Report): void {
+    const pipeline = this.pipeline!;
+    const pts = pipeline.ptsAt(report.at);
+    pipeline.onDry();
+    const complete = this.utteranceEndPts === pipeline.receivedPts;
+    if (!complete && (pts < this.timedEvents.expectedPts || this.hasUnspokenText())) this.countUnderrun();
     this.emit("dry", { pts });
   }
 
-  /** Whether the server has text that it could speak: more than the last words, which may still grow. */
-  private textWaits(): boolean {
+  /** Whether the server has text that it could speak: more than the last words, which it holds back. */
+  private hasUnspokenText(): boolean {
     const rest = [...(this.source.textSoFar ?? "")].slice(this.spokenChars).join("");
     return rest.trim().split(/\s+/).length > HELD_BACK_WORDS;
   }
 
-  /** Counts the dry spell that is under way, or was the last, once. */
+  /** Counts the current or the last silence as an underrun, once. */
   private countUnderrun(): void {
-    if (this.dryCounted || this.feed === null) return;
-    this.dryCounted = true;
+    if (this.underrunCounted || this.pipeline === null) return;
+    this.underrunCounted = true;
     this.underruns += 1;
-    this.options.jitter.underrun(this.feed.frameMs, performance.now());
+    this.options.jitter.onUnderrun(this.pipeline.frameMs, performance.now());
     this.emit("underrun", { pts: this.playedPts, count: this.underruns });
   }
 
-  /** Brings everything up to the present; called by every report of the output, and by a timer between them. */
+  /** Handles what was heard since the last call; called for every report of the output, and by a timer between them. */
   private tick(): void {
-    const { feed, output } = this;
-    if (feed === null || output === null || this.phase === "over") return;
+    const { pipeline, output } = this;
+    if (pipeline === null || output === null || this.phase === "over") return;
     clearTimeout(this.timer);
-    void feed.pump();
+    void pipeline.pump();
     if (this.phase === "stopped") {
-      if (this.read && output.latest.why === "stopped") this.conclude();
+      if (this.sourceEnded && output.latest.why === "stopped") this.finish();
       return;
     }
     const pts = this.playedPts;
-    this.start(output);
-    if (output.sounding) this.options.jitter.calm(performance.now());
-    // Nothing of `pts` itself is heard before it sounds, as before the first sample, or where the next one is missing.
-    this.telling.reach(output.sounding ? pts : pts - 1);
+    this.emitStart(output);
+    if (output.sounding) this.options.jitter.onPlaying(performance.now());
+    // While the output is silent, the sample at `pts` has not been heard: it is the next to be played.
+    this.timedEvents.emitUntil(output.sounding ? pts : pts - 1);
     this.acknowledge();
-    // One look at the clock for both: between two the end might pass unseen.
+    // The clock is read once: between two readings the end could pass unnoticed.
     const frame = output.heardFrame;
-    if (output.latest.why === "ended" && frame >= output.latest.frame) this.conclude();
-    else this.arm(feed, output, frame);
+    if (output.latest.why === "ended" && frame >= output.latest.frame) this.finish();
+    else this.scheduleTick(pipeline, output, frame);
   }
 
-  private start(output: Output): void {
+  private emitStart(output: Output): void {
     const first = output.firstFrame;
     if (this.ttfaMs !== null || first === null) return;
     const sinceMs = ((output.heardFrame - first) / output.rate) * 1000;
@@ -284,11 +293,14 @@ export class Playback extends Emitter<PlaybackEvents> {
     this.emit("start", { ttfaMs: this.ttfaMs });
   }
 
-  /** Wakes up when the next cue is heard, or what is heard changes. A timer will do: reports reach hidden pages. */
-  private arm(feed: Feed, output: Output, frame: number): void {
-    const next = this.telling.nextPts;
-    const cue = next === null ? Infinity : feed.positionOf(next) - output.heard;
-    const frames = Math.min(output.framesToChange(frame), output.sounding ? Math.max(0, cue) : Infinity);
+  /**
+   * Calls `tick` when the next timed event is heard, or the output begins or ends a run. The timer may be late in
+   * hidden pages, which browsers slow down; the output's reports are not.
+   */
+  private scheduleTick(pipeline: DecodePipeline, output: Output, frame: number): void {
+    const next = this.timedEvents.nextPts;
+    const framesToEvent = next === null ? Infinity : pipeline.positionOf(next) - output.heard;
+    const frames = Math.min(output.framesToChange(frame), output.sounding ? Math.max(0, framesToEvent) : Infinity);
     if (frames === Infinity) return;
     const ms = Math.min(TIMER_MS_MAX, Math.max(TIMER_MS_MIN, (frames / output.rate) * 1000));
     this.timer = setTimeout(() => this.tick(), ms);
@@ -300,37 +312,37 @@ export class Playback extends Emitter<PlaybackEvents> {
 
   // -- the end ------------------------------------------------------------------------------------------------------
 
-  /** Resolves when the output says that it is silent, or would have. */
-  private async fallSilent(): Promise<void> {
+  /** Stops the output; resolves when it reports silence, or after `STOP_MS_MAX`. */
+  private async stopOutput(): Promise<void> {
     if (this.phase === "over" || this.phase === "stopped") return;
     this.phase = "stopped";
     clearTimeout(this.timer);
-    this.stop.resolve();
-    this.feed?.close();
+    this.stopped.resolve();
+    this.pipeline?.close();
     if (this.output !== null) {
       this.output.stop();
-      const timer = setTimeout(() => this.silence.resolve(), STOP_MS_MAX);
-      await this.silence.promise;
+      const timer = setTimeout(() => this.silent.resolve(), STOP_MS_MAX);
+      await this.silent.promise;
       clearTimeout(timer);
     }
-    if (this.read) this.conclude();
+    if (this.sourceEnded) this.finish();
   }
 
-  /** Where a playback that was stopped fell silent: what is on its way to the loudspeaker will be heard, too. */
-  private playedToEnd(): number {
-    if (this.phase === "over" || this.feed === null || this.output === null) return this.reached;
+  /** The pts at which a stopped playback ends, including samples that are put out but not heard yet. */
+  private stoppedPts(): number {
+    if (this.phase === "over" || this.pipeline === null || this.output === null) return this.reachedPts;
     if (this.output.latest.why !== "stopped") return this.playedPts;
-    return Math.max(this.reached, this.feed.ptsAt(this.output.latest.at));
+    return Math.max(this.reachedPts, this.pipeline.ptsAt(this.output.latest.at));
   }
 
-  private conclude(): void {
+  private finish(): void {
     if (this.phase === "over") return;
-    const whole = this.phase !== "stopped";
-    this.reached = whole && this.feed !== null ? this.feed.receivedPts : this.playedToEnd();
-    if (whole) this.telling.reach(Infinity);
+    const completed = this.phase !== "stopped";
+    this.reachedPts = completed && this.pipeline !== null ? this.pipeline.receivedPts : this.stoppedPts();
+    if (completed) this.timedEvents.emitUntil(Infinity);
     this.phase = "over";
     clearTimeout(this.timer);
-    this.feed?.close();
+    this.pipeline?.close();
     this.output?.close();
     if (this.failure === null && this.done !== null) {
       this.emit("end", this.done);
@@ -352,13 +364,14 @@ export class Playback extends Emitter<PlaybackEvents> {
   }
 }
 
-interface Signal<T> {
+/** A promise with the functions that settle it. */
+interface Deferred<T> {
   readonly promise: Promise<T>;
   readonly resolve: (value: T) => void;
   readonly reject: (error: Error) => void;
 }
 
-function signal<T>(): Signal<T> {
+function deferred<T>(): Deferred<T> {
   let resolve!: (value: T) => void;
   let reject!: (error: Error) => void;
   const promise = new Promise<T>((yes, no) => ([resolve, reject] = [yes, no]));

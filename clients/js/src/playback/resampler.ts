@@ -1,4 +1,4 @@
-/** Turns samples of one rate into another's: a windowed sinc at exact, rational steps, so that nothing drifts. Pure. */
+/** Owns conversion of sample rates: a windowed sinc at exact, rational steps, so that time does not drift. Pure. */
 
 const HALF_TAPS = 16;
 const BANDWIDTH = 0.94;
@@ -12,8 +12,8 @@ export class Resampler {
   private readonly down: number;
   private readonly half: number;
   private readonly kernels: Float32Array[];
-  /** Input samples that are still needed; the first is number `firstInput`. */
-  private kept: Float32Array = new Float32Array(0);
+  /** Input samples that later output needs; the first is number `firstInput`. */
+  private pending: Float32Array = new Float32Array(0);
   private firstInput: number;
   /** The next output sample lies at input `index + phase / up`. */
   private index = 0;
@@ -26,32 +26,32 @@ export class Resampler {
     this.half = from === to ? 0 : Math.ceil(HALF_TAPS / cutoff);
     this.kernels = from === to ? [] : kernels(this.up, this.half, cutoff);
     this.firstInput = -this.half;
-    this.kept = new Float32Array(this.half);
+    this.pending = new Float32Array(this.half);
   }
 
-  /** Takes samples, gives those that can be told already: up to about a millisecond less than came. */
+  /** Takes samples, returns the output that they complete: up to about a millisecond less than came in. */
   push(samples: Float32Array): Float32Array {
     if (this.from === this.to) return samples;
-    const all = new Float32Array(this.kept.length + samples.length);
-    all.set(this.kept);
-    all.set(samples, this.kept.length);
-    this.kept = all;
+    const all = new Float32Array(this.pending.length + samples.length);
+    all.set(this.pending);
+    all.set(samples, this.pending.length);
+    this.pending = all;
     const out = this.produce(all, this.firstInput + all.length - this.half);
     const used = Math.min(all.length, Math.max(0, this.index - this.half + 1 - this.firstInput));
-    this.kept = all.slice(used);
+    this.pending = all.slice(used);
     this.firstInput += used;
     return out;
   }
 
-  /** Gives what the samples so far still owe, as if silence followed. More may be pushed afterwards. */
+  /** Returns the rest of the output of the samples so far, as if silence followed. More may be pushed afterwards. */
   flush(): Float32Array {
     if (this.from === this.to) return new Float32Array(0);
-    const padded = new Float32Array(this.kept.length + this.half);
-    padded.set(this.kept);
-    return this.produce(padded, this.firstInput + this.kept.length);
+    const padded = new Float32Array(this.pending.length + this.half);
+    padded.set(this.pending);
+    return this.produce(padded, this.firstInput + this.pending.length);
   }
 
-  /** Output samples that lie before input number `end`. */
+  /** The output samples that lie before input sample number `end`. */
   private produce(input: Float32Array, end: number): Float32Array {
     const steps = Math.max(0, (end - this.index) * this.up - this.phase);
     const out = new Float32Array(Math.ceil(steps / this.down));

@@ -1,48 +1,54 @@
-/** The page's loudspeaker: one AudioContext, and the playbacks that take turns on it. */
+/** Owns the page's loudspeaker: one AudioContext, and a queue of playbacks. */
 
 import { BufferOutput } from "./buffer-output.js";
 import type { OpusChoice } from "./decoder.js";
 import { Emitter } from "./emitter.js";
-import { JitterBuffer } from "./jitter.js";
+import { JitterBufferTarget } from "./jitter-buffer-target.js";
 import { type Output, WorkletOutput } from "./output.js";
 import { Playback, type PlaybackSource } from "./playback.js";
 import { workletProgram } from "./worklet.js";
 
 const BUFFER_MS_MAX = 500;
 
+/** How to play; all options can be left out. */
 export interface SpeakerOptions {
-  /** One of the page's own; it stays open when the speaker is closed. */
+  /** An AudioContext of the page, which stays open when the speaker is closed. */
   readonly audioContext?: AudioContext;
-  /** The rate of the speaker's own AudioContext; audio of that rate is played bit for bit. Left out: the device's. */
+  /** The rate of the speaker's own AudioContext; audio of that rate is played bit for bit. The device's by default. */
   readonly sampleRate?: number;
-  /** Where the page serves `voxwire/worklet`, if its content security policy forbids Blob URLs. */
+  /** The URL of `voxwire/worklet`, needed if the page's content security policy forbids Blob URLs. */
   readonly workletUrl?: string;
   readonly opus?: OpusChoice;
-  /** `buffers` does without an AudioWorklet even where there is one. */
+  /** `buffers`: without AudioWorklet even where there is one. */
   readonly player?: "auto" | "buffers";
-  /** The most that is gathered before playing, after many underruns; the server's lead is a good value. */
+  /** The most audio to gather before playing, in milliseconds, reached after many underruns; 500 by default. */
   readonly bufferMsMax?: number;
 }
 
+/** The events of a speaker, by name. */
 export interface SpeakerEvents {
-  /** The AudioContext's state changed: `interrupted` (by a call, on phones) and `suspended` stop the clock. */
+  /** The AudioContext's new state; in `interrupted` (on phones, by a call) and `suspended` playback pauses. */
   state: AudioContextState | "interrupted";
 }
 
+/** A loudspeaker for utterances, which are played one after another. */
 export class Speaker extends Emitter<SpeakerEvents> {
   readonly audioContext: AudioContext;
-  /** What plays: an AudioWorklet, or scheduled buffers where the page has none. */
+  /** The kind of output: an AudioWorklet, or scheduled buffers where the page has none. */
   readonly player: "worklet" | "buffers";
-  /** Everything passes through it: for a volume, a meter, another destination. */
+  /** All audio passes through this node: for a volume, a meter, another destination. */
   readonly volume: GainNode;
   private readonly options: SpeakerOptions;
-  private readonly jitter: JitterBuffer;
+  private readonly jitter: JitterBufferTarget;
   private readonly active = new Set<Playback>();
-  private turn: Promise<void> = Promise.resolve();
-  private wanted = false;
-  private readonly ends = new AbortController();
+  /** Resolves when every playback so far is over. */
+  private lastOver: Promise<void> = Promise.resolve();
+  /** Whether `resume` was called. */
+  private resumed = false;
+  /** Removes the listeners on `close`. */
+  private readonly closeController = new AbortController();
 
-  /** Makes a speaker. Call it, or `resume`, from a user's gesture: browsers keep a page silent until then. */
+  /** Creates a speaker. Call it, or `resume`, in a user's gesture: browsers keep a page silent until then. */
   static async create(options: SpeakerOptions = {}): Promise<Speaker> {
     const rate = options.sampleRate === undefined ? {} : { sampleRate: options.sampleRate };
     const context = options.audioContext ?? new AudioContext({ latencyHint: "interactive", ...rate });
@@ -53,40 +59,41 @@ export class Speaker extends Emitter<SpeakerEvents> {
   private constructor(context: AudioContext, player: "worklet" | "buffers", options: SpeakerOptions) {
     super();
     [this.audioContext, this.player, this.options] = [context, player, options];
-    this.jitter = new JitterBuffer(options.bufferMsMax ?? BUFFER_MS_MAX);
+    this.jitter = new JitterBufferTarget(options.bufferMsMax ?? BUFFER_MS_MAX);
     this.volume = context.createGain();
     this.volume.connect(context.destination);
-    const { signal } = this.ends;
+    const { signal } = this.closeController;
     context.addEventListener("statechange", () => this.emit("state", context.state), { signal });
-    document.addEventListener("visibilitychange", () => this.comeBack(), { signal });
+    document.addEventListener("visibilitychange", () => this.resumeIfVisible(), { signal });
   }
 
-  /** Lets the page be heard; from a user's gesture, where the browser wants one. */
+  /** Starts the AudioContext. Browsers may require that this is called in a user's gesture. */
   async resume(): Promise<void> {
-    this.wanted = true;
+    this.resumed = true;
     await this.audioContext.resume();
   }
 
-  /** Plays an utterance, after those that are being played. */
+  /** Plays an utterance, after those that are playing or queued. */
   play(source: PlaybackSource): Playback {
     const openOutput = (): Output => this.openOutput();
-    const { jitter, turn } = this;
-    const playback = new Playback(source, { openOutput, jitter, opus: this.options.opus ?? "auto", turn });
+    const { jitter, lastOver } = this;
+    const opus = this.options.opus ?? "auto";
+    const playback = new Playback(source, { openOutput, jitter, opus, previousOver: lastOver });
     this.active.add(playback);
     const over = playback.finished.then(
       () => undefined,
       () => undefined,
     );
-    this.turn = turn.then(() => over);
+    this.lastOver = lastOver.then(() => over);
     void over.then(() => this.active.delete(playback));
-    // A page that may be heard already need not ask.
+    // Succeeds without a gesture if the browser already lets the page play audio.
     if (this.audioContext.state !== "running") void this.resume().catch(() => undefined);
     return playback;
   }
 
-  /** Interrupts everything, and closes the AudioContext if it is the speaker's own. */
+  /** Interrupts all playbacks, and closes the AudioContext if it is the speaker's own. */
   async close(): Promise<void> {
-    this.ends.abort();
+    this.closeController.abort();
     const all = [...this.active];
     for (const playback of all) playback.close();
     await Promise.all(all.map((playback) => playback.finished.catch(() => undefined)));
@@ -100,30 +107,30 @@ export class Speaker extends Emitter<SpeakerEvents> {
       : new BufferOutput(this.audioContext, this.volume);
   }
 
-  /** A phone call takes the sound away; browsers do not give it back by themselves. */
-  private comeBack(): void {
-    const silenced = this.audioContext.state !== "running" && this.audioContext.state !== "closed";
-    if (this.wanted && silenced && document.visibilityState === "visible") {
+  /** Resumes after a phone call, which suspends the AudioContext; browsers do not resume it by themselves. */
+  private resumeIfVisible(): void {
+    const suspended = this.audioContext.state !== "running" && this.audioContext.state !== "closed";
+    if (this.resumed && suspended && document.visibilityState === "visible") {
       void this.audioContext.resume().catch(() => undefined);
     }
   }
 }
 
-/** A processor can be registered in a context once only, however many speakers share it. */
-const prepared = new WeakMap<BaseAudioContext, Promise<boolean>>();
+/** Whether a context has the processor. It can be registered only once in a context, which speakers may share. */
+const processors = new WeakMap<BaseAudioContext, Promise<boolean>>();
 
-/** Whether the context can play by an AudioWorklet.
+/** Loads the processor into the context; false if the context can't have one.
  *
- * Rejects where a URL was given that can't be loaded.
+ * Rejects if `url` is given and can't be loaded.
  */
 function addProcessor(context: AudioContext, url: string | undefined): Promise<boolean> {
-  const known = prepared.get(context) ?? loadProcessor(context, url);
-  prepared.set(context, known);
-  return known;
+  const added = processors.get(context) ?? loadProcessor(context, url);
+  processors.set(context, added);
+  return added;
 }
 
 async function loadProcessor(context: AudioContext, url: string | undefined): Promise<boolean> {
-  // Pages over plain http from another host have no secure context, and no AudioWorklet.
+  // Pages over plain http from another host are no secure context, and have no AudioWorklet.
   if ((context.audioWorklet as AudioWorklet | undefined) === undefined) return false;
   if (url !== undefined) {
     await context.audioWorklet.addModule(url);
@@ -135,7 +142,7 @@ async function loadProcessor(context: AudioContext, url: string | undefined): Pr
     await context.audioWorklet.addModule(blobUrl);
     return true;
   } catch {
-    // A content security policy may forbid it: then buffers do.
+    // The page's content security policy may forbid Blob URLs: the speaker then schedules buffers.
     return false;
   } finally {
     URL.revokeObjectURL(blobUrl);

@@ -1,14 +1,14 @@
-/** The audio thread's side of playback: a ring of samples, played in order, and reports of what was put out when.
+/** Owns playback on the audio thread: a ring buffer of samples, played in order, and reports of what was put out when.
  *
- * Loaded by its URL (`voxwire/worklet`), or as text by a Blob URL. It imports nothing and everything lives inside one
- * function, so that the function's own text is a whole program, minified or not. Fields are declared and set in
- * constructors: a bundler that turns initialised fields into calls of its own function puts that outside of the text.
+ * Loaded by its URL (`voxwire/worklet`), or as text by a Blob URL. It imports nothing, and all code is inside one
+ * function, so that the function's text is a complete program, minified or not. Fields are declared, and set in
+ * constructors: bundlers may turn initialised fields into calls of a helper, which would be outside of that text.
  */
 
-/** Why the output is as it is: `stopped` and `ended` are final. */
+/** Why the output plays or is silent: `stopped` and `ended` are final. */
 export type Why = "playing" | "dry" | "held" | "stopped" | "ended";
 
-/** From `frame` of the AudioContext on, the sample numbered `at` and those after it are put out, or nothing is. */
+/** From `frame` of the AudioContext on, the samples from number `at` on are put out; silence, unless `playing`. */
 export interface Report {
   frame: number;
   at: number;
@@ -16,7 +16,7 @@ export interface Report {
   why: Why;
 }
 
-/** What the main thread tells the audio thread. */
+/** A message of the main thread to the audio thread. */
 export type Command = { type: "samples"; samples: Float32Array } | { type: "end" | "hold" | "release" | "stop" };
 
 export const PROCESSOR = "voxwire-player";
@@ -26,7 +26,7 @@ interface Port {
   postMessage(report: Report): void;
 }
 
-/** What an AudioWorkletGlobalScope offers. */
+/** The part of an AudioWorkletGlobalScope that is used. */
 export interface WorkletScope {
   currentFrame?: number;
   sampleRate?: number;
@@ -34,7 +34,7 @@ export interface WorkletScope {
   registerProcessor?: (name: string, processor: unknown) => void;
 }
 
-/** Samples on their way; holds `capacity` at most. */
+/** A ring buffer of at most `capacity` samples. */
 export interface Ring {
   readonly capacity: number;
   readonly size: number;
@@ -45,13 +45,13 @@ export interface Ring {
   clear(): void;
 }
 
-/** Plays a ring. Knows no thread: `render` is called for each block of output, `receive` for each command. */
+/** Plays the samples of a ring. The caller calls `render` for each block of output, and `receive` for each command. */
 export interface RingPlayer {
   readonly ring: Ring;
   /** Samples put out so far. */
   readonly at: number;
   readonly over: boolean;
-  /** Takes a command; `frame` is the first that is not rendered yet. */
+  /** Executes a command; `frame` is the first frame that is not rendered yet. */
   receive(command: Command, frame: number): void;
   /** Adds to a block of silent output whose first frame is `frame` of the AudioContext. */
   render(out: Float32Array, frame: number): void;
@@ -115,7 +115,7 @@ export function workletProgram(scope: WorkletScope): WorkletParts {
     declare private readonly report: (report: Report) => void;
     declare private readonly step: number;
     declare private readonly reportFrames: number;
-    declare private goal: number;
+    declare private targetGain: number;
     declare private gain: number;
     declare private paused: "held" | "stopped" | null;
     declare private ending: boolean;
@@ -126,7 +126,7 @@ export function workletProgram(scope: WorkletScope): WorkletParts {
     constructor(rate: number, report: (report: Report) => void) {
       this.at = 0;
       this.over = this.ending = this.playing = false;
-      this.goal = this.gain = 1;
+      this.targetGain = this.gain = 1;
       this.paused = null;
       this.last = this.unreported = 0;
       this.ring = new SampleRing(Math.ceil(rate * CAPACITY_SECONDS));
@@ -143,13 +143,13 @@ export function workletProgram(scope: WorkletScope): WorkletParts {
           break;
         case "end":
           this.ending = true;
-          if (!this.playing && this.ring.size === 0 && this.paused === null) this.rest(frame, "ended");
+          if (!this.playing && this.ring.size === 0 && this.paused === null) this.reportSilence(frame, "ended");
           break;
         case "release":
           if (this.paused !== "held") return;
           this.paused = null;
-          this.goal = 1;
-          if (this.ending && !this.playing && this.ring.size === 0) this.rest(frame, "ended");
+          this.targetGain = 1;
+          if (this.ending && !this.playing && this.ring.size === 0) this.reportSilence(frame, "ended");
           break;
         case "hold":
         case "stop":
@@ -159,50 +159,50 @@ export function workletProgram(scope: WorkletScope): WorkletParts {
 
     render(out: Float32Array, frame: number): void {
       if (this.over) return;
-      const wanted = this.gain === 0 && this.goal === 0 ? 0 : out.length;
+      const wanted = this.gain === 0 && this.targetGain === 0 ? 0 : out.length;
       if (wanted > 0 && this.ring.size > 0 && !this.playing) this.start(frame);
       const before = this.at;
       const taken = this.playing ? this.take(out, wanted) : 0;
       if (taken > 0) this.last = out[taken - 1] ?? 0;
       if (taken < out.length) this.decay(out, taken);
       if (!this.playing) return;
-      if (taken < out.length) this.rest(frame + taken, this.reason());
-      else this.proceed(frame + taken, this.at - before);
+      if (taken < out.length) this.reportSilence(frame + taken, this.silenceReason());
+      else this.reportProgress(frame + taken, this.at - before);
     }
 
     private pause(why: "held" | "stopped", frame: number): void {
       if (this.paused === "stopped") return;
       this.paused = why;
-      this.goal = 0;
+      this.targetGain = 0;
       if (!this.playing) {
         this.gain = 0;
-        this.rest(frame, why);
+        this.reportSilence(frame, why);
       }
     }
 
     private take(out: Float32Array, wanted: number): number {
-      const taken = this.gain === this.goal ? this.ring.read(out, 0, wanted) : this.fade(out, wanted);
+      const taken = this.gain === this.targetGain ? this.ring.read(out, 0, wanted) : this.fade(out, wanted);
       this.at += taken;
       return taken;
     }
 
-    /** Moves the gain towards its goal, sample by sample; stops where it reaches nothing, or nothing is left. */
+    /** Moves the gain towards its target, sample by sample, until it is zero or no samples are left. */
     private fade(out: Float32Array, wanted: number): number {
       let taken = 0;
-      while (taken < wanted && !(this.goal === 0 && this.gain === 0)) {
+      while (taken < wanted && !(this.targetGain === 0 && this.gain === 0)) {
         if (this.ring.read(out, taken, 1) === 0) {
-          if (this.goal === 0) this.gain = 0;
+          if (this.targetGain === 0) this.gain = 0;
           break;
         }
-        if (this.goal !== this.gain) this.gain += this.goal > this.gain ? this.step : -this.step;
-        if (Math.abs(this.gain - this.goal) < this.step / 2) this.gain = this.goal;
+        if (this.targetGain !== this.gain) this.gain += this.targetGain > this.gain ? this.step : -this.step;
+        if (Math.abs(this.gain - this.targetGain) < this.step / 2) this.gain = this.targetGain;
         out[taken] = (out[taken] ?? 0) * this.gain;
         taken += 1;
       }
       return taken;
     }
 
-    /** Speech that breaks off in the middle of a wave would click: its last sample dies away. */
+    /** Lets the last sample decay: audio that breaks off in the middle of a wave would click. */
     private decay(out: Float32Array, from: number): void {
       for (let i = from; i < out.length && Math.abs(this.last) > TAIL_SILENT; i += 1) {
         this.last *= TAIL_DECAY;
@@ -210,7 +210,7 @@ export function workletProgram(scope: WorkletScope): WorkletParts {
       }
     }
 
-    private reason(): Why {
+    private silenceReason(): Why {
       if (this.paused !== null) return this.paused;
       return this.ending ? "ended" : "dry";
     }
@@ -221,14 +221,14 @@ export function workletProgram(scope: WorkletScope): WorkletParts {
       this.report({ frame, at: this.at, playing: true, why: "playing" });
     }
 
-    private proceed(frame: number, count: number): void {
+    private reportProgress(frame: number, count: number): void {
       this.unreported += count;
       if (this.unreported < this.reportFrames) return;
       this.unreported = 0;
       this.report({ frame, at: this.at, playing: true, why: "playing" });
     }
 
-    private rest(frame: number, why: Why): void {
+    private reportSilence(frame: number, why: Why): void {
       this.playing = false;
       if (why === "stopped") this.ring.clear();
       this.over = why === "stopped" || why === "ended";

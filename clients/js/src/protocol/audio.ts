@@ -1,4 +1,4 @@
-/** Owns the bytes of audio frames: sixteen of a header, little endian, then the payload. */
+/** Owns the binary format of audio frames: a header of 16 bytes, little endian, then the payload. */
 
 import { ProtocolError } from "./errors.js";
 
@@ -8,7 +8,7 @@ const FIRST = 1;
 const LAST = 2;
 const REPLAYED = 4;
 
-/** One audio frame as it is on the wire. */
+/** One audio frame, with the numbers of the wire. */
 export interface AudioFrame {
   /** The first of an utterance. */
   readonly first: boolean;
@@ -16,7 +16,7 @@ export interface AudioFrame {
   readonly last: boolean;
   /** Sent again after a resume. */
   readonly replayed: boolean;
-  /** Of the context; see `started.number`. */
+  /** The number of the context; see `started.number`. */
   readonly number: number;
   readonly seq: number;
   readonly pts: number;
@@ -30,9 +30,9 @@ export function isAudioFrame(raw: Uint8Array): boolean {
 }
 
 /**
- * Reads an audio frame.
+ * Parses an audio frame.
  *
- * @throws ProtocolError client.malformed_message: this is none.
+ * @throws ProtocolError client.malformed_message: the header is missing or invalid.
  */
 export function parseAudioFrame(raw: Uint8Array): AudioFrame {
   if (raw.byteLength < HEADER_BYTES || raw[0] !== KIND) {

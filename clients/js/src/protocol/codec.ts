@@ -1,4 +1,4 @@
-/** Owns the two encodings of messages. Decoding throws nothing but `ProtocolError`. */
+/** Owns the two encodings of messages. Decoding throws only `ProtocolError`. */
 
 import { serverMessage } from "./decode.js";
 import { ProtocolError } from "./errors.js";
@@ -7,7 +7,7 @@ import type { ClientMessage, ServerMessage } from "./messages.js";
 /** The names of the encodings. */
 export type Encoding = "json" | "msgpack";
 
-/** What a WebSocket carries. */
+/** The data of a WebSocket message. */
 export type Raw = string | Uint8Array;
 
 /** One encoding of messages. */
@@ -17,7 +17,7 @@ export interface WireCodec {
   readonly binary: boolean;
   encode(message: ClientMessage): Raw;
   /**
-   * @throws ProtocolError this is no message of a server's; client.unknown_type where it may be one of a later version.
+   * @throws ProtocolError the message is invalid; client.unknown_type: its type may be of a later version.
    */
   decode(raw: Raw): ServerMessage;
 }
@@ -33,13 +33,13 @@ export const JSON_CODEC: WireCodec = {
   },
 };
 
-/** Messages as MessagePack; the package that knows it is loaded only here. */
+/** Messages as MessagePack; the package for it is loaded only here, so that other programs need not bundle it. */
 export async function msgpackCodec(): Promise<WireCodec> {
   const { decode, encode } = await import("@msgpack/msgpack");
   return {
     subprotocol: "voxwire.v1.msgpack",
     binary: true,
-    // What is undefined would be written as nil, and whole numbers beyond 32 bits are written as integers anyway.
+    // Without the option, undefined fields would be written as nil.
     encode: (message) => encode(message, { ignoreUndefined: true }),
     decode(raw) {
       if (typeof raw === "string") throw new ProtocolError("client.malformed_message", "a message is binary here");

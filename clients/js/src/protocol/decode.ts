@@ -1,4 +1,4 @@
-/** Owns what a server's messages must look like. Unknown fields are passed over; what is known has to be right. */
+/** Owns the validation of a server's messages. Unknown fields are ignored; known fields have to be valid. */
 
 import { ProtocolError } from "./errors.js";
 import { anything, bool, list, mapOf, number, oneOf, optional, range, record, share, text, whole } from "./fields.js";
@@ -102,7 +102,7 @@ const READERS: ReadonlyMap<string, (value: unknown, path: string) => object> = n
 const head = record<{ readonly type: string }>({ type: text });
 
 /**
- * The server's message that a decoded map is.
+ * The server's message of a decoded map.
  *
  * @throws ProtocolError client.malformed_message, unknown_type, missing_field or invalid_field.
  */

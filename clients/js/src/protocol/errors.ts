@@ -21,7 +21,7 @@ export const CloseCode = {
   OVER_QUOTA: 4429,
 } as const;
 
-/** What holds for every error of one code. `closeCode` null: the connection stays open. */
+/** The defaults of an error code. `closeCode` null: the connection stays open. */
 export interface ErrorFacts {
   readonly retryable: boolean;
   readonly closeCode: number | null;
@@ -32,7 +32,7 @@ function facts(retryable: boolean, closeCode: number | null, hint: string): Erro
   return { retryable, closeCode, hint };
 }
 
-/** Every code that this version knows. The part before the dot says who can mend it. */
+/** Every code that this version knows. The part before the dot is the `ErrorClass`. */
 export const ERRORS = {
   "client.malformed_message": facts(false, null, "Send one map with a `type` in the encoding of the subprotocol."),
   "client.unknown_type": facts(false, null, "See the specification for the message types."),
@@ -73,10 +73,10 @@ export const ERRORS = {
 /** A code that this version knows. */
 export type ErrorCode = keyof typeof ERRORS;
 
-/** Who can mend it: the client, this server by its state, or the system behind it. */
+/** Where the cause is: in the client's request, in the state of this server, or in the system behind it. */
 export type ErrorClass = "client" | "server" | "system";
 
-/** What an error can say beside its code and message. */
+/** The fields of an error besides its code and message; the defaults of the code apply to what is left out. */
 export interface ErrorParts {
   readonly retryable?: boolean | undefined;
   readonly retryAfterMs?: number | null | undefined;
@@ -85,20 +85,20 @@ export interface ErrorParts {
   readonly hint?: string | undefined;
 }
 
-/** An error of the tree. What the table says of its code holds unless given here. */
+/** An error of the protocol. */
 export class VoxwireError extends Error {
   override readonly name: string = "VoxwireError";
-  /** The server's code; one that this version does not know counts by its class. */
+  /** The server's code. For one that this version does not know, the defaults of its class apply. */
   readonly code: ErrorCode | (string & {});
   readonly retryable: boolean;
   readonly retryAfterMs: number | null;
   /** The context that it is about; null: the session. */
   readonly context: string | null;
-  /** For programs. */
+  /** Machine-readable details. */
   readonly details: Readonly<Record<string, JsonValue>>;
-  /** For a person. */
+  /** What to do about it, for humans. */
   readonly hint: string;
-  /** How it closes the connection; null: not at all. */
+  /** The code with which the server closes the connection; null: it stays open. */
   readonly closeCode: number | null;
 
   constructor(code: ErrorCode | (string & {}), message: string, parts: ErrorParts = {}) {
@@ -113,12 +113,12 @@ export class VoxwireError extends Error {
     this.closeCode = known.closeCode;
   }
 
-  /** Who can mend it. */
+  /** Where the cause is. */
   get errorClass(): ErrorClass {
     return knownCode(this.code).slice(0, 6) as ErrorClass;
   }
 
-  /** The error that an `error` message tells of. */
+  /** The error of an `error` message. */
   static fromMessage(message: ErrorMessage): VoxwireError {
     return new VoxwireError(message.code, message.message, {
       retryable: message.retryable,
@@ -130,7 +130,7 @@ export class VoxwireError extends Error {
   }
 }
 
-/** Something received that is no valid message; `details.field` names the field where there is one. */
+/** An invalid message was received; `details.field` names the invalid field, if it is known. */
 export class ProtocolError extends VoxwireError {
   override readonly name = "ProtocolError";
 }

@@ -1,4 +1,4 @@
-/** Owns readers of single fields: each takes what was decoded and gives a typed value, or says which field is wrong. */
+/** Owns readers of fields: each turns a decoded value into a typed one, or throws an error that names the field. */
 
 import { ProtocolError } from "./errors.js";
 import type { CharRange, JsonValue } from "./messages.js";
@@ -16,7 +16,7 @@ export type Fields<T> = {
   readonly [K in keyof T]-?: Record<never, never> extends Pick<T, K> ? Optional<Exclude<T[K], undefined>> : Reader<T[K]>;
 };
 
-/** What is left out, null, or (in lists) empty is not there. */
+/** A field that is absent where it is left out, null, or an empty list. */
 export function optional<T>(reader: Reader<T>): Optional<T> {
   return { optional: reader };
 }
@@ -58,7 +58,7 @@ export const range: Reader<CharRange> = (value, path) => {
   return [start, end];
 };
 
-/** One of some words. */
+/** One of the `known` strings. */
 export function oneOf<const T extends string>(...known: readonly T[]): Reader<T> {
   return (value, path) => {
     if (!(known as readonly unknown[]).includes(value)) throw wrong(path, `one of ${known.join(", ")}`);
@@ -81,10 +81,10 @@ export function mapOf<T>(reader: Reader<T>): Reader<Readonly<Record<string, T>>>
   };
 }
 
-/** Anything that JSON can say. */
+/** Any value of JSON. */
 export const anything: Reader<JsonValue> = (value) => value as JsonValue;
 
-/** A map with these fields; others are passed over. */
+/** A map with these fields; other fields are ignored. */
 export function record<T>(fields: Fields<T>): Reader<T> {
   const table = Object.entries<Reader<unknown> | Optional<unknown>>(fields);
   return (value, path) => {

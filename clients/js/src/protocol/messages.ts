@@ -1,23 +1,23 @@
-/** Owns the messages of the protocol as types, with the wire's own names. `pts` are samples, `chars` code points. */
+/** Owns the types of the protocol's messages, with the names of the wire. `pts` are samples, `chars` code points. */
 
 /** How audio frames are encoded. */
 export type Codec = "pcm_s16le" | "opus" | "mulaw" | "alaw";
 /** What a `timing` message can hold. */
 export type TimingKind = "word" | "phoneme" | "viseme";
-/** `realtime` for a listener, `burst` for a file. */
+/** `realtime`: at the pace of a listener; `burst`: as fast as possible, for a file. */
 export type PacingMode = "realtime" | "burst";
-/** `bulk` yields to everyone who listens live. */
+/** Requests of priority `interactive` are served before those of priority `bulk`. */
 export type Priority = "interactive" | "bulk";
-/** What an open context is doing. */
+/** The state of an open context. */
 export type ContextState = "waiting_for_text" | "queued" | "speaking" | "held";
 /** How a context ended. */
 export type DoneReason = "completed" | "cancelled" | "no_speakable_text" | "error";
 /** `[start, end)` in code points of the context's text. */
 export type CharRange = readonly [start: number, end: number];
-/** What JSON can say. */
+/** Any value of JSON. */
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [name: string]: JsonValue };
 
-// -- what a client says ---------------------------------------------------------------------------------------------
+// -- messages of the client -----------------------------------------------------------------------------------------
 
 export interface AudioRequest {
   readonly codec?: Codec;
@@ -54,46 +54,46 @@ export interface TextMessage {
   readonly flush?: boolean;
 }
 
-/** What was sent is complete: speak it. */
+/** Speaks all text so far, although more may follow. */
 export interface FlushMessage {
   readonly type: "flush";
   readonly context: string;
   readonly id?: string;
 }
 
-/** No more text will come. */
+/** Ends the text of a context. */
 export interface EndMessage {
   readonly type: "end";
   readonly context: string;
 }
 
-/** Stop now. */
+/** Cancels a context. */
 export interface CancelMessage {
   readonly type: "cancel";
   readonly context: string;
   readonly played_pts?: number;
 }
 
-/** Send no audio for now. */
+/** Pauses the sending of audio. */
 export interface HoldMessage {
   readonly type: "hold";
   readonly context: string;
 }
 
-/** Go on after `hold`. */
+/** Resumes after `hold`. */
 export interface ReleaseMessage {
   readonly type: "release";
   readonly context: string;
 }
 
-/** Drop text that is not being spoken yet. */
+/** Drops text that is not being spoken yet. */
 export interface RetractMessage {
   readonly type: "retract";
   readonly context: string;
   readonly from_char: number;
 }
 
-/** Change bitrate or pacing. */
+/** Changes bitrate or pacing. */
 export interface ConfigureMessage {
   readonly type: "configure";
   readonly context: string;
@@ -101,7 +101,7 @@ export interface ConfigureMessage {
   readonly pacing?: PacingRequest;
 }
 
-/** What was received and what was played. */
+/** Acknowledges what was received and played. */
 export interface AckMessage {
   readonly type: "ack";
   readonly context: string;
@@ -109,13 +109,13 @@ export interface AckMessage {
   readonly played_pts?: number;
 }
 
-/** Is anybody there? */
+/** Asks for a `pong` with the same `t`. */
 export interface PingMessage {
   readonly type: "ping";
   readonly t: number;
 }
 
-/** Take up a session that was dropped. */
+/** Resumes a session whose connection was dropped. */
 export interface ResumeMessage {
   readonly type: "resume";
   readonly session: string;
@@ -125,7 +125,7 @@ export interface ResumeMessage {
   readonly text_seq?: Readonly<Record<string, number>>;
 }
 
-/** Everything that a client says. */
+/** Any message of a client. */
 export type ClientMessage =
   | StartMessage
   | TextMessage
@@ -140,9 +140,9 @@ export type ClientMessage =
   | PingMessage
   | ResumeMessage;
 
-// -- what a server says ---------------------------------------------------------------------------------------------
+// -- messages of the server -----------------------------------------------------------------------------------------
 
-/** The session's bounds. */
+/** The limits of the session. */
 export interface Limits {
   readonly message_bytes_max: number;
   readonly contexts_max: number;
@@ -161,7 +161,7 @@ export interface ReadyMessage {
   readonly limits: Limits;
 }
 
-/** The format that was granted. */
+/** The audio format that the server granted. */
 export interface AudioInfo {
   readonly codec: Codec;
   readonly sample_rate: number;
@@ -182,7 +182,7 @@ export interface StartedMessage {
   readonly audio: AudioInfo;
 }
 
-/** Text was taken. */
+/** Text was accepted: `chars` code points so far. */
 export interface AcceptedMessage {
   readonly type: "accepted";
   readonly context: string;
@@ -218,7 +218,7 @@ export interface VisemeTiming {
   readonly pts: number;
 }
 
-/** What sounds when; never later than its audio. */
+/** The pts of words, phonemes and visemes; never sent later than their audio. */
 export interface TimingMessage {
   readonly type: "timing";
   readonly context: string;
@@ -256,7 +256,7 @@ export interface Heard {
   readonly pts: number;
   readonly chars: number;
   readonly text: string;
-  /** The word that was just sounding; it is not in `text`. */
+  /** The word that was interrupted; it is not part of `text`. */
   readonly word?: string;
 }
 
@@ -265,7 +265,7 @@ export interface Unheard {
   readonly text: string;
 }
 
-/** What was heard, and what was not. */
+/** The answer to `cancel`: what was heard, and what was not. */
 export interface CancelledMessage {
   readonly type: "cancelled";
   readonly context: string;
@@ -274,14 +274,14 @@ export interface CancelledMessage {
   readonly unheard: Unheard;
 }
 
-/** What every open context is doing. */
+/** The state of every open context. */
 export interface StateMessage {
   readonly type: "state";
   readonly contexts: Readonly<Record<string, ContextState>>;
   readonly received?: number;
 }
 
-/** Something to know; nothing has to be done. */
+/** Information; needs no reaction. */
 export interface WarningMessage {
   readonly type: "warning";
   readonly code: string;
@@ -289,7 +289,7 @@ export interface WarningMessage {
   readonly context?: string;
 }
 
-/** Something was refused or went wrong. */
+/** A request was refused, or failed. */
 export interface ErrorMessage {
   readonly type: "error";
   readonly code: string;
@@ -301,7 +301,7 @@ export interface ErrorMessage {
   readonly hint?: string;
 }
 
-/** The server is going away. */
+/** The server shuts down within `deadline_ms`. */
 export interface DrainingMessage {
   readonly type: "draining";
   readonly deadline_ms: number;
@@ -312,7 +312,7 @@ export interface ResumedContext {
   readonly text_seq?: number;
 }
 
-/** The session goes on. */
+/** The session was resumed. */
 export interface ResumedMessage {
   readonly type: "resumed";
   readonly token: string;
@@ -320,7 +320,7 @@ export interface ResumedMessage {
   readonly contexts: Readonly<Record<string, ResumedContext>>;
 }
 
-/** The session is gone; a fresh one stands. */
+/** The session is lost; the server has opened a new one. */
 export interface ResumeFailedMessage {
   readonly type: "resume_failed";
   readonly reason: string;
@@ -333,7 +333,7 @@ export interface PongMessage {
   readonly server_ms: number;
 }
 
-/** Everything that a server says. */
+/** Any message of a server. */
 export type ServerMessage =
   | ReadyMessage
   | StartedMessage

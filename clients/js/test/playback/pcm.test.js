@@ -1,4 +1,4 @@
-/** G.711 and PCM to floating point. */
+/** Tests decoding of G.711 and PCM to floating point. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

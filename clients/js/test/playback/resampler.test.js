@@ -1,4 +1,4 @@
-/** Rates are changed without losing a sample or a frequency that fits. */
+/** Tests that resampling loses no sample, and no frequency that the new rate can hold. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -41,7 +41,7 @@ test("what is above the new rate's band is removed", () => {
   assert.ok(Math.max(...out.slice(100, -100).map(Math.abs)) < 1e-3);
 });
 
-test("how it is cut changes nothing", () => {
+test("the size of the chunks changes nothing", () => {
   const noise = Float32Array.from({ length: 5000 }, (_, n) => Math.sin(n * n * 0.37) * 0.5);
   const whole = inPieces(new Resampler(24000, 44100), noise, [5000]);
   assert.deepEqual(inPieces(new Resampler(24000, 44100), noise, [480, 13]), whole);

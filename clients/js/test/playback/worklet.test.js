@@ -1,4 +1,4 @@
-/** The audio thread's player, driven block by block. */
+/** Tests the audio thread's player, called block by block. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -11,7 +11,7 @@ const { SampleRing, Player } = workletProgram({});
 
 const ramp = (count, from = 1) => Float32Array.from({ length: count }, (_, i) => (from + i) / 2 ** 17);
 
-/** A player and everything it put out and said. */
+/** A player, its output, and its reports. */
 function deck() {
   const reports = [];
   const player = new Player(RATE, (report) => reports.push(report));
@@ -37,7 +37,7 @@ function deck() {
   };
 }
 
-test("the ring gives back what it took, over its edge, and takes no more than it holds", () => {
+test("the ring returns what was written, also across its end, and accepts no more than its capacity", () => {
   const ring = new SampleRing(10);
   const out = new Float32Array(10);
   assert.equal(ring.write(ramp(7)), 7);
@@ -49,7 +49,7 @@ test("the ring gives back what it took, over its edge, and takes no more than it
   assert.equal(ring.read(out, 0, 1), 0);
 });
 
-test("samples come out as they went in, with silence where there are none", () => {
+test("samples come out as written, with silence where there are none", () => {
   const { player, put, tell, render } = deck();
   render(2);
   tell("samples", ramp(300));
@@ -60,7 +60,7 @@ test("samples come out as they went in, with silence where there are none", () =
   assert.equal(player.at, 384);
 });
 
-test("reports say at which frame which sample was put out, and where it ran dry", () => {
+test("reports give the frame and the sample put out, and where it ran dry", () => {
   const { reports, tell, render } = deck();
   render(3);
   tell("samples", ramp(200));
@@ -75,7 +75,7 @@ test("reports say at which frame which sample was put out, and where it ran dry"
   ]);
 });
 
-test("a long run is reported again and again", () => {
+test("a long run is reported repeatedly", () => {
   const { reports, tell, render } = deck();
   tell("samples", ramp(RATE));
   render(300);
@@ -83,7 +83,7 @@ test("a long run is reported again and again", () => {
   for (const { frame, at } of reports) assert.equal(frame, at);
 });
 
-test("speech that breaks off dies away instead of clicking", () => {
+test("audio that breaks off decays instead of clicking", () => {
   const { put, tell, render } = deck();
   tell("samples", new Float32Array(100).fill(0.5));
   render(3);
@@ -111,7 +111,7 @@ for (const [word, why] of [["hold", "held"], ["stop", "stopped"]]) {
   });
 }
 
-test("release goes on with the very next sample", () => {
+test("release continues with the next sample", () => {
   const { player, put, reports, tell, render } = deck();
   const samples = Float32Array.from({ length: 8000 }, (_, i) => 0.2 + i / 2 ** 17);
   tell("samples", samples);
@@ -128,7 +128,7 @@ test("release goes on with the very next sample", () => {
   assert.deepEqual(Float32Array.from(put.slice(settled)), samples.slice(at + 240, player.at));
 });
 
-test("stop drops what is left, and nothing is put out after it", () => {
+test("stop drops the rest, and nothing is put out after it", () => {
   const { player, tell, render } = deck();
   tell("samples", ramp(RATE));
   render(2);
@@ -147,7 +147,7 @@ test("a stop or hold while nothing plays is answered at once, even if nothing is
   }
 });
 
-test("the end is reported behind the last sample, also when it is told after a dry spell or a hold", () => {
+test("the end is reported after the last sample, also after running dry or a hold", () => {
   const early = deck();
   early.tell("samples", ramp(130));
   early.tell("end");
@@ -167,7 +167,7 @@ test("the end is reported behind the last sample, also when it is told after a d
   assert.equal(held.reports.at(-1).why, "ended");
 });
 
-test("the program's own text is a program: it runs without anything around it", () => {
+test("the function's text is a complete program", () => {
   const registered = new Map();
   class AudioWorkletProcessor {
     port = { postMessage: () => undefined };

@@ -1,6 +1,6 @@
-/** Owns virtual time: timers fire when a test lets time pass, and everything that follows from them happens before it goes on. */
+/** Owns virtual time: timers fire when a test advances the clock, and their consequences settle before the next one. */
 
-/** Lets everything happen that needs no time. */
+/** Waits until everything that needs no time has happened. */
 export async function settle() {
   for (let turn = 0; turn < 4; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
@@ -20,17 +20,17 @@ export class VirtualClock {
     return () => this.#timers.delete(number);
   }
 
-  /** Time passes, and timers are late, as in a page in the background. */
+  /** Advances the clock without firing timers, which are then late, as in a page in the background. */
   skip(ms) {
     this.#now += ms;
   }
 
-  /** How many timers wait. */
+  /** How many timers are set. */
   get waiting() {
     return this.#timers.size;
   }
 
-  /** Lets `ms` pass. */
+  /** Advances the clock by `ms`, and fires the timers on the way. */
   async pass(ms) {
     const until = this.#now + ms;
     await settle();

@@ -1,4 +1,4 @@
-/** Speaks what it is told to, one job a line of JSON, and tells what came: for tests that compare clients. */
+/** Runs jobs from standard input, one line of JSON each, and prints what was received, to compare clients. */
 
 import { createHash } from "node:crypto";
 import { createInterface } from "node:readline";

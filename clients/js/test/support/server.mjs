@@ -1,4 +1,4 @@
-/** Owns a server without a network: a class of WebSockets whose other side says what a test wants. */
+/** Owns a fake server without a network: a class of WebSockets whose other side is controlled by the test. */
 
 import assert from "node:assert/strict";
 import { connect } from "../../dist/index.js";
@@ -30,9 +30,9 @@ export class FakeServer {
   /** Every connection so far. */
   sockets = [];
   clock = new VirtualClock();
-  /** Connections are not taken: nobody listens. */
+  /** Whether connections are refused, as if there were no server. */
   refusing = false;
-  /** What the next connections are told instead of `ready`: [error, close code]. */
+  /** The answers to the next connections in place of `ready`: [error, close code]. */
   refusals = [];
   readyFields = {};
 
@@ -67,12 +67,12 @@ class FakeSocket {
   onmessage = null;
   onerror = null;
   onclose = null;
-  /** What the client said, but for pings and acks. */
+  /** The client's messages, without pings and acks. */
   said = [];
   acks = [];
   pings = 0;
   closedWith = null;
-  /** Whether pings are answered and texts accepted by themselves. */
+  /** Whether pings are answered and texts accepted automatically. */
   polite = true;
   chars = {};
 
@@ -148,25 +148,25 @@ class FakeSocket {
     this.say({ type: "error", code, message: "as the test wants it", retryable, context, ...fields });
   }
 
-  /** The connection ends; 1006: without a word. */
+  /** Closes the connection; 1006: without a close frame. */
   drop(code = 1006, reason = "") {
     if (this.closedWith !== null) return;
     this.closedWith = code;
     this.onclose?.({ code, reason });
   }
 
-  /** The types of what the client said. */
+  /** The types of the client's messages. */
   get types() {
     return this.said.map((message) => message.type);
   }
 
-  /** All text that the client said, in its order. */
+  /** All text that the client sent, in order. */
   get text() {
     return this.said.filter((message) => message.type === "text").map((message) => message.text).join("");
   }
 }
 
-/** Lets the client come back: `server.socket` is another one then. */
+/** Advances the clock until the client has reconnected; returns the new socket. */
 export async function back({ server }, ms = 200) {
   const before = server.sockets.length;
   await server.clock.pass(ms);
@@ -174,7 +174,7 @@ export async function back({ server }, ms = 200) {
   return server.socket;
 }
 
-/** Listens to an utterance in the background: `events` so far, `error` if it threw, `over` when the loop has ended. */
+/** Reads the events of an utterance in the background: `events` so far, the `error` if it threw, `over` at the end. */
 export function listen(source) {
   const heard = { events: [], error: null, over: false };
   heard.loop = (async () => {
@@ -190,7 +190,7 @@ export function listen(source) {
   return heard;
 }
 
-/** A session that speaks one text, and its server has granted that. */
+/** A session with one utterance, whose `start` the server has granted. */
 export async function speaking(text = "Hello, world.", options = {}, sessionOptions = {}) {
   const server = new FakeServer();
   const session = await server.connect(sessionOptions);

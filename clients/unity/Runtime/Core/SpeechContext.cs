@@ -1,7 +1,6 @@
-// A context: text goes in, audio and events come out. The public side of it.
+// The public members of a context: text goes in, audio and events come out.
 
 using System;
-using System.Diagnostics;
 using System.Threading;
 using System.Threading.Tasks;
 using Voxwire.Connection;
@@ -11,134 +10,135 @@ using Voxwire.Speech;
 namespace Voxwire
 {
     /// <summary>
-    /// One stream of text and its audio. `VoxwireClient.SpeakAsync` and `OpenAsync` make it. Take its events by `ReadAsync` or
-    /// `TryRead` until `Done`; everything may be called from any thread. An error that ends the context is thrown where events are
-    /// read, after the audio that was ready before it. `Dispose` cancels it unless it is over.
+    /// One stream of text and its audio, made by `VoxwireClient.SpeakAsync` and `OpenAsync`. Read its events with
+    /// `ReadAsync` or `TryRead` until `Done`; every member may be used from any thread. An error that ends the context
+    /// is thrown where events are read, after the audio that was ready before it. `Dispose` cancels it unless it has
+    /// ended.
     /// </summary>
-    public sealed partial class SpeechContext : IDisposable
+    public sealed partial class SpeechContext : IContextHandler, ITextContext, IDisposable
     {
-        private static readonly Stopwatch Clock = Stopwatch.StartNew();
-
         /// <summary>The context's name.</summary>
         public readonly string Name;
 
-        internal static double Now
-        {
-            get { return Clock.Elapsed.TotalSeconds; }
-        }
-
-        /// <summary>What the server said it speaks with; null before that.</summary>
+        /// <summary>The voice and audio format that the server has chosen; null before it has.</summary>
         public Started Started
         {
-            get { lock (gate) return hearing.Started; }
+            get { lock (sync) return receiver.Started; }
         }
 
-        /// <summary>How it ended; null before that.</summary>
+        /// <summary>How it ended; null before it has.</summary>
         public Done Done
         {
-            get { lock (gate) return hearing.Done; }
+            get { lock (sync) return receiver.Done; }
         }
 
         /// <summary>What was heard of it when it was cancelled; null if it was not.</summary>
         public Cancelled Cancelled
         {
-            get { lock (gate) return hearing.Cancelled; }
+            get { lock (sync) return receiver.Cancelled; }
         }
 
-        /// <summary>From the first text written to the first frame received; null before that.</summary>
+        /// <summary>Milliseconds from the first text written to the first frame received; null before that.</summary>
         public double? TtfaClientMs { get; private set; }
 
-        /// <summary>The text that was written, less what was retracted.</summary>
+        /// <summary>The text that was written, without retracted text.</summary>
         public string Text
         {
-            get { lock (gate) return hearing.Transcript.Text; }
+            get { lock (sync) return receiver.Transcript.Text; }
         }
 
-        /// <summary>How many events wait to be read. Many: the server is asked to hold until they are.</summary>
+        /// <summary>
+        /// How many events wait to be read. With 1500 the server is asked to hold until most are read.
+        /// </summary>
         public int EventsWaiting
         {
-            get { lock (gate) return hearing.Inbox.Count; }
+            get { lock (sync) return receiver.Events.Count; }
         }
 
         // -- text in --------------------------------------------------------------------------------------------------
 
         /// <summary>
-        /// Append text, in pieces of any size; a surrogate pair may be cut in two, a half that stays alone is spoken as U+FFFD. Waits
-        /// while more would wait to be spoken than the server takes.
+        /// Append text, in pieces of any size; a surrogate pair may be cut in two, and a half that stays alone is
+        /// spoken as U+FFFD. Waits while the server's buffer for unspoken text is full.
         /// </summary>
         /// <exception cref="VoxwireException">client.context_ended, or the error that ended the context.</exception>
         public Task AppendAsync(string text, CancellationToken cancel = default(CancellationToken))
         {
             if (text == null)
                 throw new ArgumentNullException("text");
-            return writing.TextAsync(text, cancel);
+            return sender.TextAsync(text, cancel);
         }
 
-        /// <summary>What was written is complete: speak it. A `Flushed` event follows its last frame.</summary>
+        /// <summary>Have all text written so far spoken now. A `Flushed` event follows its last frame.</summary>
         /// <exception cref="VoxwireException">As AppendAsync.</exception>
         public Task FlushAsync(string id = null, CancellationToken cancel = default(CancellationToken))
         {
-            return writing.FlushAsync(id, cancel);
+            return sender.FlushAsync(id, cancel);
         }
 
-        /// <summary>No more text; `Done` follows the last frame. Without effect when the context is over.</summary>
+        /// <summary>
+        /// No more text follows; `Done` comes after the last frame. Without effect when the context has ended.
+        /// </summary>
         public Task EndAsync(CancellationToken cancel = default(CancellationToken))
         {
-            return writing.EndAsync(cancel);
+            return sender.EndAsync(cancel);
         }
 
-        /// <summary>Drop text that is not being spoken yet, from a code point on; returns how many are left.</summary>
+        /// <summary>
+        /// Discard text that is not spoken yet, from a code point on; returns how many code points are left.
+        /// </summary>
         /// <exception cref="VoxwireException">As AppendAsync.</exception>
         public Task<long> RetractAsync(long fromChar, CancellationToken cancel = default(CancellationToken))
         {
-            return writing.RetractAsync(Math.Max(0, fromChar), cancel);
+            return sender.RetractAsync(Math.Max(0, fromChar), cancel);
         }
 
         // -- control --------------------------------------------------------------------------------------------------
 
         /// <summary>
-        /// Barge-in: stop now. Silence your player before you call it. `playedPts` is what it has played; null: what `Played` told, or
-        /// the server's own guess. No audio is read any more; `Cancelled` and `Done` are. Where everything had been sent, or the
-        /// connection is away, the answer is worked out here. Throws nothing but for `cancel`, which only ends the waiting.
+        /// Barge-in: stop now. Silence your player before you call it. `playedPts` is up to where it has played; null:
+        /// the last `Played`, or the server's estimate. No more audio can be read, only `Cancelled` and `Done`. Where
+        /// the server had already sent everything, or the connection is lost, the report is made by the client. Throws
+        /// only if `cancel` is cancelled, which ends the waiting and nothing else.
         /// </summary>
         public async Task<Cancelled> InterruptAsync(long? playedPts = null, CancellationToken cancel = default(CancellationToken))
         {
             while (true)
             {
                 Task next;
-                lock (gate)
+                lock (sync)
                 {
-                    // Once: what was left stays left.
-                    if (phase != Phase.Leaving && hearing.Cancelled == null)
-                        Leave(playedPts);
-                    if (hearing.Cancelled == null && phase != Phase.Leaving)
+                    // Only the first call cancels.
+                    if (phase != Phase.Cancelling && receiver.Cancelled == null)
+                        Cancel(playedPts);
+                    if (receiver.Cancelled == null && phase != Phase.Cancelling)
                     {
-                        hearing.Cancelled = hearing.Report(hearing.CancelledPts ?? 0);
-                        hearing.Inbox.PutBeforeDone(hearing.Cancelled);
-                        news.Pulse();
+                        receiver.Cancelled = receiver.Report(receiver.CancelledPts ?? 0);
+                        receiver.Events.PutBeforeDone(receiver.Cancelled);
+                        changed.NotifyAll();
                     }
-                    if (hearing.Cancelled != null)
-                        return hearing.Cancelled;
-                    next = news.Next;
+                    if (receiver.Cancelled != null)
+                        return receiver.Cancelled;
+                    next = changed.Next;
                 }
-                await Signal.WaitAsync(next, cancel).ConfigureAwait(false);
+                await Condition.WaitAsync(next, cancel).ConfigureAwait(false);
             }
         }
 
-        /// <summary>Cancel without waiting for what was heard. Without effect when the context is over.</summary>
+        /// <summary>Cancel without waiting for the report. Without effect when the context has ended.</summary>
         public void Dispose()
         {
-            lock (gate)
+            lock (sync)
             {
                 if (IsLive)
-                    Leave(null);
+                    Cancel(null);
             }
         }
 
-        /// <summary>Send no more audio for now; nothing is lost. Pause your player too.</summary>
+        /// <summary>Ask the server to send no more audio for now; none is lost. Pause your player too.</summary>
         public void Hold()
         {
-            lock (gate)
+            lock (sync)
             {
                 held = true;
                 if (IsLive)
@@ -149,7 +149,7 @@ namespace Voxwire
         /// <summary>Go on after `Hold`.</summary>
         public void Release()
         {
-            lock (gate)
+            lock (sync)
             {
                 held = false;
                 if (IsLive && !heldBack)
@@ -161,37 +161,39 @@ namespace Voxwire
         /// <exception cref="VoxwireException">client.unsupported_audio: the codec has no bitrate to choose.</exception>
         public void Configure(int? bitrate = null, string pacing = null, int? leadMs = null)
         {
-            if (bitrate.HasValue && wanted.Codec != "opus")
+            if (bitrate.HasValue && options.Codec != "opus")
                 throw new VoxwireException("client.unsupported_audio", "the codec has no bitrate to choose");
             if (!bitrate.HasValue && pacing == null && !leadMs.HasValue)
                 return;
-            lock (gate)
+            lock (sync)
             {
                 if (!IsLive)
                     return;
-                // A fresh session gets it with its `start`.
-                wanted.Bitrate = bitrate ?? wanted.Bitrate;
-                wanted.Pacing = pacing ?? wanted.Pacing;
-                wanted.LeadMs = leadMs ?? wanted.LeadMs;
+                // A new session gets them in its `start`.
+                options.Bitrate = bitrate ?? options.Bitrate;
+                options.Pacing = pacing ?? options.Pacing;
+                options.LeadMs = leadMs ?? options.LeadMs;
                 Post(ClientMessages.Configure(Name, bitrate, pacing, leadMs));
             }
         }
 
         /// <summary>
-        /// A player says up to where it has played. The client acknowledges it to the server a few times a second, and takes it for
-        /// `playedPts` of a barge-in.
+        /// Report up to where a player has played. The client passes it to the server a few times a second, and uses it
+        /// as the `playedPts` of a barge-in.
         /// </summary>
         public void Played(long pts)
         {
-            lock (gate)
-                hearing.PlayedPts = Math.Max(0, pts);
+            lock (sync)
+                receiver.PlayedPts = Math.Max(0, pts);
         }
 
-        /// <summary>What the listener has heard up to a pts, as far as can be known here. Disturbs nothing.</summary>
+        /// <summary>
+        /// What the listener has heard up to a pts, worked out from the timings received. Changes nothing.
+        /// </summary>
         public Cancelled HeardUpTo(long pts)
         {
-            lock (gate)
-                return hearing.Report(pts);
+            lock (sync)
+                return receiver.Report(pts);
         }
 
         // -- events out -----------------------------------------------------------------------------------------------
@@ -203,33 +205,33 @@ namespace Voxwire
             while (true)
             {
                 Task next;
-                lock (gate)
+                lock (sync)
                 {
-                    SpeechEvent happened = Next();
-                    if (happened != null || hearing.Inbox.Closed)
-                        return happened;
-                    next = news.Next;
+                    SpeechEvent speechEvent = TakeNext();
+                    if (speechEvent != null || receiver.Events.Closed)
+                        return speechEvent;
+                    next = changed.Next;
                 }
-                await Signal.WaitAsync(next, cancel).ConfigureAwait(false);
+                await Condition.WaitAsync(next, cancel).ConfigureAwait(false);
             }
         }
 
         /// <summary>Take an event if there is one; never waits.</summary>
         /// <exception cref="VoxwireException">As ReadAsync.</exception>
-        public bool TryRead(out SpeechEvent happened)
+        public bool TryRead(out SpeechEvent speechEvent)
         {
-            lock (gate)
-                happened = Next();
-            return happened != null;
+            lock (sync)
+                speechEvent = TakeNext();
+            return speechEvent != null;
         }
 
-        private SpeechEvent Next()
+        private SpeechEvent TakeNext()
         {
-            SpeechEvent happened = hearing.Inbox.Take();
-            LetMoreCome();
-            if (happened == null && hearing.Inbox.Error != null)
-                throw hearing.Inbox.Error;
-            return happened;
+            SpeechEvent speechEvent = receiver.Events.Get();
+            ReleaseBackpressure();
+            if (speechEvent == null && receiver.Events.Error != null)
+                throw receiver.Events.Error;
+            return speechEvent;
         }
     }
 }

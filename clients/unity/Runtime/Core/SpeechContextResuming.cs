@@ -1,4 +1,5 @@
-// What becomes of a context where its connection drops, comes back, or is lost. Everything here is called under the gate.
+// The part of SpeechContext that handles a connection that drops, is back, or is lost. Called with the client's lock
+// held.
 
 using Voxwire.Connection;
 using Voxwire.Protocol;
@@ -7,88 +8,115 @@ namespace Voxwire
 {
     public sealed partial class SpeechContext
     {
-        /// <summary>The connection dropped, and may come back.</summary>
-        internal void Dropped(Interrupted change)
+        string IContextHandler.Name
         {
-            if (phase == Phase.Leaving)
-                hearing.ReportHere();
-            else if (IsLive)
-                hearing.Inbox.Put(change);
-            news.Pulse();
+            get { return Name; }
         }
 
-        /// <summary>The session goes on where it was.</summary>
-        internal void WentOn(Reconnected change)
+        long? IContextHandler.NewestFrame
+        {
+            get { return receiver.ReceivedSessionSeq; }
+        }
+
+        long? IContextHandler.NewestText
+        {
+            get { return sender.AcceptedSeq; }
+        }
+
+        void IContextHandler.OnInterrupted(Interrupted change)
+        {
+            if (phase == Phase.Cancelling)
+                receiver.ReportLocally();
+            else if (IsLive)
+                receiver.Events.Put(change);
+            changed.NotifyAll();
+        }
+
+        void IContextHandler.OnResumed(Reconnected change)
         {
             if (IsLive)
-                hearing.Inbox.Put(new Reconnected { Context = Name, Resumed = true, AwaySeconds = change.AwaySeconds });
-            news.Pulse();
+                receiver.Events.Put(new Reconnected { Context = Name, Resumed = true, AwaySeconds = change.AwaySeconds });
+            changed.NotifyAll();
         }
 
-        /// <summary>The session is gone: go on with what was not heard on another line. Without a change nobody is told.</summary>
-        internal void Restart(Line on, Reconnected change)
+        void IContextHandler.OnLost(ConnectionLostException lost)
         {
-            line = on;
+            OnLost(lost);
+        }
+
+        void IContextHandler.Restart(ResumableConnection on, Reconnected change)
+        {
+            Restart(on, change);
+        }
+
+        /// <summary>
+        /// The session is lost: speak what was not received in the session of another connection, or the new session of
+        /// this one. `change` becomes an event; null: none.
+        /// </summary>
+        internal void Restart(ResumableConnection on, Reconnected change)
+        {
+            connection = on;
             if (!IsLive || failure != null)
             {
-                EndHere();
+                EndLocally();
                 return;
             }
             if (++restarts > RestartsMax)
             {
-                Lost(new ConnectionLostException(1011, "context '" + Name + "' ended " + RestartsMax + " sessions"));
+                OnLost(new ConnectionLostException(1011, "context '" + Name + "' ended " + RestartsMax + " sessions"));
                 return;
             }
-            Reconnected from = hearing.BeginAnew();
+            Reconnected from = receiver.Restart();
             from.AwaySeconds = change == null ? 0 : change.AwaySeconds;
             if (change != null)
-                hearing.Inbox.Put(from);
-            hearing.Answer(writing.BeginAnew(from.Chars.Value));
-            if (writing.Ended && hearing.HeardAll(from.Chars.Value))
+                receiver.Events.Put(from);
+            receiver.PutFlushed(sender.Restart(from.Chars.Value));
+            if (sender.Ended && receiver.ReceivedAll(from.Chars.Value))
             {
-                hearing.FinishHere("completed");
-                GoOver();
+                receiver.FinishLocally("completed");
+                End();
                 return;
             }
             phase = Phase.Opening;
-            Post(ClientMessages.Start(Name, SameAgain()));
+            Post(ClientMessages.Start(Name, GrantedOptions()));
             if (held || heldBack)
                 Post(ClientMessages.Plain("hold", Name));
-            news.Pulse();
-            InBackground(writing.SayLeftAsync);
+            changed.NotifyAll();
+            RunInBackground(sender.SendPendingAsync);
         }
 
-        private void EndHere()
+        private void EndLocally()
         {
-            if (phase == Phase.Leaving)
-                hearing.ReportHere();
-            hearing.Inbox.Close(failure);
-            GoOver();
+            if (phase == Phase.Cancelling)
+                receiver.ReportLocally();
+            receiver.Events.Close(failure);
+            End();
         }
 
-        /// <summary>What asks for the voice and format that were granted, whatever another server prefers.</summary>
-        private SpeakOptions SameAgain()
+        /// <summary>
+        /// The options with the voice and format of the first session: another server may have other defaults.
+        /// </summary>
+        private SpeakOptions GrantedOptions()
         {
-            SpeakOptions again = wanted.Copy();
-            if (hearing.Started == null)
-                return again;
-            AudioFormat granted = hearing.Started.Audio;
-            again.Voice = hearing.Started.Voice;
-            again.Codec = granted.Codec;
-            again.SampleRate = granted.SampleRate;
-            again.FrameMs = granted.FrameMs;
-            again.Bitrate = wanted.Bitrate ?? granted.Bitrate;
-            return again;
+            SpeakOptions granted = options.Copy();
+            if (receiver.Started == null)
+                return granted;
+            AudioFormat format = receiver.Started.Audio;
+            granted.Voice = receiver.Started.Voice;
+            granted.Codec = format.Codec;
+            granted.SampleRate = format.SampleRate;
+            granted.FrameMs = format.FrameMs;
+            granted.Bitrate = options.Bitrate ?? format.Bitrate;
+            return granted;
         }
 
-        /// <summary>The connection is gone for good.</summary>
-        internal void Lost(ConnectionLostException error)
+        private void OnLost(ConnectionLostException lost)
         {
             if (phase == Phase.Over)
                 return;
-            failure = failure ?? error;
-            hearing.Inbox.Close(error);
-            GoOver();
+            failure = failure ?? lost;
+            receiver.Events.Close(lost);
+            End();
         }
     }
 }

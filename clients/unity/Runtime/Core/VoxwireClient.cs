@@ -1,4 +1,4 @@
-// A session with a server: many utterances, over as many connections as it takes.
+// A session with a server, in which any number of utterances are spoken.
 
 using System;
 using System.Collections.Generic;
@@ -12,49 +12,51 @@ namespace Voxwire
     /// <summary>How to connect.</summary>
     public sealed class VoxwireClientOptions
     {
-        /// <summary>An API key or a token; null where the server wants none.</summary>
+        /// <summary>An API key or a token; null if the server requires none.</summary>
         public string ApiKey { get; set; }
 
-        /// <summary>For the whole of connecting.</summary>
+        /// <summary>How long connecting may take, up to the server's `ready`.</summary>
         public int TimeoutMs { get; set; } = 10000;
 
-        /// <summary>Whether a session whose connection drops comes back by itself. The first connection is tried once.</summary>
+        /// <summary>Whether to reconnect when the connection drops. The first connection is tried once.</summary>
         public bool Reconnect { get; set; } = true;
 
-        /// <summary>How long it tries; null: as long as the server keeps the session, thirty seconds at least.</summary>
+        /// <summary>
+        /// How long to try to reconnect; null: as long as the server keeps the session, at least thirty seconds.
+        /// </summary>
         public double? ReconnectSeconds { get; set; }
     }
 
     /// <summary>
-    /// Many utterances can be spoken on it, one after another or at once. Where its connection drops it comes back by itself, and
-    /// speech goes on where it was. Everything may be called from any thread; nothing here needs Unity.
+    /// Speaks any number of utterances, one after another or at once. It reconnects by itself when the connection
+    /// drops, and speech goes on where it was. Every member may be used from any thread; nothing here needs Unity.
     /// </summary>
-    public sealed class VoxwireClient : ILineOwner, ISpeechHost, IDisposable
+    public sealed class VoxwireClient : IConnectionOwner, IContextSession, IDisposable
     {
         private const int SeedMax = int.MaxValue;
 
         /// <summary>
-        /// `Interrupted` when the connection drops, `Reconnected` when it is back, without a context. Called on some thread; must
-        /// return soon.
+        /// `Interrupted` when the connection drops, `Reconnected` when it is back; both with `Context` null. Raised on
+        /// a thread of the pool; handlers must return soon.
         /// </summary>
         public event Action<SpeechEvent> ConnectionChanged;
 
-        private readonly object gate = new object();
+        private readonly object sync = new object();
         private readonly VoxwireClientOptions options;
         private readonly Dialer dialer;
-        private readonly HashSet<Line> former = new HashSet<Line>();
-        private readonly Signal vacated = new Signal();
+        private readonly HashSet<ResumableConnection> drainingConnections = new HashSet<ResumableConnection>();
+        private readonly Condition contextDetached = new Condition();
         private readonly Random random = new Random(Guid.NewGuid().GetHashCode());
-        private Line line;
+        private ResumableConnection connection;
         private ConnectionLostException lost;
-        private long names;
+        private long nameCount;
 
         /// <summary>
         /// Connect to a server. `url` may begin with ws, wss, http or https, and may leave out the path.
         /// </summary>
         /// <exception cref="VoxwireException">The server refused (client.not_authenticated, server.too_many_sessions, …).</exception>
-        /// <exception cref="ConnectionLostException">There is no server, or it is not one of ours.</exception>
-        /// <exception cref="ArgumentException">The URL is none.</exception>
+        /// <exception cref="ConnectionLostException">No server answers, or it is not a voxwire server.</exception>
+        /// <exception cref="ArgumentException">The URL can't be that of a server.</exception>
         public static Task<VoxwireClient> ConnectAsync(
             string url,
             VoxwireClientOptions options = null,
@@ -62,7 +64,7 @@ namespace Voxwire
         {
             options = options ?? new VoxwireClientOptions();
             var dialer = new Dialer(url, options.ApiKey, options.TimeoutMs);
-            // On the pool: a game's main thread has a context that would run every step once a frame.
+            // On the pool: on a game's main thread each continuation would wait for the next frame.
             return Task.Run(() => ConnectAsync(dialer, options, cancel));
         }
 
@@ -71,18 +73,20 @@ namespace Voxwire
             return new VoxwireClient(dialer, options, await dialer.DialAsync(null, cancel).ConfigureAwait(false));
         }
 
-        private VoxwireClient(Dialer dialer, VoxwireClientOptions options, Door door)
+        private VoxwireClient(Dialer dialer, VoxwireClientOptions options, OpenSocket open)
         {
             this.dialer = dialer;
             this.options = options;
-            // The line begins at once, and waits for the gate.
-            lock (gate)
-                line = new Line(this, dialer, door.Ready, door);
+            // The connection starts a task that waits for this lock.
+            lock (sync)
+                connection = new ResumableConnection(this, dialer, open.Ready, open);
         }
 
         // -- speaking -------------------------------------------------------------------------------------------------
 
-        /// <summary>Speak a text. `cancel` cancels the speech, whenever it is cancelled.</summary>
+        /// <summary>
+        /// Speak a text. Cancelling `cancel` cancels the speech, also after this method has returned.
+        /// </summary>
         /// <exception cref="ArgumentException">The context's name is in use, or can't be one.</exception>
         /// <exception cref="ConnectionLostException">There is no connection, nor will be.</exception>
         public Task<SpeechContext> SpeakAsync(string text, SpeakOptions options = null, CancellationToken cancel = default(CancellationToken))
@@ -90,7 +94,9 @@ namespace Voxwire
             return SpeakAsync(new[] { text }, options, cancel);
         }
 
-        /// <summary>Speak pieces of text as they are written. They are drawn on a thread of the pool, and may be long in coming.</summary>
+        /// <summary>
+        /// Speak pieces of text as they are written. They are enumerated on a thread of the pool, and may take long.
+        /// </summary>
         /// <exception cref="ArgumentException">As above.</exception>
         public Task<SpeechContext> SpeakAsync(
             IEnumerable<string> pieces,
@@ -101,8 +107,9 @@ namespace Voxwire
         }
 
         /// <summary>
-        /// Speak pieces of text as they are written: `nextPiece` is asked again and again until it returns null. Its token is cancelled
-        /// when no more text is needed. What it throws cancels the speech, and is thrown where its events are read.
+        /// Speak pieces of text as they are written: `nextPiece` is called until it returns null. Its token is
+        /// cancelled when no more text is needed. An exception of it cancels the speech, and is thrown where the events
+        /// are read.
         /// </summary>
         /// <exception cref="ArgumentException">As above.</exception>
         public Task<SpeechContext> SpeakAsync(
@@ -118,14 +125,14 @@ namespace Voxwire
         /// <exception cref="ConnectionLostException">There is no connection, nor will be.</exception>
         public async Task<SpeechContext> OpenAsync(SpeakOptions options = null, CancellationToken cancel = default(CancellationToken))
         {
-            SpeakOptions wanted = options == null ? new SpeakOptions() : options.Copy();
+            SpeakOptions contextOptions = options == null ? new SpeakOptions() : options.Copy();
             SpeechContext context;
-            lock (gate)
+            lock (sync)
             {
-                context = new SpeechContext(this, wanted.Context ?? "u" + ++names, wanted);
-                // What has to be spoken anew on another server is to sound the same there.
-                if (!wanted.Seed.HasValue && this.options.Reconnect)
-                    wanted.Seed = random.Next(SeedMax);
+                context = new SpeechContext(this, contextOptions.Context ?? "u" + ++nameCount, contextOptions);
+                // Chosen here, so that speech that is repeated in another session sounds the same.
+                if (!contextOptions.Seed.HasValue && this.options.Reconnect)
+                    contextOptions.Seed = random.Next(SeedMax);
             }
             int chars = CodePoints.Count(context.Name);
             if (chars < 1 || chars > 64 || CodePoints.Mend(context.Name) != context.Name)
@@ -133,21 +140,21 @@ namespace Voxwire
             while (true)
             {
                 Task next;
-                lock (gate)
+                lock (sync)
                 {
-                    SpeechContext holder = Named(context.Name);
+                    SpeechContext holder = FindContext(context.Name);
                     if (holder == null)
                     {
-                        Line open = OpenLine();
-                        open.Adopt(context);
-                        context.Begin(open);
+                        ResumableConnection open = UsableConnection();
+                        open.Attach(context);
+                        context.Start(open);
                         return context;
                     }
-                    if (!holder.IsLeaving)
+                    if (!holder.IsClosing)
                         throw new ArgumentException("context '" + context.Name + "' is in use");
-                    next = vacated.Next;
+                    next = contextDetached.Next;
                 }
-                await Signal.WaitAsync(next, cancel).ConfigureAwait(false);
+                await Condition.WaitAsync(next, cancel).ConfigureAwait(false);
             }
         }
 
@@ -157,7 +164,7 @@ namespace Voxwire
             CancellationToken cancel)
         {
             SpeechContext context = await OpenAsync(options, cancel).ConfigureAwait(false);
-            context.InBackground(() => WriteAllAsync(context, write));
+            SpeechContext.RunInBackground(() => WriteAllAsync(context, write));
             if (cancel.CanBeCanceled)
             {
                 CancellationTokenRegistration registration = cancel.Register(context.Dispose);
@@ -175,11 +182,11 @@ namespace Voxwire
             }
             catch (OperationCanceledException) when (context.NoMoreText.IsCancellationRequested)
             {
-                // Nobody needs more text.
+                // No more text is needed.
             }
             catch (Exception error)
             {
-                lock (gate)
+                lock (sync)
                     context.Fail(error);
             }
         }
@@ -211,19 +218,21 @@ namespace Voxwire
         /// <summary>Whether there is a connection now.</summary>
         public bool Connected
         {
-            get { lock (gate) return line.Connected; }
+            get { lock (sync) return connection.Connected; }
         }
 
-        /// <summary>Whether the server is going away; what comes next is spoken on another connection.</summary>
+        /// <summary>
+        /// Whether the server has announced that it will close; new speech is spoken on another connection.
+        /// </summary>
         public bool Draining
         {
-            get { lock (gate) return line.Draining; }
+            get { lock (sync) return connection.Draining; }
         }
 
-        /// <summary>Why the session is over; null while it is not.</summary>
+        /// <summary>Why the session has ended; null while it has not.</summary>
         public ConnectionLostException Lost
         {
-            get { lock (gate) return lost; }
+            get { lock (sync) return lost; }
         }
 
         /// <summary>How many contexts are open.</summary>
@@ -231,145 +240,147 @@ namespace Voxwire
         {
             get
             {
-                lock (gate)
+                lock (sync)
                 {
-                    int count = line.Contexts.Count;
-                    foreach (Line each in former)
+                    int count = connection.Contexts.Count;
+                    foreach (ResumableConnection each in drainingConnections)
                         count += each.Contexts.Count;
                     return count;
                 }
             }
         }
 
-        /// <summary>The longest text that the server takes at once, in code points. Longer ones are cut by themselves.</summary>
+        /// <summary>
+        /// The longest text of one message, in code points. Longer texts are sent in several messages.
+        /// </summary>
         public long TextCharsMax
         {
-            get { lock (gate) return line.Ready.Limits.TextCharsMax; }
+            get { lock (sync) return connection.Ready.Limits.TextCharsMax; }
         }
 
-        /// <summary>Ask the server for an answer; returns the milliseconds it took.</summary>
-        /// <exception cref="ConnectionLostException">It does not answer any more.</exception>
+        /// <summary>Send a ping; returns the milliseconds until the server's answer.</summary>
+        /// <exception cref="ConnectionLostException">The session ended before the answer came.</exception>
         public async Task<double> PingAsync(CancellationToken cancel = default(CancellationToken))
         {
-            double askedAt = SpeechContext.Now;
+            double askedAt = ResumableConnection.Now;
             Outbox outbox;
-            lock (gate)
-                outbox = line.Outbox;
+            lock (sync)
+                outbox = connection.Outbox;
             await outbox.PingAsync(cancel).ConfigureAwait(false);
-            return (SpeechContext.Now - askedAt) * 1000;
+            return (ResumableConnection.Now - askedAt) * 1000;
         }
 
-        /// <summary>End the session; what is still being spoken is dropped. Takes two seconds at most.</summary>
+        /// <summary>End the session and all speech in it. Takes two seconds at most.</summary>
         public async Task CloseAsync()
         {
-            List<Line> open;
-            lock (gate)
-                open = Lines();
+            List<ResumableConnection> open;
+            lock (sync)
+                open = Connections();
             await Task.WhenAll(open.ConvertAll(each => each.CloseAsync())).ConfigureAwait(false);
         }
 
-        /// <summary>End the session without waiting for the goodbye.</summary>
+        /// <summary>End the session without waiting for the server's close frame.</summary>
         public void Dispose()
         {
             Task.Run(() => CloseAsync());
         }
 
-        // -- what contexts and lines want of it; all under the gate -----------------------------------------------------
+        // -- for its connections and contexts; called with the lock held -----------------------------------------------
 
-        object ILineOwner.Gate
+        object IConnectionOwner.SyncRoot
         {
-            get { return gate; }
+            get { return sync; }
         }
 
-        object ISpeechHost.Gate
+        object IContextSession.SyncRoot
         {
-            get { return gate; }
+            get { return sync; }
         }
 
-        bool ILineOwner.Reconnect
+        bool IConnectionOwner.Reconnect
         {
             get { return options.Reconnect; }
         }
 
-        double? ILineOwner.ReconnectSeconds
+        double? IConnectionOwner.ReconnectSeconds
         {
             get { return options.ReconnectSeconds; }
         }
 
-        void ILineOwner.Happened(Line where, SpeechEvent change)
+        void IConnectionOwner.OnConnectionEvent(ResumableConnection from, SpeechEvent change)
         {
-            Action<SpeechEvent> told = ConnectionChanged;
-            if (where == line && told != null)
-                Task.Run(() => told(change));
+            Action<SpeechEvent> handler = ConnectionChanged;
+            if (from == connection && handler != null)
+                Task.Run(() => handler(change));
         }
 
-        Line ILineOwner.Successor(Line where)
+        ResumableConnection IConnectionOwner.Successor(ResumableConnection from)
         {
-            return where == line || lost != null ? null : line;
+            return from == connection || lost != null ? null : connection;
         }
 
-        void ILineOwner.Ended(Line where, ConnectionLostException why)
+        void IConnectionOwner.OnConnectionLost(ResumableConnection from, ConnectionLostException why)
         {
-            former.Remove(where);
-            if (where == line)
+            drainingConnections.Remove(from);
+            if (from == connection)
                 lost = lost ?? why;
-            vacated.Pulse();
+            contextDetached.NotifyAll();
         }
 
-        void ILineOwner.Vacated()
+        void IConnectionOwner.OnContextDetached()
         {
-            vacated.Pulse();
+            contextDetached.NotifyAll();
         }
 
-        bool ISpeechHost.Move(SpeechContext context)
+        bool IContextSession.Move(SpeechContext context)
         {
-            Line on = null;
-            SpeechContext held;
-            foreach (Line each in Lines())
+            ResumableConnection on = null;
+            IContextHandler named;
+            foreach (ResumableConnection each in Connections())
             {
-                if (each.Contexts.TryGetValue(context.Name, out held) && held == context)
+                if (each.Contexts.TryGetValue(context.Name, out named) && named == context)
                     on = each;
             }
             if (!options.Reconnect || on == null || lost != null)
                 return false;
-            if (on == line)
-                Succeed();
+            if (on == connection)
+                OpenSuccessor();
             on.Detach(context);
-            line.Adopt(context);
-            context.Restart(line, null);
+            connection.Attach(context);
+            context.Restart(connection, null);
             return true;
         }
 
-        private List<Line> Lines()
+        private List<ResumableConnection> Connections()
         {
-            return new List<Line>(former) { line };
+            return new List<ResumableConnection>(drainingConnections) { connection };
         }
 
-        private SpeechContext Named(string name)
+        private SpeechContext FindContext(string name)
         {
-            SpeechContext held = null;
-            foreach (Line each in Lines())
+            IContextHandler named;
+            foreach (ResumableConnection each in Connections())
             {
-                if (each.Contexts.TryGetValue(name, out held))
-                    return held;
+                if (each.Contexts.TryGetValue(name, out named))
+                    return (SpeechContext)named;
             }
             return null;
         }
 
-        private Line OpenLine()
+        private ResumableConnection UsableConnection()
         {
             if (lost != null)
                 throw lost;
-            if (line.Draining && options.Reconnect)
-                Succeed();
-            return line;
+            if (connection.Draining && options.Reconnect)
+                OpenSuccessor();
+            return connection;
         }
 
-        /// <summary>Open another connection; on the one there is, speech under way is finished.</summary>
-        private void Succeed()
+        /// <summary>Open another connection for new speech; the present one finishes its own.</summary>
+        private void OpenSuccessor()
         {
-            former.Add(line);
-            line = new Line(this, dialer, line.Ready, null);
+            drainingConnections.Add(connection);
+            connection = new ResumableConnection(this, dialer, connection.Ready, null);
         }
     }
 }

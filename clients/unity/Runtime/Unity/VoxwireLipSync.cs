@@ -1,4 +1,4 @@
-// Moves a face's blend shapes with what a speaker says.
+// Moves a face's blend shapes with the speech of a VoxwireSpeaker.
 
 using System;
 using System.Collections.Generic;
@@ -21,9 +21,9 @@ namespace Voxwire.Unity
     }
 
     /// <summary>
-    /// Sets weights of a SkinnedMeshRenderer after animation. Blend shapes that the face has not are left out; names are compared
-    /// without case, and without what stands before the last dot. Where a library owns the weights (UniVRM's expressions), set
-    /// `SetWeight` and leave `face` empty.
+    /// Sets the weights of a SkinnedMeshRenderer after animation. Blend shapes that the face lacks are skipped; names
+    /// are compared without case, and without anything up to the last dot. Where a library owns the weights (UniVRM's
+    /// expressions), set `SetWeight` and leave `face` empty.
     /// </summary>
     [AddComponentMenu("Voxwire/Voxwire Lip Sync")]
     public sealed class VoxwireLipSync : MonoBehaviour
@@ -35,19 +35,21 @@ namespace Voxwire.Unity
         [Tooltip("The weight of a shape that is fully reached; 100 for most faces.")]
         public float fullWeight = 100;
 
-        /// <summary>Takes a blend shape's name and its weight, 0 to 1, in place of the face.</summary>
+        /// <summary>
+        /// Called with each blend shape's name and weight, 0 to 1, in place of setting them on `face`.
+        /// </summary>
         public Action<string, float> SetWeight;
 
         private readonly float[] weights = new float[MouthTrack.Channels];
-        private BlendMap map;
+        private BlendShapeMap map;
         private float[] blends;
-        private int[] places;
+        private int[] indices;
 
         private void Start()
         {
-            map = naming == FaceNaming.Arkit ? BlendMap.Arkit() : naming == FaceNaming.Vrm ? BlendMap.Vrm() : BlendMap.Oculus();
+            map = naming == FaceNaming.Arkit ? BlendShapeMap.Arkit() : naming == FaceNaming.Vrm ? BlendShapeMap.Vrm() : BlendShapeMap.Oculus();
             blends = new float[map.Names.Length];
-            places = Places();
+            indices = FindIndices();
         }
 
         private void LateUpdate()
@@ -59,22 +61,22 @@ namespace Voxwire.Unity
             {
                 if (SetWeight != null)
                     SetWeight(map.Names[i], blends[i]);
-                else if (places[i] >= 0)
-                    face.SetBlendShapeWeight(places[i], blends[i] * fullWeight);
+                else if (indices[i] >= 0)
+                    face.SetBlendShapeWeight(indices[i], blends[i] * fullWeight);
             }
         }
 
-        /// <summary>Where the face has each blend shape; -1: nowhere.</summary>
-        private int[] Places()
+        /// <summary>The index of each blend shape in the face's mesh; -1: the mesh lacks it.</summary>
+        private int[] FindIndices()
         {
-            var known = new Dictionary<string, int>(StringComparer.OrdinalIgnoreCase);
+            var byName = new Dictionary<string, int>(StringComparer.OrdinalIgnoreCase);
             Mesh mesh = face == null ? null : face.sharedMesh;
             for (int i = 0; mesh != null && i < mesh.blendShapeCount; i++)
             {
                 string name = mesh.GetBlendShapeName(i);
-                known[name.Substring(name.LastIndexOf('.') + 1)] = i;
+                byName[name.Substring(name.LastIndexOf('.') + 1)] = i;
             }
-            return Array.ConvertAll(map.Names, name => known.ContainsKey(name) ? known[name] : -1);
+            return Array.ConvertAll(map.Names, name => byName.ContainsKey(name) ? byName[name] : -1);
         }
     }
 }

@@ -8,17 +8,17 @@ using Voxwire.Playback;
 namespace Voxwire.Unity
 {
     /// <summary>
-    /// `SayAsync` speaks, `InterruptAsync` stops; one utterance at a time. Events come on the main thread at the moment they are
-    /// heard. The sound is 3D as the AudioSource says.
+    /// `SayAsync` speaks, `InterruptAsync` stops; it speaks one utterance at a time. Events are raised on the main
+    /// thread, when they are heard. Volume and spatial blend are those of the AudioSource.
     /// </summary>
     [RequireComponent(typeof(AudioSource))]
     [AddComponentMenu("Voxwire/Voxwire Speaker")]
     public sealed class VoxwireSpeaker : MonoBehaviour
     {
-        [Tooltip("Where the server is: ws, wss, http or https.")]
+        [Tooltip("The URL of the server: ws, wss, http or https.")]
         public string url = "ws://127.0.0.1:8765";
 
-        [Tooltip("An API key or a token; empty where the server wants none. Don't ship a key with a game: ship tokens.")]
+        [Tooltip("An API key or a token; empty if the server requires none. Don't ship a key with a game: use tokens.")]
         public string apiKey = "";
 
         [Tooltip("A name of GET /v1/voices; empty: the server's default.")]
@@ -39,47 +39,52 @@ namespace Voxwire.Unity
         private int outputRate;
         private double latencySeconds;
         private float[] mono = new float[0];
-        private int turns;
+        private int requestCount;
         private bool destroyed;
 
-        /// <summary>The utterance that is spoken; null: none.</summary>
+        /// <summary>The utterance spoken last; null: none.</summary>
         public VoxwireVoice Current
         {
             get { return speaking; }
         }
 
-        /// <summary>Speak; what is being spoken is interrupted. Returns when the speech was asked for, not when it was heard.</summary>
-        /// <exception cref="VoxwireException">The server refused, or there is none.</exception>
+        /// <summary>
+        /// Speak; an utterance that is being spoken is cancelled. Completes when the request was sent, not when it was
+        /// heard.
+        /// </summary>
+        /// <exception cref="VoxwireException">The server refused, or does not answer.</exception>
         public Task SayAsync(string text)
         {
             return SayAsync((on, options) => on.SpeakAsync(text, options));
         }
 
-        /// <summary>Speak whatever `speak` asks of the client, such as a language model's pieces of text.</summary>
+        /// <summary>
+        /// Speak the context that `speak` opens on the client, such as a language model's pieces of text.
+        /// </summary>
         /// <exception cref="VoxwireException">As above.</exception>
         public async Task SayAsync(Func<VoxwireClient, SpeakOptions, Task<SpeechContext>> speak)
         {
-            int turn = ++turns;
+            int request = ++requestCount;
             Stop();
             VoxwireClient on = await ConnectAsync();
             var options = new SpeakOptions { Voice = voice.Length == 0 ? null : voice, Timings = Timings.All };
             SpeechContext context = await speak(on, options);
-            // Asked for something else, or destroyed, while it was waited for.
-            if (turn != turns)
+            // Another call came, or the object was destroyed, in the meantime.
+            if (request != requestCount)
                 context.Dispose();
             else
                 Play(context);
         }
 
-        /// <summary>Barge-in: silence at once; tells what was heard. Null where nothing was being spoken.</summary>
+        /// <summary>Barge-in: silence at once. Returns what was heard; null if nothing was spoken.</summary>
         public async Task<Cancelled> InterruptAsync()
         {
-            turns++;
+            requestCount++;
             VoxwireVoice current = speaking;
             return current == null ? null : await current.InterruptAsync();
         }
 
-        /// <summary>The weights of fifteen mouth shapes now, into `weights`; returns it.</summary>
+        /// <summary>Fill `weights` with the fifteen weights of the mouth now; returns it.</summary>
         public float[] Mouth(float[] weights)
         {
             VoxwireVoice current = speaking;
@@ -126,9 +131,9 @@ namespace Voxwire.Unity
 
         private void Stop()
         {
-            VoxwireVoice former = speaking;
-            if (former != null)
-                former.Dispose();
+            VoxwireVoice previous = speaking;
+            if (previous != null)
+                previous.Dispose();
         }
 
         private static void Raise<T>(Action<T> listeners, T what)
@@ -137,13 +142,14 @@ namespace Voxwire.Unity
                 listeners(what);
         }
 
-        // -- what Unity calls -----------------------------------------------------------------------------------------
+        // -- called by Unity ------------------------------------------------------------------------------------------
 
         private void OnEnable()
         {
-            TakeFormat(false);
-            AudioSettings.OnAudioConfigurationChanged += TakeFormat;
-            // A clip of ones that the voice is multiplied with: so the source's own volume and place in the room count.
+            ReadAudioFormat(false);
+            AudioSettings.OnAudioConfigurationChanged += ReadAudioFormat;
+            // The source plays a clip of ones, with which the voice is multiplied, so that its volume and position
+            // apply to the voice.
             var ones = new float[outputRate];
             for (int i = 0; i < ones.Length; i++)
                 ones[i] = 1;
@@ -157,13 +163,13 @@ namespace Voxwire.Unity
 
         private void OnDisable()
         {
-            AudioSettings.OnAudioConfigurationChanged -= TakeFormat;
+            AudioSettings.OnAudioConfigurationChanged -= ReadAudioFormat;
             Stop();
         }
 
         private void OnDestroy()
         {
-            turns++;
+            requestCount++;
             destroyed = true;
             if (client != null)
                 client.Dispose();
@@ -176,11 +182,11 @@ namespace Voxwire.Unity
                 current.Update();
         }
 
-        /// <summary>On the audio thread: nothing of Unity's may be called.</summary>
+        /// <summary>Called on the audio thread, where Unity's API must not be used.</summary>
         private void OnAudioFilterRead(float[] data, int channels)
         {
             int frames = data.Length / channels;
-            // Allocates when the card's buffer changes, which it hardly ever does.
+            // Allocates only when the size of the sound card's buffer changes.
             if (mono.Length != frames)
                 mono = new float[frames];
             VoxwireVoice current = speaking;
@@ -192,12 +198,12 @@ namespace Voxwire.Unity
                 data[i] *= mono[i / channels];
         }
 
-        private void TakeFormat(bool deviceWasChanged)
+        private void ReadAudioFormat(bool deviceWasChanged)
         {
             int length, count;
             AudioSettings.GetDSPBufferSize(out length, out count);
             outputRate = AudioSettings.outputSampleRate;
-            // One buffer is being filled; the others wait for the card.
+            // One buffer is being filled; the others wait to be played.
             latencySeconds = (double)length * Math.Max(0, count - 1) / outputRate;
         }
     }

@@ -1,4 +1,4 @@
-// A scene to try it: type, hear, see captions, interrupt.
+// The sample: a text field, two buttons and a caption.
 
 using System;
 using UnityEngine;

@@ -1,10 +1,10 @@
-"""Owns the containers around audio: WAV, MP3, AAC (ADTS), FLAC and Ogg Opus, written piece by piece as samples come.
+"""Owns the containers around audio: WAV, MP3, AAC (ADTS), FLAC and Ogg Opus, written as samples come.
 
 MP3, AAC and FLAC are encoded by FFmpeg's libraries through PyAV, which comes with the extra `formats`; WAV needs
 nothing and Ogg Opus only libopus, which the server has anyway. A stream is never sought in: what was given is final.
 
 The bytes depend on the samples and on nothing else, but for Ogg: each push ends a page there, so that all of it can be
-played. What can't be heard yet of what was pushed, until more comes or the stream is finished: of MP3 up to 95 ms at
+played. What is held back of what was pushed, until more is pushed or the stream is finished: of MP3 up to 95 ms at
 24 kHz, of AAC 128 ms, of FLAC 50 ms, of Ogg Opus 20 ms, of WAV nothing.
 """
 

@@ -1,4 +1,4 @@
-"""Writes WAV of a length nobody knows yet."""
+"""Writes WAV whose length is not known in advance."""
 
 from __future__ import annotations
 

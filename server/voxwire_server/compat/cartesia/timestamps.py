@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from voxwire_server.text.markup import CJK
+from voxwire_server.text.speakable import CJK
 
 if TYPE_CHECKING:
     from voxwire_protocol.messages import PhonemeTiming, WordTiming

@@ -20,7 +20,7 @@ from voxwire_server.compat.cartesia.formats import raw_stream_format, split
 from voxwire_server.compat.cartesia.messages import DELAY_MS_DEFAULT, Cancellation, client_message
 from voxwire_server.compat.cartesia.timestamps import TimedWord, WordTracker, phoneme_timestamps, word_timestamps
 from voxwire_server.compat.translator import Action, ContextNames, Forward, Reply, StartContext
-from voxwire_server.text.markup import CJK
+from voxwire_server.text.speakable import CJK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from voxwire_server.compat.host import CompatHost
     from voxwire_server.compat.translator import Translator
-    from voxwire_server.session.identity import ClientIdentity
+    from voxwire_server.session.quotas import ClientIdentity
 
 FIRST_MESSAGE_SECONDS = 10.0
 """How long a client without a key in its header may take to send its first message."""

@@ -1,1 +1,1 @@
-"""What several engines use: reading English, aligning, trimming, ONNX files."""
+"""What several engines use: English text to phonemes, alignment, trimming of silence, editing of ONNX files."""

@@ -1,4 +1,4 @@
-"""Turns the network's durations into marks at exact samples."""
+"""Forced alignment from the network's own durations: word and phoneme marks at exact samples."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ _IPA = {
 def align(sentence: Sentence, durations: NDArray[np.int64], text: str, offset: int) -> Alignment:
     """Marks of one sentence, `offset` samples into its clause.
 
-    `durations` has one value an id, pads included, in units of `DURATION_SAMPLES`. Pads, spaces and punctuation belong
-    to no phoneme; a word lasts from its first phoneme to its last. A stress mark's time goes to the phoneme after it.
+    `durations` has one value for each id, pads included, in units of `DURATION_SAMPLES`. Pads, spaces and punctuation
+    belong to no phoneme; a word lasts from its first phoneme to its last. A phoneme's time includes its stress mark's.
     """
-    assert len(durations) == len(sentence.ids), "one duration an id"
+    assert len(durations) == len(sentence.ids), "one duration for each id"
     bounds = [offset, *(offset + DURATION_SAMPLES * np.cumsum(durations)).tolist()]
     phonemes: list[PhonemeMark] = []
-    reach: dict[int, tuple[int, int]] = {}
-    for ipa, owner, first, last in _phonemes(sentence):
+    spans: dict[int, tuple[int, int]] = {}
+    for ipa, word, first, last in _phonemes(sentence):
         start, end = bounds[first], bounds[last]
-        phonemes.append(PhonemeMark(ipa, start, end, sentence.words[owner]))
-        reach[owner] = (reach[owner][0] if owner in reach else start, end)
+        phonemes.append(PhonemeMark(ipa, start, end, sentence.words[word]))
+        spans[word] = (spans[word][0] if word in spans else start, end)
     words = (
-        WordMark(text[chars[0] : chars[1]], *reach[i], chars) for i, chars in enumerate(sentence.words) if i in reach
+        WordMark(text[chars[0] : chars[1]], *spans[i], chars) for i, chars in enumerate(sentence.words) if i in spans
     )
     return Alignment(tuple(words), tuple(phonemes))
 
 
 def _phonemes(sentence: Sentence) -> Iterator[tuple[str, int, int, int]]:
-    """(IPA, owner, first id, id after the last) of each phoneme: stress joined from before, length from behind."""
+    """(IPA, word index, first id, id after the last) of each phoneme, with its stress and length marks."""
     pending: int | None = None
     current: tuple[str, int, int, int] | None = None
-    for k, (symbol, owner) in enumerate(zip(sentence.symbols, sentence.owners, strict=True)):
+    for k, (symbol, word) in enumerate(zip(sentence.symbols, sentence.word_indices, strict=True)):
         at = k + 1
         if symbol in _LENGTH and current is not None and current[3] == at:
             current = (current[0] + symbol, current[1], current[2], at + 1)
@@ -65,7 +65,7 @@ def _phonemes(sentence: Sentence) -> Iterator[tuple[str, int, int, int]]:
             pending = None
         else:
             stress = "" if pending is None else sentence.symbols[pending - 1 : k]
-            current = (stress + _IPA.get(symbol, symbol), owner, at if pending is None else pending, at + 1)
+            current = (stress + _IPA.get(symbol, symbol), word, at if pending is None else pending, at + 1)
             pending = None
     if current is not None:
         yield current

@@ -1,4 +1,4 @@
-"""Turns a clause's text into what the network reads, and remembers which characters each sound came from."""
+"""Grapheme-to-phoneme conversion: English text to phoneme ids, with the characters that each word came from."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from voxwire_server.engines.common.source_map import SourceMap, map_rewriting
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-# Symbols that are read as pauses or intonation, not as sounds.
+# Symbols that stand for pauses or intonation, not for sounds.
 PAUSES = frozenset(' ;:,.!?—…"“”()→↗↘↓')
-# hibari's own limit on what the network is given at once (`hibari.tts.MAX_PHONEMES`).
+# The most symbols that a network takes at once: hibari's own limit (`hibari.tts.MAX_PHONEMES`).
 SYMBOLS_MAX = 400
 _PAD = 0
 _BRACKETS = "\"'“”‘’«»()[]{}<>*_"
 _CUT_AFTER = frozenset(",;:—")
 PARTS_MAX = 12
-"""hibari tries every run of a word's parts ("state-of-the-art" has seven): time grows with their third power."""
+"""hibari looks up every run of a word's parts ("state-of-the-art" has seven): its time grows with their cube."""
 
 
 class BoundedG2P(G2P):  # type: ignore[misc]
-    """hibari's pronunciation, which reads a word of very many parts ("a-a-a-…") some parts at a time."""
+    """hibari's G2P, but a word of very many parts ("a-a-a-…") is looked up `PARTS_MAX` parts at a time."""
 
     @staticmethod
     def retokenize(tokens: list[Tok]) -> list[Tok | list[Tok]]:
-        """The words: each a token, or a list of the parts that are looked up together."""
+        """The words: each one token, or a list of tokens that are looked up together."""
         words: list[Tok | list[Tok]] = []
         for word in G2P.retokenize(tokens):
             if not isinstance(word, list) or len(word) <= PARTS_MAX:
@@ -49,41 +49,42 @@ class BoundedG2P(G2P):  # type: ignore[misc]
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """What one call of the network reads.
+    """The phonemes of one call of the network, at most a sentence.
 
-    `ids` has a pad at each end; `symbols[k]` is what `ids[k + 1]` stands for; `owners[k]` is the index in `words` of
-    the word it belongs to, or -1. `words` are half-open ranges of the clause's characters, ascending, apart.
+    `ids` has a pad at each end; `symbols[k]` is what `ids[k + 1]` stands for; `word_indices[k]` is the index in `words`
+    of the word that the symbol belongs to, or -1. `words` are half-open ranges of the clause's characters, ascending
+    and disjoint.
     """
 
     ids: tuple[int, ...]
     symbols: str
-    owners: tuple[int, ...]
+    word_indices: tuple[int, ...]
     words: tuple[tuple[int, int], ...]
 
 
 def sentence_of(
     symbols: Sequence[tuple[str, int]], words: Sequence[tuple[int, int]], vocabulary: Mapping[str, int]
 ) -> Sentence:
-    """What the network reads of `symbols`, each with the index of its word or -1; only words that sound are kept."""
-    used = sorted({owner for _, owner in symbols if owner >= 0})
-    index = {owner: i for i, owner in enumerate(used)} | {-1: -1}
+    """The sentence of `symbols`, each with its index in `words` or -1; words without a symbol are left out."""
+    used = sorted({word for _, word in symbols if word >= 0})
+    index = {word: i for i, word in enumerate(used)} | {-1: -1}
     return Sentence(
         ids=(_PAD, *(vocabulary[symbol] for symbol, _ in symbols), _PAD),
         symbols="".join(symbol for symbol, _ in symbols),
-        owners=tuple(index[owner] for _, owner in symbols),
-        words=tuple(words[owner] for owner in used),
+        word_indices=tuple(index[word] for _, word in symbols),
+        words=tuple(words[word] for word in used),
     )
 
 
 def sounds(symbols: Sequence[tuple[str, int]]) -> bool:
-    """Whether anything in it is more than a pause."""
+    """Whether any of the symbols is more than a pause."""
     return any(symbol not in PAUSES for symbol, _ in symbols)
 
 
-class Reader:
-    """Reads English. Thread-safe: hibari's pronunciation keeps no state between calls once it is warm.
+class EnglishReader:
+    """English text to phonemes. Thread-safe: hibari's G2P keeps no state between calls once it is warm.
 
-    The symbols are misaki's and Kokoro's own; `vocabulary` numbers them, hibari's if it is left out.
+    The symbols are those of misaki and Kokoro; `vocabulary` gives their ids, by default hibari's.
     """
 
     def __init__(self, vocabulary: Mapping[str, int] | None = None, *, british: bool = False) -> None:
@@ -91,20 +92,20 @@ class Reader:
         self._vocabulary = _own_vocabulary() if vocabulary is None else vocabulary
 
     def warm_up(self) -> None:
-        """Load what is loaded at first use: the network for unknown words."""
+        """Load the network for unknown words, which is otherwise loaded at first use."""
         self.read("Zqorvy flimmed 12 glorbs at 7:30.")
 
     def read(self, text: str) -> list[Sentence]:
-        """The sentences of `text` that hold a sound, in order."""
+        """The sentences of `text` in which something sounds, in order."""
         return [sentence for start, end in _sentences(text) for sentence in self._read(text, start, end)]
 
     def _read(self, text: str, start: int, end: int) -> Iterator[Sentence]:
         source = map_rewriting(text[start:end], normalize)
         tokens = self._pronounce(source.text)
         spans = list(_token_spans(source, tokens))
-        words, owner_of_token = _words(text[start:end], tokens, spans)
+        words, word_of_token = _words(text[start:end], tokens, spans)
         symbols = [
-            (symbol, owner_of_token[i] if symbol not in PAUSES else -1)
+            (symbol, word_of_token[i] if symbol not in PAUSES else -1)
             for i, token in enumerate(tokens)
             for symbol in (token.phonemes or "") + (" " if token.whitespace else "")
             if symbol in self._vocabulary
@@ -120,7 +121,7 @@ class Reader:
             return [token for word in text.split() for token in self._pronounce_alone(word)]
 
     def _pronounce_alone(self, word: str) -> list[Tok]:
-        """A word out of its sentence; silent when hibari fails on it, as on numerals of other scripts."""
+        """One word without its sentence; silent if hibari fails on it, as it does on numerals of other scripts."""
         try:
             return self._tokens(word + " ")
         except Exception:
@@ -139,7 +140,7 @@ def _own_vocabulary() -> dict[str, int]:
 
 
 def _sentences(text: str) -> Iterator[tuple[int, int]]:
-    """The ranges of hibari's sentences, each of which it speaks by itself."""
+    """The character ranges of the sentences that hibari splits `text` into."""
     at = 0
     for sentence in hibari.Hibari.split_sentences(text):
         start = text.index(sentence, at)
@@ -148,7 +149,7 @@ def _sentences(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _token_spans(source: SourceMap, tokens: Sequence[Tok]) -> Iterator[tuple[int, int]]:
-    """The range of source text behind each token; tokens lie in the text in order."""
+    """The range of source text behind each token; tokens are in the order of the text."""
     text = LINK_RE.sub(lambda link: f"\0{link[1]}" + "\0" * (len(link[0]) - len(link[1]) - 1), source.text)
     at = 0
     for token in tokens:
@@ -160,7 +161,7 @@ def _token_spans(source: SourceMap, tokens: Sequence[Tok]) -> Iterator[tuple[int
 
 
 def _nearest(text: str, at: int) -> int:
-    """Where, from `at` on, a token begins that is not there as it reads: hibari drops some marks inside words."""
+    """Where, from `at` on, a token begins that is not in the text literally: hibari drops some marks inside words."""
     while at < len(text) - 1 and text[at].isspace():
         at += 1
     return min(at, len(text) - 1)
@@ -171,25 +172,25 @@ def _words(
 ) -> tuple[list[tuple[int, int]], list[int]]:
     """Join tokens to words: the words' ranges, and for each token the index of its word or -1.
 
-    Spoken tokens share a word when they come from the same characters ("seven", "thirty" from "7:30") or when nothing
-    lies between them ("50", "%"). A currency sign belongs to the amount that it is read with.
+    Tokens that sound share a word when they come from the same characters ("seven", "thirty" from "7:30") or when
+    nothing lies between them ("50", "%"). A currency sign belongs to the amount that follows it.
     """
     words: list[tuple[int, int]] = []
-    owners: list[int] = []
+    indices: list[int] = []
     sign_at = -1
     joined = False
     for token, (start, end) in zip(tokens, spans, strict=True):
-        spoken = any(symbol not in PAUSES for symbol in token.phonemes or "")
-        if spoken:
+        sounding = any(symbol not in PAUSES for symbol in token.phonemes or "")
+        if sounding:
             start = sign_at if sign_at >= 0 else start
             if words and (start < words[-1][1] or (joined and start == words[-1][1])):
                 words[-1] = (words[-1][0], max(end, words[-1][1]))
             else:
                 words.append((start, end))
-        owners.append(len(words) - 1 if spoken else -1)
-        sign_at = start if not spoken and not token.whitespace and _is_sign(token.text) else -1
-        joined = spoken and not token.whitespace
-    return [_without_brackets(text, start, end) for start, end in words], owners
+        indices.append(len(words) - 1 if sounding else -1)
+        sign_at = start if not sounding and not token.whitespace and _is_sign(token.text) else -1
+        joined = sounding and not token.whitespace
+    return [_without_brackets(text, start, end) for start, end in words], indices
 
 
 def _is_sign(text: str) -> bool:
@@ -197,7 +198,7 @@ def _is_sign(text: str) -> bool:
 
 
 def _without_brackets(text: str, start: int, end: int) -> tuple[int, int]:
-    """Leave out quotes, brackets and space around a word, unless nothing else is there."""
+    """The range without quotes, brackets and space around the word, unless there is nothing else in it."""
     word = text[start:end]
     bare = word.strip(_BRACKETS + " ")
     if not bare:
@@ -207,7 +208,7 @@ def _without_brackets(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def pieces(symbols: list[tuple[str, int]]) -> Iterator[list[tuple[str, int]]]:
-    """Cut what is too long for the network: after the last phrase mark that fits, else at the last space, else hard."""
+    """Cut symbols into pieces of `SYMBOLS_MAX`: after the last phrase mark that fits, else at a space, else hard."""
     symbols = _stripped(symbols)
     while len(symbols) > SYMBOLS_MAX:
         spaces = [i for i in range(1, SYMBOLS_MAX + 1) if symbols[i][0] == " "]

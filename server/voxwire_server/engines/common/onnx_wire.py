@@ -1,6 +1,6 @@
 """Reads and writes protobuf messages as lists of fields: what it takes to edit an ONNX model without the onnx package.
 
-Wire format: https://protobuf.dev/programming-guides/encoding/. What a field means is for the caller to know.
+Wire format: https://protobuf.dev/programming-guides/encoding/. The meaning of fields is not known here.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 _VARINT, _DELIMITED = 0, 2
 
 Part = TypeVar("Part", bytes, memoryview)
-"""What is read and what comes out: parts of a memoryview are not copied."""
+"""The type of the message and of its parts: parts of a memoryview are not copied."""
 
 
 class Field(NamedTuple, Generic[Part]):
-    """One field of a message: `whole` as it stands there, `payload` without tag and length, `value` of a varint."""
+    """One field of a message: `whole` is its bytes, `payload` those after tag and length, `value` a varint's value."""
 
     number: int
     whole: Part
@@ -40,7 +40,7 @@ def delimited(number: int, payload: bytes) -> bytes:
 
 
 def varints(number: int, values: Iterable[int]) -> bytes:
-    """A repeated field of numbers that are not negative, not packed."""
+    """A repeated field of non-negative numbers, not packed."""
     return b"".join(_encoded(number << 3 | _VARINT) + _encoded(value) for value in values)
 
 

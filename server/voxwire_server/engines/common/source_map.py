@@ -1,7 +1,7 @@
-"""Where each character of normalised text came from.
+"""Which characters of the source text each character of the normalised text came from.
 
-hibari rewrites text before it reads it ("7:30" -> "seven thirty"), without keeping positions. Words that stay the same
-anchor the two texts to each other; what lies between anchors is mapped as a whole.
+hibari normalises text ("7:30" -> "seven thirty") without keeping positions. Words that stay the same anchor the two
+texts to each other; what lies between anchors is mapped as a whole.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Span = tuple[int, int]
 
 _WORD = re.compile(r"\S+")
-# hibari's own one-for-one replacements, done here so that a word with an apostrophe is an anchor.
+# hibari's one-for-one replacements, applied to the source too so that a word with an apostrophe is an anchor.
 _ALIKE = str.maketrans("’‒―", "'-—")
 # The longest run of source words that one rewriting consumes ("5 $ 20 million" never; "the 3rd of March, 2024" does).
 _REWRITE_WORDS_MAX = 5
@@ -37,7 +37,7 @@ class SourceMap:
 
 
 def map_rewriting(source: str, rewrite: Callable[[str], str]) -> SourceMap:
-    """Rewrite `source` and say where each character of the result came from.
+    """Rewrite `source`, and map each character of the result to its source range.
 
     A rewritten word gets the whole range of what it was written as: both words of "seven thirty" get that of "7:30".
     """
@@ -49,7 +49,7 @@ def map_rewriting(source: str, rewrite: Callable[[str], str]) -> SourceMap:
 
 
 class _Mapper:
-    """The two word lists and the ranges filled in so far; each method maps one piece of `text`, left to right."""
+    """The two texts' words and the ranges found so far; each method maps the next piece of `text`, left to right."""
 
     def __init__(self, source: str, text: str, rewrite: Callable[[str], str]) -> None:
         self.source, self.text, self.rewrite = source, text, rewrite
@@ -75,7 +75,7 @@ class _Mapper:
                 self._rewritten(i1, i2, j1, j2)
 
     def _rewritten(self, i1: int, i2: int, j1: int, j2: int) -> None:
-        """Cut a rewritten block into the smallest runs of source words that give its words when rewritten alone."""
+        """Map a rewritten block by the smallest runs of source words that, rewritten alone, give the same words."""
         while i1 < i2:
             for taken in range(1, min(_REWRITE_WORDS_MAX, i2 - i1) + 1):
                 alone = self.rewrite(" ".join(self.source_words[i1 : i1 + taken])).split()
@@ -89,9 +89,9 @@ class _Mapper:
             self._whole(i1, i2, j1, j2)
 
     def _whole(self, i1: int, i2: int, j1: int, j2: int) -> None:
-        """Map words j1..j2 to all of source words i1..i2, but for punctuation that both begin or end with."""
+        """Map words j1..j2 to all of source words i1..i2, but equal punctuation at their ends by itself."""
         if i1 == i2:
-            # Words out of nothing belong to the character before them.
+            # Words that come from no source word are mapped to the character before them.
             end = self.source_spans[i1 - 1][1] if i1 else 1
             self._fill_to(self.text_spans[j2 - 1][1], end - 1, end)
             return
@@ -107,7 +107,7 @@ class _Mapper:
             and not self.text[d - 1 - tail].isalnum()
         ):
             tail += 1
-        # With nothing left, the character before stands for it.
+        # If no source character is left, the one before it is taken.
         self._fill_to(d - tail, *((a, b - tail) if a < b - tail else (max(a - 1, 0), max(a, 1))))
         for at in range(b - tail, b):
             self._fill_to(len(self.starts) + 1, at, at + 1)
@@ -119,7 +119,7 @@ class _Mapper:
         self.ends.extend(range(source_at + 1, source_at + end - start + 1))
 
     def _fill_to(self, text_end: int, start: int, end: int) -> None:
-        """Give `[start, end)` to every character up to `text_end` that has no range yet; never back behind the last."""
+        """Give `[start, end)` to every character up to `text_end` that has no range yet; ranges never decrease."""
         missing = text_end - len(self.starts)
         if self.starts:
             start, end = max(start, self.starts[-1]), max(end, self.ends[-1])

@@ -1,8 +1,8 @@
-"""Cuts the silence before and after a sentence down to what its place in the speech wants.
+"""Cuts the silence before and after a sentence to the length that fits its place in the speech.
 
-The network speaks every text as if it were all there is: 0.25 to 0.35 s of silence, the words, 0.3 to 0.5 s of silence.
-A listener would wait a third of a second longer for the first word, and hear three quarters of a second between two
-clauses of one sentence.
+A network speaks every text as an utterance of its own: 0.25 to 0.35 s of silence, the words, 0.3 to 0.5 s of silence.
+Untrimmed, the first word would come a third of a second later, and two clauses of one sentence would be three quarters
+of a second apart.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import numpy as np
 from voxwire_server.speech import Alignment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import TypeVar
 
     from numpy.typing import NDArray
 
+    from voxwire_server.engines.common.g2p import Sentence
     from voxwire_server.speech import PhonemeMark, WordMark
 
     Mark = TypeVar("Mark", PhonemeMark, WordMark)
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 LOUD = 0.003
 """-50 dBFS: the network's silence stays below a tenth of it, the softest onset of a consonant is above."""
 LEAD_SAMPLES = 960
-"""40 ms before the first sound, in which it fades in."""
+"""40 ms before the first sound, in which that fades in."""
 MARK_SAMPLES_MIN = 240
 
 _SENTENCE_MARKS = frozenset(".?!…")
@@ -37,12 +39,15 @@ _WORD_PAUSE_SAMPLES = 720
 """30 ms: a gap between words is 50 to 80 ms."""
 
 
-def pause_samples(between: str) -> int | None:
-    """How much silence follows a text at 24 kHz, by what stands `between` its last word and the next; None: all of it.
+def pause_after(sentences: Sequence[Sentence], index: int, text: str) -> int | None:
+    """How many samples of silence at 24 kHz may follow a sentence of the clause `text`; None: all that there are.
 
-    After a sentence the network's own silence stays.
+    It depends on the punctuation between the sentence's last word and the next sentence's first, or the clause's end.
+    After a mark that ends a sentence the network's own silence stays.
     """
-    marks = set(between)
+    words = sentences[index].words
+    following = sentences[index + 1].words if index + 1 < len(sentences) else ()
+    marks = set(text[words[-1][1] if words else 0 : following[0][0] if following else len(text)])
     if marks & _SENTENCE_MARKS:
         return None
     return _PHRASE_PAUSE_SAMPLES if marks & _PHRASE_MARKS else _WORD_PAUSE_SAMPLES
@@ -53,7 +58,7 @@ def trim(
 ) -> tuple[NDArray[np.float32], Alignment]:
     """Samples [n] at 24 kHz and their marks, which begin `offset` samples into the clause, without needless silence.
 
-    At most `pause` samples of silence stay at the end. No phoneme is cut into so far that nothing is left of it.
+    `LEAD_SAMPLES` of silence stay at the start, at most `pause` at the end. Every phoneme keeps a part of its time.
     """
     loud = np.flatnonzero(np.abs(samples) > LOUD)
     if not len(loud) or not alignment.phonemes:

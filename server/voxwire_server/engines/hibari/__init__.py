@@ -1,4 +1,4 @@
-"""The embedded English voice: hibari's network and pronunciation, with marks, seeds and a vocoder of its own."""
+"""The embedded English voice: hibari's network and G2P, with alignment, seeds and a vocoder of our own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hibari engine: one clause, sentence by sentence, on as many CPU workers as there are."""
+"""The hibari engine: a clause sentence by sentence, on any number of CPU workers at once."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from voxwire_server.engines.base import EngineInfo, Job, StageInfo, StepResult
 from voxwire_server.engines.common.alignment import DURATION_SAMPLES, align
-from voxwire_server.engines.common.g2p import Reader, Sentence
-from voxwire_server.engines.common.trimming import pause_samples, trim
+from voxwire_server.engines.common.g2p import EnglishReader, Sentence
+from voxwire_server.engines.common.trimming import pause_after, trim
 from voxwire_server.engines.hibari.network import Network
 from voxwire_server.engines.hibari.vocoder import HOP, SAMPLE_RATE, Vocoder
 from voxwire_server.speech import AudioChunk, Clause, EndReason, Voice
@@ -22,7 +22,7 @@ _VOICE = Voice("heart", NAME, ("en-us",), "American English, bright and warm", "
 # Seconds of one core per second of audio, G2P included: `bench/cost.py`.
 _REALTIME_FACTOR = 0.005
 _SYMBOLS_PER_SECOND = 16.0
-# The pace range in which the distilled durations still make sense.
+# The speeds at which the distilled durations are still plausible.
 _SPEED_MIN, _SPEED_MAX = 0.25, 4.0
 _WARM_UP = "This is how the voice warms up, and a second time with rather more words than before. Done."
 
@@ -33,10 +33,10 @@ assert DURATION_SAMPLES == 2 * HOP
 
 @dataclass(slots=True, eq=False)
 class HibariJob(Job):
-    """`sentences` are spoken one a step; `spoken` of them are done and gave `samples` samples."""
+    """`sentences` are synthesised one per step; `sentences_done` of them are done and gave `samples` samples."""
 
     sentences: list[Sentence] = field(default_factory=list)
-    spoken: int = 0
+    sentences_done: int = 0
     samples: int = 0
 
 
@@ -44,7 +44,7 @@ class HibariEngine:
     """See `voxwire_server.engines.base.Engine`. Safe for any number of threads; a job is stepped by one at a time."""
 
     def __init__(self) -> None:
-        self._reader = Reader()
+        self._reader = EnglishReader()
         self._network = Network()
         self._vocoder = Vocoder()
         self._info = EngineInfo(
@@ -65,7 +65,7 @@ class HibariEngine:
         return self._info
 
     def warm_up(self) -> None:
-        """Load the network for unknown words, and speak once."""
+        """Load the network for unknown words, and synthesise one clause."""
         self._reader.warm_up()
         clause = Clause(_WARM_UP, (0, len(_WARM_UP)), range(len(_WARM_UP)), _VOICE.name, "en", 1.0, 0)
         job = self.prepare(clause)
@@ -73,49 +73,40 @@ class HibariEngine:
             pass
 
     def prepare(self, clause: Clause) -> Job:
-        """Read the text. A clause in which nothing can be pronounced gives an empty job."""
+        """Turn the text into phonemes. A clause in which nothing can be pronounced gives an empty job."""
         sentences = self._reader.read(clause.text)
         job = HibariJob(clause, _STAGE, empty=not sentences, sentences=sentences)
         job.cost = _cost(job)
         return job
 
     def step(self, stage: str, jobs: Sequence[Job]) -> Sequence[StepResult]:
-        """Speak the next sentence of each job."""
+        """Synthesise the next sentence of each job."""
         assert stage == _STAGE
-        return [self._speak(job) for job in jobs]
+        return [self._synthesise(job) for job in jobs]
 
     def finish(self, job: Job, reason: EndReason) -> None:  # noqa: ARG002 -- part of the interface
-        """Drop what the job still had to say."""
+        """Drop the job's sentences."""
         assert isinstance(job, HibariJob)
         job.sentences = []
 
-    def _speak(self, job: Job) -> StepResult:
+    def _synthesise(self, job: Job) -> StepResult:
         assert isinstance(job, HibariJob)
         assert not job.empty, "an empty job is never stepped"
-        clause, sentence = job.clause, job.sentences[job.spoken]
+        clause, sentence = job.clause, job.sentences[job.sentences_done]
         speed = min(max(clause.speed, _SPEED_MIN), _SPEED_MAX)
         head, f0, durations = self._network.run(sentence.ids, speed)
-        samples = self._vocoder.samples(head, f0, noise_row(clause.seed, job.spoken))
+        samples = self._vocoder.samples(head, f0, noise_row(clause.seed, job.sentences_done))
         alignment = align(sentence, durations, clause.text, job.samples)
-        samples, alignment = trim(samples, alignment, job.samples, pause_samples(_text_after(job)))
-        job.spoken += 1
+        pause = pause_after(job.sentences, job.sentences_done, clause.text)
+        samples, alignment = trim(samples, alignment, job.samples, pause)
+        job.sentences_done += 1
         job.samples += len(samples)
-        more = job.spoken < len(job.sentences)
+        more = job.sentences_done < len(job.sentences)
         return StepResult(AudioChunk(samples, alignment), _STAGE if more else None, 0, _cost(job) if more else 0.0)
 
 
-def _text_after(job: HibariJob) -> str:
-    """What stands between the last word of the sentence that is being spoken and the next, or the clause's end."""
-    words = job.sentences[job.spoken].words
-    start = words[-1][1] if words else 0
-    end = len(job.clause.text)
-    if job.spoken + 1 < len(job.sentences) and job.sentences[job.spoken + 1].words:
-        end = job.sentences[job.spoken + 1].words[0][0]
-    return job.clause.text[start:end]
-
-
 def noise_row(seed: int, sentence: int) -> int:
-    """Where in the noise table a sentence of a clause begins: the same on every machine, any int for a seed.
+    """The row of the noise table at which a sentence of a clause begins, from any int as a seed; the same everywhere.
 
     The finaliser of SplitMix64 (Steele, Lea, Flood 2014) spreads neighbouring seeds.
     """
@@ -127,7 +118,7 @@ def noise_row(seed: int, sentence: int) -> int:
 
 def _cost(job: HibariJob) -> float:
     """Predicted seconds of the job's next step alone."""
-    if job.spoken >= len(job.sentences):
+    if job.sentences_done >= len(job.sentences):
         return 0.0
     speed = min(max(job.clause.speed, _SPEED_MIN), _SPEED_MAX)
-    return len(job.sentences[job.spoken].ids) / _SYMBOLS_PER_SECOND / speed * _REALTIME_FACTOR
+    return len(job.sentences[job.sentences_done].ids) / _SYMBOLS_PER_SECOND / speed * _REALTIME_FACTOR

@@ -1,11 +1,12 @@
 """Turns the network's spectra into samples: hibari's signal processing in blocks that stay in the cache.
 
-Same result as `hibari.dsp.synth` (hibari-tts 0.2.1, Apache-2.0) given the same noise:
+Same result as `hibari.dsp.synth` (hibari-tts 0.2.1, Apache-2.0) given the same noise: a harmonic, a noise and a
+free-phase branch,
 
     S = exp(lh) e^{i pi tanh(theta)} STFT(pulses(f0)) + exp(ln) Z + exp(lr) e^{i phi}
 
-then one inverse STFT. What differs: frames are rows from end to end, so nothing is transposed; buffers are kept; the
-harmonic branch is left out where there is no voice; Z is read from a fixed table instead of drawn anew.
+then one inverse STFT. What differs: frames are rows throughout, so nothing is transposed; buffers are reused; the
+harmonic branch is skipped in unvoiced parts; Z is read from a fixed table instead of drawn for each call.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _SYNTHESIS = (_WINDOW / _WINDOW_SUM).astype(np.float32)
 _GAIN_MAX = np.exp(np.float32(7.0))
 _VOICED_HZ = np.float32(40.0)
 _HARMONICS_HZ_MAX = np.float32(11000.0)
-# Rows worked on at once: few enough for the cache, enough for numpy's cost a call (3 MB a thread; measured 24 to 128).
+# Rows per block: few enough for the cache, enough to hide numpy's cost per call (3 MB per thread; measured 24 to 128).
 _BLOCK_ROWS = 96
 # The noise table: 13.6 s of frames before it repeats; a prime, so that offsets and lengths rarely share a factor.
 _NOISE_ROWS = 1087
@@ -85,7 +86,7 @@ class Vocoder:
         rows = np.lib.stride_tricks.sliding_window_view(excitation, N_FFT)[::HOP]
         out = np.zeros((frames + _OVERLAP - 1, HOP), np.float32)
         for start, stop, active in _blocks(_touched(voiced), _BLOCK_ROWS):
-            spectrum = buffers.noise_and_free(head[start:stop], self._noise, noise_at + start)
+            spectrum = buffers.noise_and_free_phase(head[start:stop], self._noise, noise_at + start)
             if active:
                 buffers.add_harmonics(spectrum, head[start:stop], rows[start:stop])
             time: Floats = _irfft(spectrum, N_FFT, axis=1, out=buffers.time[: stop - start])
@@ -117,7 +118,7 @@ class _Buffers:
         self.excitation = _Source()
         self.windowed, self.time = (np.empty((_BLOCK_ROWS, N_FFT), np.float32) for _ in range(2))
 
-    def noise_and_free(self, head: Floats, noise: tuple[Floats, Floats], at: int) -> Complexes:
+    def noise_and_free_phase(self, head: Floats, noise: tuple[Floats, Floats], at: int) -> Complexes:
         """exp(ln) Z + exp(lr) e^{i phi}, shape [rows, BINS]; valid until the next call."""
         n = len(head)
         gain, real, imaginary, turn = self.gain[:n], self.real[:n], self.imaginary[:n], self.turn[:n]
@@ -157,7 +158,7 @@ class _Buffers:
 def _gain(log: Floats, out: Floats) -> None:
     with np.errstate(over="ignore"):
         np.exp(log, out=out)
-    # Looking is cheaper than clamping, and nothing is ever this loud.
+    # Testing the maximum is cheaper than clamping, and real spectra are never this loud.
     if out.max() > _GAIN_MAX:
         np.minimum(out, _GAIN_MAX, out=out)
 
@@ -230,7 +231,7 @@ class _Source:
         _interpolate(f0, hertz, top)
         np.maximum(hertz, _VOICED_HZ, out=hertz)
         phase = self._cycles[:n]
-        # Widened first: cumsum that widens as it goes takes more than twice as long.
+        # Converted to float64 first: a cumsum that converts takes more than twice as long.
         np.multiply(hertz, 1.0 / SAMPLE_RATE, out=phase, dtype=np.float64)
         phase[0, 0] += cycles
         flat = phase.reshape(-1)
@@ -259,7 +260,7 @@ class _Source:
 def _interpolate(f0: Floats, out: Floats, spare: Floats) -> None:
     """F0 at every sample of `out`, shape [hops, HOP]: linear between frame centres; `f0` has one more at each end.
 
-    Rounded as hibari rounds it: differences would add up in the phase.
+    Rounded as hibari rounds it: the phase would accumulate differences.
     """
     half = HOP // 2
     before, at, after = f0[:-2, None], f0[1:-1, None], f0[2:, None]
@@ -271,7 +272,7 @@ def _interpolate(f0: Floats, out: Floats, spare: Floats) -> None:
 
 
 def _edge_gains() -> tuple[Floats, Floats, Floats]:
-    """What the first and the last two hops lack: there not all four windows overlap."""
+    """The gains of the first and of the last two hops, where fewer than four windows overlap."""
     squares = (_WINDOW * _WINDOW).reshape(_OVERLAP, HOP)
     full = np.float32(_WINDOW_SUM)
     return full / squares[:3].sum(0), full / squares[1:].sum(0), full / squares[2:].sum(0)

@@ -1,4 +1,4 @@
-"""Kokoro: many voices, many languages. Imports nothing heavy by itself."""
+"""The entry points of Kokoro-82M, which has many voices and languages. Imports nothing heavy by itself."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def create(models: str = "", options: Mapping[str, str] = _NONE) -> Engine:
-    """The engine for this machine, for the entry point; `models` is the folder of models, empty for the usual one.
+    """Kokoro as it runs fastest on this machine; `models` is the folder of models, empty for the default one.
 
-    `options` are those of `docs/kokoro.md`.
+    `options` are described in `docs/kokoro.md`.
 
     Raises:
-        EngineUnavailable: packages or weights are missing, or an option is none or has no such value.
+        EngineUnavailable: packages or weights are missing, or there is no such option or value.
     """
-    from voxwire_server.engines.kokoro.factory import best
+    from voxwire_server.engines.kokoro.factory import create_fastest
 
-    return best(models, options)
+    return create_fastest(models, options)
 
 
 def create_torch(models: str = "", options: Mapping[str, str] = _NONE) -> Engine:
-    """Kokoro in torch whatever the machine, for the entry point.
+    """Kokoro in torch, on any machine.
 
     Raises:
-        EngineUnavailable: packages or weights are missing, or an option is none or has no such value.
+        EngineUnavailable: packages or weights are missing, or there is no such option or value.
     """
-    from voxwire_server.engines.kokoro.factory import on_torch
+    from voxwire_server.engines.kokoro import factory
 
-    return on_torch("kokoro-torch", models, options)
+    return factory.create_torch("kokoro-torch", models, options)
 
 
 def create_onnx(models: str = "", options: Mapping[str, str] = _NONE) -> Engine:
-    """Kokoro's int8 export whatever the machine, for the entry point.
+    """Kokoro's int8 export, on any machine.
 
     Raises:
-        EngineUnavailable: packages or weights are missing, or an option is none or has no such value.
+        EngineUnavailable: packages or weights are missing, or there is no such option or value.
     """
-    from voxwire_server.engines.kokoro.factory import on_onnx
+    from voxwire_server.engines.kokoro import factory
 
-    return on_onnx("kokoro-onnx", models, options)
+    return factory.create_onnx("kokoro-onnx", models, options)

@@ -1,4 +1,4 @@
-"""What a configuration may say of Kokoro under `engines.options`. Imports nothing heavy."""
+"""Kokoro's options in the configuration, under `engines.options`. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Choice = TypeVar("_Choice", bound=Enum)
 
 
 class Precision(Enum):
-    """In which numbers torch makes the network's large convolutions; `AUTO` is what suits the device."""
+    """The type in which torch computes the network's large convolutions; `AUTO` is what suits the device."""
 
     AUTO = "auto"
     FLOAT32 = "float32"
@@ -24,7 +24,7 @@ class Precision(Enum):
 
 
 class Graphs(Enum):
-    """Whether steps are recorded as CUDA graphs; `AUTO` keeps those that are found right and faster on a GPU."""
+    """Whether steps are captured as CUDA graphs; `AUTO` keeps those that are correct and faster, on a GPU."""
 
     AUTO = "auto"
     ON = "on"
@@ -33,19 +33,19 @@ class Graphs(Enum):
 
 @dataclass(frozen=True, slots=True)
 class KokoroOptions:
-    """Both are torch's alone: the int8 export has neither."""
+    """Options of Kokoro in torch; the int8 export has none."""
 
     precision: Precision = Precision.AUTO
     graphs: Graphs = Graphs.AUTO
 
     @property
     def asks_for_torch(self) -> bool:
-        """Whether something is wanted that only torch has."""
+        """Whether an option is set that only torch has."""
         return self.precision is not Precision.AUTO or self.graphs is Graphs.ON
 
 
 def read_options(engine: str, given: Mapping[str, str]) -> KokoroOptions:
-    """What the configuration says of the engine of that name.
+    """Parse the options of the engine of that name.
 
     Raises:
         EngineUnavailable: there is no such option, or it has no such value.

@@ -1,4 +1,4 @@
-"""What an engine of Kokoro reads with and whom it sounds like, whatever the network runs in: makes jobs of clauses."""
+"""Kokoro's text front end, the same for torch and onnxruntime: makes a job of a clause by its language and voice."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _WARM_UP = "This is how the voice warms up."
 
 @dataclass(frozen=True, slots=True)
 class TextFrontend:
-    """The languages that can be read, the voices there are, and their styles. Safe for any number of threads."""
+    """The installed languages, the voices and their styles. Safe for any number of threads."""
 
     languages: Languages
     voices: tuple[Voice, ...]
     styles: Styles
 
     def job(self, clause: Clause, stage: str) -> KokoroJob:
-        """The clause as it is read, before `stage`; empty when nothing in it can be pronounced."""
+        """The clause's job, whose next stage is `stage`; empty when nothing in the text can be pronounced."""
         pieces = self.languages.read(clause.text, clause.language)
         return KokoroJob(clause, stage, empty=not pieces, pieces=pieces, voice=self.styles[clause.voice])
 
-    def rehearse(self, engine: Engine) -> None:
-        """Load what reading takes, and have the engine speak once."""
+    def warm_up(self, engine: Engine) -> None:
+        """Load the dictionaries of all languages, and run one clause through all stages of `engine`."""
         self.languages.warm_up()
         voice = self.voices[0]
         clause = Clause(_WARM_UP, (0, len(_WARM_UP)), range(len(_WARM_UP)), voice.name, voice.languages[0], 1.0, 0)

@@ -1,4 +1,4 @@
-"""Kokoro's voices: what their names say of them, and the styles of single and mixed ones."""
+"""Kokoro's voices: language and gender by name, and the styles of single and mixed voices."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ _GENDERS = {"f": "female", "m": "male"}
 
 
 def voices_of(engine: str, names: Iterable[str], languages: tuple[str, ...]) -> tuple[Voice, ...]:
-    """The voices whose own language is among `languages`, the default first; each speaks the others too."""
+    """The voices whose own language is among `languages`, the default voice first; each has the other languages too."""
     voices = []
     for name in sorted(names, key=lambda name: (name != DEFAULT, name)):
         own, described = _LANGUAGES.get(name[:1], ("", ""))
         if own in languages:
-            spoken = (own, *(tag for tag in languages if tag != own))
+            tags = (own, *(tag for tag in languages if tag != own))
             gender = _GENDERS.get(name[1:2], "")
-            voices.append(Voice(name, engine, spoken, described, gender))
+            voices.append(Voice(name, engine, tags, described, gender))
     return tuple(voices)
 
 
 class Styles:
-    """The style of each length for a voice or a mixture of voices: [510, 256]. Thread-safe."""
+    """The styles of a voice or a mixture of voices: [510, 256], one for each number of phonemes. Thread-safe."""
 
     def __init__(self, voices: Mapping[str, NDArray[np.float32]]) -> None:
         self._voices = voices

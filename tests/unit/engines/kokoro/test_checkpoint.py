@@ -24,7 +24,7 @@ PARTS = ("bert", "bert_encoder", "predictor", "decoder", "text_encoder")
 def kmodel():
     """The reference implementation, untrained, with weight norm."""
     if missing := kokoro_reference.missing():
-        pytest.skip(f"needs {', '.join(missing)}")
+        pytest.skip(f"needs the Python packages {', '.join(missing)}: make test")
     empty = io.BytesIO()
     torch.save({}, empty)
     empty.seek(0)

@@ -16,8 +16,8 @@ import pytest
 from support.fake_registries import bare, serving
 from voxwire_server.engines.kokoro.weights import sources
 from voxwire_server.engines.kokoro.weights.files import KokoroWeights
-from voxwire_server.models.checksums import Checksum
 from voxwire_server.models.errors import Damaged, ModelError, Refused
+from voxwire_server.models.manifest import Checksum
 from voxwire_server.models.packages import Ecosystem, Package
 from voxwire_server.models.progress import Silent
 from voxwire_server.models.pull import Request, Source, pull
@@ -32,7 +32,7 @@ ROWS = np.random.default_rng(3).standard_normal((510, 256)).astype("<f4")
 VOCABULARY = {"a": 43, "ə": 83}
 
 
-class Told(Silent):
+class RecordedProgress(Silent):
     def __init__(self) -> None:
         self.notes: list[str] = []
 
@@ -89,9 +89,9 @@ def registry():
         yield server
 
 
-def run(models: Path, source: Source, env: dict[str, str], folder: Path | None = None, told: Silent | None = None):
+def run(models: Path, source: Source, env: dict[str, str], folder: Path | None = None, progress: Silent | None = None):
     request = Request(models, source, folder, env=env)
-    return pull(sources.RECIPE, request, told or Told(), pause=lambda seconds: None)[0]
+    return pull(sources.RECIPE, request, progress or RecordedProgress(), pause=lambda seconds: None)[0]
 
 
 def test_packages_are_joined_into_what_an_engine_reads(registry, offer, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_packages_are_joined_into_what_an_engine_reads(registry, offer, tmp_path
     assert manifest.versions["npm kokoro-js"] == "1.2.1"
 
 
-def test_the_files_may_be_read_by_whoever_may_read_the_rest(registry, offer, tmp_path: Path) -> None:
+def test_the_files_have_the_usual_permissions(registry, offer, tmp_path: Path) -> None:
     offer(registry)
     run(tmp_path, Source.PACKAGES, registry.environment())
     assert len({file.stat().st_mode for file in (tmp_path / "kokoro").iterdir()}) == 1
@@ -207,13 +207,13 @@ def test_a_folder_of_the_hubs_files_needs_no_network(hub, registry, tmp_path: Pa
     assert registry.seen == []
 
 
-def test_a_checkpoint_of_ones_own_is_taken_and_called_so(hub, tmp_path: Path) -> None:
+def test_a_checkpoint_with_another_checksum_is_taken_and_noted(hub, tmp_path: Path) -> None:
     (tmp_path / "hub" / "kokoro-v1_0.pth").write_bytes(b"trained further")
-    told = Told()
-    manifest = run(tmp_path / "models", Source.FOLDER, bare(), tmp_path / "hub", told)
+    progress = RecordedProgress()
+    manifest = run(tmp_path / "models", Source.FOLDER, bare(), tmp_path / "hub", progress)
     assert manifest.source == "folder"
     assert manifest.versions["kokoro-v1_0.pth"] == "sha256:" + hashlib.sha256(b"trained further").hexdigest()
-    assert any("taken all the same" in note for note in told.notes)
+    assert any("taken all the same" in note for note in progress.notes)
 
 
 def test_a_mirror_with_another_checkpoint_is_refused(hub, registry, tmp_path: Path, monkeypatch) -> None:
@@ -237,7 +237,7 @@ def test_a_folder_that_lacks_a_file_is_refused(hub, tmp_path: Path, name: str) -
     assert not (tmp_path / "models" / "kokoro").exists()
 
 
-def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
+def test_a_path_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="is not a folder"):
         run(tmp_path / "models", Source.FOLDER, bare(), tmp_path / "nowhere")
 
@@ -253,10 +253,10 @@ def test_a_gpu_gets_the_hubs_weights_where_they_can_be_had(
 ) -> None:
     offer(registry)
     monkeypatch.setattr(sources, "_has_gpu", lambda: gpu)
-    told = Told()
+    progress = RecordedProgress()
     env = registry.environment(HF_ENDPOINT=registry.url if reachable else "http://127.0.0.1:9")
-    assert run(tmp_path / "models", Source.AUTO, env, told=told).source == expected
-    assert any("taking the packages instead" in note for note in told.notes) == (gpu and not reachable)
+    assert run(tmp_path / "models", Source.AUTO, env, progress=progress).source == expected
+    assert any("taking the packages instead" in note for note in progress.notes) == (gpu and not reachable)
 
 
 def test_a_full_disk_under_safetensors_is_one(registry, offer, tmp_path: Path, monkeypatch) -> None:
@@ -275,7 +275,7 @@ def test_a_full_disk_under_safetensors_is_one(registry, offer, tmp_path: Path, m
 @pytest.mark.parametrize(
     ("source", "package"), [(Source.PACKAGES, "safetensors"), (Source.HUB, "safetensors"), (Source.HUB, "torch")]
 )
-def test_what_is_not_installed_is_told_before_the_first_download(
+def test_a_missing_package_is_reported_before_the_first_download(
     registry, tmp_path: Path, monkeypatch, source: Source, package: str
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)

@@ -1,4 +1,4 @@
-"""What an engine is told of weights that are there, missing or damaged."""
+"""The weights' files: read if they are whole, reported with the command that mends them if not."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_folder_is_that_of_the_environment_where_none_is_given(models: Path,
     assert KokoroWeights.locate().folder == models / "kokoro"
 
 
-def test_weights_that_are_not_there_are_told_with_the_command(tmp_path: Path, monkeypatch) -> None:
+def test_weights_that_are_not_there_are_reported_with_the_command(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("VOXWIRE_MODELS", str(tmp_path))
     with pytest.raises(EngineUnavailable, match="no weights of Kokoro") as caught:
         KokoroWeights.locate()
@@ -68,7 +68,7 @@ def test_weights_that_are_not_there_are_told_with_the_command(tmp_path: Path, mo
 
 @pytest.mark.parametrize("name", [MODEL_FILE, VOICES_FILE, VOCABULARY_FILE, ONNX_FILE, MANIFEST_FILE])
 @pytest.mark.parametrize("damage", ["missing", "short"])
-def test_a_missing_or_short_file_is_told_with_the_command(models: Path, name: str, damage: str) -> None:
+def test_a_missing_or_short_file_is_reported_with_the_command(models: Path, name: str, damage: str) -> None:
     file = models / "kokoro" / name
     if damage == "missing":
         file.unlink()
@@ -81,7 +81,7 @@ def test_a_missing_or_short_file_is_told_with_the_command(models: Path, name: st
 
 
 @pytest.mark.parametrize("name", [MODEL_FILE, VOICES_FILE, VOCABULARY_FILE, ONNX_FILE])
-def test_a_changed_file_is_told_when_it_is_read(models: Path, name: str) -> None:
+def test_a_changed_file_is_reported_when_it_is_read(models: Path, name: str) -> None:
     file = models / "kokoro" / name
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
@@ -108,7 +108,7 @@ def test_the_hubs_weights_have_no_export(models: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [MODEL_FILE, VOICES_FILE, VOCABULARY_FILE])
-def test_a_manifest_without_a_file_that_is_needed_is_told(models: Path, name: str) -> None:
+def test_a_manifest_without_a_file_that_is_needed_is_reported(models: Path, name: str) -> None:
     folder = models / "kokoro"
     (folder / name).unlink()
     write_manifest(folder, describe("kokoro", "hub", {}, folder))
@@ -116,7 +116,7 @@ def test_a_manifest_without_a_file_that_is_needed_is_told(models: Path, name: st
         KokoroWeights.locate(models)
 
 
-def test_a_file_that_is_no_safetensors_is_told(models: Path) -> None:
+def test_a_file_that_is_no_safetensors_is_reported(models: Path) -> None:
     folder = models / "kokoro"
     (folder / MODEL_FILE).write_bytes(b"no tensors")
     write_manifest(folder, describe("kokoro", "hub", {}, folder))

@@ -1,4 +1,5 @@
-// A ring of mono samples between the thread that receives audio and the one that plays it. Takes no lock, never waits.
+// A ring buffer of mono samples between the thread that receives audio and the one that plays it. Takes no lock, never
+// waits.
 
 using System;
 using System.Threading;
@@ -6,15 +7,19 @@ using System.Threading;
 namespace Voxwire.Audio
 {
     /// <summary>
-    /// One producer (`Write`, `End`), one consumer (`Read`); everything else from anywhere. Sample n of what is written is the
-    /// sample at pts n of the context's clock. Where samples are missing the consumer gets silence, and the clock stands still.
+    /// For one producer (`Write`, `End`) and one consumer (`Read`); the other members may be used on any thread. The
+    /// n-th sample written is the sample at pts n of the context's clock. Where samples are missing the consumer gets
+    /// silence, and the clock stands still.
     /// </summary>
     public sealed class AudioRing
     {
-        /// <summary>How long the sound takes to fade out at an interrupt.</summary>
+        /// <summary>How long `Interrupt` takes to fade out.</summary>
         public const int FadeMs = 5;
 
-        /// <summary>What is left of a sound that stops from one output sample to the next, so that it stops without a click.</summary>
+        /// <summary>
+        /// Where audio stops suddenly, its last sample decays by this factor per output sample, so that there is no
+        /// click.
+        /// </summary>
         private const float TailFactor = 0.95f;
         private const float TailMin = 1e-4f;
 
@@ -30,9 +35,10 @@ namespace Voxwire.Audio
         private int interrupted;
         private int underruns;
 
-        // The consumer's own, but for `position`, which others read.
+        // Written by the consumer only; `position` is read by others too.
         private long position;
         private int fraction;
+        private int fadeFrames;
         private int fadeLeft = -1;
         private float last;
         private bool playing;
@@ -40,8 +46,8 @@ namespace Voxwire.Audio
         private long stoppedAt = -1;
 
         /// <summary>
-        /// Holds `seconds` of audio at least. After the beginning, and after it ran dry, it plays as soon as it has `prebufferMs`,
-        /// or all there will be.
+        /// Holds at least `seconds` of audio. Playback begins, and goes on after an underrun, once it holds
+        /// `prebufferMs` of audio, or all that will be written.
         /// </summary>
         public AudioRing(int sampleRate, double seconds = 10, int prebufferMs = 40)
         {
@@ -59,7 +65,7 @@ namespace Voxwire.Audio
 
         // -- the producer ---------------------------------------------------------------------------------------------
 
-        /// <summary>Append samples, as many as there is room for; returns how many.</summary>
+        /// <summary>Append as many samples as there is room for; returns how many.</summary>
         public int Write(float[] samples, int offset, int count)
         {
             long at = Volatile.Read(ref written);
@@ -70,7 +76,9 @@ namespace Voxwire.Audio
             return fits;
         }
 
-        /// <summary>How many samples there is room for. What was just played is kept: the resampler looks back.</summary>
+        /// <summary>
+        /// How many samples there is room for. The last samples played are kept, as the resampler reads them again.
+        /// </summary>
         public int Free
         {
             get { return ring.Length - Resampler.Half - (int)(Volatile.Read(ref written) - Volatile.Read(ref position)); }
@@ -82,9 +90,9 @@ namespace Voxwire.Audio
             Volatile.Write(ref ended, 1);
         }
 
-        // -- anybody --------------------------------------------------------------------------------------------------
+        // -- any thread -----------------------------------------------------------------------------------------------
 
-        /// <summary>The pts of the first sample that was not given out. Exact; stands where `Interrupt` was called.</summary>
+        /// <summary>The pts of the first sample that was not played. Exact; stands still from `Interrupt` on.</summary>
         public long PlayedPts
         {
             get
@@ -94,31 +102,31 @@ namespace Voxwire.Audio
             }
         }
 
-        /// <summary>The first pts that was not written yet.</summary>
+        /// <summary>The pts of the next sample to be written.</summary>
         public long WrittenPts
         {
             get { return Volatile.Read(ref written); }
         }
 
-        /// <summary>How often a sound that had begun ran dry before its end.</summary>
+        /// <summary>How often the buffer ran empty after playback had begun and before `End`.</summary>
         public int Underruns
         {
             get { return Volatile.Read(ref underruns); }
         }
 
-        /// <summary>Whether everything was played, or it was interrupted.</summary>
+        /// <summary>Whether all samples were played, or it was interrupted.</summary>
         public bool Finished
         {
             get { return Volatile.Read(ref fullyPlayed) != 0 || Volatile.Read(ref interrupted) != 0; }
         }
 
-        /// <summary>Whether samples come out.</summary>
+        /// <summary>Whether `Read` returns audio.</summary>
         public bool Playing
         {
             get { return Volatile.Read(ref playing) && !Finished && Volatile.Read(ref paused) == 0; }
         }
 
-        /// <summary>Give out silence until `Resume`, and lose nothing.</summary>
+        /// <summary>Return silence until `Resume`; no sample is lost.</summary>
         public void Pause()
         {
             Volatile.Write(ref paused, 1);
@@ -129,7 +137,7 @@ namespace Voxwire.Audio
             Volatile.Write(ref paused, 0);
         }
 
-        /// <summary>Fade out at once, and stay silent for good; returns what was played.</summary>
+        /// <summary>Fade out at once, and stay silent for good; returns `PlayedPts`.</summary>
         public long Interrupt()
         {
             Interlocked.CompareExchange(ref stoppedAt, Volatile.Read(ref position), -1);
@@ -140,19 +148,19 @@ namespace Voxwire.Audio
         // -- the consumer ---------------------------------------------------------------------------------------------
 
         /// <summary>
-        /// Fill `data`, interleaved, the same in every channel, at `outputRate`; returns how many samples of a channel hold audio.
-        /// What is missing is silence.
+        /// Fill `data` with audio at `outputRate`, interleaved, the same in every channel, and with silence where there
+        /// is none. Returns how many samples per channel are audio.
         /// </summary>
         public int Read(float[] data, int channels, int outputRate)
         {
             int frames = data.Length / channels;
             long end = Volatile.Read(ref written);
-            // Read after `written`: what was written before the end is played.
+            // `ended` is read after `written`, so that every sample written before `End` is seen.
             bool whole = Volatile.Read(ref ended) != 0;
             if (whole)
                 end = Volatile.Read(ref written);
             resampler.Prepare(outputRate);
-            StartFade(outputRate);
+            UpdateFade(outputRate);
             long limit = whole || resampler.Plain ? end : end - Resampler.Half;
             if (!playing && (whole ? end > position : end - position >= Math.Max(prebuffer, Resampler.Half + 1)))
                 Volatile.Write(ref playing, true);
@@ -167,7 +175,7 @@ namespace Voxwire.Audio
                     data[frame * channels + channel] = last;
             }
             if (!silent && position >= limit)
-                RanDry(whole);
+                OnEmpty(whole);
             else if (whole && end == position)
                 Volatile.Write(ref fullyPlayed, 1);
             return played;
@@ -177,8 +185,8 @@ namespace Voxwire.Audio
         {
             float value = resampler.At(position, fraction, end);
             if (fadeLeft > 0)
-                value *= (float)--fadeLeft / resampler.FadeFrames;
-            // Whole numbers: after hours the place is still exact.
+                value *= (float)--fadeLeft / fadeFrames;
+            // In whole numbers, so that the position stays exact after hours.
             fraction += SampleRate;
             int steps = fraction / outputRate;
             fraction -= steps * outputRate;
@@ -186,13 +194,14 @@ namespace Voxwire.Audio
             return value;
         }
 
-        private void StartFade(int outputRate)
+        private void UpdateFade(int outputRate)
         {
+            fadeFrames = Math.Max(1, outputRate * FadeMs / 1000);
             if (Volatile.Read(ref interrupted) != 0 && fadeLeft < 0)
-                fadeLeft = playing ? resampler.FadeFrames : 0;
+                fadeLeft = playing ? fadeFrames : 0;
         }
 
-        private void RanDry(bool whole)
+        private void OnEmpty(bool whole)
         {
             Volatile.Write(ref playing, false);
             if (whole)

@@ -4,21 +4,21 @@ using System;
 
 namespace Voxwire.Audio
 {
-    /// <summary>16-bit PCM, and G.711 (ITU-T G.711, tables worked out from its segments).</summary>
+    /// <summary>Decodes 16-bit PCM, µ-law and A-law (ITU-T G.711; its tables are computed).</summary>
     public static class PcmDecoder
     {
         private const float Full = 32768f;
         private static readonly float[] MuLaw = Table(OfMuLaw);
         private static readonly float[] ALaw = Table(OfALaw);
 
-        /// <summary>Whether there is a decoder; Opus needs one of the caller's own.</summary>
+        /// <summary>Whether a codec can be decoded. Opus can't; callers need their own decoder.</summary>
         public static bool Knows(string codec)
         {
             return codec == "pcm_s16le" || codec == "mulaw" || codec == "alaw";
         }
 
         /// <summary>The samples of a frame.</summary>
-        /// <exception cref="NotSupportedException">The codec is not known.</exception>
+        /// <exception cref="NotSupportedException">The codec can't be decoded.</exception>
         public static float[] Decode(string codec, byte[] payload)
         {
             switch (codec)

@@ -1,16 +1,21 @@
-// Reads a ring of samples at another rate: a windowed sinc, interpolated between tabulated phases.
+// Reads a ring buffer at another sample rate, through a windowed sinc filter interpolated between tabulated phases.
 
 using System;
 
 namespace Voxwire.Audio
 {
-    /// <summary>Looks `Half` samples back and ahead. `Prepare` first; allocates only when the output's rate changes.</summary>
+    /// <summary>
+    /// Reads `Half` samples before and after a position. Call `Prepare` first; it allocates only when the output rate
+    /// changes.
+    /// </summary>
     internal sealed class Resampler
     {
         internal const int Half = 16;
         private const int Phases = 512;
 
-        /// <summary>A little below Nyquist, so that the window's slope lies where speech has next to nothing.</summary>
+        /// <summary>
+        /// As a share of the Nyquist frequency: the filter's slope lies where speech has hardly any energy.
+        /// </summary>
         private const double Cutoff = 0.95;
 
         private readonly float[] ring;
@@ -24,25 +29,24 @@ namespace Voxwire.Audio
             this.inputRate = inputRate;
         }
 
-        /// <summary>Whether both rates are equal: samples come out as they are.</summary>
+        /// <summary>Whether both rates are equal: samples are copied.</summary>
         internal bool Plain
         {
             get { return inputRate == outputRate; }
         }
-
-        internal int FadeFrames { get; private set; }
 
         internal void Prepare(int rate)
         {
             if (rate == outputRate)
                 return;
             outputRate = rate;
-            FadeFrames = Math.Max(1, rate * AudioRing.FadeMs / 1000);
             if (!Plain)
                 table = Tabulate(Cutoff * Math.Min(1, (double)rate / inputRate));
         }
 
-        /// <summary>The sound `fraction` output-rate parts after a sample; samples from `end` on count as silence.</summary>
+        /// <summary>
+        /// The signal at `position` + `fraction` / output rate; samples from `end` on count as silence.
+        /// </summary>
         internal float At(long position, int fraction, long end)
         {
             long mask = ring.Length - 1;
@@ -63,7 +67,9 @@ namespace Voxwire.Audio
             return sum;
         }
 
-        /// <summary>One row of weights a phase, and one more; each row adds up to 1.</summary>
+        /// <summary>
+        /// One row of filter taps per phase, and one more to interpolate with; each row adds up to 1.
+        /// </summary>
         private static float[] Tabulate(double cutoff)
         {
             var rows = new float[(Phases + 1) * 2 * Half];
@@ -82,7 +88,7 @@ namespace Voxwire.Audio
             return rows;
         }
 
-        /// <summary>A sinc in a Blackman window.</summary>
+        /// <summary>A sinc under a Blackman window.</summary>
         private static double Weight(double x, double cutoff)
         {
             double turn = Math.PI * x / Half;

@@ -1,4 +1,4 @@
-// Says how long to wait before the next attempt to connect: at once, then longer and longer, never in step. Pure.
+// Says how long to wait before the next attempt to connect. Pure.
 
 using System;
 
@@ -6,7 +6,7 @@ namespace Voxwire.Connection
 {
     /// <summary>
     /// Full jitter: each delay is drawn from zero to a bound that doubles (Brooker, "Exponential Backoff And Jitter",
-    /// 2015), so that clients that lost their server together do not come back together.
+    /// 2015), so that clients that lost their server together do not reconnect together.
     /// </summary>
     internal sealed class Backoff
     {
@@ -14,7 +14,7 @@ namespace Voxwire.Connection
         internal const double StepMs = 100;
         internal const double MsMax = 5000;
 
-        /// <summary>Nobody is believed who asks for more.</summary>
+        /// <summary>A longer `retry_after_ms` of the server is cut to this.</summary>
         internal const double AskedMsMax = 60000;
 
         private readonly Func<double> draw;
@@ -26,17 +26,17 @@ namespace Voxwire.Connection
             this.draw = draw;
         }
 
-        /// <summary>The connection was good for something: begin again with short delays.</summary>
+        /// <summary>A connection delivered a message: the next delays are short again.</summary>
         internal void Succeeded()
         {
             attempts = 0;
         }
 
-        /// <summary>How long to wait; not before `askedMs`, if the server said so.</summary>
+        /// <summary>The next delay, at least `askedMs` (the server's `retry_after_ms`, or null).</summary>
         internal double NextMs(double? askedMs)
         {
             double bound = attempts == 0 ? FirstMs : Math.Min(MsMax, StepMs * Math.Pow(2, attempts - 1));
-            // Beyond ten doublings nothing changes any more.
+            // After ten doublings the bound is MsMax anyway.
             attempts = Math.Min(attempts + 1, 10);
             return Math.Min(Math.Max(0, askedMs ?? 0), AskedMsMax) + draw() * bound;
         }

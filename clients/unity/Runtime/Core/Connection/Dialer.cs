@@ -1,4 +1,4 @@
-// Opens connections to a server: one WebSocket with its `ready`, or what is in the way of it.
+// Connects to a server: a WebSocket and its `ready` message, or the error that prevents it.
 
 using System;
 using System.Net.WebSockets;
@@ -8,14 +8,14 @@ using Voxwire.Protocol;
 
 namespace Voxwire.Connection
 {
-    /// <summary>A connection that the server has greeted.</summary>
-    internal sealed class Door
+    /// <summary>A WebSocket on which `ready` has come.</summary>
+    internal sealed class OpenSocket
     {
-        internal WireSocket Socket;
+        internal WebSocketTransport Socket;
         internal Ready Ready;
     }
 
-    /// <summary>Knows the server's address and how to come in.</summary>
+    /// <summary>Knows the server's address and the key for it.</summary>
     internal sealed class Dialer
     {
         private const string StreamPath = "/v1/stream";
@@ -25,7 +25,7 @@ namespace Voxwire.Connection
         private readonly Uri address;
         private readonly string apiKey;
 
-        /// <exception cref="ArgumentException">The URL is none of a server.</exception>
+        /// <exception cref="ArgumentException">The URL can't be that of a server.</exception>
         internal Dialer(string url, string apiKey, int timeoutMs)
         {
             address = StreamOf(url);
@@ -53,32 +53,36 @@ namespace Voxwire.Connection
             return stream.Uri;
         }
 
-        /// <summary>Connect; `resume` names the session that is to go on.</summary>
+        /// <summary>Connect. `resume` is the session to be resumed; null: none.</summary>
         /// <exception cref="VoxwireException">The server refused.</exception>
-        /// <exception cref="ConnectionLostException">There is no server, or it is not one of ours.</exception>
-        internal async Task<Door> DialAsync(string resume, CancellationToken cancel)
+        /// <exception cref="ConnectionLostException">No server answers, or it is not a voxwire server.</exception>
+        internal async Task<OpenSocket> DialAsync(string resume, CancellationToken cancel)
         {
             var socket = new ClientWebSocket();
             socket.Options.AddSubProtocol(Subprotocol);
             socket.Options.KeepAliveInterval = TimeSpan.Zero;
             if (!string.IsNullOrEmpty(apiKey))
                 socket.Options.SetRequestHeader("Authorization", "Bearer " + apiKey);
-            var wire = new WireSocket(socket);
+            var transport = new WebSocketTransport(socket);
             try
             {
-                return await GreetAsync(socket, wire, resume, cancel).ConfigureAwait(false);
+                return await HandshakeAsync(socket, transport, resume, cancel).ConfigureAwait(false);
             }
             catch (Exception)
             {
-                wire.Dispose();
+                transport.Dispose();
                 throw;
             }
         }
 
-        private async Task<Door> GreetAsync(ClientWebSocket socket, WireSocket wire, string resume, CancellationToken cancel)
+        private async Task<OpenSocket> HandshakeAsync(
+            ClientWebSocket socket,
+            WebSocketTransport transport,
+            string resume,
+            CancellationToken cancel)
         {
             using (var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancel))
-            using (timeout.Token.Register(wire.Dispose))
+            using (timeout.Token.Register(transport.Dispose))
             {
                 timeout.CancelAfter(TimeoutMs);
                 try
@@ -86,7 +90,7 @@ namespace Voxwire.Connection
                     await socket.ConnectAsync(AddressFor(resume), timeout.Token).ConfigureAwait(false);
                     if (socket.SubProtocol != Subprotocol)
                         throw new ConnectionLostException(1008, address + " does not speak " + Subprotocol);
-                    return await ReadyAsync(wire).ConfigureAwait(false);
+                    return await ReceiveReadyAsync(transport).ConfigureAwait(false);
                 }
                 catch (VoxwireException)
                 {
@@ -97,14 +101,14 @@ namespace Voxwire.Connection
                 {
                     cancel.ThrowIfCancellationRequested();
                     string problem = timeout.IsCancellationRequested ? "no answer" : error.GetBaseException().Message;
-                    throw new ConnectionLostException(ConnectionLostException.Abnormal, address + ": " + problem, null, error);
+                    throw new ConnectionLostException(ConnectionLostException.AbnormalClosure, address + ": " + problem, null, error);
                 }
             }
         }
 
-        private static async Task<Door> ReadyAsync(WireSocket wire)
+        private static async Task<OpenSocket> ReceiveReadyAsync(WebSocketTransport transport)
         {
-            Incoming first = await wire.ReceiveAsync().ConfigureAwait(false);
+            Incoming first = await transport.ReceiveAsync().ConfigureAwait(false);
             object message = first.Binary ? null : ServerMessages.Read(first.Raw);
             var refused = message as ErrorMessage;
             if (refused != null)
@@ -112,7 +116,7 @@ namespace Voxwire.Connection
             var ready = message as Ready;
             if (ready == null)
                 throw new ConnectionLostException(1008, "the server did not begin with ready");
-            return new Door { Socket = wire, Ready = ready };
+            return new OpenSocket { Socket = transport, Ready = ready };
         }
 
         private Uri AddressFor(string resume)

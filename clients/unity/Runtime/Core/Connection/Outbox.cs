@@ -1,4 +1,4 @@
-// What this side says to one session: in order, each message once, whatever becomes of the sockets under it.
+// The messages of this client to one session: sent in order, each once, over any number of sockets.
 
 using System.Collections.Generic;
 using System.Threading;
@@ -8,53 +8,51 @@ using Voxwire.Protocol;
 namespace Voxwire.Connection
 {
     /// <summary>
-    /// Numbers the messages of one session, and keeps each until the server is known to have it. Everything but the tasks
-    /// is called under the gate.
+    /// Numbers the messages of one session, and keeps each until the server has acknowledged it. Methods that are not
+    /// async are called with the client's lock held.
     /// </summary>
     internal sealed class Outbox
     {
-        /// <summary>Whoever writes more than that waits until the server has told how much of it came.</summary>
+        /// <summary>With more than this kept, `WaitSentAsync` waits until the server has acknowledged enough.</summary>
         internal const int BytesMax = 4 << 20;
 
-        /// <summary>Why nothing can be said any more; null while it can.</summary>
-        internal ConnectionLostException Over;
+        /// <summary>Why no message can be sent any more; null while the session is open.</summary>
+        internal ConnectionLostException Lost;
 
-        /// <summary>Whether there is a connection now.</summary>
-        internal bool Flowing;
+        /// <summary>Whether there is a socket to write to.</summary>
+        internal bool Connected;
 
-        private readonly object gate;
-        private readonly Signal wake = new Signal();
-        private readonly Signal moved = new Signal();
+        private readonly object sync;
+        private readonly Condition appended = new Condition();
+        private readonly Condition changed = new Condition();
+
+        /// <summary>By the `t` of each unanswered ping: its message number.</summary>
         private readonly Dictionary<double, long> pings = new Dictionary<double, long>();
-        private readonly HashSet<double> awaited = new HashSet<double>();
+
+        /// <summary>The `t` of pings for which `PingAsync` waits.</summary>
+        private readonly HashSet<double> awaitedPings = new HashSet<double>();
         private List<byte[]> kept = new List<byte[]>();
         private long first;
         private long bytes;
         private long written;
-        private double times;
-        private int sessions;
+        private double pingCount;
+        private int sessionCount;
 
-        internal Outbox(object gate)
+        internal Outbox(object sync)
         {
-            this.gate = gate;
+            this.sync = sync;
         }
 
-        /// <summary>How many messages the server is known to have.</summary>
-        internal long Received
+        /// <summary>How many messages of this session the server is known to have received.</summary>
+        internal long AcknowledgedCount
         {
             get { return first; }
         }
 
-        /// <summary>Whether something has not been written yet.</summary>
-        internal bool Waiting
+        /// <summary>Whether a message was not written yet.</summary>
+        internal bool HasUnsent
         {
             get { return written < End; }
-        }
-
-        /// <summary>The next time a connection comes or goes, or something is written or known to have arrived.</summary>
-        internal Task Moved
-        {
-            get { return moved.Next; }
         }
 
         private long End
@@ -62,159 +60,164 @@ namespace Voxwire.Connection
             get { return first + kept.Count; }
         }
 
-        /// <summary>Say something as soon as there is a connection; returns its number. Lost where there will be none.</summary>
+        /// <summary>Send a message once there is a socket; returns its number, -1 if the session is closed.</summary>
         internal long Post(byte[] message)
         {
-            if (Over != null)
+            if (Lost != null)
                 return -1;
             kept.Add(message);
             bytes += message.Length;
-            wake.Pulse();
+            appended.NotifyAll();
             return End - 1;
         }
 
-        /// <summary>Wait until a message is on its way; not while the connection is away, unless too much waits.</summary>
-        /// <exception cref="ConnectionLostException">There is nobody to say it to, nor will be.</exception>
-        internal async Task SentAsync(long number, CancellationToken cancel)
+        /// <summary>
+        /// Wait until a message was written. Returns at once where there is no socket, unless more than `BytesMax` is
+        /// kept.
+        /// </summary>
+        /// <exception cref="ConnectionLostException">The session is closed.</exception>
+        internal async Task WaitSentAsync(long number, CancellationToken cancel)
         {
             int session;
-            lock (gate)
-                session = sessions;
+            lock (sync)
+                session = sessionCount;
             while (true)
             {
                 Task next;
-                lock (gate)
+                lock (sync)
                 {
-                    if (Over != null)
-                        throw Over;
+                    if (Lost != null)
+                        throw Lost;
                     bool full = bytes > BytesMax;
-                    if (session != sessions || (!full && !(Flowing && written <= number)))
+                    if (session != sessionCount || (!full && !(Connected && written <= number)))
                         return;
-                    // The answer tells that everything before it has come.
+                    // The pong acknowledges every message before the ping.
                     if (full && pings.Count == 0)
-                        Ask();
-                    next = moved.Next;
+                        SendPing();
+                    next = changed.Next;
                 }
-                await Signal.WaitAsync(next, cancel).ConfigureAwait(false);
+                await Condition.WaitAsync(next, cancel).ConfigureAwait(false);
             }
         }
 
-        /// <summary>Say a `ping`; returns its `t`.</summary>
-        internal double Ask()
+        /// <summary>Send a `ping`; returns its `t`.</summary>
+        internal double SendPing()
         {
-            double t = ++times;
+            double t = ++pingCount;
             pings[t] = Post(ClientMessages.Ping(t));
             return t;
         }
 
-        /// <summary>Wait until the server has answered everything that was said so far.</summary>
-        /// <exception cref="ConnectionLostException">It does not answer any more.</exception>
+        /// <summary>Wait until the server has answered a ping, and with it received every message before.</summary>
+        /// <exception cref="ConnectionLostException">The session was closed first.</exception>
         internal async Task PingAsync(CancellationToken cancel)
         {
             double t;
-            lock (gate)
+            lock (sync)
             {
-                t = Ask();
-                awaited.Add(t);
+                t = SendPing();
+                awaitedPings.Add(t);
             }
             while (true)
             {
                 Task next;
-                lock (gate)
+                lock (sync)
                 {
-                    if (!awaited.Contains(t))
+                    if (!awaitedPings.Contains(t))
                         return;
-                    if (Over != null)
-                        throw Over;
-                    next = moved.Next;
+                    if (Lost != null)
+                        throw Lost;
+                    next = changed.Next;
                 }
-                await Signal.WaitAsync(next, cancel).ConfigureAwait(false);
+                await Condition.WaitAsync(next, cancel).ConfigureAwait(false);
             }
         }
 
-        /// <summary>Write everything there is and will be, until the token is cancelled.</summary>
-        internal async Task WriteAsync(WireSocket socket, CancellationToken cancel)
+        /// <summary>Write messages to a socket until the token is cancelled.</summary>
+        internal async Task WriteToAsync(WebSocketTransport socket, CancellationToken cancel)
         {
             while (true)
             {
                 byte[] raw = null;
                 Task next;
-                lock (gate)
+                lock (sync)
                 {
-                    next = wake.Next;
-                    // Counted before: the server may have told that it came before this task goes on.
-                    if (Waiting)
+                    next = appended.Next;
+                    // Counted before it is sent: the server may acknowledge it before this task goes on.
+                    if (HasUnsent)
                         raw = kept[(int)(written++ - first)];
                 }
                 if (raw == null)
                 {
-                    await Signal.WaitAsync(next, cancel).ConfigureAwait(false);
+                    await Condition.WaitAsync(next, cancel).ConfigureAwait(false);
                     continue;
                 }
                 cancel.ThrowIfCancellationRequested();
                 await socket.SendAsync(raw).ConfigureAwait(false);
-                moved.Pulse();
+                changed.NotifyAll();
             }
         }
 
-        /// <summary>A connection came, or went.</summary>
-        internal void Flow(bool flowing)
+        /// <summary>There is a socket now, or none any more.</summary>
+        internal void SetConnected(bool connected)
         {
-            Flowing = flowing;
-            moved.Pulse();
+            Connected = connected;
+            changed.NotifyAll();
         }
 
-        /// <summary>The server has got the first `count` messages.</summary>
-        internal void Arrived(long count)
+        /// <summary>Discard the first `count` messages of the session: the server has received them.</summary>
+        internal void Acknowledge(long count)
         {
-            int gone = (int)System.Math.Max(0, System.Math.Min(count, End) - first);
-            for (int i = 0; i < gone; i++)
+            int arrived = (int)System.Math.Max(0, System.Math.Min(count, End) - first);
+            for (int i = 0; i < arrived; i++)
                 bytes -= kept[i].Length;
-            kept.RemoveRange(0, gone);
-            first += gone;
+            kept.RemoveRange(0, arrived);
+            first += arrived;
             written = System.Math.Max(written, first);
-            moved.Pulse();
+            changed.NotifyAll();
         }
 
         /// <summary>A `pong` came.</summary>
-        internal void Answered(double t)
+        internal void OnPong(double t)
         {
             long number;
             if (pings.TryGetValue(t, out number))
             {
                 pings.Remove(t);
-                Arrived(number + 1);
+                Acknowledge(number + 1);
             }
-            awaited.Remove(t);
-            moved.Pulse();
+            awaitedPings.Remove(t);
+            changed.NotifyAll();
         }
 
-        /// <summary>The server has got the first `count` messages, and none of the rest.</summary>
-        internal void SayAgain(long count)
+        /// <summary>
+        /// The session was resumed and the server has received `count` messages: write all others again.
+        /// </summary>
+        internal void Resend(long count)
         {
-            Arrived(count);
+            Acknowledge(count);
             written = first;
-            wake.Pulse();
+            appended.NotifyAll();
         }
 
-        /// <summary>There is a fresh session: nothing that was said counts any more, but for pings that somebody awaits.</summary>
-        internal void BeginAnew()
+        /// <summary>Discard all messages but the pings for which a `PingAsync` waits: there is a new session.</summary>
+        internal void Reset()
         {
-            sessions++;
+            sessionCount++;
             kept = new List<byte[]>();
             first = bytes = written = 0;
             pings.Clear();
-            foreach (double t in awaited)
+            foreach (double t in awaitedPings)
                 pings[t] = Post(ClientMessages.Ping(t));
-            moved.Pulse();
+            changed.NotifyAll();
         }
 
-        /// <summary>Nothing can be said any more.</summary>
-        internal void Finish(ConnectionLostException lost)
+        /// <summary>The session is closed: nothing can be sent any more.</summary>
+        internal void Close(ConnectionLostException lost)
         {
-            Over = lost;
-            Flowing = false;
-            moved.Pulse();
+            Lost = lost;
+            Connected = false;
+            changed.NotifyAll();
         }
     }
 }

@@ -1,11 +1,11 @@
-// Takes typed fields out of a message, and says which of them is wrong.
+// Reads typed fields of a JSON object, with errors that name the wrong field.
 
 using System;
 using System.Collections.Generic;
 
 namespace Voxwire.Json
 {
-    /// <summary>A map of a message; `path` is where it stands in it. A field that is null counts as left out.</summary>
+    /// <summary>A JSON object; `path` is its place in the message. A field that is null counts as left out.</summary>
     internal sealed class JsonMap
     {
         internal const long WholeMax = 9007199254740991;

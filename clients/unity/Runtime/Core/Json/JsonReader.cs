@@ -1,4 +1,4 @@
-// Reads JSON (RFC 8259), strictly: one value, no lone surrogates, no more nesting than NestingMax.
+// Reads JSON (RFC 8259), strictly: one value, no lone surrogates, nesting up to NestingMax.
 
 using System;
 using System.Collections.Generic;
@@ -8,12 +8,13 @@ using System.Text;
 namespace Voxwire.Json
 {
     /// <summary>
-    /// A map becomes Dictionary&lt;string, object&gt;, a list List&lt;object&gt;, a text string, a whole number within 64 bits
-    /// long, any other number double, true and false bool, null null. Of equal names in a map the last counts.
+    /// Objects become Dictionary&lt;string, object&gt;, arrays List&lt;object&gt;, strings string, whole numbers within
+    /// 64 bits long, other numbers double, true and false bool, and null null. Of equal names in an object the last
+    /// counts.
     /// </summary>
     public sealed class JsonReader
     {
-        /// <summary>Maps and lists within each other; the server's own messages stay far below.</summary>
+        /// <summary>How deep objects and arrays may nest; messages of the server stay far below.</summary>
         public const int NestingMax = 512;
 
         private readonly string text;
@@ -25,8 +26,8 @@ namespace Voxwire.Json
             this.text = text;
         }
 
-        /// <summary>The value that a text stands for.</summary>
-        /// <exception cref="FormatException">The text is no JSON.</exception>
+        /// <summary>Read a JSON text.</summary>
+        /// <exception cref="FormatException">The text is not JSON.</exception>
         public static object Read(string text)
         {
             var reader = new JsonReader(text);

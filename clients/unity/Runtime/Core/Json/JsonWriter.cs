@@ -1,4 +1,4 @@
-// Writes JSON (RFC 8259) from what JsonReader returns, and from int and float besides.
+// Writes JSON (RFC 8259) from the types that JsonReader returns, and from int and float.
 
 using System;
 using System.Collections;
@@ -8,11 +8,11 @@ using System.Text;
 
 namespace Voxwire.Json
 {
-    /// <summary>Values that JSON does not have, and lone surrogates, are refused.</summary>
+    /// <summary>Refuses values that JSON does not have, and lone surrogates.</summary>
     public static class JsonWriter
     {
-        /// <summary>The text that stands for a value.</summary>
-        /// <exception cref="ArgumentException">JSON has no such value.</exception>
+        /// <summary>Write a value as JSON text.</summary>
+        /// <exception cref="ArgumentException">JSON has no such value, or a text has a lone surrogate.</exception>
         public static string Write(object value)
         {
             var output = new StringBuilder();

@@ -1,4 +1,4 @@
-// The shape of the mouth at any moment, from the keyframes of `timing.visemes`. Pure; not thread-safe.
+// The weights of the fifteen mouth shapes at any sample, from the keyframes of `timing.visemes`. Pure; not thread-safe.
 
 using System;
 using System.Collections.Generic;
@@ -6,12 +6,13 @@ using System.Collections.Generic;
 namespace Voxwire.Playback
 {
     /// <summary>
-    /// Fifteen channels, in the order of VisemeShapes. Between two keyframes of a channel its weight goes straight from one to the
-    /// other, after its last it stays; before its first it is 0, and 1 of silence. Of keyframes at one pts the later counts from there.
+    /// Fifteen channels, in the order of VisemeShapes. Between two keyframes of a channel its weight is interpolated
+    /// linearly; after the last one it stays, before the first one it is 0 (1 for silence). Of several keyframes at one
+    /// pts the last counts from there on.
     /// </summary>
     public sealed class MouthTrack
     {
-        /// <summary>How many shapes there are.</summary>
+        /// <summary>How many mouth shapes there are.</summary>
         public const int Channels = 15;
 
         private readonly List<Viseme>[] channels = new List<Viseme>[Channels];
@@ -22,7 +23,7 @@ namespace Voxwire.Playback
                 channels[id] = new List<Viseme>();
         }
 
-        /// <summary>More keyframes, in the order in which they came. Shapes that are not known are left out.</summary>
+        /// <summary>Add keyframes, in the order in which they came. Unknown shapes are ignored.</summary>
         public void Add(IEnumerable<Viseme> keyframes)
         {
             foreach (Viseme keyframe in keyframes)
@@ -32,7 +33,7 @@ namespace Voxwire.Playback
             }
         }
 
-        /// <summary>The weights at a pts, into `weights` (fifteen); returns it.</summary>
+        /// <summary>Fill `weights` (fifteen values) with the weights at a pts; returns it.</summary>
         public float[] Weights(double pts, float[] weights)
         {
             for (int id = 0; id < Channels; id++)
@@ -40,15 +41,17 @@ namespace Voxwire.Playback
             return weights;
         }
 
-        /// <summary>Keyframes at or after a pts count no more.</summary>
+        /// <summary>Discard the keyframes at or after a pts.</summary>
         public void Forget(long fromPts)
         {
             foreach (List<Viseme> keyframes in channels)
                 keyframes.RemoveAll(each => each.Pts >= fromPts);
         }
 
-        /// <summary>As `Forget`, and from there on the mouth is closed, as a fresh session begins: it knows of nothing before.</summary>
-        public void BeginAnew(long fromPts)
+        /// <summary>
+        /// As `Forget`, and close the mouth there: speech in a new session begins with a closed mouth.
+        /// </summary>
+        public void RestartAt(long fromPts)
         {
             for (int id = 0; id < Channels; id++)
             {
@@ -60,7 +63,7 @@ namespace Voxwire.Playback
             }
         }
 
-        /// <summary>Nobody will ask for what was before a pts.</summary>
+        /// <summary>Discard the keyframes that only matter before a pts.</summary>
         public void ForgetBefore(long pts)
         {
             foreach (List<Viseme> keyframes in channels)
@@ -71,7 +74,7 @@ namespace Voxwire.Playback
             }
         }
 
-        /// <summary>The weights of a mouth that says nothing, into `weights` (fifteen); returns it.</summary>
+        /// <summary>Fill `weights` (fifteen values) with those of a closed mouth; returns it.</summary>
         public static float[] Closed(float[] weights)
         {
             Array.Clear(weights, 0, Channels);

@@ -1,4 +1,4 @@
-// The fifteen mouth shapes, and what they are called elsewhere. Written by Tests~/generate.py.
+// The fifteen mouth shapes, and their names in other systems. Written by Tests~/generate.py.
 
 namespace Voxwire.Playback
 {
@@ -15,7 +15,7 @@ namespace Voxwire.Playback
         }
     }
 
-    /// <summary>A shape's place is its id. What is not named is 0.</summary>
+    /// <summary>One entry per mouth shape, by its id. Blend shapes that an entry does not name are 0.</summary>
     public static class VisemeShapes
     {
         /// <summary>Oculus LipSync's names.</summary>

@@ -1,4 +1,4 @@
-// Plays one context: from its events to samples for the sound card, and to events at the moment they are heard.
+// Plays one context: turns its audio frames into samples for the sound card, and raises its events when they are heard.
 
 using System;
 using System.Collections.Generic;
@@ -9,92 +9,96 @@ using Voxwire.Audio;
 
 namespace Voxwire.Playback
 {
-    /// <summary>How to play.</summary>
+    /// <summary>How to play a context.</summary>
     public sealed class VoiceOptions
     {
-        /// <summary>How much later than it is taken a sample is heard.</summary>
+        /// <summary>The time from when `Read` returns a sample until it is heard.</summary>
         public double OutputLatencySeconds { get; set; }
 
-        /// <summary>How much has to be there before it plays.</summary>
+        /// <summary>How much audio has to be buffered before playback begins, and goes on after an underrun.</summary>
         public int PrebufferMs { get; set; } = 40;
 
-        /// <summary>How much is kept beyond what is played; more waits in the context, and then at the server.</summary>
+        /// <summary>
+        /// How much audio is buffered; more stays in the context, and beyond its bound at the server.
+        /// </summary>
         public double BufferSeconds { get; set; } = 10;
 
-        /// <summary>Seconds of a monotonic clock that may be read on any thread; null: the machine's own.</summary>
+        /// <summary>Seconds of a monotonic clock; called on any thread. Null: that of the machine.</summary>
         public Func<double> Clock { get; set; }
     }
 
     /// <summary>
-    /// Takes all events of a context. `Read` is for the audio thread; `Update` for the thread that wants the events, which are
-    /// raised in it; everything else for that thread too.
+    /// Reads all events of a context; nothing else may. The audio thread calls `Read`. One other thread calls `Update`,
+    /// in which the events are raised, and every other member.
     /// </summary>
     public sealed class VoxwireVoice : IDisposable
     {
-        private const int FullMs = 10;
-        private static readonly Stopwatch Machine = Stopwatch.StartNew();
+        private const int PollMs = 10;
+        private static readonly Stopwatch MonotonicClock = Stopwatch.StartNew();
 
-        /// <summary>The first sound was given out.</summary>
+        /// <summary>The first sample was heard.</summary>
         public event Action<Started> OnStart;
         public event Action<Clause> OnClause;
         public event Action<Word> OnWord;
         public event Action<Phoneme> OnPhoneme;
         public event Action<Viseme> OnViseme;
 
-        /// <summary>The listener ran dry though more is to come.</summary>
+        /// <summary>An underrun: the buffer is empty, and more audio is to come.</summary>
         public event Action OnDry;
 
-        /// <summary>Whatever else came, when it came: Flushed, Warning, Interrupted, Reconnected, Cancelled.</summary>
+        /// <summary>
+        /// Every other event, when it is received: Flushed, Warning, Interrupted, Reconnected, Cancelled.
+        /// </summary>
         public event Action<SpeechEvent> OnEvent;
 
-        /// <summary>All was heard, or it was cancelled.</summary>
+        /// <summary>All audio was heard, or the context was cancelled.</summary>
         public event Action<Done> OnEnd;
 
-        /// <summary>The speech failed; what was ready before is heard first.</summary>
+        /// <summary>The speech failed. Raised after the audio that came before the error was heard.</summary>
         public event Action<Exception> OnError;
 
         public readonly SpeechContext Context;
 
         private readonly VoiceOptions options;
         private readonly Func<double> clock;
-        private readonly object gate = new object();
-        private readonly CueSheet cues = new CueSheet();
+        private readonly object sync = new object();
+        private readonly TimedEvents timedEvents = new TimedEvents();
         private readonly MouthTrack mouth = new MouthTrack();
-        private readonly Queue<SpeechEvent> others = new Queue<SpeechEvent>();
+        private readonly Queue<SpeechEvent> otherEvents = new Queue<SpeechEvent>();
         private readonly CancellationTokenSource stop = new CancellationTokenSource();
         private AudioRing ring;
-        private HeardClock heard;
+        private PlayoutClock playoutClock;
         private Done done;
         private Exception error;
-        private bool drained;
-        private bool startTold;
-        private bool endTold;
+        private bool receivedAll;
+        private bool startRaised;
+        private bool endRaised;
         private bool interrupted;
         private bool held;
-        private int dryTold;
-        private long reached;
+        private int underrunsRaised;
+        private long heardPts;
 
         public VoxwireVoice(SpeechContext context, VoiceOptions options = null)
         {
             Context = context;
             this.options = options ?? new VoiceOptions();
-            clock = this.options.Clock ?? (() => Machine.Elapsed.TotalSeconds);
-            Task.Run(() => PumpAsync());
+            clock = this.options.Clock ?? (() => MonotonicClock.Elapsed.TotalSeconds);
+            Task.Run(() => ReadEventsAsync());
         }
 
-        /// <summary>The first sample that was not heard yet. Exact, less the output's latency.</summary>
+        /// <summary>The first sample not heard yet: `PlayedPts`, less the latency of the output.</summary>
         public long HeardPts
         {
-            get { return reached; }
+            get { return heardPts; }
         }
 
-        /// <summary>Samples that were given out; 0 before the context has started.</summary>
+        /// <summary>How many samples `Read` has returned; 0 before the context has started.</summary>
         public long PlayedPts
         {
             get { return Ring == null ? 0 : Ring.PlayedPts; }
         }
 
-        /// <summary>How much has come beyond what was given out.</summary>
+        /// <summary>How much audio is buffered that `Read` has not returned.</summary>
         public double LeadMs
         {
             get { return Ring == null ? 0 : 1000.0 * (Ring.WrittenPts - Ring.PlayedPts) / Ring.SampleRate; }
@@ -108,7 +112,7 @@ namespace Voxwire.Playback
         /// <summary>Whether `OnEnd` or `OnError` was raised: nothing more will be.</summary>
         public bool Finished
         {
-            get { return endTold; }
+            get { return endRaised; }
         }
 
         private AudioRing Ring
@@ -118,7 +122,9 @@ namespace Voxwire.Playback
 
         // -- the audio thread -----------------------------------------------------------------------------------------
 
-        /// <summary>Fill `data`, interleaved, at `outputRate`; silence where there is nothing. Takes no lock.</summary>
+        /// <summary>
+        /// Fill `data`, interleaved, at `outputRate`, with silence where there is no audio. Takes no lock.
+        /// </summary>
         public void Read(float[] data, int channels, int outputRate)
         {
             AudioRing from = Ring;
@@ -131,71 +137,75 @@ namespace Voxwire.Playback
             from.Read(data, channels, outputRate);
             long after = from.PlayedPts;
             if (after > before)
-                heard.Mark(before, after, clock());
+                playoutClock.Mark(before, after, clock());
         }
 
-        // -- the thread that wants the events -------------------------------------------------------------------------
+        // -- the thread that calls Update -----------------------------------------------------------------------------
 
-        /// <summary>Raise the events of what has been heard since the last time. Once a game frame is good.</summary>
+        /// <summary>Raise the events that were heard since the last call. Call it once per game frame.</summary>
         public void Update()
         {
-            if (Ring != null && !interrupted && heard.At(clock()) > reached)
+            if (Ring != null && !interrupted && playoutClock.At(clock()) > heardPts)
             {
-                reached = heard.At(clock());
-                Context.Played(reached);
+                heardPts = playoutClock.At(clock());
+                Context.Played(heardPts);
             }
-            if (reached > 0 && !startTold)
+            if (heardPts > 0 && !startRaised)
             {
-                startTold = true;
+                startRaised = true;
                 Raise(OnStart, Context.Started);
             }
-            lock (gate)
-                mouth.ForgetBefore(reached);
-            object cue;
-            while ((cue = NextCue()) != null)
-                Tell(cue);
+            lock (sync)
+                mouth.ForgetBefore(heardPts);
+            object timedEvent;
+            while ((timedEvent = NextTimedEvent()) != null)
+                RaiseTimedEvent(timedEvent);
             SpeechEvent other;
-            while ((other = NextOther()) != null)
+            while ((other = NextOtherEvent()) != null)
                 Raise(OnEvent, other);
-            if (Underruns > dryTold && !interrupted)
+            if (Underruns > underrunsRaised && !interrupted)
             {
-                dryTold = Underruns;
+                underrunsRaised = Underruns;
                 if (OnDry != null)
                     OnDry();
             }
-            TellEnd();
+            RaiseEnd();
         }
 
-        /// <summary>The weights of fifteen mouth shapes now, into `weights`; closed while nothing is heard. Returns it.</summary>
+        /// <summary>
+        /// Fill `weights` with the fifteen weights of the mouth now, closed while nothing sounds; returns it.
+        /// </summary>
         public float[] Mouth(float[] weights)
         {
-            lock (gate)
+            lock (sync)
             {
-                bool silent = Ring == null || interrupted || held || (!Ring.Playing && reached >= Ring.PlayedPts);
-                return silent ? MouthTrack.Closed(weights) : mouth.Weights(reached, weights);
+                bool silent = Ring == null || interrupted || held || (!Ring.Playing && heardPts >= Ring.PlayedPts);
+                return silent ? MouthTrack.Closed(weights) : mouth.Weights(heardPts, weights);
             }
         }
 
-        /// <summary>Barge-in: fade out at once, and tell the server what was heard. Raises no event of speech any more.</summary>
+        /// <summary>
+        /// Barge-in: fade out at once, and cancel the context at `HeardPts`. No timed event is raised any more.
+        /// </summary>
         public Task<Cancelled> InterruptAsync(CancellationToken cancel = default(CancellationToken))
         {
             if (Ring != null && !interrupted)
             {
-                reached = Math.Max(reached, heard.At(clock()));
+                heardPts = Math.Max(heardPts, playoutClock.At(clock()));
                 Ring.Interrupt();
             }
-            lock (gate)
+            lock (sync)
             {
                 interrupted = true;
-                cues.Forget(0);
+                timedEvents.DiscardFrom(0);
             }
-            return Context.InterruptAsync(reached, cancel);
+            return Context.InterruptAsync(heardPts, cancel);
         }
 
-        /// <summary>Pause, and ask the server to: for an interruption that may be a false one.</summary>
+        /// <summary>Pause, and ask the server to hold, while it is not clear whether the user interrupts.</summary>
         public void Hold()
         {
-            lock (gate)
+            lock (sync)
             {
                 held = true;
                 if (Ring != null)
@@ -207,7 +217,7 @@ namespace Voxwire.Playback
         /// <summary>Go on after `Hold`.</summary>
         public void Release()
         {
-            lock (gate)
+            lock (sync)
             {
                 held = false;
                 if (Ring != null)
@@ -216,7 +226,7 @@ namespace Voxwire.Playback
             Context.Release();
         }
 
-        /// <summary>Cancel without waiting for what was heard.</summary>
+        /// <summary>Cancel without waiting for the report.</summary>
         public void Dispose()
         {
             if (Ring != null)
@@ -225,42 +235,42 @@ namespace Voxwire.Playback
             Context.Dispose();
         }
 
-        private object NextCue()
+        private object NextTimedEvent()
         {
-            // What stands at the very end of the audio is told with its last sample.
-            long before = Ring != null && Ring.Finished && reached >= Ring.PlayedPts ? long.MaxValue : reached;
-            lock (gate)
-                return interrupted ? null : cues.Take(before);
+            // Events at the very end of the audio are raised with its last sample.
+            long untilPts = Ring != null && Ring.Finished && heardPts >= Ring.PlayedPts ? long.MaxValue : heardPts;
+            lock (sync)
+                return interrupted ? null : timedEvents.Take(untilPts);
         }
 
-        private SpeechEvent NextOther()
+        private SpeechEvent NextOtherEvent()
         {
-            lock (gate)
-                return others.Count == 0 ? null : others.Dequeue();
+            lock (sync)
+                return otherEvents.Count == 0 ? null : otherEvents.Dequeue();
         }
 
-        private void Tell(object cue)
+        private void RaiseTimedEvent(object timedEvent)
         {
-            if (cue is Viseme)
-                Raise(OnViseme, (Viseme)cue);
-            else if (cue is Word)
-                Raise(OnWord, (Word)cue);
-            else if (cue is Phoneme)
-                Raise(OnPhoneme, (Phoneme)cue);
+            if (timedEvent is Viseme)
+                Raise(OnViseme, (Viseme)timedEvent);
+            else if (timedEvent is Word)
+                Raise(OnWord, (Word)timedEvent);
+            else if (timedEvent is Phoneme)
+                Raise(OnPhoneme, (Phoneme)timedEvent);
             else
-                Raise(OnClause, (Clause)cue);
+                Raise(OnClause, (Clause)timedEvent);
         }
 
-        private void TellEnd()
+        private void RaiseEnd()
         {
-            bool over;
-            lock (gate)
-                over = drained && !endTold && cues.Count == 0;
-            // Nobody hears the rest of what was interrupted; of an empty one there is nothing to hear.
-            bool quiet = Ring == null || interrupted || (Ring.Finished && reached >= Ring.PlayedPts);
-            if (!over || !quiet)
+            bool allRaised;
+            lock (sync)
+                allRaised = receivedAll && !endRaised && timedEvents.Count == 0;
+            // An interrupted or empty context has nothing left to be heard.
+            bool quiet = Ring == null || interrupted || (Ring.Finished && heardPts >= Ring.PlayedPts);
+            if (!allRaised || !quiet)
                 return;
-            endTold = true;
+            endRaised = true;
             if (error != null)
                 Raise(OnError, error);
             else
@@ -273,18 +283,18 @@ namespace Voxwire.Playback
                 listeners(what);
         }
 
-        // -- what comes -----------------------------------------------------------------------------------------------
+        // -- events of the context -------------------------------------------------------------------------------------
 
-        private async Task PumpAsync()
+        private async Task ReadEventsAsync()
         {
             Exception failed = null;
             try
             {
-                SpeechEvent happened = await Context.ReadAsync(stop.Token).ConfigureAwait(false);
-                while (happened != null)
+                SpeechEvent speechEvent = await Context.ReadAsync(stop.Token).ConfigureAwait(false);
+                while (speechEvent != null)
                 {
-                    await TakeAsync(happened).ConfigureAwait(false);
-                    happened = await Context.ReadAsync(stop.Token).ConfigureAwait(false);
+                    await TakeAsync(speechEvent).ConfigureAwait(false);
+                    speechEvent = await Context.ReadAsync(stop.Token).ConfigureAwait(false);
                 }
             }
             catch (Exception raised)
@@ -293,26 +303,26 @@ namespace Voxwire.Playback
             }
             if (Ring != null)
                 Ring.End();
-            lock (gate)
+            lock (sync)
             {
                 error = failed;
-                drained = true;
+                receivedAll = true;
             }
         }
 
-        private async Task TakeAsync(SpeechEvent happened)
+        private async Task TakeAsync(SpeechEvent speechEvent)
         {
-            var frame = happened as AudioFrame;
+            var frame = speechEvent as AudioFrame;
             if (frame != null)
             {
                 await PlayAsync(PcmDecoder.Decode(frame.Codec, frame.Payload)).ConfigureAwait(false);
                 return;
             }
-            var started = happened as Started;
+            var started = speechEvent as Started;
             if (started != null)
                 Start(started.Audio);
-            lock (gate)
-                Note(happened);
+            lock (sync)
+                Store(speechEvent);
         }
 
         private void Start(AudioFormat format)
@@ -325,9 +335,9 @@ namespace Voxwire.Playback
             }
             if (ring != null)
                 return;
-            heard = new HeardClock(format.SampleRate, options.OutputLatencySeconds);
+            playoutClock = new PlayoutClock(format.SampleRate, options.OutputLatencySeconds);
             var fresh = new AudioRing(format.SampleRate, options.BufferSeconds, options.PrebufferMs);
-            lock (gate)
+            lock (sync)
             {
                 if (held)
                     fresh.Pause();
@@ -335,25 +345,25 @@ namespace Voxwire.Playback
             }
         }
 
-        private void Note(SpeechEvent happened)
+        private void Store(SpeechEvent speechEvent)
         {
-            var timing = happened as Timing;
-            var back = happened as Reconnected;
+            var timing = speechEvent as Timing;
+            var reconnected = speechEvent as Reconnected;
             if (timing != null)
             {
-                cues.Add(timing);
+                timedEvents.Add(timing);
                 mouth.Add(timing.Visemes);
             }
-            else if (happened is Clause)
-                cues.Add((Clause)happened);
-            else if (happened is Done)
-                done = (Done)happened;
-            else if (!(happened is Started))
-                others.Enqueue(happened);
-            if (back != null && back.Pts.HasValue)
+            else if (speechEvent is Clause)
+                timedEvents.Add((Clause)speechEvent);
+            else if (speechEvent is Done)
+                done = (Done)speechEvent;
+            else if (!(speechEvent is Started))
+                otherEvents.Enqueue(speechEvent);
+            if (reconnected != null && reconnected.Pts.HasValue)
             {
-                cues.Forget(back.Pts.Value);
-                mouth.BeginAnew(back.Pts.Value);
+                timedEvents.DiscardFrom(reconnected.Pts.Value);
+                mouth.RestartAt(reconnected.Pts.Value);
             }
         }
 
@@ -363,9 +373,9 @@ namespace Voxwire.Playback
             while (at < samples.Length && !Ring.Finished)
             {
                 at += Ring.Write(samples, at, samples.Length - at);
-                // The audio thread wakes nobody; what it has taken is looked for.
+                // The audio thread notifies no other thread, so the free room is polled.
                 if (at < samples.Length)
-                    await Task.Delay(FullMs, stop.Token).ConfigureAwait(false);
+                    await Task.Delay(PollMs, stop.Token).ConfigureAwait(false);
             }
         }
     }

@@ -1,4 +1,4 @@
-// Writes what the client says, as UTF-8 JSON.
+// Writes the messages of the client as UTF-8 JSON.
 
 using System.Collections.Generic;
 using System.Text;
@@ -118,7 +118,7 @@ namespace Voxwire.Protocol
             return map;
         }
 
-        /// <summary>The fields of a map; those that are null are left out.</summary>
+        /// <summary>The fields of a JSON object; null fields are left out.</summary>
         private sealed class Fields
         {
             private readonly Dictionary<string, object> map = new Dictionary<string, object>();

@@ -1,4 +1,4 @@
-// Reads what the server says: JSON messages, and binary audio frames.
+// Reads the messages of the server: JSON, and binary audio frames.
 
 using System;
 using System.Collections.Generic;
@@ -7,7 +7,7 @@ using Voxwire.Json;
 
 namespace Voxwire.Protocol
 {
-    /// <summary>The server's bounds.</summary>
+    /// <summary>The limits of a session.</summary>
     internal sealed class Limits
     {
         internal long MessageBytesMax, ContextsMax, TextCharsMax, UnspokenCharsMax, ContextCharsMax;
@@ -66,7 +66,7 @@ namespace Voxwire.Protocol
         internal long ServerMs;
     }
 
-    /// <summary>An audio frame as it stands on the wire.</summary>
+    /// <summary>An audio frame with its numbers as sent by the server.</summary>
     internal sealed class WireFrame
     {
         internal const int HeaderBytes = 16;
@@ -75,7 +75,7 @@ namespace Voxwire.Protocol
         internal long Seq, Pts;
         internal byte[] Payload;
 
-        /// <summary>The frame; null where a binary message is none.</summary>
+        /// <summary>The frame in a binary message; null if it is not an audio frame.</summary>
         internal static WireFrame Read(byte[] raw)
         {
             if (raw.Length < HeaderBytes || raw[0] != 1)
@@ -122,7 +122,7 @@ namespace Voxwire.Protocol
             { "pong", m => new Pong { T = m.Number("t"), ServerMs = m.Whole("server_ms") } },
         };
 
-        /// <summary>The message; null for a type that version 1 may still get.</summary>
+        /// <summary>The message; null if its type is unknown: later servers may send more types.</summary>
         /// <exception cref="VoxwireException">client.malformed_message, .missing_field, .invalid_field.</exception>
         internal static object Read(byte[] raw)
         {

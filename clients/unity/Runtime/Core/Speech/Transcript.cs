@@ -1,4 +1,4 @@
-// Keeps what was said of a context's text, clause by clause, and tells what a listener has heard of it. Pure.
+// The text of a context and the times of its clauses and words; works out what a listener has heard of it. Pure.
 
 using System;
 using System.Collections.Generic;
@@ -7,9 +7,8 @@ using System.Text;
 namespace Voxwire.Speech
 {
     /// <summary>
-    /// A context's text, and when which part of it sounds. Characters are code points, pts samples. The server tells the
-    /// same in `cancelled`; this is for the time after `done`, when a listener still hears what was sent ahead, and for
-    /// speech that goes on in another session.
+    /// Characters are code points, pts are samples. The server's `cancelled` says the same; this is for the time after
+    /// `done`, while buffered audio is still played, and for speech that goes on in another session.
     /// </summary>
     internal sealed class Transcript
     {
@@ -24,20 +23,20 @@ namespace Voxwire.Speech
             get { return text.ToString(); }
         }
 
-        /// <summary>How far into the text the clauses go that have begun to sound.</summary>
+        /// <summary>Where in the text the last clause ends of those whose audio has begun to come.</summary>
         internal long SpokenChars
         {
             get { return clauses.Count == 0 ? 0 : clauses[clauses.Count - 1].Chars.End; }
         }
 
-        /// <summary>More text, without lone surrogates.</summary>
+        /// <summary>Append text, without lone surrogates.</summary>
         internal void Append(string more)
         {
             text.Append(more);
             Chars += CodePoints.Count(more);
         }
 
-        /// <summary>Forget the text from a character on.</summary>
+        /// <summary>Discard the text from a character on.</summary>
         internal void Truncate(long chars)
         {
             text.Length = CodePoints.IndexOf(Text, chars);
@@ -55,44 +54,44 @@ namespace Voxwire.Speech
         }
 
         /// <summary>
-        /// The first character to speak anew where audio up to `pts` came and no more: where the first word begins that
-        /// did not come whole; where words are not known, the clause. Up to `wholePts` utterances came to their end.
+        /// The character from which a new session has to speak, where audio was received up to `pts`: the beginning of
+        /// the first word that was not received whole, or of its clause if its words are not known. Flushed text that
+        /// ends at or before `completePts` was received whole.
         /// </summary>
-        internal long FirstUnheard(long pts, long wholePts)
+        internal long FirstUnheard(long pts, long completePts)
         {
             int begun = clauses.FindAll(each => each.Pts < pts).Count;
             if (begun == 0)
                 return 0;
             Clause clause = clauses[begun - 1];
             bool whole = begun < clauses.Count && clauses[begun].Pts <= pts;
-            if (whole || pts <= wholePts)
+            if (whole || pts <= completePts)
                 return clause.Chars.End;
-            List<Word> said = words.FindAll(each => each.Pts >= clause.Pts
+            List<Word> clauseWords = words.FindAll(each => each.Pts >= clause.Pts
                 && each.Chars.Start >= clause.Chars.Start && each.Chars.Start < clause.Chars.End);
-            if (said.Count == 0)
+            if (clauseWords.Count == 0)
                 return clause.Chars.Start;
-            long saidChars = clause.Chars.Start;
-            foreach (Word word in said)
+            long receivedChars = clause.Chars.Start;
+            foreach (Word word in clauseWords)
             {
                 if (word.EndPts > pts)
-                    return BackToSpace(word.Chars.Start, saidChars);
-                saidChars = word.Chars.End;
+                    return BackToSpace(word.Chars.Start, receivedChars);
+                receivedChars = word.Chars.End;
             }
-            // A clause's words are told in parts: there may be more of them.
-            return PastClosing(saidChars, clause.Chars.End);
+            // The words of a clause come in several messages: there may be more of them.
+            return PastClosing(receivedChars, clause.Chars.End);
         }
 
-        /// <summary>Where what closes a word ends, such as its full stop; `end` where nothing but space follows before it.</summary>
+        /// <summary>Where the punctuation after a word ends; `end` if only space follows it up to there.</summary>
         private long PastClosing(long chars, long end)
         {
             string rest = CodePoints.Slice(Text, chars, end);
             int at = 0;
-            while (at < rest.Length && !char.IsWhiteSpace(rest[at]) && !char.IsLetterOrDigit(rest[at]) && !char.IsSurrogate(rest[at]))
-                at++;
-            return rest.Substring(at).Trim().Length == 0 ? end : chars + at;
+            int closing = CodePoints.ClosingAt(rest, ref at);
+            return CodePoints.IsBlank(rest, at) ? end : chars + closing;
         }
 
-        /// <summary>What was said of characters from `chars` on, and of audio from `pts` on, counts no more.</summary>
+        /// <summary>Discard the timings of characters from `chars` on, and of audio from `pts` on.</summary>
         internal void Cut(long pts, long chars)
         {
             clauses.RemoveAll(each => each.Pts >= pts || each.Chars.Start > chars);
@@ -105,7 +104,9 @@ namespace Voxwire.Speech
             words.RemoveAll(each => each.Chars.End > chars || each.EndPts > pts);
         }
 
-        /// <summary>What has been heard up to `pts`: whole words. `endPts` is where the last clause ends, null: unknown.</summary>
+        /// <summary>
+        /// What was heard up to `pts`, in whole words. `endPts` is where the last clause ends, null: unknown.
+        /// </summary>
         internal Cancelled Heard(long pts, long? endPts)
         {
             string sounding = null;
@@ -139,10 +140,10 @@ namespace Voxwire.Speech
         private long HeardOf(Clause clause, long? clauseEnd, long pts, long chars, out string sounding)
         {
             sounding = null;
-            List<Word> said = words.FindAll(each => each.Pts >= clause.Pts && (!clauseEnd.HasValue || each.Pts < clauseEnd.Value));
-            if (said.Count == 0)
+            List<Word> clauseWords = words.FindAll(each => each.Pts >= clause.Pts && (!clauseEnd.HasValue || each.Pts < clauseEnd.Value));
+            if (clauseWords.Count == 0)
                 return Evenly(clause, clauseEnd, pts, chars);
-            foreach (Word word in said)
+            foreach (Word word in clauseWords)
             {
                 if (word.EndPts > pts)
                 {
@@ -154,6 +155,7 @@ namespace Voxwire.Speech
             return chars;
         }
 
+        /// <summary>Without word timings: the share of the clause that has been played, in whole words.</summary>
         private long Evenly(Clause clause, long? clauseEnd, long pts, long chars)
         {
             if (!clauseEnd.HasValue)
@@ -163,12 +165,12 @@ namespace Voxwire.Speech
             return Math.Max(chars, BackToSpace(reached, start));
         }
 
-        /// <summary>Where the run of characters without a space begins that ends before `char_`; not before `least`.</summary>
+        /// <summary>The beginning of the word or punctuation that ends at `chars`, but not before `least`.</summary>
         private long BackToSpace(long chars, long least)
         {
             string whole = Text;
             int index = CodePoints.IndexOf(whole, chars);
-            while (chars > least && !char.IsWhiteSpace(whole[index - 1]))
+            while (chars > least && !CodePoints.IsSpace(whole[index - 1]))
             {
                 index -= index > 1 && char.IsSurrogatePair(whole[index - 2], whole[index - 1]) ? 2 : 1;
                 chars--;

@@ -1,1 +1,1 @@
-"""Turns text of any of Kokoro's languages into its phonemes, and remembers which characters each came from."""
+"""Grapheme-to-phoneme conversion for Kokoro's languages, with the characters that each word came from."""

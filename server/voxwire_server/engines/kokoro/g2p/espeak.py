@@ -1,4 +1,4 @@
-"""Reads what espeak-ng (GPL, an extra of its own) pronounces: Spanish, French, Hindi, Italian, Portuguese."""
+"""Spanish, French, Hindi, Italian and Portuguese to phonemes, by espeak-ng (GPL, an extra of its own)."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 NAMES = {"es": "es", "fr": "fr-fr", "hi": "hi", "it": "it", "pt-br": "pt-br"}
-"""BCP 47 tags and what espeak-ng calls the languages."""
+"""BCP 47 tags and espeak-ng's names of the languages."""
 
 _SENTENCE = re.compile(r"[^.!?…।\n]*(?:[.!?…।\n]+[\"”’»)]*|$)")
 _WORD = re.compile(r"\S*[\w€$£¥₹%]\S*")
 _LOCK = threading.Lock()
-"""espeak-ng holds one voice for the whole process."""
+"""espeak-ng has one current voice for the whole process."""
 
 
 class EspeakReader:
-    """Reads one language. Thread-safe."""
+    """Text of one language to phonemes. Thread-safe."""
 
     def __init__(self, vocabulary: Mapping[str, int], language: str) -> None:
         """`language` is one of `NAMES`."""
@@ -32,7 +32,7 @@ class EspeakReader:
         self._g2p = EspeakG2P(language=NAMES[language])
 
     def read(self, text: str) -> list[Sentence]:
-        """The sentences of `text` that hold a sound, in order."""
+        """The sentences of `text` in which something sounds, in order."""
         return [
             sentence
             for match in _SENTENCE.finditer(text)
@@ -48,20 +48,20 @@ class EspeakReader:
                 yield sentence_of(piece, [_bare(text, *word, offset) for word in words], self._vocabulary)
 
     def _aligned(self, text: str, words: list[tuple[int, int]]) -> list[tuple[str, int]]:
-        """Each symbol and the word it is of. Where espeak-ng joins or splits words, each is pronounced by itself."""
+        """Each symbol and its word's index. If espeak-ng joined or split words, each word is pronounced by itself."""
         groups = self._phonemes(text).split(" ")
-        if sum(map(_spoken, groups)) == len(words):
+        if sum(map(_sounds, groups)) == len(words):
             return self._numbered(groups)
         return self._numbered([group for a, b in words for group in [self._phonemes(text[a:b]).replace(" ", "")]])
 
     def _numbered(self, groups: list[str]) -> list[tuple[str, int]]:
         symbols: list[tuple[str, int]] = []
-        owner = -1
+        word = -1
         for group in groups:
-            owner += _spoken(group)
+            word += _sounds(group)
             if symbols:
                 symbols.append((" ", -1))
-            symbols += [(s, -1 if s in PAUSES else max(owner, 0)) for s in group if s in self._vocabulary]
+            symbols += [(s, -1 if s in PAUSES else max(word, 0)) for s in group if s in self._vocabulary]
         return symbols
 
     def _phonemes(self, text: str) -> str:
@@ -70,7 +70,7 @@ class EspeakReader:
         return " ".join(phonemes.split())
 
 
-def _spoken(group: str) -> bool:
+def _sounds(group: str) -> bool:
     return any(character.isalpha() for character in group)
 
 

@@ -1,4 +1,4 @@
-"""Reads Japanese, and the English in it: signs by wetext, words by Open JTalk, phonemes by misaki's table of kana."""
+"""Japanese, and the English in it, to phonemes: wetext for signs, Open JTalk for words, misaki's table for kana."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from misaki.cutlet import HEPBURN, JA_WORDS, Cutlet, Word
 from wetext import Normalizer
 
 from voxwire_server.engines.common.g2p import Sentence, pieces, sentence_of, sounds
-from voxwire_server.engines.kokoro.g2p.english import EnglishReader, spoken_words
-from voxwire_server.engines.kokoro.g2p.origins import origins, through
+from voxwire_server.engines.kokoro.g2p.cjk import add_word, compose, english_words, source_spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from voxwire_server.engines.common.g2p import EnglishReader
+
 _SENTENCE = re.compile(r"[^。！？!?\n]*(?:[。！？!?\n]+[」』）)”]*|$)")
 _SYMBOL = "記号"
-_READ, _MARK = 6, 3  # misaki's kinds of words: what has a reading, what is a symbol
+_READ, _MARK = 6, 3  # misaki's kinds of words: one with a reading, a symbol
 _OPENING, _CLOSING = "「『«([“", "」』»]).,?!:;”"
-_SPELLED = "フィラー"  # what Open JTalk calls a word that it does not know and reads letter by letter
+_SPELLED = "フィラー"  # Open JTalk's name for a word that it does not know and spells
 _DIGITS = r"\d+(?:,\d{3})*(?:\.\d+)?"
-# What Open JTalk passes over or reads sign by sign; everything else that has digits in it is left to it. Numbers in
-# three or more groups are telephone numbers and alike, and stay as they are.
+# What Open JTalk skips or reads sign by sign, and wetext therefore normalises first; other digits Open JTalk reads.
+# Numbers in three or more groups are telephone numbers and the like, and stay as they are.
 _SIGNED = re.compile(
     rf"""(?<![A-Za-z\d.-])(?:
         \d{{4}}[/-]\d{{1,2}}[/-]\d{{1,2}}(?![\d/-])   # 2026/11/21
@@ -42,7 +43,7 @@ _SIGNED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """A word as it is written and how it sounds, in hiragana; a mark where it has no sound; `english` where unknown."""
+    """A word: its written form and its sound in hiragana. `mark`: it has none. `english`: a Latin word unknown here."""
 
     surface: str
     sound: str
@@ -51,21 +52,21 @@ class _Node:
 
 
 class _Table(Cutlet):  # type: ignore[misc]
-    """misaki's rules without its own analyser, whose dictionary does not come in a package."""
+    """misaki's kana rules without its own analyser, whose dictionary is in no package."""
 
     def __init__(self) -> None:
         self.table = dict(HEPBURN)
         self.exceptions: dict[str, str] = {}
 
     def phonemes(self, node: _Node) -> str:
-        """The phonemes of a word, or a mark as Kokoro knows it."""
+        """The phonemes of a word, or a mark as it is in Kokoro's vocabulary."""
         word = Word(node.surface, "", _MARK) if node.mark else Word(node.sound, node.sound, _READ)
-        spoken: str = self._romaji_word(word)
-        return spoken.replace("っ", "").replace("[", "(").replace("]", ")")
+        phonemes: str = self._romaji_word(word)
+        return phonemes.replace("っ", "").replace("[", "(").replace("]", ")")
 
 
 class JapaneseReader:
-    """Thread-safe: Open JTalk holds a lock while it analyses. `english` reads the Latin words that it does not know."""
+    """Thread-safe: Open JTalk locks while it analyses. `english` reads the Latin words that it does not know."""
 
     def __init__(self, vocabulary: Mapping[str, int], english: EnglishReader) -> None:
         self._vocabulary = vocabulary
@@ -74,7 +75,7 @@ class JapaneseReader:
         self._normalizer = Normalizer(lang="ja", operator="tn")
 
     def read(self, text: str) -> list[Sentence]:
-        """The sentences of `text` that hold a sound, in order."""
+        """The sentences of `text` in which something sounds, in order."""
         return [
             sentence
             for match in _SENTENCE.finditer(text)
@@ -86,44 +87,38 @@ class JapaneseReader:
         plain = _SIGNED.sub(lambda match: self._normalizer.normalize(match[0]), _half_width(text))
         nodes = _joined(list(_nodes(plain)))
         composed = unicodedata.normalize("NFKC", plain)
-        ranges = origins(composed, "".join(node.surface for node in nodes))
-        ranges = through(through(origins(_half_width(text), plain), origins(plain, composed)), ranges)
+        spans = compose(source_spans(_half_width(text), plain), source_spans(plain, composed))
+        spans = compose(spans, source_spans(composed, "".join(node.surface for node in nodes)))
         words: list[tuple[int, int]] = []
         symbols: list[tuple[str, int]] = []
         at = 0
         for node in nodes:
-            spoken = self._phonemes(node)
+            phonemes = self._phonemes(node)
             start, at = at, at + len(node.surface)
-            self._space(symbols, spoken)
-            owner = -1
-            if not node.mark and start < at:
-                low, high = ranges[start][0], ranges[at - 1][1]
-                if words and low < words[-1][1]:
-                    words[-1] = (words[-1][0], max(high, words[-1][1]))
-                else:
-                    words.append((low, high))
-                owner = len(words) - 1
-            symbols += [(symbol, owner if symbol != " " else -1) for symbol in spoken if symbol in self._vocabulary]
+            self._space(symbols, phonemes)
+            is_word = not node.mark and start < at
+            word = add_word(words, spans[start][0], spans[at - 1][1]) if is_word else -1
+            symbols += [(symbol, word if symbol != " " else -1) for symbol in phonemes if symbol in self._vocabulary]
         for piece in pieces(symbols):
             if sounds(piece):
                 yield sentence_of(piece, [(offset + a, offset + b) for a, b in words], self._vocabulary)
 
     def _phonemes(self, node: _Node) -> str:
         if node.english:
-            return " ".join(spoken for spoken, _, _ in spoken_words(self._english, node.surface))
+            return " ".join(phonemes for phonemes, _, _ in english_words(self._english, node.surface))
         return self._table.phonemes(node)
 
     @staticmethod
-    def _space(symbols: list[tuple[str, int]], spoken: str) -> None:
-        """A space between words, none before a closing mark or behind an opening one."""
-        if symbols and spoken and symbols[-1][0] not in f" {_OPENING}" and spoken[0] not in f" {_CLOSING}":
+    def _space(symbols: list[tuple[str, int]], phonemes: str) -> None:
+        """Add a space between words, but not before a closing mark or after an opening one."""
+        if symbols and phonemes and symbols[-1][0] not in f" {_OPENING}" and phonemes[0] not in f" {_CLOSING}":
             symbols.append((" ", -1))
 
 
 def _nodes(text: str) -> Iterator[_Node]:
     for node in pyopenjtalk.run_frontend(text):
         surface = unicodedata.normalize("NFKC", node["string"])
-        # A letter by itself is called a symbol too.
+        # Open JTalk calls a single letter a symbol too.
         mark = node["mora_size"] == 0 or (node["pos"] == _SYMBOL and not surface.isalnum())
         sound = jaconv.kata2hira(node["pron"].replace("’", "").replace("'", ""))
         english = node["pos"] == _SPELLED and surface.isascii() and surface.isalpha() and not surface.isupper()
@@ -141,7 +136,7 @@ def _mark(surface: str) -> str:
 
 
 def _joined(nodes: Sequence[_Node]) -> list[_Node]:
-    """Join neighbours that misaki's list knows as one word, the longest first."""
+    """Join neighbours that are one word in misaki's list, the longest first."""
     joined: list[_Node] = []
     at = 0
     while at < len(nodes):

@@ -1,4 +1,4 @@
-"""Owns the readers by language, each made when it is first needed, and says which languages there are."""
+"""Owns a reader (text to phonemes) for each language, created at first use, and lists the installed languages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from voxwire_server.engines.common.g2p import Reader, Sentence
+    from voxwire_server.engines.common.g2p import EnglishReader, Sentence
 
 AMERICAN, BRITISH, JAPANESE, MANDARIN = "en-us", "en-gb", "ja", "zh"
 _NEEDS = {
@@ -22,18 +22,18 @@ _NEEDS = {
 }
 _ESPEAK = ("es", "fr", "hi", "it", "pt-br")
 _ESPEAK_NEEDS = ("misaki", "phonemizer", "espeakng_loader")
-"""The packages that reading a language takes."""
+"""The packages that a language needs."""
 
 
 class LanguageReader(Protocol):
-    """Reads one language."""
+    """Text of one language to phonemes."""
 
     def read(self, text: str) -> list[Sentence]:
-        """The sentences of `text` that hold a sound, in order."""
+        """The sentences of `text` in which something sounds, in order."""
 
 
 class Languages:
-    """Reads text by its language. Thread-safe."""
+    """Text of any installed language to phonemes. Thread-safe."""
 
     def __init__(self, vocabulary: Mapping[str, int]) -> None:
         self._vocabulary = vocabulary
@@ -53,15 +53,15 @@ class Languages:
         return tuple(tag for tag, packages in needs.items() if all(importlib.util.find_spec(name) for name in packages))
 
     def warm_up(self) -> None:
-        """Make every reader, so that nobody waits for dictionaries to be loaded."""
+        """Create every reader, so that no clause waits for dictionaries to be loaded."""
         for language in self.known:
             self.read("a", language)
 
     def read(self, text: str, language: str) -> list[Sentence]:
-        """The sentences of `text` that hold a sound, in order.
+        """The sentences of `text` in which something sounds, in order.
 
         Raises:
-            KeyError: nobody here reads `language`.
+            KeyError: `language` is not known here.
         """
         reader = self._readers.get(language)
         if reader is None:
@@ -70,10 +70,10 @@ class Languages:
                 self._readers[language] = reader
         return reader.read(text)
 
-    def _english(self, *, british: bool) -> Reader:
-        from voxwire_server.engines.common.g2p import Reader
+    def _english(self, *, british: bool) -> EnglishReader:
+        from voxwire_server.engines.common.g2p import EnglishReader
 
-        reader = Reader(self._vocabulary, british=british)
+        reader = EnglishReader(self._vocabulary, british=british)
         reader.warm_up()
         return reader
 
@@ -86,7 +86,7 @@ class Languages:
 
     def _japanese(self) -> LanguageReader:
         with warnings.catch_warnings():
-            # misaki opens its list of words the old way.
+            # misaki opens its word list by a deprecated function.
             warnings.simplefilter("ignore", DeprecationWarning)
             from voxwire_server.engines.kokoro.g2p.japanese import JapaneseReader
 

@@ -1,4 +1,4 @@
-"""Reads Mandarin, and the English in it: numbers and signs by wetext, words by jieba, phonemes by misaki."""
+"""Mandarin, and the English in it, to phonemes: wetext for numbers and signs, jieba for words, misaki for phonemes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from misaki.zh import ZHG2P
 from wetext import Normalizer
 
 from voxwire_server.engines.common.g2p import Sentence, pieces, sentence_of, sounds
-from voxwire_server.engines.kokoro.g2p.english import spoken_words
-from voxwire_server.engines.kokoro.g2p.origins import origins
+from voxwire_server.engines.kokoro.g2p.cjk import add_word, english_words, source_spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from voxwire_server.engines.kokoro.g2p.english import EnglishReader
+    from voxwire_server.engines.common.g2p import EnglishReader
 
 # A sentence with its closing marks, and in it: Chinese, Latin words with the spaces between them, anything else.
 _SENTENCE = re.compile(r"[^。！？!?…\n]*(?:[。！？!?…\n]+[”’」』）)]*|$)")
@@ -36,7 +35,7 @@ _SYLLABLE_BREAK = "\u032f"
 
 
 class MandarinReader:
-    """Thread-safe once it has read something; jieba's dictionary is loaded by the first text."""
+    """Thread-safe once it has read a text: the first one loads jieba's dictionary. `english` reads the Latin words."""
 
     def __init__(self, vocabulary: Mapping[str, int], english: EnglishReader) -> None:
         jieba.setLogLevel(logging.WARNING)
@@ -45,7 +44,7 @@ class MandarinReader:
         self._normalizer = Normalizer(lang="zh", operator="tn")
 
     def read(self, text: str) -> list[Sentence]:
-        """The sentences of `text` that hold a sound, in order."""
+        """The sentences of `text` in which something sounds, in order."""
         return [
             sentence
             for match in _SENTENCE.finditer(text)
@@ -55,26 +54,18 @@ class MandarinReader:
 
     def _read(self, text: str, offset: int) -> Iterator[Sentence]:
         plain = self._normalizer.normalize(_THOUSANDS.sub("", text))
-        ranges = origins(text, plain)
+        spans = source_spans(text, plain)
         words: list[tuple[int, int]] = []
         symbols: list[tuple[str, int]] = []
-        for spoken, start, end in self._runs(plain):
-            owner = -1
-            if start < end:
-                low, high = ranges[start][0], ranges[end - 1][1]
-                if words and low < words[-1][1]:
-                    # Several spoken words of one written number are one word.
-                    words[-1] = (words[-1][0], max(high, words[-1][1]))
-                else:
-                    words.append((low, high))
-                owner = len(words) - 1
-            symbols += [(symbol, owner if symbol != " " else -1) for symbol in spoken if symbol in self._vocabulary]
+        for phonemes, start, end in self._runs(plain):
+            word = add_word(words, spans[start][0], spans[end - 1][1]) if start < end else -1
+            symbols += [(symbol, word if symbol != " " else -1) for symbol in phonemes if symbol in self._vocabulary]
         for piece in pieces(_single_spaces(symbols)):
             if sounds(piece):
                 yield sentence_of(piece, [(offset + a, offset + b) for a, b in words], self._vocabulary)
 
     def _runs(self, text: str) -> Iterator[tuple[str, int, int]]:
-        """(phonemes, start, end) of each word of `text`; start and end are equal where no word is: a pause, a mark."""
+        """(phonemes, start, end) of each word of `text`; start and end are equal for a pause or a mark."""
         for match in _RUN.finditer(text):
             match match.lastgroup:
                 case "han":
@@ -92,8 +83,8 @@ class MandarinReader:
 
     def _latin(self, text: str, offset: int) -> Iterator[tuple[str, int, int]]:
         yield " ", offset, offset
-        for spoken, start, end in spoken_words(self._english, text):
-            yield spoken, offset + start, offset + end
+        for phonemes, start, end in english_words(self._english, text):
+            yield phonemes, offset + start, offset + end
             yield " ", offset + end, offset + end
 
 

@@ -24,7 +24,7 @@ class Convolution(nn.Conv1d):
         return super().forward(x.to(self.weight.dtype))
 
 
-class Raising(nn.ConvTranspose1d):
+class TransposedConvolution(nn.ConvTranspose1d):
     """A transposed convolution in the precision of its own weights, whatever it is given."""
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
@@ -86,8 +86,8 @@ class ChannelNorm(nn.Module):
 class BidirectionalLSTM(nn.Module):
     """Two LSTMs, one of which reads each row from its own end.
 
-    A bidirectional one over packed rows needs the lengths on the host and can't be captured in a CUDA graph; turning
-    the rows round gives the same without either.
+    A bidirectional LSTM over packed rows needs the lengths on the host and can't be captured in a CUDA graph; reversing
+    the rows gives the same result without either.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:

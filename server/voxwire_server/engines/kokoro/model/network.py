@@ -1,24 +1,32 @@
 """The whole network in three stages. A stage takes a batch of unequal rows and gives each row as if it were alone.
 
-    encode    tokens            -> durations, and what the prosody and the speech need of each token
+    encode    tokens            -> durations, and the features of each token for prosody and speech
     front     tokens, durations -> frames at 80 Hz and their pitch
     generate  frames, pitch     -> samples
 
-No stage waits for the device; whoever calls one knows the lengths already.
+No stage waits for the device: its caller passes the lengths, known on the host. The large convolutions may be of half
+precision (`convolution_dtype`, `Kokoro.lower`); everything else is float32.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, assert_never
 
 import torch
 from torch import Tensor, nn
 
-from voxwire_server.engines.kokoro.model.layers import STYLE, BidirectionalLSTM, Convolution, Raising, StyledBlock
+from voxwire_server.engines.kokoro.model.layers import (
+    STYLE,
+    BidirectionalLSTM,
+    Convolution,
+    StyledBlock,
+    TransposedConvolution,
+)
 from voxwire_server.engines.kokoro.model.ragged import UNIT, Rate, Rows
 from voxwire_server.engines.kokoro.model.text import HIDDEN, PhonemeBert, ProsodyEncoder, SpeechTextEncoder
 from voxwire_server.engines.kokoro.model.vocoder import Generator
+from voxwire_server.engines.kokoro.options import Precision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,7 +48,7 @@ class Encoded:
 
 
 @dataclass(frozen=True, slots=True)
-class Fronted:
+class AcousticFeatures:
     """What `front` gives: `frames` [B, 512, 2 T] and `pitch` [B, 2 T] in Hz, T frames of 25 ms; zero in the padding."""
 
     frames: Tensor
@@ -100,7 +108,7 @@ def _curve_blocks() -> nn.ModuleList:
 
 
 class Decoder(nn.Module):
-    """From what is said, pitch and energy to frames at 80 Hz, and on to samples."""
+    """From text features, pitch and energy to frames at 80 Hz; its generator makes samples of those."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,11 +122,11 @@ class Decoder(nn.Module):
         self.asr_res = nn.ModuleList([nn.Conv1d(HIDDEN, _RESIDUAL, 1)])
         self.generator = Generator()
 
-    def frames(self, said: Tensor, pitch: Tensor, energy: Tensor, style: Tensor, rows: Rows) -> Tensor:
-        """`said` [B, 512, T], curves [B, 1, 2 T] -> [B, 512, 2 T], zero in the padding."""
+    def frames(self, speech: Tensor, pitch: Tensor, energy: Tensor, style: Tensor, rows: Rows) -> Tensor:
+        """`speech` [B, 512, T], curves [B, 1, 2 T] -> [B, 512, 2 T], zero in the padding."""
         curves = torch.cat([self.F0_conv(pitch), self.N_conv(energy)], 1)
-        x = self.encode(torch.cat([said, curves], 1), style, rows, UNIT, UNIT)
-        beside = torch.cat([self.asr_res[0](said), curves], 1)
+        x = self.encode(torch.cat([speech, curves], 1), style, rows, UNIT, UNIT)
+        beside = torch.cat([self.asr_res[0](speech), curves], 1)
         for i, block in enumerate(self.decode):
             doubled = _HALVES if i == len(self.decode) - 1 else UNIT
             x = block(torch.cat([x, beside], 1), style, rows, UNIT, doubled)
@@ -146,7 +154,7 @@ class Kokoro(nn.Module):
         return Encoded(prosody, self.text_encoder(tokens, rows), durations)
 
     @torch.inference_mode()
-    def front(self, encoded: Encoded, styles: Tensor, rows: Rows, frames_max: int) -> Fronted:
+    def front(self, encoded: Encoded, styles: Tensor, rows: Rows, frames_max: int) -> AcousticFeatures:
         """`rows` counts frames of 25 ms: the sums of the durations, of which `frames_max` is the largest."""
         ends = encoded.durations.cumsum(1)
         positions = torch.arange(frames_max, device=ends.device).expand(len(ends), -1).contiguous()
@@ -156,31 +164,31 @@ class Kokoro(nn.Module):
             return rows.clear_tokens(x.gather(1, token.expand(-1, -1, x.shape[-1])))
 
         pitch, energy = self.predictor.curves(spread(encoded.prosody), styles[:, STYLE:], rows)
-        said = spread(encoded.speech).transpose(1, 2)
-        frames = self.decoder.frames(said, pitch, energy, styles[:, :STYLE], rows)
-        return Fronted(frames, pitch[:, 0])
+        speech = spread(encoded.speech).transpose(1, 2)
+        frames = self.decoder.frames(speech, pitch, energy, styles[:, :STYLE], rows)
+        return AcousticFeatures(frames, pitch[:, 0])
 
     @torch.inference_mode()
-    def generate(self, fronted: Fronted, styles: Tensor, rows: Rows, seeds: Tensor | None) -> Tensor:
+    def generate(self, features: AcousticFeatures, styles: Tensor, rows: Rows, seeds: Tensor | None) -> Tensor:
         """Samples [B, 600 T] float32; row b's own are the first `600 * rows.lengths[b]`."""
         generator = self.decoder.generator
-        source = generator.source(fronted.pitch, seeds)
-        samples: Tensor = generator(fronted.frames, source, styles[:, :STYLE], rows)
+        source = generator.source(features.pitch, seeds)
+        samples: Tensor = generator(features.frames, source, styles[:, :STYLE], rows)
         return samples
 
-    def large_convolutions(self) -> Iterator[Convolution | Raising]:
+    def large_convolutions(self) -> Iterator[Convolution | TransposedConvolution]:
         """Those of the decoder's frames and of the generator's blocks: nine tenths of all arithmetic."""
         generator = self.decoder.generator
         for part in (self.decoder.encode, self.decoder.decode, generator.ups, generator.noise_res, generator.resblocks):
             for module in part.modules():
-                if isinstance(module, Convolution | Raising):
+                if isinstance(module, Convolution | TransposedConvolution):
                     yield module
 
     def lower(self, dtype: torch.dtype) -> None:
-        """Make the large convolutions of numbers of this type.
+        """Convert the large convolutions to this type.
 
-        Float32 stays what is summed, normed and bent between them, and all that decides durations, pitch and phase:
-        the first stage, the curves, the source and its spectra, the last convolution and the inverse transform.
+        Sums, norms and activations between them stay float32, and so does all that determines durations, pitch and
+        phase: the first stage, the curves, the source and its spectra, the last convolution and the inverse transform.
         """
         for convolution in self.large_convolutions():
             convolution.to(dtype)
@@ -204,9 +212,45 @@ class Kokoro(nn.Module):
 
 
 def _own_name(name: str) -> str:
-    """The reference's bidirectional LSTMs are two of ours."""
+    """The parameter's name here: the reference's bidirectional LSTMs are two LSTMs, `ahead` and `back`."""
     path, dot, leaf = name.rpartition(".")
     if not leaf.startswith(("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")):
         return name
     direction = "back" if leaf.endswith("_reverse") else "ahead"
     return f"{path}{dot}{direction}.{leaf.removesuffix('_reverse')}"
+
+
+def convolution_dtype(wanted: Precision, device: torch.device) -> torch.dtype:
+    """The type of the large convolutions' weights, inputs and outputs on a device; their sums are float32.
+
+    `auto` is half precision where the device has instructions for it: float16 on a GPU, because its rounding is an
+    eighth of bfloat16's and nothing in the decoder comes near its largest number; bfloat16 on CPUs that have it.
+
+    Raises:
+        ValueError: the device is slower in this type than in float32.
+    """
+    match wanted:
+        case Precision.AUTO if device.type == "cuda":
+            return torch.float16
+        case Precision.AUTO:
+            return torch.bfloat16 if multiplies_bfloat16() else torch.float32
+        case Precision.FLOAT32:
+            return torch.float32
+        case Precision.BFLOAT16:
+            return torch.bfloat16
+        case Precision.FLOAT16:
+            if device.type != "cuda":
+                raise ValueError("float16 takes a GPU")
+            return torch.float16
+        case _:
+            assert_never(wanted)
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this CPU has bfloat16 instructions (AVX-512 BF16, AMX), and a torch that detects and uses them."""
+    capabilities = getattr(torch.cpu, "get_capabilities", None)
+    onednn: Any = torch.backends.mkldnn
+    if capabilities is None or not onednn.is_available():
+        return False
+    found: dict[str, object] = capabilities()
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))

@@ -23,8 +23,8 @@ UNIT = Rate(1)
 class Rows:
     """The rows of one batch: `lengths` [B], int64, in units (tokens, or frames of 25 ms), on the device.
 
-    `even` says that no row is padded: masks are skipped then. It is decided on the host, by whoever made the batch, so
-    that a step never waits for the device.
+    `even` says that no row is padded: masks are skipped then. It is set on the host when the batch is made, so that a
+    step never waits for the device.
     """
 
     lengths: Tensor
@@ -56,7 +56,7 @@ class Rows:
         return x if self.even else x * self.mask(UNIT, x.shape[1], x.dtype).transpose(1, 2)
 
     def reversal(self, size: int) -> Tensor:
-        """[B, size]: the index that turns each row round within its own length; padding stays where it is."""
+        """[B, size]: the index that reverses each row within its own length; padding stays where it is."""
         positions = torch.arange(size, device=self.lengths.device).expand(len(self.lengths), -1)
         turned = self.lengths[:, None] - 1 - positions
         return torch.where(turned >= 0, turned, positions)

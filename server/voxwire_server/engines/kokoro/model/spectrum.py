@@ -54,8 +54,8 @@ class Spectra(nn.Module):
         index = torch.where(index >= ends, 2 * (ends - 1) - index, index).clamp(0, size - 1)
         parts = functional.conv1d(samples.gather(1, index)[:, None], self.forward_matrix, stride=HOP)
         real, imaginary = parts[:, :BINS], parts[:, BINS:] + 0.0
-        # A row's first window is its own mirror image, so exactly real: rounding, which batches of other sizes do
-        # otherwise, would choose between pi and -pi in each of its bins.
+        # A row's first window is its own mirror image, so exactly real: rounding, which depends on the batch's size,
+        # would choose between pi and -pi in each of its bins.
         imaginary[..., 0] = 0.0
         polar = torch.cat([torch.sqrt(real.square() + imaginary.square()), torch.atan2(imaginary, real)], 1)
         return rows.clear(polar, SPECTRA)

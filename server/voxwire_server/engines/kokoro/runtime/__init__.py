@@ -1,1 +1,1 @@
-"""How the network runs on a device: batches, transfers, CUDA graphs."""
+"""Runs the torch network over batches of jobs: padding, transfers to the device, CUDA graphs."""

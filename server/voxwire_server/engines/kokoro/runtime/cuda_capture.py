@@ -1,4 +1,4 @@
-"""Records what a function does on a GPU, to be done again without the host. Knows nothing of the network."""
+"""Captures what a function does on a GPU as a CUDA graph, which is replayed without the host. Knows no network."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_REHEARSALS = 2
+_WARM_UP_RUNS = 2
 _MARGIN = 1.25
 
 
 class Capture(Protocol):
-    """Makes recordings that are played one after the other, on the device's own stream."""
+    """Captures graphs that are replayed one after the other, on the device's own stream."""
 
     @property
     def held_bytes(self) -> int:
-        """Device memory that the recordings hold."""
+        """Device memory that the graphs hold."""
 
-    def record(self, run: Callable[[], None]) -> Callable[[], None]:
-        """What does on the device again what `run` did there: the same operations on the same memory.
+    def capture(self, run: Callable[[], None]) -> Callable[[], None]:
+        """A function that repeats on the device what `run` did there: the same operations on the same memory.
 
-        `run` is called several times. What it leaves has to be copied out of memory of its own before it returns:
-        recordings share what they work in.
+        `run` is called several times. It has to copy its results out of the memory that it allocates before it returns:
+        graphs share that memory.
 
         Raises:
-            MemoryError: there is no room; nothing was recorded, and others still can be.
-            RuntimeError: `run` can't be recorded.
+            MemoryError: there is no room; nothing was captured, and other graphs still can be.
+            RuntimeError: `run` can't be captured.
         """
 
     def seconds(self, run: Callable[[], object]) -> float:
@@ -37,14 +37,14 @@ class Capture(Protocol):
 
 
 class CudaCapture:
-    """CUDA graphs in one pool of memory, of which they take `share_max` of the device's at most.
+    """CUDA graphs in one memory pool, of which they take `share_max` of the device's memory at most.
 
-    A stream of its own serves rehearsals and recordings alike, for cuDNN and cuBLAS keep a workspace a stream and would
-    ask for it amid the recording. `torch.cuda.graph` is not used: when a recording fails it leaves its stream behind as
-    the current one. Others may use the GPU meanwhile (`thread_local`).
+    Warm-up runs and captures use one stream of its own: cuDNN and cuBLAS keep a workspace per stream, which they would
+    otherwise allocate during the capture. `torch.cuda.graph` is not used: when a capture fails it leaves its stream
+    behind as the current one. Other threads may use the GPU meanwhile (`thread_local`).
 
-    Room is looked for before, since torch up to 2.13 can't tell a lack of memory amid a recording from other failures
-    (https://github.com/pytorch/pytorch/issues/159594), and a pool in which one failed takes no other.
+    Free memory is checked before a capture, since torch up to 2.13 can't tell a lack of memory during a capture from
+    other failures (https://github.com/pytorch/pytorch/issues/159594), and a pool in which one failed takes no other.
     """
 
     def __init__(self, device: torch.device, share_max: float = 0.25) -> None:
@@ -60,21 +60,22 @@ class CudaCapture:
         """See `Capture`."""
         return self._held
 
-    def record(self, run: Callable[[], None]) -> Callable[[], None]:
+    def capture(self, run: Callable[[], None]) -> Callable[[], None]:
         """See `Capture`."""
         try:
-            self._find_room(self._rehearsed(run))
+            self._check_memory(self._warmed_up(run))
         except torch.OutOfMemoryError:
             lacking = True
         else:
             lacking = False
+        # Raised out here: torch's own error would keep the tensors of the warm-up run alive by its frames.
         if lacking:
             torch.cuda.empty_cache()
-            raise MemoryError("no room for a rehearsal")
+            raise MemoryError("no room for a warm-up run")
         before = torch.cuda.memory_reserved(self._device)
         try:
             if self._pool is None:
-                self._pool = self._opened_pool()
+                self._pool = self._new_pool()
             graph = self._captured(run, self._pool)
         except RuntimeError:
             self._pool = None
@@ -102,27 +103,27 @@ class CudaCapture:
                 graph.capture_end()
         return graph
 
-    def _opened_pool(self) -> Any:
-        """A pool with a graph in it that stays: one whose last graph has gone takes no other."""
+    def _new_pool(self) -> Any:
+        """A pool with one trivial graph in it that is kept: a pool whose last graph is gone takes no other."""
         pool = torch.cuda.graph_pool_handle()
         mark = torch.zeros(1, device=self._device)
         self._anchors.append((self._captured(lambda: mark.add_(1), pool), mark))
         return pool
 
-    def _rehearsed(self, run: Callable[[], None]) -> int:
-        """Bytes that `run` needs at most at a time; what libraries set up at first use is set up now."""
+    def _warmed_up(self, run: Callable[[], None]) -> int:
+        """The most bytes that `run` holds at once; what libraries set up at first use is set up by these runs."""
         current = torch.cuda.current_stream(self._device)
         torch.cuda.reset_peak_memory_stats(self._device)
         before = torch.cuda.memory_allocated(self._device)
         self._stream.wait_stream(current)
         with torch.cuda.device(self._device), torch.cuda.stream(self._stream):
-            for _ in range(_REHEARSALS):
+            for _ in range(_WARM_UP_RUNS):
                 run()
         current.wait_stream(self._stream)
         torch.cuda.synchronize(self._device)
         return torch.cuda.max_memory_allocated(self._device) - before
 
-    def _find_room(self, needed: int) -> None:
+    def _check_memory(self, needed: int) -> None:
         torch.cuda.empty_cache()
         free, total = torch.cuda.mem_get_info(self._device)
         growth = max(0, int(needed * _MARGIN) - self._held)

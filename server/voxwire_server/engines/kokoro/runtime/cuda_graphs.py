@@ -1,12 +1,12 @@
-"""The network's stages recorded for classes of shapes, and played again for every batch that a class holds.
+"""The network's stages as CUDA graphs: one for each bucket of batch shapes, replayed for every batch that fits it.
 
-A step is some 1,900 kernels and, in the LSTMs, several more a token: the host takes longer to launch them than a GPU to
-run them while batches are small. A recording is launched at once.
+A step is some 1,900 kernels and, in the LSTMs, several more per token: while batches are small the host takes longer to
+launch them than a GPU to run them. A graph is launched at once.
 
-    batch -> padded into the class's own memory -> played -> the batch's rows copied out
+    batch -> copied into the bucket's own buffers, padded -> graph replayed -> the batch's rows copied out
 
-A class's memory is one for all shapes of a stage, and recordings work in one pool: what is held is what the largest of
-each takes. A batch that no class holds, or whose class was not recorded, goes through the network as ever.
+All shapes of a stage share the stage's buffers, and all graphs work in one memory pool: what is held is what the
+largest of each takes. A batch that fits no bucket, or whose bucket has no graph, goes through the network itself.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, assert_never
 
 import torch
 
-from voxwire_server.engines.kokoro.model.network import FRAME_SAMPLES, Encoded, Fronted
+from voxwire_server.engines.kokoro.model.network import FRAME_SAMPLES, AcousticFeatures, Encoded
 from voxwire_server.engines.kokoro.model.ragged import Rows
 from voxwire_server.engines.kokoro.runtime.dummy_inputs import dummy_inputs
-from voxwire_server.engines.kokoro.runtime.graph_buckets import BUCKETS, Shape, Stage, in_order, shape_of
+from voxwire_server.engines.kokoro.runtime.graph_buckets import BUCKETS, Shape, Stage, bucket_of, capture_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,24 +36,24 @@ logger = logging.getLogger(__name__)
 
 _INTEGER, _REAL = torch.int64, torch.float32
 _TOLERANCE = 1e-2
-"""Of the largest value. The same kernels differ by rounding at most; a recording that is wrong is wrong altogether."""
+"""Of the largest value. The same kernels differ by rounding at most; a graph that is wrong is wrong altogether."""
 _POISON = -77
 _TIMINGS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """One tensor that a stage takes or gives, rows first.
+class TensorSpec:
+    """One input or output of a stage, rows first.
 
-    `scaled` sizes are times the length, `fixed` ones stand behind them, or before with `fixed_first`. `rest` fills the
-    padding.
+    `scaled` sizes are multiples of the batch's length, `fixed` ones stand behind them, or before with `fixed_first`.
+    `padding` is the value of padded positions.
     """
 
     scaled: tuple[int, ...] = ()
     fixed: tuple[int, ...] = ()
     fixed_first: bool = False
     dtype: torch.dtype = _REAL
-    rest: int = 0
+    padding: int = 0
 
     def sizes(self, rows: int, length: int) -> tuple[int, ...]:
         """The tensor's shape in a batch."""
@@ -61,30 +61,33 @@ class Slot:
         return (rows, *self.fixed, *scaled) if self.fixed_first else (rows, *scaled, *self.fixed)
 
 
-# Rows that pad a batch are one token or one frame long: of none at all there is no mean.
-_LENGTHS = Slot(dtype=_INTEGER, rest=1)
-_STYLES = Slot(fixed=(256,))
-_PROSODY, _SPEECH = Slot((1,), (640,)), Slot((1,), (512,))
-_DURATIONS = Slot((1,), dtype=_INTEGER)
-_FRAMES, _PITCH = Slot((2,), (512,), fixed_first=True), Slot((2,))
-TAKEN = {
-    Stage.ENCODE: (Slot((1,), dtype=_INTEGER), _STYLES, Slot(rest=1), _LENGTHS),
+# Rows that pad a batch are one token or one frame long: a mean over no positions would be NaN.
+_LENGTHS = TensorSpec(dtype=_INTEGER, padding=1)
+_STYLES = TensorSpec(fixed=(256,))
+_PROSODY, _SPEECH = TensorSpec((1,), (640,)), TensorSpec((1,), (512,))
+_DURATIONS = TensorSpec((1,), dtype=_INTEGER)
+_FRAMES, _PITCH = TensorSpec((2,), (512,), fixed_first=True), TensorSpec((2,))
+INPUTS = {
+    Stage.ENCODE: (TensorSpec((1,), dtype=_INTEGER), _STYLES, TensorSpec(padding=1), _LENGTHS),
     # A token lasts a frame at least: what holds the frames holds the tokens.
     Stage.FRONT: (_PROSODY, _SPEECH, _DURATIONS, _STYLES, _LENGTHS),
-    Stage.GENERATE: (_FRAMES, _PITCH, _STYLES, Slot(dtype=_INTEGER), _LENGTHS),
+    Stage.GENERATE: (_FRAMES, _PITCH, _STYLES, TensorSpec(dtype=_INTEGER), _LENGTHS),
 }
-GIVEN = {
+OUTPUTS = {
     Stage.ENCODE: (_PROSODY, _SPEECH, _DURATIONS),
     Stage.FRONT: (_FRAMES, _PITCH),
-    Stage.GENERATE: (Slot((FRAME_SAMPLES,)),),
+    Stage.GENERATE: (TensorSpec((FRAME_SAMPLES,)),),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What is recorded: classes by stage, and when to stop. `only_faster`: a shape is kept if that gains a tenth."""
+class CaptureOptions:
+    """What is captured: buckets by stage, and for how long at most.
 
-    classes: dict[Stage, ShapeBuckets]
+    `only_faster`: a graph is kept only if it takes less time than the network by a share of `gain_min`.
+    """
+
+    buckets: dict[Stage, ShapeBuckets]
     only_faster: bool = True
     seconds_max: float = 30.0
     gain_min: float = 0.1
@@ -92,157 +95,158 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class CapturedGraph:
-    """A shape's own memory, and how what was recorded is done again on it."""
+    """One shape's graph: the buffers that it reads and writes, and the function that runs it."""
 
-    taken: tuple[Tensor, ...]
-    given: tuple[Tensor, ...]
-    play: Callable[[], None]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    replay: Callable[[], None]
 
 
 class CudaGraphRunner:
-    """The network, in part recorded; its stages are called as `Kokoro`'s own are. Used by one thread at a time.
+    """The network with graphs for some shapes; its stages are called as `Kokoro`'s own. Used by one thread at a time.
 
-    Nothing that it gives is touched by a later call.
+    A later call does not change what an earlier one returned.
     """
 
     def __init__(
         self,
         network: Kokoro,
         capture: Capture,
-        options: Options | None = None,
+        options: CaptureOptions | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._network = network
         self._capture = capture
-        self._options = options or Options(BUCKETS)
+        self._options = options or CaptureOptions(BUCKETS)
         self._clock = clock
-        self._recordings: dict[Shape, CapturedGraph] = {}
+        self._graphs: dict[Shape, CapturedGraph] = {}
         self._memory: dict[tuple[Stage, bool, int], Tensor] = {}
 
     @property
-    def recorded(self) -> tuple[Shape, ...]:
-        """The shapes for which there is a recording."""
-        return tuple(self._recordings)
+    def captured(self) -> tuple[Shape, ...]:
+        """The shapes for which there is a graph."""
+        return tuple(self._graphs)
 
     # -- stages -----------------------------------------------------------------------------------------------------
 
     @torch.inference_mode()
     def encode(self, tokens: Tensor, styles: Tensor, speeds: Tensor, rows: Rows) -> Encoded:
         """See `Kokoro`."""
-        found = self._played(Stage.ENCODE, (tokens, styles, speeds, rows.lengths), tokens.shape[1])
+        found = self._replayed(Stage.ENCODE, (tokens, styles, speeds, rows.lengths), tokens.shape[1])
         if found is None:
             return self._network.encode(tokens, styles, speeds, rows)
         prosody, speech, durations = found
         return Encoded(prosody, speech, durations)
 
     @torch.inference_mode()
-    def front(self, encoded: Encoded, styles: Tensor, rows: Rows, frames_max: int) -> Fronted:
+    def front(self, encoded: Encoded, styles: Tensor, rows: Rows, frames_max: int) -> AcousticFeatures:
         """See `Kokoro`."""
-        taken = (encoded.prosody, encoded.speech, encoded.durations, styles, rows.lengths)
-        found = self._played(Stage.FRONT, taken, frames_max)
+        inputs = (encoded.prosody, encoded.speech, encoded.durations, styles, rows.lengths)
+        found = self._replayed(Stage.FRONT, inputs, frames_max)
         if found is None:
             return self._network.front(encoded, styles, rows, frames_max)
         frames, pitch = found
-        return Fronted(frames, pitch)
+        return AcousticFeatures(frames, pitch)
 
     @torch.inference_mode()
-    def generate(self, fronted: Fronted, styles: Tensor, rows: Rows, seeds: Tensor | None) -> Tensor:
+    def generate(self, features: AcousticFeatures, styles: Tensor, rows: Rows, seeds: Tensor | None) -> Tensor:
         """See `Kokoro`."""
         if seeds is not None:
-            taken = (fronted.frames, fronted.pitch, styles, seeds, rows.lengths)
-            found = self._played(Stage.GENERATE, taken, fronted.pitch.shape[1] // 2)
+            inputs = (features.frames, features.pitch, styles, seeds, rows.lengths)
+            found = self._replayed(Stage.GENERATE, inputs, features.pitch.shape[1] // 2)
             if found is not None:
                 return found[0]
-        return self._network.generate(fronted, styles, rows, seeds)
+        return self._network.generate(features, styles, rows, seeds)
 
-    def _played(self, stage: Stage, taken: Sequence[Tensor], length: int) -> list[Tensor] | None:
-        rows = len(taken[0])
-        shape = shape_of(self._options.classes, stage, rows, length)
-        recording = None if shape is None else self._recordings.get(shape)
-        if recording is None:
+    def _replayed(self, stage: Stage, inputs: Sequence[Tensor], length: int) -> list[Tensor] | None:
+        """The outputs of the stage's graph for a batch of this shape; None if there is no such graph."""
+        rows = len(inputs[0])
+        shape = bucket_of(self._options.buckets, stage, rows, length)
+        graph = None if shape is None else self._graphs.get(shape)
+        if graph is None:
             return None
-        _fill(stage, recording.taken, taken)
-        recording.play()
-        slots = GIVEN[stage]
+        _copy_in(stage, graph.inputs, inputs)
+        graph.replay()
         return [
-            _corner(each, slot.sizes(rows, length)).clone() for each, slot in zip(recording.given, slots, strict=True)
+            _corner(each, spec.sizes(rows, length)).clone()
+            for each, spec in zip(graph.outputs, OUTPUTS[stage], strict=True)
         ]
 
-    # -- recording --------------------------------------------------------------------------------------------------
+    # -- capturing --------------------------------------------------------------------------------------------------
 
     @torch.inference_mode()
-    def record(self) -> None:
-        """Record every shape that is worth it, until the time for it is over. Once, before the first step.
+    def capture_all(self) -> None:
+        """Capture a graph of every shape that gains by it, until the time for it is over. Once, before the first step.
 
-        What a recording gives is compared with what the network gives. A stage of which one recording fails, or gives
-        something else, is not played at all.
+        A graph's outputs are compared with the network's. A stage of which one capture fails, or one graph gives
+        something else, runs without graphs altogether.
         """
         began = self._clock()
-        waiting = in_order(self._options.classes)
+        waiting = capture_order(self._options.buckets)
         while waiting and self._clock() - began < self._options.seconds_max:
             shape = waiting.pop(0)
             try:
-                pays = self._record(shape)
+                gains = self._capture_shape(shape)
             except (MemoryError, torch.OutOfMemoryError) as error:
                 logger.info("no graph of %s: %s", shape, error)
-                pays = False
+                gains = False
             except Exception as error:
                 logger.warning("%s runs without graphs: %s", shape.stage.value, error, exc_info=error)
-                self._recordings = {s: r for s, r in self._recordings.items() if s.stage is not shape.stage}
+                self._graphs = {s: graph for s, graph in self._graphs.items() if s.stage is not shape.stage}
                 waiting = [each for each in waiting if each.stage is not shape.stage]
                 continue
-            if not pays:
+            if not gains:
                 # More rows take longer on the device and no longer to launch.
-                waiting = [each for each in waiting if not _beyond(each, shape)]
+                waiting = [each for each in waiting if not _is_at_least(each, shape)]
         logger.info(
             "%d graphs in %.1f s, %d MB%s",
-            len(self._recordings),
+            len(self._graphs),
             self._clock() - began,
             self._capture.held_bytes >> 20,
             f"; no time for {len(waiting)}" if waiting else "",
         )
 
-    def _record(self, shape: Shape) -> bool:
-        """Record a shape if that pays; whether it does.
+    def _capture_shape(self, shape: Shape) -> bool:
+        """Capture a shape's graph and keep it if it gains; whether it does.
 
         Raises:
             MemoryError: there is no room.
-            RuntimeError: it can't be recorded.
-            _Differs: the recording is wrong.
+            RuntimeError: it can't be captured.
+            _GraphMismatch: the graph gives something else than the network.
         """
-        taken = self._own(shape, TAKEN[shape.stage], is_taken=True)
-        given = self._own(shape, GIVEN[shape.stage], is_taken=False)
+        inputs = self._buffers(shape, INPUTS[shape.stage], are_inputs=True)
+        outputs = self._buffers(shape, OUTPUTS[shape.stage], are_inputs=False)
 
         def run() -> None:
-            for own, each in zip(given, self._run(shape, taken), strict=True):
-                own.copy_(each)
+            for buffer, each in zip(outputs, self._run(shape, inputs), strict=True):
+                buffer.copy_(each)
 
-        _fill(shape.stage, taken, dummy_inputs(self._network, shape, 0))
-        recording = CapturedGraph(taken, given, self._capture.record(run))
+        _copy_in(shape.stage, inputs, dummy_inputs(self._network, shape, 0))
+        graph = CapturedGraph(inputs, outputs, self._capture.capture(run))
         for turn in (1, 0):
-            _fill(shape.stage, taken, dummy_inputs(self._network, shape, turn))
-            self._compare(shape, recording)
+            _copy_in(shape.stage, inputs, dummy_inputs(self._network, shape, turn))
+            self._compare(shape, graph)
         if self._options.only_faster:
             eager = min(self._capture.seconds(run) for _ in range(_TIMINGS))
-            played = min(self._capture.seconds(recording.play) for _ in range(_TIMINGS))
-            if played > eager * (1 - self._options.gain_min):
+            replayed = min(self._capture.seconds(graph.replay) for _ in range(_TIMINGS))
+            if replayed > eager * (1 - self._options.gain_min):
                 return False
-        self._recordings[shape] = recording
+        self._graphs[shape] = graph
         return True
 
-    def _compare(self, shape: Shape, recording: CapturedGraph) -> None:
-        expected = self._run(shape, recording.taken)
-        for each in recording.given:
+    def _compare(self, shape: Shape, graph: CapturedGraph) -> None:
+        expected = self._run(shape, graph.inputs)
+        for each in graph.outputs:
             each.fill_(_POISON)
-        recording.play()
-        for found, wanted in zip(recording.given, expected, strict=True):
+        graph.replay()
+        for found, wanted in zip(graph.outputs, expected, strict=True):
             limit = 0 if wanted.dtype == _INTEGER else _TOLERANCE * wanted.abs().max()
             if not bool(((found - wanted).abs() <= limit).all()):
-                raise _Differs(f"a graph of {shape} gives something else than the network")
+                raise _GraphMismatch(f"a graph of {shape} gives something else than the network")
 
-    def _run(self, shape: Shape, taken: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The stage as it is recorded: with masks whatever the rows, for they may be others next time."""
-        *others, lengths = taken
+    def _run(self, shape: Shape, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """The stage as it is captured: always with masks, since a later batch's rows may have other lengths."""
+        *others, lengths = inputs
         rows = Rows(lengths, even=False)
         match shape.stage:
             case Stage.ENCODE:
@@ -251,54 +255,54 @@ class CudaGraphRunner:
                 return encoded.prosody, encoded.speech, encoded.durations
             case Stage.FRONT:
                 prosody, speech, durations, styles = others
-                fronted = self._network.front(Encoded(prosody, speech, durations), styles, rows, shape.length)
-                return fronted.frames, fronted.pitch
+                features = self._network.front(Encoded(prosody, speech, durations), styles, rows, shape.length)
+                return features.frames, features.pitch
             case Stage.GENERATE:
                 frames, pitch, styles, seeds = others
-                return (self._network.generate(Fronted(frames, pitch), styles, rows, seeds),)
+                return (self._network.generate(AcousticFeatures(frames, pitch), styles, rows, seeds),)
             case _:
                 assert_never(shape.stage)
 
-    def _own(self, shape: Shape, slots: Sequence[Slot], *, is_taken: bool) -> tuple[Tensor, ...]:
-        """Memory of the shape's own tensors, which other shapes of the stage use too."""
-        return tuple(self._view(shape, k, slot, is_taken=is_taken) for k, slot in enumerate(slots))
+    def _buffers(self, shape: Shape, specs: Sequence[TensorSpec], *, are_inputs: bool) -> tuple[Tensor, ...]:
+        """The shape's part of the stage's buffers, which the stage's other shapes use too."""
+        return tuple(self._buffer(shape, k, spec, is_input=are_inputs) for k, spec in enumerate(specs))
 
-    def _view(self, shape: Shape, index: int, slot: Slot, *, is_taken: bool) -> Tensor:
-        key = (shape.stage, is_taken, index)
+    def _buffer(self, shape: Shape, index: int, spec: TensorSpec, *, is_input: bool) -> Tensor:
+        key = (shape.stage, is_input, index)
         if key not in self._memory:
-            stage = [each for each in in_order(self._options.classes) if each.stage is shape.stage]
-            largest = max(_size(slot.sizes(each.rows, each.length)) for each in stage)
+            stage = [each for each in capture_order(self._options.buckets) if each.stage is shape.stage]
+            largest = max(_numel(spec.sizes(each.rows, each.length)) for each in stage)
             device = next(self._network.parameters()).device
-            self._memory[key] = torch.empty(largest, dtype=slot.dtype, device=device)
-        sizes = slot.sizes(shape.rows, shape.length)
-        return self._memory[key][: _size(sizes)].view(sizes)
+            self._memory[key] = torch.empty(largest, dtype=spec.dtype, device=device)
+        sizes = spec.sizes(shape.rows, shape.length)
+        return self._memory[key][: _numel(sizes)].view(sizes)
 
 
-class _Differs(Exception):
-    """A recording gives something else than what was recorded."""
+class _GraphMismatch(Exception):
+    """A graph gives something else than the network."""
 
 
 def cuda_graph_runner(network: Kokoro, capture: Capture, *, only_faster: bool) -> CudaGraphRunner:
-    """The network with all of its usual shapes recorded as soon as `record` is called."""
-    return CudaGraphRunner(network, capture, replace(Options(BUCKETS), only_faster=only_faster))
+    """A runner for the usual shapes; their graphs are captured by `capture_all`."""
+    return CudaGraphRunner(network, capture, replace(CaptureOptions(BUCKETS), only_faster=only_faster))
 
 
-def _beyond(shape: Shape, other: Shape) -> bool:
-    """Whether a shape is another's with more rows."""
+def _is_at_least(shape: Shape, other: Shape) -> bool:
+    """Whether a shape of the same stage has as many rows and as great a length as another, or more."""
     return shape.stage is other.stage and shape.length >= other.length and shape.rows >= other.rows
 
 
-def _fill(stage: Stage, own: Sequence[Tensor], taken: Sequence[Tensor]) -> None:
-    """A batch into memory of a class that holds it; whatever was there before is gone."""
-    for memory, each, slot in zip(own, taken, TAKEN[stage], strict=True):
-        if memory.shape != each.shape:
-            memory.fill_(slot.rest)
-        _corner(memory, each.shape).copy_(each)
+def _copy_in(stage: Stage, buffers: Sequence[Tensor], inputs: Sequence[Tensor]) -> None:
+    """Copy a batch into the buffers of a bucket that holds it, and overwrite the rest with padding."""
+    for buffer, each, spec in zip(buffers, inputs, INPUTS[stage], strict=True):
+        if buffer.shape != each.shape:
+            buffer.fill_(spec.padding)
+        _corner(buffer, each.shape).copy_(each)
 
 
 def _corner(tensor: Tensor, sizes: Sequence[int]) -> Tensor:
     return tensor[tuple(slice(size) for size in sizes)]
 
 
-def _size(sizes: Sequence[int]) -> int:
+def _numel(sizes: Sequence[int]) -> int:
     return int(torch.Size(sizes).numel())

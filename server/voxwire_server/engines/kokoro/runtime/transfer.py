@@ -1,4 +1,4 @@
-"""Carries tensors between the host and a device; the host waits for the device here and nowhere else."""
+"""Copies tensors between the host and a device; the host waits for the device here and nowhere else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class DeviceTransfer(Protocol):
-    """The way to a device and back. That to a GPU is used by one thread at a time."""
+    """Copies tensors to a device and back. That of a GPU is used by one thread at a time."""
 
     device: torch.device
 
@@ -24,17 +24,17 @@ class DeviceTransfer(Protocol):
         """A copy of a dense host tensor on the device; the host does not wait for it."""
 
     def to_host(self, parts: Sequence[Tensor]) -> list[Tensor]:
-        """Each part on the host, flat, as soon as all that was queued is done. Good until the next call.
+        """Each part on the host, flat, as soon as all queued work is done. Valid until the next call.
 
-        Parts are of one type. They travel together and without what pads them: one copy a step.
+        Parts have one type. They are copied together and without their padding: one copy per step.
         """
 
     def wait(self) -> None:
-        """Return when the device has done all that was queued."""
+        """Return when the device has done all queued work."""
 
 
 class HostTransfer:
-    """The device is the host."""
+    """For the CPU: nothing is copied, nothing is queued."""
 
     def __init__(self) -> None:
         self.device = torch.device("cpu")
@@ -48,21 +48,21 @@ class HostTransfer:
         return [part.flatten() for part in parts]
 
     def wait(self) -> None:
-        """Nothing is ever queued."""
+        """Return at once."""
 
 
 class CudaTransfer:
-    """The device is a GPU, reached through pinned memory.
+    """For a GPU, through pinned memory.
 
-    The host sleeps until an event, for the usual wait turns round in a loop and takes a core from the server. A step
-    without a result waits too: else its time would be counted as the next one's, by which the scheduler learns what
-    steps cost, and an error of it would fail the next one's jobs.
+    The host sleeps until an event: torch's usual wait spins, which takes a core from the server. A step that copies
+    nothing back waits too: else the scheduler would measure its time as the next step's, and its error would fail the
+    next step's jobs.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self._done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
-        self._landing = torch.empty(0, dtype=torch.uint8)
+        self._pinned_buffer = torch.empty(0, dtype=torch.uint8)
 
     def to_device(self, tensor: Tensor) -> Tensor:
         """See `DeviceTransfer`."""
@@ -71,11 +71,11 @@ class CudaTransfer:
     def to_host(self, parts: Sequence[Tensor]) -> list[Tensor]:
         """See `DeviceTransfer`."""
         joined = torch.cat([part.flatten() for part in parts])
-        landed = self._pinned(joined.nbytes).view(joined.dtype)
-        landed.copy_(joined, non_blocking=True)
+        copied = self._pinned(joined.nbytes).view(joined.dtype)
+        copied.copy_(joined, non_blocking=True)
         self.wait()
         ends = list(itertools.accumulate(part.numel() for part in parts))
-        return [landed[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+        return [copied[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
     def wait(self) -> None:
         """See `DeviceTransfer`."""
@@ -83,19 +83,19 @@ class CudaTransfer:
         self._done.synchronize()
 
     def _pinned(self, size: int) -> Tensor:
-        """So many bytes of a buffer that grows by doubling: pinning costs the host a millisecond and more."""
-        if len(self._landing) < size:
-            self._landing = torch.empty(1 << (size - 1).bit_length(), dtype=torch.uint8).pin_memory()
-        return self._landing[:size]
+        """`size` bytes of a buffer that grows by doubling: pinning memory costs the host a millisecond and more."""
+        if len(self._pinned_buffer) < size:
+            self._pinned_buffer = torch.empty(1 << (size - 1).bit_length(), dtype=torch.uint8).pin_memory()
+        return self._pinned_buffer[:size]
 
 
 def transfer_to(device: torch.device) -> DeviceTransfer:
-    """The way to a device."""
+    """The transfer for a device."""
     return CudaTransfer(device) if device.type == "cuda" else HostTransfer()
 
 
 def memory_of(device: torch.device) -> DeviceMemory | None:
-    """What torch's allocator has of the device's memory; None for the host's. Callable from any thread."""
+    """What torch's allocator holds of the device's memory; None for a CPU. Callable from any thread."""
     if device.type != "cuda":
         return None
     return DeviceMemory(

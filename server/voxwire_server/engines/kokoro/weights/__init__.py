@@ -1,1 +1,1 @@
-"""Kokoro's files: where they come from, what is in them, how they are read."""
+"""Kokoro-82M's weights: where they come from, how they are converted, and the files that the engines read."""

@@ -1,6 +1,6 @@
-"""Reads Kokoro-82M's original checkpoint and voices, which torch pickled. Nothing but tensors is unpickled.
+"""Reads Kokoro-82M's original checkpoint and voices, which are pickled by torch. Only tensors are unpickled.
 
-The checkpoint holds a state dict for each part of the model, saved from under DataParallel (`module.` before each name)
+The checkpoint holds a state dict for each part of the model, saved under DataParallel (`module.` before each name)
 with weight norm unfolded.
 """
 
@@ -33,7 +33,7 @@ _INSTANCE_NORM = re.compile(r"\.(?:norm|adain)\d(?:\.\d)?\.norm\.(weight|bias)$"
 
 
 def read_checkpoint(file: Path) -> dict[str, NDArray[np.float32]]:
-    """The parameters of `kokoro-v1_0.pth`: exactly the names and shapes of `layout.parameter_shapes`.
+    """The parameters of `kokoro-v1_0.pth`: exactly the names and shapes of `shapes.parameter_shapes`.
 
     Raises:
         Damaged: this is not that checkpoint.
@@ -100,7 +100,7 @@ def _unpickled(file: Path) -> Any:
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        # What torch says advises to unpickle whatever is in it.
+        # torch's own message advises to unpickle anything.
         raise Damaged(f"{file} is broken, or holds more than tensors", "Get the file again.") from error
 
 

@@ -1,6 +1,6 @@
-"""Turns the int8 ONNX export of Kokoro-82M back into float32 parameters under the names that torch knows them by.
+"""Converts the int8 ONNX export of Kokoro-82M back to float32 parameters under their names in torch.
 
-Names of tensors alone don't tell which is which: the exporter folded weight norm into products such as
+The tensors' names alone don't identify the parameters: the exporter folded weight norm into products such as
 `/decoder/.../Mul_3_output_0`, and shares equal zero points between layers. A node's scope does: it is the path of the
 torch module that made it, so a weight is what the node of that module reads.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voxwire_server.engines.common.onnx_graph import read_graph
+from voxwire_server.engines.kokoro.weights.onnx_graph import read_graph
 from voxwire_server.engines.kokoro.weights.shapes import parameter_shapes
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from voxwire_server.engines.common.onnx_graph import Graph, Node
+    from voxwire_server.engines.kokoro.weights.onnx_graph import Graph, Node
 
     Entry = tuple[str, NDArray[np.float32]]
 
@@ -35,7 +35,7 @@ _OWN_NAMES = ("encoder.", "decoder.decoder.")
 
 def dequantise(model: bytes) -> dict[str, NDArray[np.float32]]:
     """The parameters that the bytes of `model.int8.onnx` hold: exactly the names and shapes of
-    `layout.parameter_shapes`.
+    `shapes.parameter_shapes`.
 
     Raises:
         ValueError: this is not that export.

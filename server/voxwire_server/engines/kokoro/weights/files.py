@@ -1,7 +1,7 @@
 """Kokoro's files on this machine, as `voxwire models pull kokoro` put them there: found, checked, read as numpy arrays.
 
-model.safetensors    float32 parameters, names and shapes of `layout.shapes`
-model.int8.onnx      the int8 export that they were made of; only where packages were the source
+model.safetensors    float32 parameters, names and shapes of `shapes.parameter_shapes`
+model.int8.onnx      the int8 export that they were made from; only if the source was packages
 voices.safetensors   by name [rows, 256] float32; the row is chosen by the number of symbols
 vocabulary.json      symbol -> token
 manifest.json        source, versions, size and SHA-256 of each file
@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 
 from voxwire_server.engines.base import EngineUnavailable
 from voxwire_server.models.errors import Damaged
-from voxwire_server.models.manifest import checksum, problems, read_manifest
-from voxwire_server.models.paths import models_folder
+from voxwire_server.models.manifest import checksum, models_folder, problems, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,7 +67,7 @@ class KokoroWeights:
         return cls(folder, manifest)
 
     def state(self) -> dict[str, NDArray[np.float32]]:
-        """The parameters, by the names of `layout.shapes`; arrays of the caller's own.
+        """The parameters, by the names of `shapes.parameter_shapes`; the caller may change the arrays.
 
         Raises:
             EngineUnavailable: the file is damaged, or safetensors is not installed.
@@ -94,7 +93,7 @@ class KokoroWeights:
 
     @property
     def onnx_path(self) -> Path | None:
-        """The int8 export; None where the weights came from the hub, which has none.
+        """The int8 export; None if the weights came from the hub, which has none.
 
         Raises:
             EngineUnavailable: the file is damaged.

