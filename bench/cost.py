@@ -45,9 +45,9 @@ def stages() -> dict[str, float]:
     """Microseconds of CPU for a second of speech, stage by stage, alone."""
     from voxwire_protocol import messages as m
     from voxwire_protocol.codec import JSON, MSGPACK
-    from voxwire_server.audio.encode import OpusStream
+    from voxwire_server.audio.encoder_pool import OpusStream
     from voxwire_server.audio.framing import Framer
-    from voxwire_server.audio.resample import Resampler
+    from voxwire_server.audio.samples import Resampler
     from voxwire_server.engines.hibari import create
     from voxwire_server.speech import Clause
     from voxwire_server.text.intake import TextIntake, Urgency

@@ -17,11 +17,10 @@ import numpy as np
 
 from voxwire_protocol.messages import AudioFormat
 from voxwire_server.audio.containers import Container, open_writer
-from voxwire_server.audio.encode import OpusStream
+from voxwire_server.audio.encoder_pool import OpusStream
 from voxwire_server.audio.framing import Framer
-from voxwire_server.audio.pcm import alaw, mulaw, pcm_s16le
 from voxwire_server.audio.pipeline import AudioPipeline
-from voxwire_server.audio.resample import Resampler
+from voxwire_server.audio.samples import Resampler, alaw, mulaw, pcm_s16le
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -28,13 +28,10 @@ from voxwire_server.compat.vendors import wyoming_server
 from voxwire_server.config import default_voice
 from voxwire_server.engines.base import EngineUnavailable
 from voxwire_server.engines.registry import load_engines
-from voxwire_server.machine import cores
-from voxwire_server.ops.admission import SessionAdmission, SpeechDirectory
-from voxwire_server.ops.auth import Authenticator
-from voxwire_server.ops.memory import watch_memory
+from voxwire_server.machine import cores, watch_memory
+from voxwire_server.ops.admission import Readiness, SessionAdmission, SpeechDirectory, watch_readiness
+from voxwire_server.ops.auth import Authenticator, Cors
 from voxwire_server.ops.metrics import Metrics
-from voxwire_server.ops.origins import Cors
-from voxwire_server.ops.readiness import Readiness, watch_readiness
 from voxwire_server.ops.reload import reloaded
 from voxwire_server.ops.scheduler_metrics import watch_devices, watch_scheduler, watch_workers
 from voxwire_server.ops.voices import BUILT_IN_MODELS, BUILT_IN_VOICES, Aliases, ModelDirectory, VoiceDirectory
@@ -47,8 +44,7 @@ from voxwire_server.session.driver import Driver, Resumable
 from voxwire_server.session.ports import SessionServices
 from voxwire_server.session.quotas import ClientIdentity, Ledger
 from voxwire_server.session.registry import Sessions
-from voxwire_server.session.replay import ReplayLog
-from voxwire_server.session.resume_tokens import ResumeTokens
+from voxwire_server.session.resume import ReplayLog, ResumeTokens
 from voxwire_server.session.ticker import Ticker
 from voxwire_server.settings import connection_limits, make_connection_limiter, scheduling_policy, session_settings
 from voxwire_server.transport import connection_limiter, http, websocket

@@ -13,8 +13,8 @@ from support.protocol_client import say, wire
 from support.server import serving
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode
-from voxwire_server.engines.kokoro.g2p.languages import Languages
-from voxwire_server.engines.mixing import mix_name, parse_mix
+from voxwire_server.engines.base import mix_name, parse_mix
+from voxwire_server.engines.kokoro.g2p import Languages
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("onnxruntime") is None, reason="needs the Python package onnxruntime: make test"

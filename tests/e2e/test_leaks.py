@@ -18,7 +18,7 @@ from support.chaos_clients import Visits
 from support.ports import free_port
 from support.server import Host, serving
 from voxwire_server.app import Application
-from voxwire_server.audio.encode import OpusStream
+from voxwire_server.audio.encoder_pool import OpusStream
 from voxwire_server.audio.pipeline import AudioPipeline
 from voxwire_server.config import load_config
 from voxwire_server.scheduling.request import SynthesisRequest
@@ -26,7 +26,7 @@ from voxwire_server.serving import make_server
 from voxwire_server.session.context import Context
 from voxwire_server.session.core import SessionCore
 from voxwire_server.session.driver import Driver
-from voxwire_server.session.replay import ReplayLog
+from voxwire_server.session.resume import ReplayLog
 from voxwire_server.transport.connection import Connection
 from voxwire_server.transport.websocket_protocol import WebSocketProtocol
 

@@ -86,7 +86,7 @@ def decode(format: m.AudioInfo, payloads: list[bytes]) -> np.ndarray:
     elif format.codec == "pcm_s16le":
         pcm = b"".join(payloads)
     else:
-        from voxwire_server.audio import pcm as companding
+        from voxwire_server.audio import samples as companding
 
         table = {}
         encode = companding.mulaw if format.codec == "mulaw" else companding.alaw

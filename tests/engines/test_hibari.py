@@ -19,11 +19,9 @@ from support.engine_driver import clause_for, speak
 from support.harvard_sentences import SENTENCES
 from support.whisper import transcribe, word_error_rate
 from voxwire_server.engines.base import EngineUnavailable
-from voxwire_server.engines.common.alignment import DURATION_SAMPLES, align
-from voxwire_server.engines.common.g2p import SYMBOLS_MAX, EnglishReader, Sentence
+from voxwire_server.engines.common.alignment import DURATION_SAMPLES, align, trim
+from voxwire_server.engines.common.g2p import SYMBOLS_MAX, EnglishReader, Sentence, map_rewriting
 from voxwire_server.engines.common.onnx_wire import delimited, fields, numbers, varints
-from voxwire_server.engines.common.source_map import map_rewriting
-from voxwire_server.engines.common.trimming import trim
 from voxwire_server.engines.hibari import create
 from voxwire_server.engines.hibari.engine import noise_row
 from voxwire_server.engines.hibari.network import Network, edit_graph

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxwire_server.engines.mixing import mix_name, parse_mix
+from voxwire_server.engines.base import mix_name, parse_mix
 
 
 @pytest.mark.parametrize("name", ["af_heart", "heart", "", "a b"])

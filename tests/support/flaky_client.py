@@ -17,8 +17,7 @@ from support.session_sim import Sent, World
 from voxwire_protocol import messages as m
 from voxwire_server.session.core import SessionCore
 from voxwire_server.session.driver import Driver, Resumable
-from voxwire_server.session.replay import ReplayLog
-from voxwire_server.session.resume_tokens import ResumeTokens
+from voxwire_server.session.resume import ReplayLog, ResumeTokens
 from voxwire_server.transport.websocket import NativeHandler
 
 

@@ -8,11 +8,10 @@ from torch import Tensor, nn
 from support import kokoro
 from voxwire_server.engines.base import Engine
 from voxwire_server.engines.kokoro.engine import KokoroEngine, torch_info
-from voxwire_server.engines.kokoro.g2p.languages import Languages
+from voxwire_server.engines.kokoro.g2p import Languages
 from voxwire_server.engines.kokoro.model.network import Kokoro
 from voxwire_server.engines.kokoro.runtime.steps import TorchSteps
-from voxwire_server.engines.kokoro.text_frontend import TextFrontend
-from voxwire_server.engines.kokoro.voices import Styles, voices_of
+from voxwire_server.engines.kokoro.text_frontend import Styles, TextFrontend, voices_of
 
 
 def rounding_engine(dtype: torch.dtype) -> Engine:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from support.locking import one_at_a_time
 from voxwire_server.engines.base import Engine, EngineUnavailable, Job
-from voxwire_server.engines.kokoro.weights.files import KokoroWeights
+from voxwire_server.engines.kokoro.weights import KokoroWeights
 from voxwire_server.speech import Alignment, Clause, PhonemeMark, WordMark
 
 if TYPE_CHECKING:

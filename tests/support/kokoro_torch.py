@@ -86,7 +86,7 @@ class PhonemisedTexts:
 
     def job(self, clause: Any, stage: str) -> Any:
         """See `TextFrontend`."""
-        from voxwire_server.engines.kokoro.jobs import KokoroJob
+        from voxwire_server.engines.kokoro.text_frontend import KokoroJob
 
         return KokoroJob(clause, stage, pieces=[self._pieces[clause.text]], voice=self._style)
 
@@ -109,7 +109,7 @@ def _piece(found: dict[str, Any]) -> Any:
 def write_phonemes(texts: Sequence[str]) -> None:
     """Write `PHONEMES` by the real G2P. Each text has to be one piece."""
     from support import kokoro
-    from voxwire_server.engines.kokoro.g2p.languages import Languages
+    from voxwire_server.engines.kokoro.g2p import Languages
 
     reader = Languages(kokoro.weights().vocabulary())
     found = []
@@ -144,7 +144,7 @@ def random_ids(size: int, seed: int) -> tuple[int, ...]:
 
 def jobs_of(ids: Sequence[Sequence[int]], *, speed: float = 1.0, first_seed: int = 0) -> list[Any]:
     """A job for each row of tokens, each with a style and a seed of its own."""
-    from voxwire_server.engines.kokoro.jobs import KokoroJob
+    from voxwire_server.engines.kokoro.text_frontend import KokoroJob
     from voxwire_server.speech import Clause
 
     styles = random_styles(first_seed + len(ids))[first_seed:]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from support import kokoro, kokoro_reference
 from voxwire_server.engines.base import Engine
-from voxwire_server.engines.kokoro.g2p.languages import Languages
+from voxwire_server.engines.kokoro.g2p import Languages
 
 RATE = 24000
 Rendition = Callable[[str, str, str], NDArray[np.float32]]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voxwire_protocol.audio import HEADER, KIND_AUDIO, Flag
-from voxwire_server.audio.pcm import Codes, to_codes
+from voxwire_server.audio.samples import Codes, to_codes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from voxwire_server.audio.framing import Framer, no_prefix
-from voxwire_server.audio.resample import NOTHING, Resampler, rescaled
+from voxwire_server.audio.samples import NOTHING, Resampler, rescaled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

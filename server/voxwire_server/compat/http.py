@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
-    from voxwire_server.compat.formats import OutputFormat
     from voxwire_server.compat.host import CompatHost
-    from voxwire_server.compat.session import Event
+    from voxwire_server.compat.session import Event, OutputFormat
 
 SpeechEvent = EncodedAudio | m.Timing | m.Done
 

@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from voxwire_protocol.errors import VoxwireError
-    from voxwire_server.compat.formats import OutputFormat
-    from voxwire_server.compat.session import EncodedAudio
+    from voxwire_server.compat.session import EncodedAudio, OutputFormat
 
 
 @dataclass(frozen=True, slots=True)

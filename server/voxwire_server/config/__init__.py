@@ -9,8 +9,9 @@ from voxwire_server.config.loading import (
     config_from_arguments,
     find_config_file,
     load_config,
+    render_config,
+    render_value,
 )
-from voxwire_server.config.rendering import render_config, render_value
 from voxwire_server.config.schema import (
     HASH_PREFIX,
     KEYS,

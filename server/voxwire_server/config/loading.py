@@ -1,20 +1,25 @@
-"""Puts a configuration together: flags come before the environment, that before the TOML file, then the defaults."""
+"""Puts a configuration together: flags come before the environment, that before the TOML file, then the defaults; and
+writes one as TOML.
+"""
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import json
 import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 from voxwire_server.config.checks import check_config
-from voxwire_server.config.schema import ENV_PREFIX, KEYS, SECTIONS, Config, ConfigError, nearest_name
+from voxwire_server.config.schema import ENV_PREFIX, KEYS, SECTIONS, Config, ConfigError, Kind, nearest_name
 from voxwire_server.config.values import GivenValue, checked_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from voxwire_server.config.schema import Config, Key
 
 CONFIG_FILE = "voxwire.toml"
 """Read from the working directory when neither `--config` nor VOXWIRE_CONFIG names another file."""
@@ -145,3 +150,46 @@ def _nearest_key(name: str) -> str:
     attributes = {known.rpartition(".")[2]: known for known in KEYS}
     near = difflib.get_close_matches(name.rpartition(".")[2], attributes, n=1)
     return f"Did you mean {attributes[near[0]]}?" if near else "See `voxwire config` for every key."
+
+
+def render_config(config: Config) -> str:
+    """The configuration as TOML, each value with where it came from; secrets hidden, key hashes shortened."""
+    lines = []
+    for section in SECTIONS:
+        lines.append(f"[{section}]")
+        for key in KEYS.values():
+            key_section, _, attribute = key.name.partition(".")
+            if key_section == section:
+                value = getattr(getattr(config, section), attribute)
+                source = config.sources.get(key.name, "default")
+                lines.append(f"{attribute} = {render_value(key, value)}  # {source}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def render_value(key: Key, value: Any) -> str:
+    """A value as TOML writes it."""
+    match key.kind:
+        case Kind.TEXT:
+            return '"(hidden)"' if key.setting.secret and value else _quote(value)
+        case Kind.INTEGER | Kind.NUMBER:
+            return repr(value)
+        case Kind.SWITCH:
+            return "true" if value else "false"
+        case Kind.TEXTS:
+            return f"[{', '.join(_quote(each) for each in value)}]"
+        case Kind.KEYS:
+            shown = [f"{_quote(each.name)} = {_quote(each.hash[:15] + '…')}" for each in value]
+            return f"{{ {', '.join(shown)} }}" if shown else "{}"
+        case Kind.ALIASES:
+            shown = [f"{_quote(each.name)} = {_quote(each.target)}" for each in value]
+            return f"{{ {', '.join(shown)} }}" if shown else "{}"
+        case Kind.OPTIONS:
+            shown = [f"{_quote(f'{each.engine}.{each.name}')} = {_quote(each.value)}" for each in value]
+            return f"{{ {', '.join(shown)} }}" if shown else "{}"
+        case _:
+            assert_never(key.kind)
+
+
+def _quote(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

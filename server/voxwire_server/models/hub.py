@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from voxwire_server.models.errors import Damaged, ModelError, Refused, Unreachable
+from voxwire_server.models.download import StatusRefused, shown
 from voxwire_server.models.manifest import Checksum, checksum
-from voxwire_server.models.web import StatusRefused, shown
+from voxwire_server.models.report import Damaged, ModelError, Refused, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from voxwire_server.models.progress import Progress
-    from voxwire_server.models.web import Web
+    from voxwire_server.models.download import Web
+    from voxwire_server.models.report import Progress
 
 _REVISION_CHARS = 12
 _HINT = "Check the network, and HF_ENDPOINT where there is a mirror; or take --source packages."

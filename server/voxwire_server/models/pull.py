@@ -8,18 +8,17 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from voxwire_server.models.errors import Damaged, disk_errors
-from voxwire_server.models.manifest import describe, problems, read_manifest
+from voxwire_server.models.download import Web
+from voxwire_server.models.manifest import check_place, check_room, describe, problems, read_manifest, staging
 from voxwire_server.models.registries import authorities
-from voxwire_server.models.staging import check_place, check_room, staging
-from voxwire_server.models.web import Web
+from voxwire_server.models.report import Damaged, disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from voxwire_server.models.manifest import Manifest
-    from voxwire_server.models.progress import Progress
+    from voxwire_server.models.report import Progress
 
 
 class Source(Enum):

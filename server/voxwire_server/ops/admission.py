@@ -1,7 +1,13 @@
-"""Owns admission: of sessions, by rate, places and the engines' room, and of active streams at an engine."""
+"""Owns admission: of sessions, by rate, places and the engines' room, and of active streams at an engine.
+
+`Readiness` holds what `/ready` says: starting, draining, overloaded, or ready.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,7 +16,7 @@ from voxwire_server.config import is_loopback
 from voxwire_server.session.quotas import Arrivals, Granted, Places, Refused, fits, network_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Sequence
 
     from voxwire_server.config import Config
     from voxwire_server.ops.metrics import Metrics
@@ -187,3 +193,61 @@ class SessionAdmission:
                 f"no engine has room for one more listener: {refusal.reason}",
                 retry_after_ms=refusal.retry_after_ms,
             )
+
+
+logger = logging.getLogger(__name__)
+
+MEMORY_SECONDS = 3.0
+"""Seconds after which an observation counts 1/e."""
+
+SHUT_SHARE, OPEN_SHARE = 0.7, 0.2
+
+LOOK_SECONDS = 0.25
+
+RETRY_MS = 5000
+"""The least retry time while overloaded: about what it takes until `/ready` says 200 again."""
+
+
+class Readiness:
+    """See the module. Pure: `look` is given whether the server is full, and the time."""
+
+    def __init__(self) -> None:
+        self.share = 0.0
+        """The share of the last seconds in which the server was full."""
+        self._at: float | None = None
+        self._retry_ms: int | None = None
+
+    @property
+    def retry_ms(self) -> int | None:
+        """Milliseconds until a client should ask again, while overloaded; None while not."""
+        return self._retry_ms
+
+    def look(self, refusal: Refusal | None, now: float) -> None:
+        """Record whether the server is full at `now` (seconds), and why."""
+        keep = 0.0 if self._at is None else math.exp(-max(0.0, now - self._at) / MEMORY_SECONDS)
+        if self._at is not None:
+            self.share = self.share * keep + (1.0 - keep) * (refusal is not None)
+        self._at = now
+        shut = self.share > (SHUT_SHARE if self._retry_ms is None else OPEN_SHARE)
+        soon = RETRY_MS if refusal is None else max(RETRY_MS, refusal.retry_after_ms)
+        self._retry_ms = soon if shut else None
+
+
+async def watch_readiness(
+    readiness: Readiness,
+    full: Callable[[], Refusal | None],
+    clock: Callable[[], float],
+    look_after: Sequence[Callable[[], None]] = (),
+) -> None:
+    """Every LOOK_SECONDS until cancelled: update `readiness`, and call each of `look_after`. Errors are logged."""
+
+    def look() -> None:
+        readiness.look(full(), clock())
+
+    while True:
+        for each in (*look_after, look):
+            try:
+                each()
+            except Exception:
+                logger.exception("a regular check failed")
+        await asyncio.sleep(LOOK_SECONDS)

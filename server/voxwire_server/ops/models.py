@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voxwire_server.config import ConfigError, find_config_file, load_config
-from voxwire_server.models.errors import Damaged, ModelError
 from voxwire_server.models.manifest import models_folder, problems, read_manifest
-from voxwire_server.models.progress import Printed
 from voxwire_server.models.pull import Recipe, Request, Source, pull, whole
+from voxwire_server.models.report import Damaged, ModelError, Printed
 
 if TYPE_CHECKING:
     import argparse

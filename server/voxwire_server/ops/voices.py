@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
-from voxwire_server.engines.mixing import mix_name, parse_mix
+from voxwire_server.engines.base import mix_name, parse_mix
 from voxwire_server.session.ports import ResolvedVoice
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from voxwire_protocol.messages import WarningMessage
 from voxwire_server.session import effects as fx
+from voxwire_server.session.playout import SEND_SLACK_SECONDS
 from voxwire_server.session.quotas import text_bytes
-from voxwire_server.session.underrun import SEND_SLACK_SECONDS
 from voxwire_server.speech import Clause
 from voxwire_server.text.intake import Boundary, ClauseText, Urgency
 
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from voxwire_server.session.heard import ClauseClock, ClauseSpan
-    from voxwire_server.session.playout import Playout
+    from voxwire_server.session.playout import Playout, UnderrunWatch
     from voxwire_server.session.settings import ContextSpec, PlayoutPolicy
-    from voxwire_server.session.underrun import UnderrunWatch
     from voxwire_server.text.intake import TextIntake
 
 MESSAGE_BYTES = 64

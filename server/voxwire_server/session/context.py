@@ -20,8 +20,7 @@ from voxwire_server.session import effects as fx
 from voxwire_server.session.chunk_receiver import ChunkReceiver
 from voxwire_server.session.clause_cutter import FLUSH_BYTES, ClauseCutter
 from voxwire_server.session.frame_sender import FrameSender
-from voxwire_server.session.playout import Playout
-from voxwire_server.session.underrun import UnderrunWatch
+from voxwire_server.session.playout import Playout, UnderrunWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from voxwire_server.audio.pipeline import EncodedChunk
     from voxwire_server.session.context import Context
     from voxwire_server.session.ports import Directory
-    from voxwire_server.session.replay import Frames
+    from voxwire_server.session.resume import Frames
     from voxwire_server.session.settings import SessionSettings
 
 DRAIN_GRACE_SECONDS = 2.0

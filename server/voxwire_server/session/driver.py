@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, assert_never
 
 from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
 from voxwire_protocol.messages import ErrorMessage, Ready, error_to_message
-from voxwire_server.audio.encode import OpusStream
-from voxwire_server.audio.encoder_pool import EncodeTask
+from voxwire_server.audio.encoder_pool import EncodeTask, OpusStream
 from voxwire_server.audio.pipeline import AudioPipeline
 from voxwire_server.scheduling.request import SynthesisRequest
 from voxwire_server.session import effects as fx
 from voxwire_server.session.ports import NullSink
-from voxwire_server.session.replay import Frames
+from voxwire_server.session.resume import Frames
 from voxwire_server.session.visemes import viseme_track_for
 
 if TYPE_CHECKING:
@@ -33,8 +32,7 @@ if TYPE_CHECKING:
     from voxwire_server.scheduling.request import RequestOutput
     from voxwire_server.session.core import SessionCore
     from voxwire_server.session.ports import SessionServices, Sink
-    from voxwire_server.session.replay import ReplayLog
-    from voxwire_server.session.resume_tokens import ResumeTokens
+    from voxwire_server.session.resume import ReplayLog, ResumeTokens
     from voxwire_server.speech import AudioChunk
 
 

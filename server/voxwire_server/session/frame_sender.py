@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from voxwire_protocol.messages import Flushed
 from voxwire_server.session import effects as fx
-from voxwire_server.session.replay import message_bytes
+from voxwire_server.session.resume import message_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from voxwire_protocol.messages import ServerMessage
     from voxwire_server.audio.framing import FrameBlock
     from voxwire_server.session.clause_cutter import UtteranceEnd
-    from voxwire_server.session.playout import Playout
+    from voxwire_server.session.playout import Playout, UnderrunWatch
     from voxwire_server.session.settings import ContextSpec
-    from voxwire_server.session.underrun import UnderrunWatch
 
 ANSWERS_MAX = 16
 ANSWERS_SECONDS = 0.005

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from voxwire_protocol import messages as m
-from voxwire_server.audio.resample import rescaled
+from voxwire_server.audio.samples import rescaled
 
 if TYPE_CHECKING:
     from voxwire_server.speech import Alignment

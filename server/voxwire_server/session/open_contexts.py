@@ -10,7 +10,7 @@ from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.audio.framing import lookahead_samples
 from voxwire_server.session import effects as fx
 from voxwire_server.session.context import Context, Phase
-from voxwire_server.session.replay import Frames
+from voxwire_server.session.resume import Frames
 from voxwire_server.session.settings import ContextSpec
 from voxwire_server.text.intake import ClauseLimits, TextIntake
 

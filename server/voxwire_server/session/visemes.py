@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from voxwire_protocol.messages import VisemeTiming
-from voxwire_server.audio.resample import rescaled
+from voxwire_server.audio.samples import rescaled
 from voxwire_server.audio.viseme_estimator import VisemeEstimator
 from voxwire_server.speech import CLOSED, Move
 from voxwire_server.text.coarticulation import Articulator

@@ -11,10 +11,15 @@ torch = pytest.importorskip("torch")
 
 from support.fake_cuda_graph import FakeCapture  # noqa: E402
 from support.kokoro_torch import jobs_of, random_ids, random_network  # noqa: E402
+from voxwire_server.engines.kokoro.model.layers import Rows  # noqa: E402
 from voxwire_server.engines.kokoro.model.network import AcousticFeatures, Encoded  # noqa: E402
-from voxwire_server.engines.kokoro.model.ragged import Rows  # noqa: E402
-from voxwire_server.engines.kokoro.runtime.cuda_graphs import INPUTS, OUTPUTS, CaptureOptions, CudaGraphRunner  # noqa: E402
-from voxwire_server.engines.kokoro.runtime.dummy_inputs import dummy_inputs  # noqa: E402
+from voxwire_server.engines.kokoro.runtime.cuda_graphs import (  # noqa: E402
+    INPUTS,
+    OUTPUTS,
+    CaptureOptions,
+    CudaGraphRunner,
+    dummy_inputs,
+)
 from voxwire_server.engines.kokoro.runtime.graph_buckets import (  # noqa: E402
     BUCKETS,
     Shape,

@@ -8,9 +8,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from support import kokoro, kokoro_reference  # noqa: E402
-from voxwire_server.engines.kokoro.g2p.languages import Languages  # noqa: E402
+from voxwire_server.engines.kokoro.g2p import Languages  # noqa: E402
+from voxwire_server.engines.kokoro.model.layers import Rows  # noqa: E402
 from voxwire_server.engines.kokoro.model.network import Kokoro  # noqa: E402
-from voxwire_server.engines.kokoro.model.ragged import Rows  # noqa: E402
 
 TEXTS = (
     ("af_heart", "Yes."),

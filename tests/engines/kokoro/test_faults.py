@@ -14,9 +14,12 @@ from support.scheduler_sim import VirtualRunner  # noqa: E402
 from voxwire_protocol.errors import ErrorCode  # noqa: E402
 from voxwire_server.engines.common.g2p import _own_vocabulary as vocabulary  # noqa: E402
 from voxwire_server.engines.kokoro.engine import KokoroEngine, torch_info  # noqa: E402
-from voxwire_server.engines.kokoro.g2p.languages import Languages  # noqa: E402
-from voxwire_server.engines.kokoro.text_frontend import TextFrontend  # noqa: E402
-from voxwire_server.engines.kokoro.voices import Styles, voices_of  # noqa: E402
+from voxwire_server.engines.kokoro.g2p import Languages  # noqa: E402
+from voxwire_server.engines.kokoro.text_frontend import (  # noqa: E402
+    Styles,
+    TextFrontend,
+    voices_of,
+)
 from voxwire_server.scheduling.request import SynthesisRequest  # noqa: E402
 from voxwire_server.scheduling.scheduler import Scheduler  # noqa: E402
 from voxwire_server.speech import Clause  # noqa: E402

@@ -6,7 +6,7 @@ import pytest
 
 from voxwire_server.engines.common.g2p import Sentence
 from voxwire_server.engines.common.g2p import _own_vocabulary as vocabulary
-from voxwire_server.engines.kokoro.g2p.languages import Languages
+from voxwire_server.engines.kokoro.g2p import Languages
 
 VOCABULARY = vocabulary()
 

@@ -25,12 +25,15 @@ kokoro_torch.stub_missing_packages()
 
 from support.kokoro_torch import jobs_of, random_ids, random_network, speak  # noqa: E402
 from support.logmel import distance_db  # noqa: E402
+from voxwire_server.engines.kokoro.model.layers import Rows  # noqa: E402
 from voxwire_server.engines.kokoro.model.network import AcousticFeatures, Encoded  # noqa: E402
-from voxwire_server.engines.kokoro.model.ragged import Rows  # noqa: E402
 from voxwire_server.engines.kokoro.options import Graphs  # noqa: E402
 from voxwire_server.engines.kokoro.runtime.cuda_capture import CudaCapture  # noqa: E402
-from voxwire_server.engines.kokoro.runtime.cuda_graphs import CaptureOptions, CudaGraphRunner  # noqa: E402
-from voxwire_server.engines.kokoro.runtime.dummy_inputs import dummy_inputs  # noqa: E402
+from voxwire_server.engines.kokoro.runtime.cuda_graphs import (  # noqa: E402
+    CaptureOptions,
+    CudaGraphRunner,
+    dummy_inputs,
+)
 from voxwire_server.engines.kokoro.runtime.graph_buckets import Shape, ShapeBuckets, Stage  # noqa: E402
 from voxwire_server.engines.kokoro.runtime.steps import TorchSteps  # noqa: E402
 

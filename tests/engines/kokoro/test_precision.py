@@ -13,10 +13,10 @@ from support import half_precision, kokoro  # noqa: E402
 from support.logmel import distance_db  # noqa: E402
 from voxwire_server.engines.kokoro import factory  # noqa: E402
 from voxwire_server.engines.kokoro.engine import torch_info  # noqa: E402
-from voxwire_server.engines.kokoro.g2p.languages import Languages  # noqa: E402
+from voxwire_server.engines.kokoro.g2p import Languages  # noqa: E402
 from voxwire_server.engines.kokoro.model import network as model  # noqa: E402
+from voxwire_server.engines.kokoro.model.layers import Rows  # noqa: E402
 from voxwire_server.engines.kokoro.model.network import Kokoro, convolution_dtype  # noqa: E402
-from voxwire_server.engines.kokoro.model.ragged import Rows  # noqa: E402
 from voxwire_server.engines.kokoro.options import Precision  # noqa: E402
 from voxwire_server.speech import Voice  # noqa: E402
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from voxwire_protocol.errors import VoxwireError
 from voxwire_server.audio.containers import SAMPLE_RATES, Container, ContainerWriter, ffmpeg, open_writer, warm_formats
 from voxwire_server.audio.containers.ffmpeg import mp3_bitrate
-from voxwire_server.audio.containers.ogg import ogg_crc
+from voxwire_server.audio.containers.plain import ogg_crc
 
 av = pytest.importorskip("av")
 

@@ -13,7 +13,7 @@ from opuslib_next.api import ctl, encoder
 from support.frames import assert_numbered, frames_of, read_wire, speech_like, websocket_prefix
 from voxwire_protocol.audio import unpack_frame
 from voxwire_protocol.messages import AudioFormat
-from voxwire_server.audio.encode import OpusStream
+from voxwire_server.audio.encoder_pool import OpusStream
 from voxwire_server.audio.framing import FrameBlock, Framer, lookahead_samples
 
 RATES = (8000, 12000, 16000, 24000, 48000)

@@ -11,7 +11,7 @@ from support.frames import assert_numbered, frames_of, read_wire, speech_like, w
 from voxwire_protocol.audio import Flag, unpack_frame
 from voxwire_protocol.messages import AudioFormat
 from voxwire_server.audio.framing import Framer, RecordBlock
-from voxwire_server.audio.pcm import to_codes
+from voxwire_server.audio.samples import to_codes
 
 FORMATS = [
     AudioFormat(codec="pcm_s16le", sample_rate=24000, frame_ms=20),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxwire_server.audio.pcm import alaw, alaw_table, mulaw, mulaw_table, pcm_s16le, to_codes
+from voxwire_server.audio.samples import alaw, alaw_table, mulaw, mulaw_table, pcm_s16le, to_codes
 
 EVERY_SAMPLE = np.arange(65536, dtype=np.uint16).view(np.int16)
 

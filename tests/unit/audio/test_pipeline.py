@@ -18,7 +18,7 @@ from support.frames import assert_numbered, frames_of, speech_like, websocket_pr
 from voxwire_protocol.audio import Flag
 from voxwire_protocol.messages import AudioFormat
 from voxwire_server.audio.pipeline import AudioPipeline, EncodedChunk
-from voxwire_server.audio.resample import rescaled
+from voxwire_server.audio.samples import rescaled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxwire_server.audio.resample import Resampler, quality_for, rescaled
+from voxwire_server.audio.samples import Resampler, quality_for, rescaled
 
 RATES = (8000, 12000, 16000, 22050, 24000, 44100, 48000)
 ENGINE_RATES = (16000, 22050, 24000, 44100)

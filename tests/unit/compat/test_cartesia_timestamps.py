@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxwire_protocol.messages import WordTiming
-from voxwire_server.compat.cartesia.timestamps import WordTracker
+from voxwire_server.compat.cartesia.translator import WordTracker
 
 
 def timed(text: str, *, of: str, at: int = 0) -> WordTiming:

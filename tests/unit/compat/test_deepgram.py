@@ -12,8 +12,7 @@ from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.compat.deepgram.messages import AUDIO_BYTES_MAX, SpeakOptions, strip_controls
 from voxwire_server.compat.deepgram.translator_v1 import AuraTranslator
 from voxwire_server.compat.deepgram.translator_v2 import TURNS_MAX, FluxTranslator
-from voxwire_server.compat.formats import OutputFormat
-from voxwire_server.compat.session import EncodedAudio
+from voxwire_server.compat.session import EncodedAudio, OutputFormat
 from voxwire_server.compat.translator import Action, Close, Forward, Reply, StartContext, Translator
 
 OPTIONS = SpeakOptions(

@@ -16,8 +16,7 @@ from voxwire_server.compat.elevenlabs.translator import (
     StreamInputTranslator,
     StreamOptions,
 )
-from voxwire_server.compat.formats import OutputFormat
-from voxwire_server.compat.session import EncodedAudio
+from voxwire_server.compat.session import EncodedAudio, OutputFormat
 from voxwire_server.compat.translator import Close, Forward, Reply, StartContext
 
 RATE = 8000

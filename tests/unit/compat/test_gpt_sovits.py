@@ -9,11 +9,11 @@ import wave
 import pytest
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
-from voxwire_server.audio.containers.wav import wav_header
+from voxwire_server.audio.containers.plain import wav_header
 from voxwire_server.compat.gpt_sovits.formats import SAMPLE_RATE, whole_body
 from voxwire_server.compat.gpt_sovits.http import TtsRequest, check_request, http_error
+from voxwire_server.compat.host import voice_of_recording
 from voxwire_server.compat.parsing import validate
-from voxwire_server.compat.voices import voice_of_recording
 from voxwire_server.speech import Voice
 
 HEART = Voice(name="heart", engine="hibari", languages=("en-us",))

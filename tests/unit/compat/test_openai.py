@@ -16,12 +16,12 @@ from support.asgi import http_scope
 from support.in_process_app import running
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
-from voxwire_server.compat.formats import OutputFormat
 from voxwire_server.compat.http import SpeechStream, audio_response, read_all
 from voxwire_server.compat.openai import OPERATIONS, http
 from voxwire_server.compat.openai.errors import error_body, http_error
 from voxwire_server.compat.openai.http import FORMATS, SAMPLE_RATE, SpeechBody
 from voxwire_server.compat.parsing import validate
+from voxwire_server.compat.session import OutputFormat
 from voxwire_server.session.quotas import ClientIdentity
 
 TEXT = "The birch canoe slid on the smooth planks. Glue the sheet to the dark blue background."

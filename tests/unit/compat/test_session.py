@@ -12,12 +12,12 @@ from support.in_process_app import running
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.audio.containers import Container
-from voxwire_server.compat.formats import OutputFormat
 from voxwire_server.compat.session import (
     BACKLOG_HIGH_BYTES,
     ENCODED_SECONDS_MAX,
     CompatSession,
     EncodedAudio,
+    OutputFormat,
     SessionClosed,
 )
 from voxwire_server.session.quotas import ClientIdentity

@@ -11,11 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.fake_registries import serving
-from voxwire_server.models.download import PAUSES_SECONDS, Artifact, fetch
-from voxwire_server.models.errors import Damaged, Refused, Unreachable
+from voxwire_server.models.download import PAUSES_SECONDS, Artifact, Web, fetch
 from voxwire_server.models.manifest import Checksum
-from voxwire_server.models.progress import Silent
-from voxwire_server.models.web import Web
+from voxwire_server.models.report import Damaged, Refused, Silent, Unreachable
 
 CONTENT = random.Random(1).randbytes(700_000)
 PATH = "/weights.bin"

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.fake_registries import serving
-from voxwire_server.models.errors import Damaged, ModelError, Refused, Unreachable
+from voxwire_server.models.download import Web
 from voxwire_server.models.hub import Repository
 from voxwire_server.models.manifest import Checksum
-from voxwire_server.models.progress import Silent
-from voxwire_server.models.web import Web
+from voxwire_server.models.report import Damaged, ModelError, Refused, Silent, Unreachable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,7 +145,7 @@ def test_the_hub_library_needs_no_other_import() -> None:
     with serving() as gone:
         pass
     program = (
-        "from voxwire_server.models.hub import Repository\nfrom voxwire_server.models.web import Web\n"
+        "from voxwire_server.models.hub import Repository\nfrom voxwire_server.models.download import Web\n"
         f"Repository({NAME!r}, {REVISION!r}, {gone.url!r}).files(Web((), lambda seconds: None))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "HF_HUB_OFFLINE": ""}

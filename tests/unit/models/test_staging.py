@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from voxwire_server.models.errors import Unusable, disk_errors
-from voxwire_server.models.manifest import Manifest, describe, models_folder, problems, read_manifest, write_manifest
-from voxwire_server.models.progress import Silent
-from voxwire_server.models.staging import check_place, check_room, staging
+from voxwire_server.models.manifest import (
+    Manifest,
+    check_place,
+    check_room,
+    describe,
+    models_folder,
+    problems,
+    read_manifest,
+    staging,
+    write_manifest,
+)
+from voxwire_server.models.report import Silent, Unusable, disk_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,8 +28,8 @@ if TYPE_CHECKING:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from voxwire_server.models.progress import Silent
-from voxwire_server.models.staging import staging
+from voxwire_server.models.report import Silent
+from voxwire_server.models.manifest import staging
 with staging(Path(sys.argv[1]), "m", Silent()):
     print("held", flush=True)
     sys.stdin.read()
@@ -193,7 +201,7 @@ def test_each_kind_of_damage_is_reported(tmp_path: Path) -> None:
     ],
 )
 def test_an_invalid_manifest_is_damaged(tmp_path: Path, text: str) -> None:
-    from voxwire_server.models.errors import Damaged
+    from voxwire_server.models.report import Damaged
 
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(Damaged, match=r"manifest\.json") as caught:

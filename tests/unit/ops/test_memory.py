@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voxwire_server.ops.memory import TRIM_BYTES_MIN, TRIM_SECONDS, TrimPolicy
+from voxwire_server.machine import TRIM_BYTES_MIN, TRIM_SECONDS, TrimPolicy
 
 MIB = 1 << 20
 

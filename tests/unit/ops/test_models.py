@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from voxwire_server import cli
-from voxwire_server.models.errors import Unreachable
 from voxwire_server.models.pull import Provenance, Recipe, Source
+from voxwire_server.models.report import Unreachable
 from voxwire_server.ops import models
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 from itertools import pairwise
 
-from voxwire_server.ops.readiness import Readiness
+from voxwire_server.ops.admission import Readiness
 from voxwire_server.scheduling.admission import Refusal, RefusalReason
 
 FULL = Refusal(9000, RefusalReason.UTILISATION)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from voxwire_server.session.resume_tokens import USES_MAX, ResumeTokens
+from voxwire_server.session.resume import USES_MAX, ResumeTokens
 
 
 def make_tokens() -> ResumeTokens:

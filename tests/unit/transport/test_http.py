@@ -11,9 +11,8 @@ from starlette.middleware import Middleware
 from support.asgi import Answer, request
 from voxwire_server.config import ApiKey, AuthConfig, Config, EnginesConfig, ServerConfig
 from voxwire_server.engines.base import EngineInfo, EngineUnavailable, StageInfo
-from voxwire_server.ops.auth import Authenticator, hash_key
+from voxwire_server.ops.auth import Authenticator, Cors, hash_key
 from voxwire_server.ops.metrics import Metrics
-from voxwire_server.ops.origins import Cors
 from voxwire_server.speech import Voice
 from voxwire_server.transport import http
 

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.audio.containers.ffmpeg import AacWriter, FlacWriter, Mp3Writer, is_available, warm
-from voxwire_server.audio.containers.ogg import OggOpusWriter
-from voxwire_server.audio.containers.wav import WavWriter
+from voxwire_server.audio.containers.plain import OggOpusWriter, WavWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

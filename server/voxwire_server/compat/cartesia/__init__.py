@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import WebSocketRoute
 
 from voxwire_server.compat.cartesia.errors import http_error
-from voxwire_server.compat.cartesia.http import speak, speak_in_events
+from voxwire_server.compat.cartesia.http import VoicesQuery, list_voices, one_voice, speak, speak_in_events
 from voxwire_server.compat.cartesia.messages import BytesBody, SseBody
-from voxwire_server.compat.cartesia.voices import VoicesQuery, list_voices, one_voice
 from voxwire_server.compat.cartesia.websocket import KEY_PARAMETERS, serve
 from voxwire_server.compat.operation import BodyKind, Operation
 

@@ -11,9 +11,9 @@ import numpy as np
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_protocol.messages import PCM_RATES, Codec
 from voxwire_server.audio.containers import SAMPLE_RATES, Container
-from voxwire_server.audio.containers.wav import wav_header
-from voxwire_server.audio.pcm import alaw_table, mulaw_table
-from voxwire_server.compat.formats import OutputFormat
+from voxwire_server.audio.containers.plain import wav_header
+from voxwire_server.audio.samples import alaw_table, mulaw_table
+from voxwire_server.compat.session import OutputFormat
 
 if TYPE_CHECKING:
     from voxwire_server.compat.cartesia.messages import RequestedFormat

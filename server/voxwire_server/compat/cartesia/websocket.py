@@ -12,7 +12,7 @@ from uuid import uuid4
 from voxwire_protocol.errors import VoxwireError
 from voxwire_server.compat.cartesia.errors import http_error
 from voxwire_server.compat.cartesia.translator import CartesiaTranslator
-from voxwire_server.compat.voices import voice_of_model
+from voxwire_server.compat.host import voice_of_model
 from voxwire_server.compat.websocket import serve_websocket
 
 if TYPE_CHECKING:

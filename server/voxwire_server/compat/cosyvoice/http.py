@@ -10,10 +10,10 @@ from starlette.responses import JSONResponse, Response
 
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
-from voxwire_server.compat.formats import OutputFormat
+from voxwire_server.compat.host import voice_of_recording
 from voxwire_server.compat.http import SpeechStream, audio_response
 from voxwire_server.compat.parsing import validate
-from voxwire_server.compat.voices import voice_of_recording
+from voxwire_server.compat.session import OutputFormat
 from voxwire_server.errors import coarse_status, describe, http_headers
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_protocol.messages import RATES, Codec
 from voxwire_server.audio.containers import Container
-from voxwire_server.compat.formats import OutputFormat
+from voxwire_server.compat.session import OutputFormat
 
 _RAW: Mapping[str, Codec] = {"linear16": "pcm_s16le", "mulaw": "mulaw", "alaw": "alaw"}
 

@@ -17,9 +17,8 @@ from voxwire_server.compat.parsing import json_object
 from voxwire_server.compat.translator import Action, Reply
 
 if TYPE_CHECKING:
-    from voxwire_server.compat.formats import OutputFormat
     from voxwire_server.compat.host import CompatHost
-    from voxwire_server.compat.session import EncodedAudio
+    from voxwire_server.compat.session import EncodedAudio, OutputFormat
     from voxwire_server.speech import Voice
 
 AURA_SPEEDS = (0.7, 1.5)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import WebSocketRoute
 
-from voxwire_server.compat.elevenlabs import http, voices
+from voxwire_server.compat.elevenlabs import http
 from voxwire_server.compat.elevenlabs.errors import http_error, voices_error
 from voxwire_server.compat.elevenlabs.messages import SpeechBody, SpeechQuery
 from voxwire_server.compat.elevenlabs.websocket import api_key_of, serve_multi_stream_input, serve_stream_input
@@ -55,9 +55,9 @@ OPERATIONS: Sequence[Operation[Any, Any]] = (
     _speech("/with-timestamps", "Speak a text, with its characters' times", http.speak_with_timestamps),
     _speech("/stream/with-timestamps", "The same, as it is made", http.stream_with_timestamps, "application/x-ndjson"),
     # Also an endpoint of the native protocol, which web pages call with a browser's token.
-    _voices("/v1/voices", "The voices", voices.list_voices, query=voices.VoicesQuery, tokens=True),
-    _voices("/v2/voices", "The voices, in pages", voices.search_voices, query=voices.VoicesQuery, error=http_error),
-    _voices("/v1/voices/{voice_id}", "One voice", voices.one_voice, error=http_error),
+    _voices("/v1/voices", "The voices", http.list_voices, query=http.VoicesQuery, tokens=True),
+    _voices("/v2/voices", "The voices, in pages", http.search_voices, query=http.VoicesQuery, error=http_error),
+    _voices("/v1/voices/{voice_id}", "One voice", http.one_voice, error=http_error),
 )
 """Its HTTP endpoints."""
 

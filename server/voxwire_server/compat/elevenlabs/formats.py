@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_protocol.messages import PCM_RATES, Codec
 from voxwire_server.audio.containers import Container
-from voxwire_server.compat.formats import OutputFormat
+from voxwire_server.compat.session import OutputFormat
 
 DEFAULT_FORMAT = "mp3_44100_128"
 

@@ -1,29 +1,86 @@
-"""ElevenLabs' HTTP endpoints for speech: the audio as it is synthesised, alone or with its characters' times."""
+"""Serves ElevenLabs' HTTP endpoints: speech, whole or as it is made, with or without its characters, and the voices."""
 
 from __future__ import annotations
 
 import base64
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from starlette.responses import Response, StreamingResponse
+from pydantic import BaseModel
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.compat.elevenlabs.formats import output_format
 from voxwire_server.compat.elevenlabs.messages import SpeechBody, SpeechQuery
 from voxwire_server.compat.elevenlabs.timestamps import Alignment, Chunker
+from voxwire_server.compat.host import unknown_voice
 from voxwire_server.compat.http import SpeechStream, audio_response
 from voxwire_server.compat.session import EncodedAudio
+from voxwire_server.transport.http import filter_voices, voice_fields
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from voxwire_server.compat.elevenlabs.timestamps import Chunk
-    from voxwire_server.compat.formats import OutputFormat
     from voxwire_server.compat.host import CompatHost
-    from voxwire_server.compat.operation import Call
+    from voxwire_server.compat.operation import Call, NoFields
+    from voxwire_server.compat.session import OutputFormat
+    from voxwire_server.engines.base import EngineInfo
+    from voxwire_server.speech import Voice
+
+
+class VoicesQuery(BaseModel):
+    """The filters of the list: the native parameters, and the vendor's `search`."""
+
+    language: str = ""
+    engine: str | None = None
+    search: str = ""
+
+
+async def list_voices(host: CompatHost, call: Call[NoFields, VoicesQuery]) -> Response:
+    """Every voice, and the default."""
+    return JSONResponse({"voices": _voices(host, call.query), "default": host.default_voice().name})
+
+
+async def search_voices(host: CompatHost, call: Call[NoFields, VoicesQuery]) -> Response:
+    """Every voice, as one page."""
+    found = _voices(host, call.query)
+    return JSONResponse({"voices": found, "has_more": False, "total_count": len(found), "next_page_token": None})
+
+
+async def one_voice(host: CompatHost, call: Call[NoFields, NoFields]) -> Response:
+    """One voice, by its name or an alias."""
+    name = call.request.path_params["voice_id"]
+    found = host.find_voice(name)
+    for engine in host.engines():
+        if found is not None and found.engine == engine.name:
+            return JSONResponse(_fields(found, engine) | {"voice_id": name})
+    raise unknown_voice(host, name)
+
+
+def _voices(host: CompatHost, query: VoicesQuery) -> list[dict[str, Any]]:
+    filters = {"language": query.language} | ({} if query.engine is None else {"engine": query.engine})
+    wanted = query.search.lower()
+    return [
+        _fields(voice, engine)
+        for voice, engine in filter_voices(host.engines(), filters)
+        if wanted in f"{voice.name} {voice.description}".lower()
+    ]
+
+
+def _fields(voice: Voice, engine: EngineInfo) -> dict[str, Any]:
+    labels = {"language": voice.languages[0].split("-")[0], "accent": voice.languages[0], "gender": voice.gender}
+    return voice_fields(voice, engine) | {
+        "voice_id": voice.name,
+        "category": "premade",
+        "labels": {name: value for name, value in labels.items() if value},
+        "preview_url": None,
+        "available_for_tiers": [],
+        "high_quality_base_model_ids": [],
+        "settings": None,
+    }
 
 
 async def speak(host: CompatHost, call: Call[SpeechBody, SpeechQuery]) -> Response:

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
     from voxwire_server.compat.elevenlabs.messages import ClientMessage
     from voxwire_server.compat.elevenlabs.timestamps import Chunk
-    from voxwire_server.compat.formats import OutputFormat
-    from voxwire_server.compat.session import EncodedAudio
+    from voxwire_server.compat.session import EncodedAudio, OutputFormat
 
 _MESSAGE_ERRORS = frozenset(
     {

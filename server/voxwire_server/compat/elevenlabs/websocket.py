@@ -15,8 +15,8 @@ from voxwire_server.compat.elevenlabs.errors import close_for, error_message, ht
 from voxwire_server.compat.elevenlabs.formats import output_format
 from voxwire_server.compat.elevenlabs.messages import StreamQuery, key_in_message
 from voxwire_server.compat.elevenlabs.translator import MultiStreamInputTranslator, StreamInputTranslator, StreamOptions
+from voxwire_server.compat.host import unknown_voice
 from voxwire_server.compat.parsing import validate
-from voxwire_server.compat.voices import unknown_voice
 from voxwire_server.compat.websocket import serve_websocket
 
 if TYPE_CHECKING:

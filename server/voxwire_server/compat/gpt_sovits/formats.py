@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from voxwire_server.audio.containers import Container
-from voxwire_server.audio.containers.wav import wav_header
-from voxwire_server.audio.pcm import pcm_s16le
-from voxwire_server.audio.resample import Resampler
-from voxwire_server.compat.formats import OutputFormat
+from voxwire_server.audio.containers.plain import wav_header
+from voxwire_server.audio.samples import Resampler, pcm_s16le
+from voxwire_server.compat.session import OutputFormat
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse, Response
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.compat.gpt_sovits.formats import MediaType, session_format, stream_body, whole_body
+from voxwire_server.compat.host import voice_of_recording
 from voxwire_server.compat.http import SpeechResponse, SpeechStream, read_all
-from voxwire_server.compat.voices import voice_of_recording
 from voxwire_server.errors import coarse_status, describe, http_headers
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from voxwire_server.compat.openai import http, voices
+from voxwire_server.compat.openai import http
 from voxwire_server.compat.openai.errors import http_error
 from voxwire_server.compat.openai.http import SpeechBody
 from voxwire_server.compat.operation import BodyKind, Operation
@@ -27,7 +27,7 @@ def _list(path: str, summary: str, handler: Any) -> Operation[Any, Any]:
         summary=summary,
         handler=handler,
         error=http_error,
-        key=voices.elevenlabs_key,
+        key=http.elevenlabs_key,
     )
 
 
@@ -43,10 +43,10 @@ OPERATIONS: Sequence[Operation[Any, Any]] = (
         body_kind=BodyKind.JSON,
         answers=_AUDIO,
     ),
-    _list("/v1/models", "The models", voices.list_models),
-    _list("/v1/models/{model:path}", "One model", voices.one_model),
-    _list("/v1/audio/models", "The models that speak", voices.list_speech_models),
-    _list("/v1/audio/voices", "The voices", voices.list_voices),
+    _list("/v1/models", "The models", http.list_models),
+    _list("/v1/models/{model:path}", "One model", http.one_model),
+    _list("/v1/audio/models", "The models that speak", http.list_speech_models),
+    _list("/v1/audio/voices", "The voices", http.list_voices),
 )
 """Its HTTP endpoints."""
 

@@ -24,8 +24,7 @@ from wyoming.tts import SynthesizeStopped
 
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
-from voxwire_server.compat.formats import OutputFormat
-from voxwire_server.compat.session import CompatSession, EncodedAudio, SessionClosed
+from voxwire_server.compat.session import CompatSession, EncodedAudio, OutputFormat, SessionClosed
 from voxwire_server.compat.wyoming.messages import LINE_BYTES_MAX, info, read_event, sample_rate_of, text_of, voice_of
 from voxwire_server.session.quotas import ClientIdentity, TokenBucket
 from voxwire_server.transport.connection_limiter import ConnectionState

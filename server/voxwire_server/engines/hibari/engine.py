@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from voxwire_server.engines.base import EngineInfo, Job, StageInfo, StepResult
-from voxwire_server.engines.common.alignment import DURATION_SAMPLES, align
+from voxwire_server.engines.common.alignment import DURATION_SAMPLES, align, pause_after, trim
 from voxwire_server.engines.common.g2p import EnglishReader, Sentence
-from voxwire_server.engines.common.trimming import pause_after, trim
 from voxwire_server.engines.hibari.network import Network
 from voxwire_server.engines.hibari.vocoder import HOP, SAMPLE_RATE, Vocoder
 from voxwire_server.speech import AudioChunk, Clause, EndReason, Voice

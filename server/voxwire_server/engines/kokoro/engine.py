@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from voxwire_server.engines.base import EngineInfo, StageInfo, StepResult
-from voxwire_server.engines.kokoro.jobs import KokoroJob
 from voxwire_server.engines.kokoro.model.network import FRAME_SAMPLES
 from voxwire_server.engines.kokoro.model.vocoder import SAMPLE_RATE
+from voxwire_server.engines.kokoro.text_frontend import KokoroJob
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voxwire_server.engines.base import EngineUnavailable
-from voxwire_server.engines.kokoro.g2p.languages import Languages
+from voxwire_server.engines.kokoro.g2p import Languages
 from voxwire_server.engines.kokoro.options import KokoroOptions, read_options
-from voxwire_server.engines.kokoro.voices import Styles, voices_of
-from voxwire_server.engines.kokoro.weights.files import PULL_COMMAND, KokoroWeights
+from voxwire_server.engines.kokoro.text_frontend import Styles, voices_of
+from voxwire_server.engines.kokoro.weights import PULL_COMMAND, KokoroWeights
 from voxwire_server.machine import cores
 
 if TYPE_CHECKING:

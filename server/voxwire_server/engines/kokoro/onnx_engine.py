@@ -12,7 +12,7 @@ import onnxruntime
 
 from voxwire_server.engines.base import EngineInfo, Job, StageInfo, StepResult
 from voxwire_server.engines.common.onnx_wire import delimited, fields
-from voxwire_server.engines.kokoro.jobs import KokoroJob
+from voxwire_server.engines.kokoro.text_frontend import KokoroJob
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,9 +14,13 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from support import kokoro_reference  # noqa: E402
-from voxwire_server.engines.kokoro.weights.checkpoint import folded, read_checkpoint, read_voice  # noqa: E402
-from voxwire_server.engines.kokoro.weights.shapes import parameter_shapes  # noqa: E402
-from voxwire_server.models.errors import Damaged, ModelError  # noqa: E402
+from voxwire_server.engines.kokoro.weights.checkpoint import (  # noqa: E402
+    folded,
+    parameter_shapes,
+    read_checkpoint,
+    read_voice,
+)
+from voxwire_server.models.report import Damaged, ModelError  # noqa: E402
 
 PARTS = ("bert", "bert_encoder", "predictor", "decoder", "text_encoder")
 

@@ -9,8 +9,8 @@ import pytest
 
 from support import kokoro
 from voxwire_server.engines.common.onnx_wire import delimited, fields
+from voxwire_server.engines.kokoro.weights.checkpoint import PARAMETERS, parameter_shapes
 from voxwire_server.engines.kokoro.weights.dequantise import dequantise
-from voxwire_server.engines.kokoro.weights.shapes import PARAMETERS, parameter_shapes
 
 onnx = pytest.importorskip("onnx")
 

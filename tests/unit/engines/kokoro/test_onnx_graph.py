@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from voxwire_server.engines.common.onnx_wire import delimited, varints
-from voxwire_server.engines.kokoro.weights.onnx_graph import read_graph
+from voxwire_server.engines.kokoro.weights.dequantise import read_graph
 
 onnx = pytest.importorskip("onnx")
 

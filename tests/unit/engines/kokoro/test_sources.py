@@ -14,13 +14,11 @@ import numpy as np
 import pytest
 
 from support.fake_registries import bare, serving
-from voxwire_server.engines.kokoro.weights import sources
-from voxwire_server.engines.kokoro.weights.files import KokoroWeights
-from voxwire_server.models.errors import Damaged, ModelError, Refused
+from voxwire_server.engines.kokoro.weights import KokoroWeights, sources
 from voxwire_server.models.manifest import Checksum
-from voxwire_server.models.packages import Ecosystem, Package
-from voxwire_server.models.progress import Silent
 from voxwire_server.models.pull import Request, Source, pull
+from voxwire_server.models.registries import Ecosystem, Package
+from voxwire_server.models.report import Damaged, ModelError, Refused, Silent
 
 pytest.importorskip("safetensors")
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from voxwire_server.engines.base import EngineUnavailable
-from voxwire_server.engines.kokoro.weights.files import (
+from voxwire_server.engines.kokoro.weights import (
     MODEL_FILE,
     ONNX_FILE,
     VOCABULARY_FILE,

@@ -18,12 +18,14 @@ from torch import Tensor, nn
 
 from voxwire_server.engines.kokoro.model.layers import (
     STYLE,
+    UNIT,
     BidirectionalLSTM,
     Convolution,
+    Rate,
+    Rows,
     StyledBlock,
     TransposedConvolution,
 )
-from voxwire_server.engines.kokoro.model.ragged import UNIT, Rate, Rows
 from voxwire_server.engines.kokoro.model.text import HIDDEN, PhonemeBert, ProsodyEncoder, SpeechTextEncoder
 from voxwire_server.engines.kokoro.model.vocoder import Generator
 from voxwire_server.engines.kokoro.options import Precision

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voxwire_server.engines.kokoro.model.layers import STYLE, AdaptiveLayerNorm, BidirectionalLSTM, ChannelNorm
-from voxwire_server.engines.kokoro.model.ragged import UNIT
+from voxwire_server.engines.kokoro.model.layers import STYLE, UNIT, AdaptiveLayerNorm, BidirectionalLSTM, ChannelNorm
 
 if TYPE_CHECKING:
-    from voxwire_server.engines.kokoro.model.ragged import Rows
+    from voxwire_server.engines.kokoro.model.layers import Rows
 
 HIDDEN = 512
 SYMBOLS = 178

