@@ -273,7 +273,9 @@ class EnginesConfig:
 
     enabled: Annotated[tuple[str, ...], Setting("Engines to load, by entry point name.")] = ("hibari",)
     default: Annotated[str, Setting("The engine that speaks when a client names no voice.")] = "hibari"
-    default_voice: Annotated[str, Setting("The voice of that engine to use; empty is its first.")] = ""
+    default_voice: Annotated[
+        str, Setting("The voice of that engine to use, as `voice` or `engine/voice`; empty is its first.")
+    ] = ""
     options: Annotated[
         tuple[EngineOption, ...],
         Setting("Options of single engines, a table of engine.option = value; each engine's documentation names them."),

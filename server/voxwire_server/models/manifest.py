@@ -1,28 +1,23 @@
 """Owns the folder of models: where it is, and the manifest of each model in it, with its files' sizes and checksums.
 
-A model is put together in a staging folder, and the manifest is written last, so a folder that has one is complete.
+The manifest is written last, so a model's folder that has one is complete.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import hashlib
 import json
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voxwire_server.models.report import Damaged, Unusable, no_room
+from voxwire_server.models.report import Damaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from voxwire_server.models.report import Progress
 
 ENV_FOLDER = "VOXWIRE_MODELS"
 MANIFEST_FILE = "manifest.json"
@@ -161,101 +156,3 @@ def _parsed(document: Any) -> Manifest:
         raise ValueError("a file outside the folder")
     versions = {str(name): str(version) for name, version in document["versions"].items()}
     return Manifest(str(document["model"]), str(document["source"]), versions, files)
-
-
-@dataclass(frozen=True, slots=True)
-class Staging:
-    """The folders of a pull: `parts` for downloads, `whole` for the model's files, `place` for the finished model."""
-
-    place: Path
-    parts: Path
-    whole: Path
-
-    def clear(self) -> None:
-        """Create both folders, `whole` empty."""
-        shutil.rmtree(self.whole, ignore_errors=True)
-        self.whole.mkdir(parents=True)
-        self.parts.mkdir(exist_ok=True)
-
-    def leave(self) -> None:
-        """Remove everything but downloads."""
-        shutil.rmtree(self.whole, ignore_errors=True)
-        for folder in (self.parts, self.parts.parent):
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-
-    def publish(self, manifest: Manifest) -> None:
-        """Move `whole` to `place`, replacing what may be there, and delete the downloads."""
-        for file in self.whole.iterdir():
-            _flush(file)
-        write_manifest(self.whole, manifest)
-        _flush(self.whole / MANIFEST_FILE)
-        _flush(self.whole)
-        old = self.whole.parent / "old"
-        shutil.rmtree(old, ignore_errors=True)
-        with contextlib.suppress(FileNotFoundError):
-            self.place.rename(old)
-        self.whole.rename(self.place)
-        _flush(self.place.parent)
-        shutil.rmtree(self.whole.parent, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def staging(models: Path, name: str, progress: Progress) -> Iterator[Staging]:
-    """The staging of one model, locked by this process inside the block; waits for another process that has it."""
-    # Here, because there is none on Windows, where a client may be installed.
-    import fcntl
-
-    models.mkdir(parents=True, exist_ok=True)
-    lock = os.open(models / f".{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress.note(f"another process is pulling {name} into {models}; waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        work = models / f".{name}.pull"
-        stage = Staging(models / name, work / "parts", work / "whole")
-        try:
-            yield stage
-        finally:
-            stage.leave()
-    finally:
-        os.close(lock)
-
-
-def check_place(place: Path) -> None:
-    """Check that `place` is free, or holds nothing but a model that was pulled.
-
-    Raises:
-        Unusable: it holds other files, which would be lost.
-    """
-    if not place.exists() and not place.is_symlink():
-        return
-    hint = "Move it away, or name another folder with --path."
-    if place.is_symlink() or not place.is_dir():
-        raise Unusable(f"{place} is not a folder", hint)
-    manifest = read_manifest(place)
-    own = {MANIFEST_FILE, *(manifest.files if manifest else ())}
-    foreign = sorted(each.name for each in place.iterdir() if each.name not in own)
-    if foreign:
-        raise Unusable(f"{place} holds {foreign[0]}, which did not come with a model", hint)
-
-
-def check_room(models: Path, needed_bytes: int) -> None:
-    """Check that the disk has room for a pull.
-
-    Raises:
-        Unusable: the disk has less room than that.
-    """
-    if shutil.disk_usage(models).free < needed_bytes:
-        raise no_room(models, needed_bytes)
-
-
-def _flush(path: Path) -> None:
-    """Write a file or folder to disk before anything that follows (fsync)."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,17 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from voxwire_server.models.manifest import (
-    Manifest,
-    check_place,
-    check_room,
-    describe,
-    models_folder,
-    problems,
-    read_manifest,
-    staging,
-    write_manifest,
-)
+from voxwire_server.models.manifest import Manifest, describe, models_folder, problems, read_manifest, write_manifest
+from voxwire_server.models.pull import check_place, check_room, staging
 from voxwire_server.models.report import Silent, Unusable, disk_errors
 
 if TYPE_CHECKING:
@@ -29,7 +20,7 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from voxwire_server.models.report import Silent
-from voxwire_server.models.manifest import staging
+from voxwire_server.models.pull import staging
 with staging(Path(sys.argv[1]), "m", Silent()):
     print("held", flush=True)
     sys.stdin.read()
