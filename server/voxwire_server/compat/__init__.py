@@ -7,23 +7,21 @@ Every vendor is a package with the same modules; a small vendor has messages, fo
 | `__init__` | its endpoints: OPERATIONS over HTTP, `websocket_routes` |
 | `messages` | what its clients send: bodies, query parameters, WebSocket messages |
 | `formats` | its audio formats |
-| `errors` | how its clients are told of errors |
-| `voices` | its lists of voices and models |
-| `http` | the HTTP endpoints for speech |
+| `errors` | the shape of its errors |
+| `http` | the HTTP endpoints: speech, lists of voices and models |
 | `websocket` | WebSocket handshakes: API key, refusal, options of the address |
 | `translator` | WebSocket messages to session messages and back, without I/O; one for each version of a protocol |
-| `timestamps` | when words or characters are heard, as its clients expect it |
+| `timestamps` | when characters are heard (ElevenLabs) |
 
 Wyoming is no HTTP protocol: its `server` has a port of its own.
 
 | module of this package | what it holds |
 |---|---|
 | `vendors` | which vendors there are, and the routes of those that are enabled |
-| `host` | what endpoints need of the application |
+| `host` | what endpoints need of the application; the voice that a request names |
 | `operation`, `openapi` | how an HTTP endpoint is declared; the OpenAPI page, made of the declarations |
 | `parsing` | request bodies, forms and JSON messages, within limits |
 | `http` | speech as an HTTP response |
 | `websocket`, `translator` | runs a translator on a WebSocket; the interface of translators |
-| `session` | a session whose events are read one by one |
-| `formats`, `voices` | what the modules of these names share |
+| `session` | a session whose events are read one by one; the output formats |
 """

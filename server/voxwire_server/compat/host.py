@@ -1,5 +1,4 @@
-"""The interface of the application for vendors' endpoints, and how their clients' reference audio stands for a
-voice."""
+"""The interface of the application for vendors' endpoints, and how they find the voice that a request names."""
 
 from __future__ import annotations
 

@@ -225,7 +225,7 @@ class CompatSession:
                     self.driver.receive(message)
 
     def reject(self, error: VoxwireError) -> None:
-        """Count an invalid message, which the client has been told of: too many end the session."""
+        """Count an invalid message, to which the translator has replied: too many end the session."""
         self._reported_code = error.raw_code
         self.driver.reject(error)
         self._reported_code = None

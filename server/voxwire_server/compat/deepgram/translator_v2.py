@@ -234,7 +234,7 @@ class FluxTranslator:
         return [StartContext(start, self._options.format)]
 
     def _start_next(self) -> list[Action]:
-        """StartContext the turn that waits, with all that was said for it."""
+        """Start the next turn that waits, with its text so far."""
         if not self._turns:
             return []
         turn = self._turns[0]

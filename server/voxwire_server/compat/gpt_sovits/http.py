@@ -25,7 +25,7 @@ SPEED_MIN, SPEED_MAX = 0.25, 4.0
 SEED_MAX = 2**32 - 1
 
 WHOLE_CHARS_MAX = 5000
-"""Longer texts are stream_body even if the whole_body body is asked for: these are five minutes, or 20 MB of memory."""
+"""Longer texts are streamed even if a whole body is requested: so many characters are five minutes, or 20 MB."""
 
 
 class TtsRequest(BaseModel):
