@@ -20,6 +20,8 @@ from voxwire_server.text.coarticulation import Articulator
 from voxwire_server.text.intake import Allowance, TextIntake, Urgency
 from voxwire_server.text.phoneme_visemes import visemes_of
 
+pytestmark = pytest.mark.slow  # Counting lines and regex steps takes many times what running them does.
+
 GROWTH_MAX = 2.3
 """What doubling the text may multiply the work by."""
 
