@@ -42,7 +42,7 @@ from voxwire_server.scheduling.scheduler import Scheduler
 from voxwire_server.session.core import SessionCore
 from voxwire_server.session.driver import Driver, Resumable
 from voxwire_server.session.ports import SessionServices
-from voxwire_server.session.quotas import ClientIdentity, Ledger
+from voxwire_server.session.quotas import ClientIdentity, MemoryAccounts
 from voxwire_server.session.registry import Sessions
 from voxwire_server.session.resume import ReplayLog, ResumeTokens
 from voxwire_server.session.ticker import Ticker
@@ -97,7 +97,7 @@ class Application:
         self.sessions = Sessions()
         self._fair_shares = FairShares()
         self.admission = SessionAdmission(config, self.sessions, self.metrics, time.monotonic)
-        self._ledger = Ledger(config.limits.account_bytes_max)
+        self._memory_accounts = MemoryAccounts(config.limits.account_bytes_max)
         self.services: SessionServices
         self._runner: Runner | None = None
         self._ready = False
@@ -160,7 +160,7 @@ class Application:
             time.monotonic,
             (runner.look_after, encoder.look_after),
         )
-        memory = watch_memory(lambda: self._ledger.bytes, time.monotonic)
+        memory = watch_memory(lambda: self._memory_accounts.bytes, time.monotonic)
         return [
             asyncio.create_task(self._warm_up(runner), name="voxwire-warm-up"),
             asyncio.create_task(connection_limiter.sweep_forever(self.connection_limiter), name="voxwire-connections"),
@@ -173,7 +173,7 @@ class Application:
         read = self.metrics.read
         read("voxwire_sessions", "Sessions that are open.", lambda: len(self.sessions))
         read("voxwire_sessions_away", "Sessions whose client is away.", lambda: self.sessions.away)
-        read("voxwire_session_bytes", "Memory that sessions hold.", lambda: self._ledger.bytes)
+        read("voxwire_session_bytes", "Memory that sessions hold.", lambda: self._memory_accounts.bytes)
         read("voxwire_overloaded", "Whether /ready says so.", lambda: self.overloaded_ms is not None)
         connection_limiter.export_counts(self.connection_limiter, self.metrics.read_table)
         watch_scheduler(self.metrics, lambda: runner.locked(scheduler.stats))
@@ -237,7 +237,7 @@ class Application:
         self.auth.reload(config)
         self._settings = session_settings(config)
         self.admission.change(config)
-        self._ledger.account_bytes_max = config.limits.account_bytes_max
+        self._memory_accounts.account_bytes_max = config.limits.account_bytes_max
         self.connection_limiter.limits = connection_limits(config)
         self._voices.aliases = Aliases(config.aliases.voices, BUILT_IN_VOICES)
         self._models.aliases = Aliases(config.aliases.models, BUILT_IN_MODELS)
@@ -391,7 +391,7 @@ class Application:
         directory = SpeechDirectory(self._voices, self._runner)
         seeds = partial(self._seeds.getrandbits, 63)
         return SessionCore(
-            session_id, token, self._settings, directory, seeds, time.monotonic(), identity, self._ledger
+            session_id, token, self._settings, directory, seeds, time.monotonic(), identity, self._memory_accounts
         )
 
     # -- serving ----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from voxwire_server.engines.base import EngineInfo, StageInfo
 from voxwire_server.session import effects as fx
 from voxwire_server.session.core import SessionCore
 from voxwire_server.session.ports import ResolvedVoice
-from voxwire_server.session.quotas import ClientIdentity, Ledger
+from voxwire_server.session.quotas import ClientIdentity, MemoryAccounts
 from voxwire_server.session.settings import SessionSettings
 from voxwire_server.session.visemes import viseme_track_for
 from voxwire_server.speech import Alignment, Voice, WordMark
@@ -79,7 +79,7 @@ class CoreHarness:
     now: float = 1000.0
     name: str = "s"
     identity: ClientIdentity | None = None
-    ledger: Ledger | None = None
+    memory_accounts: MemoryAccounts | None = None
 
     def __post_init__(self):
         self.sent: list[m.ServerMessage | Frame] = []
@@ -89,7 +89,7 @@ class CoreHarness:
         self.spoken: list[str] = []
         self.closed: tuple[int, str] | None = None
         self.core = SessionCore(
-            self.name, "t", self.settings, self.directory, lambda: 7, self.now, self.identity, self.ledger
+            self.name, "t", self.settings, self.directory, lambda: 7, self.now, self.identity, self.memory_accounts
         )
         self.apply(self.core.open(self.now))
 

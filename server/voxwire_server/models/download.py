@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 30.0
 """The longest time without a byte from a server; there is no bound on a whole download."""
-PAGE_BYTES_MAX = 64 << 20
+DOCUMENT_BYTES_MAX = 64 << 20
 _PAUSES_SECONDS = (1.0, 2.0)
 
 _NETWORK_HINT = (
@@ -41,15 +41,15 @@ _NETWORK_HINT = (
 _CERTIFICATE_HINT = "Where a company's proxy signs certificates, name its CA file in SSL_CERT_FILE or PIP_CERT."
 
 
-class Page(NamedTuple):
-    """A complete answer. `url` is the address after redirects."""
+class HttpDocument(NamedTuple):
+    """A complete response. `url` is the address after redirects."""
 
     url: str
     content_type: str
     content: bytes
 
 
-class Answer:
+class HttpResponse:
     """A server's answer with status 200 or 206. `url` is the address after redirects."""
 
     def __init__(self, response: http.client.HTTPResponse) -> None:
@@ -68,7 +68,7 @@ class Answer:
             return self._response.read(size_bytes)
 
 
-class Web:
+class HttpClient:
     """HTTP requests with this machine's certificate authorities and proxies.
 
     `authorities`: files of certificates that are trusted beside the system's. `pause` sleeps for so many seconds.
@@ -84,7 +84,7 @@ class Web:
         self._opener = urllib.request.build_opener(https)
 
     @contextlib.contextmanager
-    def answer(self, url: str, headers: Mapping[str, str], authorization: str = "") -> Iterator[Answer]:
+    def open(self, url: str, headers: Mapping[str, str], authorization: str = "") -> Iterator[HttpResponse]:
         """A server's answer, to be read inside the block.
 
         Raises:
@@ -92,7 +92,9 @@ class Web:
             Refused: its certificate is not trusted, or it does not give what was asked for.
         """
         if urlsplit(url).scheme not in ("http", "https"):
-            raise Refused(f"{shown(url)} is no address of a web server", "Name one that begins with https://.")
+            raise Refused(
+                f"{without_secrets(url)} is no address of a web server", "Name one that begins with https://."
+            )
         request = urllib.request.Request(url, headers={"User-Agent": _agent(), **headers})  # noqa: S310 - checked above
         if authorization:
             request.add_unredirected_header("Authorization", authorization)
@@ -103,29 +105,31 @@ class Web:
                 error.close()
                 raise _refusal(url, error.code) from error
         with response:
-            yield Answer(response)
+            yield HttpResponse(response)
 
-    def page(self, url: str, accept: str, authorization: str = "") -> Page:
-        """A complete answer; a few attempts are made while the server does not answer.
+    def document(self, url: str, accept: str, authorization: str = "") -> HttpDocument:
+        """A complete answer; a few attempts are made while the server does not respond.
 
         Raises:
-            Unreachable, Refused: as `answer`.
+            Unreachable, Refused: as `open`.
         """
         for pause_seconds in (*_PAUSES_SECONDS, None):
             try:
-                return self._page(url, accept, authorization)
+                return self._document(url, accept, authorization)
             except Unreachable:
                 if pause_seconds is None:
                     raise
                 self.pause(pause_seconds)
         raise AssertionError("the last attempt returns or raises")
 
-    def _page(self, url: str, accept: str, authorization: str) -> Page:
-        with self.answer(url, {"Accept": accept}, authorization) as answer:
-            content = answer.read(PAGE_BYTES_MAX + 1)
-            if len(content) > PAGE_BYTES_MAX:
-                raise Refused(f"{shown(url)} answers with more than {PAGE_BYTES_MAX >> 20} MiB", _NETWORK_HINT)
-            return Page(answer.url, answer.headers.get_content_type(), content)
+    def _document(self, url: str, accept: str, authorization: str) -> HttpDocument:
+        with self.open(url, {"Accept": accept}, authorization) as response:
+            content = response.read(DOCUMENT_BYTES_MAX + 1)
+            if len(content) > DOCUMENT_BYTES_MAX:
+                raise Refused(
+                    f"{without_secrets(url)} answers with more than {DOCUMENT_BYTES_MAX >> 20} MiB", _NETWORK_HINT
+                )
+            return HttpDocument(response.url, response.headers.get_content_type(), content)
 
 
 class StatusRefused(Refused):
@@ -136,7 +140,7 @@ class StatusRefused(Refused):
         self.status = status
 
 
-def shown(url: str) -> str:
+def without_secrets(url: str) -> str:
     """A URL that may be printed: without credentials and without a query, which may hold a signature."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
@@ -161,7 +165,7 @@ def _named(url: str) -> Iterator[None]:
 
 
 def _refusal(url: str, status: int) -> ModelError:
-    said = f"{shown(url)} answers {status} {http.client.responses.get(status, '')}".rstrip()
+    said = f"{without_secrets(url)} answers {status} {http.client.responses.get(status, '')}".rstrip()
     if status in (401, 403, 407):
         hint = "It wants credentials: in the URL of the index, in ~/.netrc, or as _authToken in ~/.npmrc."
         return StatusRefused(status, said, hint)
@@ -222,7 +226,7 @@ class _Restart(Exception):
     """The download has to begin from the start: the part on disk can't be resumed."""
 
 
-def fetch(artifact: Artifact, folder: Path, web: Web, progress: Progress) -> Path:
+def fetch(artifact: Artifact, folder: Path, http_client: HttpClient, progress: Progress) -> Path:
     """Have the file in `folder`, downloading what is missing. Until it is complete, it is called `NAME.part`.
 
     Raises:
@@ -238,12 +242,12 @@ def fetch(artifact: Artifact, folder: Path, web: Web, progress: Progress) -> Pat
     kept = _size(part)
     if kept:
         progress.note(f"{artifact.name}  goes on at {kept / 1e6:.1f} MB")
-    _receive(artifact, part, web, progress)
+    _receive(artifact, part, http_client, progress)
     if not is_whole(part, artifact) and kept:
         # The part that an earlier attempt left may be what is wrong.
         part.unlink()
         progress.note(f"{artifact.name}  has the wrong checksum; once more from the start")
-        _receive(artifact, part, web, progress)
+        _receive(artifact, part, http_client, progress)
     if not is_whole(part, artifact):
         page = _looks_like_a_page(part)
         part.unlink()
@@ -258,17 +262,17 @@ def is_whole(file: Path, artifact: Artifact) -> bool:
     return _size(file) == artifact.size_bytes and checksum(file, expected.algorithm) == expected.digits
 
 
-def _receive(artifact: Artifact, part: Path, web: Web, progress: Progress) -> None:
+def _receive(artifact: Artifact, part: Path, http_client: HttpClient, progress: Progress) -> None:
     failures = 0
     while (before := _size(part)) < artifact.size_bytes:
         try:
-            _attempt(artifact, part, web, progress)
+            _attempt(artifact, part, http_client, progress)
             return
         except _Restart:
             part.unlink(missing_ok=True)
             failures += 1
             if failures > len(PAUSES_SECONDS):
-                message = f"{shown(artifact.url)} can't be read from the middle nor from the start"
+                message = f"{without_secrets(artifact.url)} can't be read from the middle nor from the start"
                 raise Refused(message, "Try another mirror.") from None
         except Unreachable as error:
             failures = 0 if _size(part) > before else failures
@@ -276,11 +280,11 @@ def _receive(artifact: Artifact, part: Path, web: Web, progress: Progress) -> No
                 raise
             pause_seconds = PAUSES_SECONDS[failures]
             progress.note(f"{error.message}; trying again in {pause_seconds:.0f} s")
-            web.pause(pause_seconds)
+            http_client.pause(pause_seconds)
             failures += 1
 
 
-def _attempt(artifact: Artifact, part: Path, web: Web, progress: Progress) -> None:
+def _attempt(artifact: Artifact, part: Path, http_client: HttpClient, progress: Progress) -> None:
     """Ask for the rest of the file and append what is received.
 
     Raises:
@@ -291,43 +295,45 @@ def _attempt(artifact: Artifact, part: Path, web: Web, progress: Progress) -> No
     if start:
         headers["Range"] = f"bytes={start}-"
     try:
-        with web.answer(artifact.url, headers, artifact.authorization) as answer:
-            at = _first_byte(answer, start)
-            end = at + int(answer.headers.get("Content-Length") or artifact.size_bytes - at)
+        with http_client.open(artifact.url, headers, artifact.authorization) as response:
+            at = _first_byte(response, start)
+            end = at + int(response.headers.get("Content-Length") or artifact.size_bytes - at)
             with part.open("r+b" if at else "wb") as stream:
                 stream.seek(at)
                 stream.truncate()
-                at = _append(answer, stream, at, artifact, progress)
+                at = _append(response, stream, at, artifact, progress)
     except StatusRefused as error:
         if error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise _Restart from error
         raise
     # A server that sent all of Content-Length is not asked again: it has another file, which the checksum will show.
     if at < min(end, artifact.size_bytes):
-        raise Unreachable(f"{shown(artifact.url)} broke off at {at / 1e6:.1f} MB", "Run the same command to go on.")
+        raise Unreachable(
+            f"{without_secrets(artifact.url)} broke off at {at / 1e6:.1f} MB", "Run the same command to go on."
+        )
 
 
-def _append(answer: Answer, stream: BinaryIO, at: int, artifact: Artifact, progress: Progress) -> int:
+def _append(response: HttpResponse, stream: BinaryIO, at: int, artifact: Artifact, progress: Progress) -> int:
     """Write the answer from `at` on; returns its end: one byte beyond the file's own end if the server sends more."""
     limit = artifact.size_bytes + 1
-    while at < limit and (block := answer.read(min(_BLOCK_BYTES, limit - at))):
+    while at < limit and (block := response.read(min(_BLOCK_BYTES, limit - at))):
         at += stream.write(block)
         progress.moved(artifact.name, min(at, artifact.size_bytes), artifact.size_bytes)
     return at
 
 
-def _first_byte(answer: Answer, start: int) -> int:
+def _first_byte(response: HttpResponse, start: int) -> int:
     """Where the answer's first byte belongs: at `start`, or at 0 where the server sends the whole file."""
-    if answer.status != HTTPStatus.PARTIAL_CONTENT:
+    if response.status != HTTPStatus.PARTIAL_CONTENT:
         return 0
-    found = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+    found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if found is None or int(found[1]) != start:
         raise _Restart
     return start
 
 
 def _not_it(artifact: Artifact, page: bool) -> Damaged:
-    where = shown(artifact.url)
+    where = without_secrets(artifact.url)
     if page:
         return Damaged(
             f"{where} gave a web page instead of {artifact.name}",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from voxwire_server.models.download import StatusRefused, shown
+from voxwire_server.models.download import StatusRefused, without_secrets
 from voxwire_server.models.manifest import Checksum, checksum
 from voxwire_server.models.report import Damaged, ModelError, Refused, Unreachable
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from voxwire_server.models.download import Web
+    from voxwire_server.models.download import HttpClient
     from voxwire_server.models.report import Progress
 
 _REVISION_CHARS = 12
@@ -40,7 +40,7 @@ class Repository:
     revision: str
     endpoint: str | None = None
 
-    def files(self, web: Web) -> Mapping[str, HubFile]:
+    def files(self, http_client: HttpClient) -> Mapping[str, HubFile]:
         """Its files by path (https://huggingface.co/docs/hub/api, `tree`).
 
         Raises:
@@ -54,15 +54,15 @@ class Repository:
         token = library.get_token()
         # Not through the library, which tries for half a minute before it reports that there is no network.
         try:
-            page = web.page(url, "application/json", f"Bearer {token}" if token else "")
-            entries = [each for each in json.loads(page.content) if each["type"] == "file"]
+            document = http_client.document(url, "application/json", f"Bearer {token}" if token else "")
+            entries = [each for each in json.loads(document.content) if each["type"] == "file"]
             return {each["path"]: HubFile(each["path"], each["size"], _expected(each)) for each in entries}
         except StatusRefused as error:
             raise self._refused(error.status) from error
         except Unreachable as error:
             raise Unreachable(error.message, _HINT) from error
         except (ValueError, KeyError, TypeError) as error:
-            raise Unreachable(f"{shown(url)} answers with something that is no listing", _HINT) from error
+            raise Unreachable(f"{without_secrets(url)} answers with something that is no listing", _HINT) from error
 
     def fetch(self, file: HubFile, folder: Path, progress: Progress) -> Path:
         """Have the file under `folder`, resuming a download that was broken off.

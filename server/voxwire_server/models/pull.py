@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from voxwire_server.models.download import Web
+from voxwire_server.models.download import HttpClient
 from voxwire_server.models.manifest import MANIFEST_FILE, describe, problems, read_manifest, write_manifest
 from voxwire_server.models.registries import authorities
 from voxwire_server.models.report import Damaged, Unusable, disk_errors, no_room
@@ -41,7 +41,7 @@ class Source(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class RecipeInputs:
     """The inputs of a recipe, which puts a model's files into `whole`. `parts` keeps downloads until it has."""
 
     source: Source
@@ -49,7 +49,7 @@ class Order:
     parts: Path
     whole: Path
     env: Mapping[str, str]
-    web: Web
+    http_client: HttpClient
     progress: Progress
 
 
@@ -68,11 +68,11 @@ class Recipe:
     name: str
     about: str
     room_bytes: int
-    build: Callable[[Order], Provenance]
+    build: Callable[[RecipeInputs], Provenance]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class PullOptions:
     """The options of a pull. `force` pulls a model again that is there; `folder` is given with Source.FOLDER."""
 
     models: Path
@@ -83,23 +83,25 @@ class Request:
 
 
 def pull(
-    recipe: Recipe, request: Request, progress: Progress, pause: Callable[[float], None] = time.sleep
+    recipe: Recipe, options: PullOptions, progress: Progress, pause: Callable[[float], None] = time.sleep
 ) -> tuple[Manifest, bool]:
-    """Have the model in `request.models / recipe.name`. Returns its manifest, and whether it had to be pulled.
+    """Have the model in `options.models / recipe.name`. Returns its manifest, and whether it had to be pulled.
 
     Raises:
         ModelError: it can't be downloaded or written. The model that was there before is unchanged.
     """
-    with disk_errors(request.models, recipe.room_bytes), staging(request.models, recipe.name, progress) as stage:
-        present = None if request.force else whole(stage.place)
-        if present is not None and request.source.value in (Source.AUTO.value, present.source):
+    with disk_errors(options.models, recipe.room_bytes), staging(options.models, recipe.name, progress) as stage:
+        present = None if options.force else whole(stage.place)
+        if present is not None and options.source.value in (Source.AUTO.value, present.source):
             return present, False
         check_place(stage.place)
         stage.clear()
-        check_room(request.models, recipe.room_bytes - _kept_bytes(stage.parts))
-        web = Web(authorities(request.env), pause)
-        order = Order(request.source, request.folder, stage.parts, stage.whole, request.env, web, progress)
-        provenance = recipe.build(order)
+        check_room(options.models, recipe.room_bytes - _kept_bytes(stage.parts))
+        http_client = HttpClient(authorities(options.env), pause)
+        inputs = RecipeInputs(
+            options.source, options.folder, stage.parts, stage.whole, options.env, http_client, progress
+        )
+        provenance = recipe.build(inputs)
         manifest = describe(recipe.name, provenance.source.value, provenance.versions, stage.whole)
         stage.publish(manifest)
         return manifest, True

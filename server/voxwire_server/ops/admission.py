@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.config import is_loopback
-from voxwire_server.session.quotas import Arrivals, Granted, Places, Refused, fits, network_of
+from voxwire_server.session.quotas import Granted, Places, Refused, SessionRateLimiter, fits, network_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from voxwire_server.ops.voices import VoiceDirectory
     from voxwire_server.scheduling.admission import Refusal
     from voxwire_server.session.ports import ResolvedVoice
-    from voxwire_server.session.quotas import ClientIdentity, Seat
+    from voxwire_server.session.quotas import ClientIdentity, OccupiedPlace
     from voxwire_server.session.registry import Sessions
 
 FULL_RETRY_MS = 5000
@@ -83,7 +83,7 @@ class SessionAdmission:
         self._metrics = metrics
         self._clock = clock
         self._places = Places(config.server.sessions_max)
-        self._arrivals = Arrivals(config.limits.sessions_per_second, config.limits.sessions_burst)
+        self._session_rates = SessionRateLimiter(config.limits.sessions_per_second, config.limits.sessions_burst)
         self.turn_away: Callable[[str], Refusal | None] = lambda _: None
         """Why no engine has room for one more active stream of an account; set once there is a scheduler."""
 
@@ -91,7 +91,7 @@ class SessionAdmission:
         """Use another configuration from now on; sessions that are open stay open."""
         self._config = config
         self._places = Places(config.server.sessions_max)
-        self._arrivals.change(config.limits.sessions_per_second, config.limits.sessions_burst)
+        self._session_rates.change(config.limits.sessions_per_second, config.limits.sessions_burst)
 
     def admit(self, identity: ClientIdentity) -> None:
         """Admit one more session of `identity`.
@@ -102,10 +102,10 @@ class SessionAdmission:
         self._check_arrival(identity)
         granted = self._place_for(identity)
         self._check_engines(identity)
-        seat = granted.displaced
-        driver = None if seat is None else self._sessions.find(seat.session)
-        if seat is not None and driver is not None:
-            self._metrics.session_displaced(seat.use.name.lower())
+        place = granted.displaced
+        driver = None if place is None else self._sessions.find(place.session)
+        if place is not None and driver is not None:
+            self._metrics.session_displaced(place.use.name.lower())
             driver.displace()
 
     def admit_returning(self, identity: ClientIdentity, session_id: str) -> bool:
@@ -131,7 +131,7 @@ class SessionAdmission:
     @property
     def full_ms(self) -> int | None:
         """Milliseconds until a new principal may ask again, while there is no place for it; None while there is one."""
-        judged = self._places.judge("", 1.0, len(self._sessions), self._seats, self._clock())
+        judged = self._places.judge("", 1.0, len(self._sessions), self._occupied_places, self._clock())
         return FULL_RETRY_MS if isinstance(judged, Refused) else None
 
     def principal_of(self, identity: ClientIdentity) -> str:
@@ -139,7 +139,7 @@ class SessionAdmission:
         return identity.account if len(self._config.auth.keys) > 1 else network_of(identity.address)
 
     def _check_arrival(self, identity: ClientIdentity) -> None:
-        wait = self._arrivals.wait(self.principal_of(identity), self._clock())
+        wait = self._session_rates.wait(self.principal_of(identity), self._clock())
         if wait > 0:
             self._metrics.session_refused("rate")
             raise VoxwireError(
@@ -149,7 +149,7 @@ class SessionAdmission:
     def _place_for(self, identity: ClientIdentity) -> Granted:
         principal = self.principal_of(identity)
         share = self._share_of(principal) if self._config.server.sessions_max >= SHARED_PLACES_MIN else 1.0
-        judged = self._places.judge(principal, share, len(self._sessions), self._seats, self._clock())
+        judged = self._places.judge(principal, share, len(self._sessions), self._occupied_places, self._clock())
         if isinstance(judged, Granted):
             return judged
         self._metrics.session_refused(judged.reason)
@@ -163,8 +163,8 @@ class SessionAdmission:
             details={"reason": judged.reason},
         )
 
-    def _seats(self) -> list[Seat]:
-        return self._sessions.seats(self.principal_of)
+    def _occupied_places(self) -> list[OccupiedPlace]:
+        return self._sessions.occupied_places(self.principal_of)
 
     def check_connections(self, principal: str, busy: int, free: int) -> None:
         """Whether a principal with `busy` connections that are not idle may have one more, with `free` ones left.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from voxwire_server.config import ConfigError, find_config_file, load_config
 from voxwire_server.models.manifest import models_folder, problems, read_manifest
-from voxwire_server.models.pull import Recipe, Request, Source, pull, whole
+from voxwire_server.models.pull import PullOptions, Recipe, Source, pull, whole
 from voxwire_server.models.report import Damaged, ModelError, Printed
 
 if TYPE_CHECKING:
@@ -66,10 +66,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _pull(args: argparse.Namespace, models: Path) -> int:
     source = Source.FOLDER if args.from_folder else Source(args.source)
-    request = Request(models, source, args.from_folder, args.force)
+    options = PullOptions(models, source, args.from_folder, args.force)
     progress = Printed(sys.stderr, time.monotonic)
     try:
-        manifest, pulled = pull(recipe(args.model), request, progress)
+        manifest, pulled = pull(recipe(args.model), options, progress)
     except ModelError as error:
         progress.close()
         sys.stderr.write(f"voxwire: {error.message}.\n{error.hint}\n")

@@ -66,7 +66,7 @@ class HoldCounts(Protocol):
         """The event loop runs again after a hold of `seconds`. Called on the watchdog's thread."""
 
 
-class Beats(NamedTuple):
+class LoopTicks(NamedTuple):
     """When the probe ran last, and between which two runs since the last look most time passed."""
 
     newest: float
@@ -74,7 +74,7 @@ class Beats(NamedTuple):
 
 
 class Probe:
-    """Notes when the loop runs. Started and stopped on the loop; `beats` is for the thread that watches."""
+    """Notes when the loop runs. Started and stopped on the loop; `ticks` is for the thread that watches."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, late: Callable[[float], None], clock: Callable[[], float]
@@ -98,11 +98,11 @@ class Probe:
         if self._handle is not None:
             self._handle.cancel()
 
-    def beats(self) -> Beats:
+    def ticks(self) -> LoopTicks:
         """What was noted since the last call."""
         newest, worst = self._newest, self._worst
         self._worst = (newest, newest)
-        return Beats(newest, worst)
+        return LoopTicks(newest, worst)
 
     def _run(self) -> None:
         now, before = self._clock(), self._newest
@@ -114,22 +114,22 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """The loop is held, since `seconds` now."""
+class HoldBegan:
+    """The loop has been held for `seconds` so far."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Freed:
-    """The loop goes on after `seconds`. `reported`: it was reported as `Held` before."""
+class HoldEnded:
+    """The loop runs again after a hold of `seconds`. `reported`: `HoldBegan` was returned for it before."""
 
     seconds: float
     reported: bool
 
 
-class Stop(NamedTuple):
-    """The process stood still for `seconds` at some time between two looks."""
+class ProcessStopped(NamedTuple):
+    """The process was stopped for `seconds` at some time between two looks."""
 
     since: float
     until: float
@@ -144,29 +144,29 @@ class HoldDetector:
         self._every = held_seconds / LOOKS_PER_HOLD
         self._looked_at = now
         self._loop_cpu = 0.0
-        self._stop = Stop(now, now, 0.0)
+        self._stop = ProcessStopped(now, now, 0.0)
         self._holding: float | None = None
         """The probe's last run before the hold that was reported."""
 
-    def look(self, beats: Beats, now: float, loop_cpu: float) -> Held | Freed | None:
+    def look(self, ticks: LoopTicks, now: float, loop_cpu: float) -> HoldBegan | HoldEnded | None:
         """`loop_cpu`: CPU seconds that the loop's thread has used so far."""
         elapsed = now - self._looked_at
         still = elapsed - self._every - (loop_cpu - self._loop_cpu)
         if still > max(self._held_seconds / 2, STOPPED_SHARE * elapsed):
-            self._stop = Stop(self._looked_at, now, still)
+            self._stop = ProcessStopped(self._looked_at, now, still)
         self._looked_at, self._loop_cpu = now, loop_cpu
         if self._holding is not None:
-            if beats.newest == self._holding:
+            if ticks.newest == self._holding:
                 return None
             began, self._holding = self._holding, None
-            until = beats.worst[1] if beats.worst[0] == began else beats.newest
-            return Freed(self._length(began, until), reported=True)
-        held = self._length(beats.newest, now)
+            until = ticks.worst[1] if ticks.worst[0] == began else ticks.newest
+            return HoldEnded(self._length(began, until), reported=True)
+        held = self._length(ticks.newest, now)
         if held > self._held_seconds:
-            self._holding = beats.newest
-            return Held(held)
-        over = self._length(*beats.worst)
-        return Freed(over, reported=False) if over > self._held_seconds else None
+            self._holding = ticks.newest
+            return HoldBegan(held)
+        over = self._length(*ticks.worst)
+        return HoldEnded(over, reported=False) if over > self._held_seconds else None
 
     def _length(self, since: float, until: float) -> float:
         """How long the loop was held between two runs of the probe, less the time for which the process was stopped."""
@@ -212,16 +212,16 @@ class Watchdog:
         detector = HoldDetector(self._held_seconds, self._clock())
         while not self._stopping.wait(self._held_seconds / LOOKS_PER_HOLD):
             try:
-                change = detector.look(probe.beats(), self._clock(), self._loop_cpu())
+                change = detector.look(probe.ticks(), self._clock(), self._loop_cpu())
             except OSError:
                 # The loop's thread is gone, and its clock with it.
                 return
-            if isinstance(change, Held):
-                self._held(change)
-            elif isinstance(change, Freed):
-                self._freed(change)
+            if isinstance(change, HoldBegan):
+                self._hold_began(change)
+            elif isinstance(change, HoldEnded):
+                self._hold_ended(change)
 
-    def _held(self, change: Held) -> None:
+    def _hold_began(self, change: HoldBegan) -> None:
         frame = sys._current_frames().get(self._loop_thread)
         self._counted = not runs_nothing(frame)
         if not self._counted:
@@ -234,7 +234,7 @@ class Watchdog:
             log.warning("the event loop is held, for %.2f s so far:\n%s", change.seconds, stack)
         self._counts.loop_held()
 
-    def _freed(self, change: Freed) -> None:
+    def _hold_ended(self, change: HoldEnded) -> None:
         if change.reported and not self._counted:
             return
         now = self._clock()

@@ -18,7 +18,7 @@ from voxwire_protocol.errors import CloseCode, ErrorCode, VoxwireError
 from voxwire_server.session import effects as fx
 from voxwire_server.session.message_handler import MessageHandler
 from voxwire_server.session.open_contexts import OpenContexts
-from voxwire_server.session.quotas import ClientIdentity, Ledger, SessionMemory, TokenBucket, Use
+from voxwire_server.session.quotas import ClientIdentity, MemoryAccounts, SessionMemory, TokenBucket, Use
 from voxwire_server.text.intake import Allowance
 
 if TYPE_CHECKING:
@@ -55,11 +55,11 @@ class SessionCore:
         seeds: Callable[[], int],
         now: float,
         identity: ClientIdentity | None = None,
-        ledger: Ledger | None = None,
+        memory_accounts: MemoryAccounts | None = None,
     ) -> None:
         """`token` resumes the session; `seeds` gives the seed of a context whose client chose none.
 
-        `ledger` bounds what all sessions of the account hold; left out, nothing does.
+        `memory_accounts` bounds what all sessions of the account hold; left out, nothing does.
         """
         self.session_id = session_id
         self.identity = identity or ClientIdentity()
@@ -71,7 +71,9 @@ class SessionCore:
         self._effects: list[fx.Effect] = []
         emit = self._effects.append
         account = self.identity.account
-        self.memory = SessionMemory(account, session_id, settings.session_bytes_max, ledger or Ledger(sys.maxsize))
+        self.memory = SessionMemory(
+            account, session_id, settings.session_bytes_max, memory_accounts or MemoryAccounts(sys.maxsize)
+        )
         self._reading = Allowance(READING_WORK_PER_SECOND, READING_WORK, READING_WORK, now)
         self._contexts = OpenContexts(settings, directory, seeds, self._reading, emit, session_id, account)
         self._handler = MessageHandler(settings, self._contexts, self.memory, emit)

@@ -46,7 +46,7 @@ AWAY_SHARE = 0.5
 """While fewer than this part of all places belong to sessions whose client is away, those sessions are kept."""
 
 PRINCIPALS_MAX = 4096
-"""Principals whose arrivals are remembered; beyond that the one that opened a session longest ago is forgotten."""
+"""Principals whose rates are remembered; beyond that the one that opened a session longest ago is forgotten."""
 
 _HEADER_TWO, _HEADER_FOUR = sys.getsizeof("\u0101") - 2, sys.getsizeof("\U00010000") - 4
 """Bytes that CPython takes beside the characters for a str whose characters have two, or four, bytes each."""
@@ -107,7 +107,7 @@ class Use(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class OccupiedPlace:
     """One session that has a place. `since` is when its `use` became what it is, on the clock of `now`."""
 
     session: str
@@ -118,14 +118,14 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """There is a place. If `displaced` is set, the caller first ends that session, whose place it is."""
+    """A place is granted. If `displaced` is set, the caller first ends that session, whose place it is."""
 
-    displaced: Seat | None = None
+    displaced: OccupiedPlace | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """There is no place. `reason`: "sessions" (all are taken) or "share" (`held` places are the principal's share)."""
+    """No place is granted. `reason`: "sessions" (all are taken) or "share" (`held` is the principal's share)."""
 
     reason: str
     held: int
@@ -138,38 +138,46 @@ class Places:
         self._max = places_max
 
     def judge(
-        self, principal: str, share: float, taken: int, seats: Callable[[], Sequence[Seat]], now: float
+        self,
+        principal: str,
+        share: float,
+        taken: int,
+        occupied_places: Callable[[], Sequence[OccupiedPlace]],
+        now: float,
     ) -> Granted | Refused:
         """Whether one more session of `principal` gets a place.
 
         `share` is the part of all places that the principal may have while no other has any, in (0, 1]. `taken` is an
-        upper bound of the places that are taken; `seats` lists them, and is called only when the bound does not decide.
+        upper bound of the places that are taken; `occupied_places`
+        lists them, and is called only when the bound does not decide.
         """
         if fits(taken, share, self._max - taken):
             return Granted()
-        all_seats = seats()
-        held = Counter(seat.principal for seat in all_seats)
-        free = self._max - len(all_seats)
+        occupied = occupied_places()
+        held = Counter(place.principal for place in occupied)
+        free = self._max - len(occupied)
         if fits(held[principal], share, free):
             return Granted()
-        spare = self._spare(principal, all_seats, held, now)
+        spare = self._spare(principal, occupied, held, now)
         if spare is not None:
             return Granted(spare)
         return Refused("sessions" if free <= 0 else "share", held[principal])
 
-    def _spare(self, principal: str, seats: Sequence[Seat], held: Counter[str], now: float) -> Seat | None:
+    def _spare(
+        self, principal: str, occupied: Sequence[OccupiedPlace], held: Counter[str], now: float
+    ) -> OccupiedPlace | None:
         """The session that may be ended so that `principal` gets its place; None when there is none."""
         fair_share = self._max / len({*held, principal})
-        many_away = sum(seat.use is Use.AWAY for seat in seats) >= AWAY_SHARE * self._max
+        many_away = sum(place.use is Use.AWAY for place in occupied) >= AWAY_SHARE * self._max
         has_little = held[principal] < fair_share
 
-        def may_end(seat: Seat) -> bool:
-            if seat.use is Use.LIVE or not (has_little or seat.principal == principal):
+        def may_end(place: OccupiedPlace) -> bool:
+            if place.use is Use.LIVE or not (has_little or place.principal == principal):
                 return False
-            seconds = now - seat.since
-            if has_little and held[seat.principal] > fair_share:
-                return seat.use is not Use.IDLE or seconds >= IDLE_OF_MANY_SECONDS
-            match seat.use:
+            seconds = now - place.since
+            if has_little and held[place.principal] > fair_share:
+                return place.use is not Use.IDLE or seconds >= IDLE_OF_MANY_SECONDS
+            match place.use:
                 case Use.SILENT:
                     return seconds >= SILENT_SECONDS
                 case Use.IDLE:
@@ -177,8 +185,8 @@ class Places:
                 case _:
                     return many_away
 
-        found = [seat for seat in seats if may_end(seat)]
-        return min(found, key=lambda seat: (-held[seat.principal], seat.use, seat.since), default=None)
+        found = [place for place in occupied if may_end(place)]
+        return min(found, key=lambda place: (-held[place.principal], place.use, place.since), default=None)
 
 
 def fits(held: int, share: float, free: int) -> bool:
@@ -186,7 +194,7 @@ def fits(held: int, share: float, free: int) -> bool:
     return free > 0 and held * (1.0 - share) < share * free - 1e-9
 
 
-class Arrivals:
+class SessionRateLimiter:
     """Bounds how fast each principal opens sessions: `rate` per second, `burst` at once."""
 
     def __init__(self, rate: float, burst: int) -> None:
@@ -214,7 +222,7 @@ class Arrivals:
         return (1.0 - bucket.level) / self._rate
 
 
-class Ledger:
+class MemoryAccounts:
     """Bytes by account and session; an account may hold `account_bytes_max` bytes in all its sessions together."""
 
     def __init__(self, account_bytes_max: int) -> None:
@@ -263,13 +271,13 @@ class SessionMemory:
     `context_bytes` is what its contexts hold; `kept_bytes`, set by the driver, is what was sent and not acknowledged.
     """
 
-    def __init__(self, account: str, session: str, bytes_max: int, ledger: Ledger) -> None:
+    def __init__(self, account: str, session: str, bytes_max: int, memory_accounts: MemoryAccounts) -> None:
         self.context_bytes = 0
         self.kept_bytes = 0
         self._account = account
         self._session = session
         self._bytes_max = bytes_max
-        self._ledger = ledger
+        self._memory_accounts = memory_accounts
 
     @property
     def held_bytes(self) -> int:
@@ -279,8 +287,8 @@ class SessionMemory:
     def change(self, count: int) -> bool:
         """Note that the contexts hold `count` bytes more. Returns whether the session holds too much now."""
         self.context_bytes += count
-        self._ledger.hold(self._account, self._session, self.held_bytes)
-        return self.held_bytes > self._bytes_max or self._ledger.over(self._account, self._session)
+        self._memory_accounts.hold(self._account, self._session, self.held_bytes)
+        return self.held_bytes > self._bytes_max or self._memory_accounts.over(self._account, self._session)
 
     def check(self, count: int) -> None:
         """Check that the session may hold `count` bytes more.
@@ -288,7 +296,7 @@ class SessionMemory:
         Raises:
             VoxwireError: client.text_buffer_full.
         """
-        over = self._ledger.over(self._account, self._session)
+        over = self._memory_accounts.over(self._account, self._session)
         if not over and self.held_bytes + count <= self._bytes_max:
             return
         bound = "the sessions of one account" if over else "one session"
@@ -302,7 +310,7 @@ class SessionMemory:
     def release(self) -> None:
         """Note that the session is over and holds nothing."""
         self.context_bytes = self.kept_bytes = 0
-        self._ledger.release(self._account, self._session)
+        self._memory_accounts.release(self._account, self._session)
 
 
 def text_bytes(text: str) -> int:

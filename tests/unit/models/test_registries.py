@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.fake_registries import bare, serving
-from voxwire_server.models.download import Web, shown
+from voxwire_server.models.download import HttpClient, without_secrets
 from voxwire_server.models.manifest import Checksum
 from voxwire_server.models.registries import (
     NPM,
@@ -45,8 +45,8 @@ def server():
 
 
 @pytest.fixture
-def web() -> Web:
-    return Web((), lambda seconds: None)
+def http_client() -> HttpClient:
+    return HttpClient((), lambda seconds: None)
 
 
 def urls(**env: str) -> list[str]:
@@ -96,7 +96,7 @@ def test_credentials_in_an_address_are_taken_out_of_it() -> None:
     (index,) = python_indexes(bare(PIP_INDEX_URL=f"https://me%40corp:{SECRET}@pypi.corp:8443/simple/"))
     assert index == Registry("https://pypi.corp:8443/simple", basic(f"me@corp:{SECRET}"))
     assert SECRET not in repr(index)
-    assert shown(f"https://me:{SECRET}@host/a?signature={SECRET}") == "https://host/a"
+    assert without_secrets(f"https://me:{SECRET}@host/a?signature={SECRET}") == "https://host/a"
 
 
 def test_credentials_are_found_in_netrc(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_every_tools_certificates_are_trusted_once() -> None:
 
 def test_certificates_that_are_not_there_are_named() -> None:
     with pytest.raises(ModelError, match=r"/nonexistent\.pem") as caught:
-        Web(("/nonexistent.pem",), lambda seconds: None)
+        HttpClient(("/nonexistent.pem",), lambda seconds: None)
     assert "PIP_CERT" in caught.value.hint
 
 
@@ -150,9 +150,11 @@ def test_certificates_that_are_not_there_are_named() -> None:
 
 
 @pytest.mark.parametrize("html", [False, True])
-def test_a_wheel_is_found_with_its_checksum(server, web, html) -> None:
+def test_a_wheel_is_found_with_its_checksum(server, http_client, html) -> None:
     server.wheel("a-b", "a_b-1.0-py3-none-any.whl", b"wheel", html=html)
-    offer = find_in_indexes(web, [Registry(f"{server.url}/simple", "Basic x")], "a-b", "a_b-1.0-py3-none-any.whl")
+    offer = find_in_indexes(
+        http_client, [Registry(f"{server.url}/simple", "Basic x")], "a-b", "a_b-1.0-py3-none-any.whl"
+    )
     assert offer.url == f"{server.url}/files/a_b-1.0-py3-none-any.whl"
     assert offer.checksum == Checksum.sha256(hashlib.sha256(b"wheel").hexdigest())
     assert offer.authorization == "Basic x"
@@ -160,64 +162,66 @@ def test_a_wheel_is_found_with_its_checksum(server, web, html) -> None:
     assert "application/vnd.pypi.simple.v1+json" in server.seen[0].headers["accept"]
 
 
-def test_the_next_index_is_asked_where_the_first_has_it_not(server, web) -> None:
+def test_the_next_index_is_asked_where_the_first_has_it_not(server, http_client) -> None:
     server.put("/empty/a/", json.dumps({"files": []}).encode(), content_type="application/vnd.pypi.simple.v1+json")
     server.wheel("a", "a-1.whl", b"wheel")
     indexes = [Registry(f"{server.url}/{each}") for each in ("nothing", "empty", "simple")]
-    assert find_in_indexes(web, indexes, "a", "a-1.whl").url.endswith("/files/a-1.whl")
+    assert find_in_indexes(http_client, indexes, "a", "a-1.whl").url.endswith("/files/a-1.whl")
     with pytest.raises(Refused, match="/nothing/a/ answers 404"):
-        find_in_indexes(web, indexes[:2], "a", "a-1.whl")
+        find_in_indexes(http_client, indexes[:2], "a", "a-1.whl")
 
 
-def test_a_version_that_a_mirror_lacks_is_named(server, web) -> None:
+def test_a_version_that_a_mirror_lacks_is_named(server, http_client) -> None:
     server.wheel("a", "a-1.whl", b"wheel")
     with pytest.raises(Refused, match=r"has no a-2\.whl") as caught:
-        find_in_indexes(web, [Registry(f"{server.url}/simple")], "a", "a-2.whl")
+        find_in_indexes(http_client, [Registry(f"{server.url}/simple")], "a", "a-2.whl")
     assert "mirror" in caught.value.hint
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"files": [{}]}', b'{"files": null}'])
-def test_an_index_with_an_invalid_answer_differs_from_one_without_the_file(server, web, content) -> None:
+def test_an_index_with_an_invalid_answer_differs_from_one_without_the_file(server, http_client, content) -> None:
     server.put("/simple/a/", content, content_type="application/vnd.pypi.simple.v1+json")
     with pytest.raises(Unreachable, match="no index"):
-        find_in_indexes(web, [Registry(f"{server.url}/simple")], "a", "a-1.whl")
+        find_in_indexes(http_client, [Registry(f"{server.url}/simple")], "a", "a-1.whl")
 
 
 def test_an_index_that_is_busy_is_asked_again(server) -> None:
     server.wheel("a", "a-1.whl", b"wheel")
     server.resources["/simple/a/"].trouble = [-503, -502]
     pauses: list[float] = []
-    find_in_indexes(Web((), pauses.append), [Registry(f"{server.url}/simple")], "a", "a-1.whl")
+    find_in_indexes(HttpClient((), pauses.append), [Registry(f"{server.url}/simple")], "a", "a-1.whl")
     assert pauses == [1.0, 2.0]
 
 
 # -- npm ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_tarball_is_found_with_its_integrity(server, web) -> None:
+def test_a_tarball_is_found_with_its_integrity(server, http_client) -> None:
     server.tarball("a", "1.0.0", b"tarball")
-    offer = find_in_npm(web, Registry(f"{server.url}/npm", "Bearer t"), "a", "1.0.0")
+    offer = find_in_npm(http_client, Registry(f"{server.url}/npm", "Bearer t"), "a", "1.0.0")
     assert (offer.url, offer.authorization) == (f"{server.url}/npm/a/-/a-1.0.0.tgz", "Bearer t")
     assert offer.checksum is not None
     assert (offer.checksum.algorithm, len(offer.checksum.digits)) == ("sha512", 128)
 
 
-def test_npms_own_address_in_a_mirrors_metadata_means_the_mirror(server, web) -> None:
+def test_npms_own_address_in_a_mirrors_metadata_means_the_mirror(server, http_client) -> None:
     server.tarball("a", "1.0.0", b"tarball", host="https://registry.npmjs.org")
-    assert find_in_npm(web, Registry(f"{server.url}/npm"), "a", "1.0.0").url == f"{server.url}/npm/a/-/a-1.0.0.tgz"
+    assert (
+        find_in_npm(http_client, Registry(f"{server.url}/npm"), "a", "1.0.0").url == f"{server.url}/npm/a/-/a-1.0.0.tgz"
+    )
 
 
-def test_a_version_that_the_registry_lacks_is_named(server, web) -> None:
+def test_a_version_that_the_registry_lacks_is_named(server, http_client) -> None:
     server.tarball("a", "1.0.0", b"tarball")
     with pytest.raises(Refused, match=r"no version 2\.0\.0"):
-        find_in_npm(web, Registry(f"{server.url}/npm"), "a", "2.0.0")
+        find_in_npm(http_client, Registry(f"{server.url}/npm"), "a", "2.0.0")
 
 
 @pytest.mark.parametrize("content", [b"<html>", b"[]", b'{"versions": {"1.0.0": {}}}'])
-def test_a_registry_with_an_invalid_answer_is_reported(server, web, content) -> None:
+def test_a_registry_with_an_invalid_answer_is_reported(server, http_client, content) -> None:
     server.put("/npm/a", content)
     with pytest.raises(Unreachable, match="no package"):
-        find_in_npm(web, Registry(f"{server.url}/npm"), "a", "1.0.0")
+        find_in_npm(http_client, Registry(f"{server.url}/npm"), "a", "1.0.0")
 
 
 @pytest.mark.parametrize(
@@ -247,9 +251,9 @@ def test_a_companys_own_authority_is_trusted_once_it_is_named(tmp_path: Path) ->
     context.load_cert_chain(certificate, key)
     with tls(context) as url:
         with pytest.raises(Refused, match=r"certificate of localhost:\d+ is not trusted") as caught:
-            Web((), lambda seconds: None).page(url, "*/*")
+            HttpClient((), lambda seconds: None).document(url, "*/*")
         assert "SSL_CERT_FILE" in caught.value.hint
-        assert Web((str(certificate),), lambda seconds: None).page(url, "*/*").content == b"hello"
+        assert HttpClient((str(certificate),), lambda seconds: None).document(url, "*/*").content == b"hello"
 
 
 class tls:

@@ -15,29 +15,29 @@ from voxwire_server.ops import models
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from voxwire_server.models.pull import Order
+    from voxwire_server.models.pull import RecipeInputs
 
-ORDERS: list[Order] = []
+INPUTS: list[RecipeInputs] = []
 
 
-def build(order: Order) -> Provenance:
-    ORDERS.append(order)
-    (order.whole / "weights.bin").write_bytes(bytes(2_500_000))
+def build(inputs: RecipeInputs) -> Provenance:
+    INPUTS.append(inputs)
+    (inputs.whole / "weights.bin").write_bytes(bytes(2_500_000))
     return Provenance(Source.PACKAGES, {"npm a": "1"})
 
 
-def unreachable(order: Order) -> Provenance:
-    order.progress.moved("a.whl", 1, 2)
+def unreachable(inputs: RecipeInputs) -> Provenance:
+    inputs.progress.moved("a.whl", 1, 2)
     raise Unreachable("pypi.corp can't be reached: no route", "Check the network.")
 
 
-def interrupted(order: Order) -> Provenance:
+def interrupted(inputs: RecipeInputs) -> Provenance:
     raise KeyboardInterrupt
 
 
 @pytest.fixture(autouse=True)
 def recipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    ORDERS.clear()
+    INPUTS.clear()
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("VOXWIRE_MODELS", raising=False)
     monkeypatch.setattr(models, "recipe", lambda name: Recipe(name, "a model", 3_000_000, build))
@@ -55,7 +55,7 @@ def test_a_pull_prints_where_the_model_is_and_the_next_that_it_was_there(tmp_pat
     assert run("pull", "kokoro", "--path", str(tmp_path / "here")) == 0
     assert "kokoro was there already" in capsys.readouterr().out
     assert run("pull", "kokoro", "--path", str(tmp_path / "here"), "--force") == 0
-    assert len(ORDERS) == 2
+    assert len(INPUTS) == 2
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,9 @@ def test_a_pull_prints_where_the_model_is_and_the_next_that_it_was_there(tmp_pat
 )
 def test_the_source_is_what_was_asked_for(tmp_path: Path, arguments, source, folder) -> None:
     assert run("pull", "kokoro", "--path", str(tmp_path), *arguments) == 0
-    (order,) = ORDERS
-    assert order.source is source
-    assert (str(order.folder) if order.folder else None) == folder
+    (inputs,) = INPUTS
+    assert inputs.source is source
+    assert (str(inputs.folder) if inputs.folder else None) == folder
 
 
 def test_the_folder_is_that_of_the_configuration(tmp_path: Path, monkeypatch, capsys) -> None:

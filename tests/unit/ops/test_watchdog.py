@@ -20,10 +20,10 @@ import uvloop
 
 from voxwire_server.ops.watchdog import (
     PROBE_SECONDS,
-    Beats,
-    Freed,
-    Held,
+    HoldBegan,
     HoldDetector,
+    HoldEnded,
+    LoopTicks,
     Watchdog,
     own_cpu_clock,
     runs_nothing,
@@ -53,15 +53,15 @@ class Counts:
 # -- what is a hold, on virtual time --------------------------------------------------------------------------------
 
 
-def beats(newest: float, worst: tuple[float, float] | None = None) -> Beats:
-    return Beats(newest, worst or (newest - PROBE_SECONDS, newest))
+def ticks(newest: float, worst: tuple[float, float] | None = None) -> LoopTicks:
+    return LoopTicks(newest, worst or (newest - PROBE_SECONDS, newest))
 
 
 def test_a_loop_that_beats_is_not_held() -> None:
     detector = HoldDetector(0.25, 0.0)
     for look in range(1, 100):
         now = look * 0.0625
-        assert detector.look(beats(now - 0.02), now, now) is None
+        assert detector.look(ticks(now - 0.02), now, now) is None
 
 
 def test_a_hold_is_reported_once_when_long_enough_and_once_with_its_length() -> None:
@@ -69,37 +69,40 @@ def test_a_hold_is_reported_once_when_long_enough_and_once_with_its_length() -> 
     for look in range(1, 40):
         now = look * 0.0625
         newest, worst = (0.0, None) if now < 1.0 else (now, (0.0, 1.0) if now < 1.06 else None)
-        told.append(detector.look(beats(newest, worst), now, now))
-    assert [each for each in told if each] == [Held(pytest.approx(0.2875)), Freed(pytest.approx(0.975), reported=True)]
+        told.append(detector.look(ticks(newest, worst), now, now))
+    assert [each for each in told if each] == [
+        HoldBegan(pytest.approx(0.2875)),
+        HoldEnded(pytest.approx(0.975), reported=True),
+    ]
 
 
 def test_a_hold_that_was_over_before_a_look_is_reported_too() -> None:
     detector = HoldDetector(0.25, 0.0)
-    assert detector.look(beats(0.7, (0.1, 0.6)), 0.7, 0.65) == Freed(pytest.approx(0.475), reported=False)
+    assert detector.look(ticks(0.7, (0.1, 0.6)), 0.7, 0.65) == HoldEnded(pytest.approx(0.475), reported=False)
 
 
 @pytest.mark.parametrize("thread_first", [True, False])
 def test_a_process_that_was_stopped_held_no_loop(thread_first: bool) -> None:
     detector = HoldDetector(0.25, 0.0)
-    assert detector.look(beats(0.05), 0.0625, 0.01) is None
+    assert detector.look(ticks(0.05), 0.0625, 0.01) is None
     # Stopped for an hour; either the thread or the loop runs first afterwards.
-    first = beats(0.05) if thread_first else beats(3600.1, (0.05, 3600.1))
+    first = ticks(0.05) if thread_first else ticks(3600.1, (0.05, 3600.1))
     assert detector.look(first, 3600.1, 0.02) is None
-    assert detector.look(beats(3600.15, (0.05, 3600.1)), 3600.16, 0.02) is None
-    assert detector.look(beats(3600.2), 3600.22, 0.03) is None
+    assert detector.look(ticks(3600.15, (0.05, 3600.1)), 3600.16, 0.02) is None
+    assert detector.look(ticks(3600.2), 3600.22, 0.03) is None
 
 
 def test_one_long_call_that_keeps_the_interpreter_s_lock_is_a_hold() -> None:
     detector = HoldDetector(0.25, 0.0)
-    assert detector.look(beats(0.05), 0.0625, 0.01) is None
+    assert detector.look(ticks(0.05), 0.0625, 0.01) is None
     # The thread could not look either, but the loop's thread computed all the time.
-    assert detector.look(beats(0.05), 2.1, 2.0) == Held(pytest.approx(2.025, abs=0.06))
+    assert detector.look(ticks(0.05), 2.1, 2.0) == HoldBegan(pytest.approx(2.025, abs=0.06))
 
 
 def test_a_hold_on_a_busy_machine_is_measured_in_wall_time() -> None:
     detector = HoldDetector(0.25, 0.0)
-    assert detector.look(beats(0.05), 0.0625, 0.01) is None
-    assert detector.look(beats(0.05), 10.05, 5.5) == Held(pytest.approx(9.975))
+    assert detector.look(ticks(0.05), 0.0625, 0.01) is None
+    assert detector.look(ticks(0.05), 10.05, 5.5) == HoldBegan(pytest.approx(9.975))
 
 
 # -- real loops, held by real work ----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from support.core_harness import CoreHarness
 from voxwire_protocol import messages as m
 from voxwire_server.session.message_handler import FLUSHES_WAITING_MAX
-from voxwire_server.session.quotas import ClientIdentity, Ledger, Use, text_bytes
+from voxwire_server.session.quotas import ClientIdentity, MemoryAccounts, Use, text_bytes
 from voxwire_server.session.settings import PlayoutPolicy, SessionSettings
 
 SENTENCE = "The birch canoe slid on the smooth planks, and it went on. "
@@ -79,17 +79,17 @@ def test_flushes_of_a_held_context_are_bounded_by_memory():
 
 
 def test_memory_is_released_when_a_session_ends():
-    ledger = Ledger(1 << 30)
-    harness = CoreHarness(ledger=ledger)
+    memory_accounts = MemoryAccounts(1 << 30)
+    harness = CoreHarness(memory_accounts=memory_accounts)
     for number in range(3):
         harness.send(m.Start(context=f"c{number}"))
         harness.send(m.Hold(context=f"c{number}"))
         harness.send(m.Text(context=f"c{number}", text=SENTENCE * 20))
-    assert ledger.bytes == harness.core.memory.held_bytes > 3 * len(SENTENCE) * 20
+    assert memory_accounts.bytes == harness.core.memory.held_bytes > 3 * len(SENTENCE) * 20
     harness.send(m.Cancel(context="c1"))
-    assert ledger.bytes == harness.core.memory.held_bytes
+    assert memory_accounts.bytes == harness.core.memory.held_bytes
     harness.core.disconnected()
-    assert ledger.bytes == harness.core.memory.held_bytes == 0
+    assert memory_accounts.bytes == harness.core.memory.held_bytes == 0
 
 
 def test_a_session_whose_audio_was_heard_holds_only_its_text():
@@ -150,16 +150,16 @@ def test_a_listener_of_a_frugal_session_hears_everything():
 
 
 def test_small_sessions_of_an_account_over_its_bound_go_on():
-    ledger = Ledger(100_000)
+    memory_accounts = MemoryAccounts(100_000)
     account = ClientIdentity("alice")
-    greedy = CoreHarness(name="greedy", identity=account, ledger=ledger)
-    modest = CoreHarness(name="modest", identity=account, ledger=ledger)
-    other = CoreHarness(name="other", identity=ClientIdentity("bob"), ledger=ledger)
+    greedy = CoreHarness(name="greedy", identity=account, memory_accounts=memory_accounts)
+    modest = CoreHarness(name="modest", identity=account, memory_accounts=memory_accounts)
+    other = CoreHarness(name="other", identity=ClientIdentity("bob"), memory_accounts=memory_accounts)
     for number in range(10):
         greedy.send(m.Start(context=f"c{number}"))
         greedy.send(m.Hold(context=f"c{number}"))
         greedy.send(m.Text(context=f"c{number}", text="字" * 20_000))
-    assert ledger.of("alice") > 100_000
+    assert memory_accounts.of("alice") > 100_000
     assert "client.text_buffer_full" in errors(greedy)
     for harness in (modest, other):
         harness.text(SENTENCE)

@@ -13,11 +13,11 @@ from voxwire_server.session.quotas import (
     IDLE_OF_MANY_SECONDS,
     IDLE_SECONDS,
     SILENT_SECONDS,
-    Arrivals,
     Granted,
+    OccupiedPlace,
     Places,
     Refused,
-    Seat,
+    SessionRateLimiter,
     TokenBucket,
     Use,
     network_of,
@@ -31,17 +31,19 @@ class PlacePool:
 
     def __init__(self, places: int, share: float = 0.8) -> None:
         self.places, self.share = Places(places), share
-        self.seats: dict[str, Seat] = {}
+        self.occupied_places: dict[str, OccupiedPlace] = {}
         self.now = NOW
         self.names = itertools.count()
 
     def arrive(self, principal: str, use: Use = Use.LIVE, since: float = NOW) -> Granted | Refused:
-        judged = self.places.judge(principal, self.share, len(self.seats), lambda: list(self.seats.values()), self.now)
+        judged = self.places.judge(
+            principal, self.share, len(self.occupied_places), lambda: list(self.occupied_places.values()), self.now
+        )
         if isinstance(judged, Granted):
             if judged.displaced is not None:
-                del self.seats[judged.displaced.session]
+                del self.occupied_places[judged.displaced.session]
             name = f"s{next(self.names)}"
-            self.seats[name] = Seat(name, principal, use, since)
+            self.occupied_places[name] = OccupiedPlace(name, principal, use, since)
         return judged
 
     def fill(self, principal: str, use: Use = Use.LIVE, since: float = NOW) -> int:
@@ -53,7 +55,7 @@ class PlacePool:
         return count
 
     def held(self, principal: str) -> int:
-        return sum(seat.principal == principal for seat in self.seats.values())
+        return sum(place.principal == principal for place in self.occupied_places.values())
 
 
 def test_one_principal_alone_gets_its_share_and_the_next_what_is_left():
@@ -62,7 +64,7 @@ def test_one_principal_alone_gets_its_share_and_the_next_what_is_left():
     assert pool.arrive("alice") == Refused("share", 800)
     assert pool.fill("bob") == 160
     assert pool.fill("carol") == 32
-    assert len(pool.seats) < 1000
+    assert len(pool.occupied_places) < 1000
 
 
 @pytest.mark.parametrize(("places", "alone"), [(1, 1), (2, 2), (3, 3), (4, 4), (5, 4), (10, 8)])
@@ -81,8 +83,8 @@ def test_a_newcomer_finds_a_place_however_many_others_came(arrivals, places):
     pool = PlacePool(places)
     for principal in arrivals:
         pool.arrive(principal)
-        assert len(pool.seats) < places or pool.held("newcomer") == 0
-    principals = {seat.principal for seat in pool.seats.values()}
+        assert len(pool.occupied_places) < places or pool.held("newcomer") == 0
+    principals = {place.principal for place in pool.occupied_places.values()}
     # Each principal after the first leaves a fifth of what it finds.
     if places * 0.2 ** len(principals) >= 1:
         assert isinstance(pool.arrive("newcomer"), Granted)
@@ -124,7 +126,7 @@ def test_a_principal_that_is_alone_takes_places_of_its_own_that_are_away_while_t
     while isinstance(pool.arrive("alice"), Granted):
         granted += 1
     assert granted == 6
-    assert sum(seat.use is Use.AWAY for seat in pool.seats.values()) < 10 * AWAY_SHARE
+    assert sum(place.use is Use.AWAY for place in pool.occupied_places.values()) < 10 * AWAY_SHARE
 
 
 @pytest.mark.parametrize(
@@ -162,14 +164,14 @@ def test_addresses_of_one_network_are_one_principal():
 
 
 def test_arrivals_are_bounded_by_principal():
-    arrivals = Arrivals(rate=10, burst=3)
-    assert [arrivals.wait("alice", NOW) for _ in range(3)] == [0.0] * 3
-    wait = arrivals.wait("alice", NOW)
+    limiter = SessionRateLimiter(rate=10, burst=3)
+    assert [limiter.wait("alice", NOW) for _ in range(3)] == [0.0] * 3
+    wait = limiter.wait("alice", NOW)
     assert wait == pytest.approx(0.1)
-    assert arrivals.wait("bob", NOW) == 0.0
-    # Refused arrivals do not make the next wait longer.
-    assert [arrivals.wait("alice", NOW) for _ in range(50)] == [pytest.approx(0.1)] * 50
-    assert arrivals.wait("alice", NOW + 0.11) == 0.0
+    assert limiter.wait("bob", NOW) == 0.0
+    # Refused sessions do not make the next wait longer.
+    assert [limiter.wait("alice", NOW) for _ in range(50)] == [pytest.approx(0.1)] * 50
+    assert limiter.wait("alice", NOW + 0.11) == 0.0
 
 
 def test_tokens_come_back_with_time() -> None:

