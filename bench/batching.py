@@ -168,14 +168,14 @@ def session_rows(engine: Engine, name: str, args: argparse.Namespace, keep: Any)
     without = {OWN} | ({"no batching"} if not batches(engine) else set()) | (set() if one_row else {FORCED})
     for count in args.sessions:
         ways = [OWN, *(way for way in args.ways if count > 1 and way not in without)]
-        tallies = {way: LoopResult() for way in ways}
+        loop_results = {way: LoopResult() for way in ways}
         for part in range(args.slices):
             # Every other time in reverse, so that no policy is always the first.
             for way in ways[:: -1 if part % 2 else 1]:
                 asked = Batched(engine) if way == FORCED else engine
-                ClosedLoop(asked, count, WAYS[way], seed=part).run(args.seconds, tallies[way])
-        for way, tally in tallies.items():
-            keep("sessions", {"engine": name, "sessions": count, "way": way} | tally.row())
+                ClosedLoop(asked, count, WAYS[way], seed=part).run(args.seconds, loop_results[way])
+        for way, loop_result in loop_results.items():
+            keep("sessions", {"engine": name, "sessions": count, "way": way} | loop_result.row())
 
 
 def ratios(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

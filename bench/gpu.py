@@ -133,9 +133,9 @@ def measured(args: argparse.Namespace, budget: Budget) -> Iterator[tuple[str, di
         if (precision, graphs) in (pairs[0], pairs[min(1, len(pairs) - 1)]):
             for count in args.sessions:
                 if budget.has(args.seconds + 10, f"{what}: {count} listeners"):
-                    tally = LoopResult()
-                    ClosedLoop(engine, count, Policy(), seed=1).run(args.seconds, tally)
-                    yield "sessions", named | {"sessions": count} | tally.row()
+                    loop_result = LoopResult()
+                    ClosedLoop(engine, count, Policy(), seed=1).run(args.seconds, loop_result)
+                    yield "sessions", named | {"sessions": count} | loop_result.row()
         if precision == args.precisions[0] and graphs == Graphs.OFF.value:
             for size in args.profiles:
                 if budget.has(20.0, f"{what}: profile of {size}"):

@@ -1,10 +1,11 @@
-"""Playback in Chromium, by what its AudioContext put out: how late words are told, how soon an interrupt is silent.
+"""Playback in Chromium, by what its AudioContext put out: how late events are raised, how soon an interrupt is
+silent.
 
     python bench/playback.py [--rounds 5] [--save bench/results/playback.json]
 
 One Chromium without a window or a sound card (its own silent device keeps the time) beside the server, on the same
 cores. An event's lateness is the distance, in samples put out, from its own sample to the one that was just heard when
-it was told: the newest put out, less the output latency. An interrupt's is from the call to the last audible sample.
+it was raised: the newest put out, less the output latency. An interrupt's is from the call to the last audible sample.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "Opus, wasm": ({"codec": "opus"}, {"sampleRate": 24000, "opus": "wasm"}),
 }
 INTERRUPT = """async () => {
-    await lab.told((each) => each.type === "word" && each.detail.pts > 24000);
+    await lab.waitForEvent((each) => each.type === "word" && each.detail.pts > 24000);
     const { audioContext } = lab.speaker;
     const frame = audioContext.currentTime * audioContext.sampleRate;
     const began = performance.now();

@@ -21,8 +21,8 @@ every session was safe, `fed` in that run, and the sessions, beside the bare mod
 In time is three times the bare model's own first clause, or 0.5 s if that is more: on a CPU Kokoro takes longer than
 0.5 s for it with nobody else there. One share is its own step, two are for the steps it finds under way and in front.
 
-Admission is off, as it would refuse what is to be seen to fail. --doors runs once more at the load 1.5 with admission
-as it comes: how many it lets in, and whether those are safe.
+Admission is off, as it would refuse what is to be seen to fail. --admission runs once more at the load 1.5 with
+admission as it comes: how many it admits, and whether those are safe.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from load_client import TEXTS, Plan, Turn, listen, percentile
 TTFA_SECONDS_MAX = 0.5
 FIRST_CLAUSES_MAX = 3.0
 STALL_SECONDS = 0.01
-DOORS_LOAD = 1.5
+ADMISSION_LOAD = 1.5
 
 Heard = list[tuple[list[Turn], list[str], int]]
 
@@ -198,9 +198,9 @@ def main() -> None:
             found = search_load(search, host, args) if args.loads else search_sessions(search, host, args)
             result["summary"] = {"engine": args.engine, "codec": args.codec} | found
             print(json.dumps(result["summary"]), flush=True)
-        if args.doors:
+        if args.admission:
             with serving(*engine, *args.set) as host:
-                result["doors"] = search.try_load(host, DOORS_LOAD)
+                result["admission"] = search.try_load(host, ADMISSION_LOAD)
     if args.save:
         args.save.write_text(json.dumps(result, indent=1) + "\n")
 
@@ -215,7 +215,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--most", type=int, default=600)
     parser.add_argument("--loads", type=float, nargs="*", help="shares of the bare model; default of Kokoro's engines")
     parser.add_argument("--duty", type=float, default=0.5, help="about the share of the time a listener is spoken to")
-    parser.add_argument("--doors", action="store_true", help="once more with admission on")
+    parser.add_argument("--admission", action="store_true", help="once more with admission on")
     parser.add_argument("--seconds", type=float, help="of each run, after all have begun")
     parser.add_argument("--bare-seconds", type=float, help="of each measurement of the bare model")
     parser.add_argument("--rate", type=float, default=0.0, help="tokens a second; 0: the whole text at once")

@@ -3,9 +3,9 @@
     python bench/soak.py [--sessions 50000] [--save bench/results/soak.json] [--plot bench/results/soak.png]
 
 Sessions end cleanly, cancel, drop, drop and resume, read too slowly, talk nonsense (`tests/support/chaos_clients.py`).
-Resident memory, threads, file handles, sessions, contexts and works are sampled all the while. At each of `--rests`
-rests no session begins until the last has ended: what is held then is what the server holds for `RESIDENTS` sessions
-that stay to the end, each with an open context.
+Resident memory, threads, file handles, sessions, contexts and unfinished clauses are sampled all the while. At each of
+`--rests` rests no session begins until the last has ended: what is held then is what the server holds for `RESIDENTS`
+sessions that stay to the end, each with an open context.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SETTINGS = (
 
 RESIDENTS = 2
 
-LEVELS = ("memory_mb", "threads", "handles", "sessions", "away", "contexts", "works")
+LEVELS = ("memory_mb", "threads", "handles", "sessions", "away", "contexts", "requests")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ def plot(rests: Sequence[Level], samples: Sequence[Level], path: Path, title: st
     panels = (
         ("resident memory, MB", ("memory_mb",)),
         ("threads, file handles", ("threads", "handles")),
-        ("sessions, contexts, works", ("sessions", "contexts", "works")),
+        ("sessions, contexts, requests", ("sessions", "contexts", "requests")),
     )
     figure, axes = plt.subplots(len(panels), 1, figsize=(9, 8), sharex=True, layout="constrained")
     for axis, (label, names) in zip(axes, panels, strict=True):

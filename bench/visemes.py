@@ -1,4 +1,4 @@
-"""Visemes: what they cost, and how near those taken from the audio come to those of the phonemes' alignment.
+"""Visemes: what they cost, and how near those estimated from the audio come to those of the phonemes' alignment.
 
     python bench/visemes.py [--sessions 40] [--seconds 15] [--save bench/results]
 
@@ -27,7 +27,7 @@ from support.visemes import Mouth
 from voxwire_protocol import JSON, MSGPACK
 from voxwire_protocol import messages as m
 from voxwire_protocol.visemes import COUNT, FF, PP, SHAPES
-from voxwire_server.audio.pipeline import AudioPipeline, Piece
+from voxwire_server.audio.pipeline import AudioPipeline, ClauseChunk
 from voxwire_server.engines.hibari import create
 from voxwire_server.session.visemes import viseme_track_for
 from voxwire_server.speech import Alignment, AudioChunk, Clause
@@ -71,7 +71,7 @@ def main() -> None:
     engine.warm_up()
     spoken = [speak(engine, text) for text in SENTENCES]
     found = {"machine": machine(), "alone": costs(engine, spoken), "server": server_costs(args.sessions, args.seconds)}
-    found["derived_against_aligned"] = rows = [compare(engine, each) for each in spoken]
+    found["estimated_against_aligned"] = rows = [compare(engine, each) for each in spoken]
     found["mean"] = mean(rows)
     text = report(found)
     print(text)
@@ -92,22 +92,22 @@ def speak(engine, text: str) -> Spoken:
 def costs(engine, spoken: list[Spoken]) -> list[dict]:
     """CPU of each way to visemes, alone: microseconds a second of speech, and what goes over the wire."""
     seconds = sum(each.seconds for each in spoken)
-    session = sum(
-        thread_seconds(lambda each=each: session_work(engine, each), least=0.15) for each in spoken[:5]
+    session_seconds = sum(
+        thread_seconds(lambda each=each: synthesise(engine, each), least=0.15) for each in spoken[:5]
     ) / sum(each.seconds for each in spoken[:5])
     rows = []
     for name, timing, chunk_ms in (
         ("aligned, whole clauses", "phoneme", 0),
         ("aligned, steps of 80 ms", "phoneme", 80),
-        ("derived, whole clauses", "none", 0),
-        ("derived, steps of 80 ms", "none", 80),
+        ("estimated, whole clauses", "none", 0),
+        ("estimated, steps of 80 ms", "none", 80),
     ):
         cut = [pieces(each, chunk_ms) for each in spoken]
         info = replace(engine.info, timing=timing)
-        told = [message for each in cut for message in messages(info, each)]
+        timings = [message for each in cut for message in messages(info, each)]
         build = thread_seconds(lambda cut=cut, info=info: [messages(info, each) for each in cut])
-        as_json = thread_seconds(lambda told=told: [JSON.encode(message) for message in told])
-        packed = thread_seconds(lambda told=told: [MSGPACK.encode(message) for message in told])
+        as_json = thread_seconds(lambda timings=timings: [JSON.encode(message) for message in timings])
+        packed = thread_seconds(lambda timings=timings: [MSGPACK.encode(message) for message in timings])
         whole = (build + max(as_json, packed)) / seconds
         rows.append(
             {
@@ -116,21 +116,21 @@ def costs(engine, spoken: list[Spoken]) -> list[dict]:
                 "json_us": round(as_json / seconds * 1e6, 1),
                 "msgpack_us": round(packed / seconds * 1e6, 1),
                 "percent_of_a_core_at_100_sessions": round(whole * 100 * 100, 2),
-                "percent_of_a_session": round(whole / session * 100, 2),
-                "keyframes_a_second": round(sum(len(message.visemes) for message in told) / seconds, 1),
-                "json_bytes_a_second": round(sum(len(JSON.encode(message)) for message in told) / seconds),
+                "percent_of_a_session": round(whole / session_seconds * 100, 2),
+                "keyframes_per_second": round(sum(len(message.visemes) for message in timings) / seconds, 1),
+                "json_bytes_per_second": round(sum(len(JSON.encode(message)) for message in timings) / seconds),
             }
         )
     return rows
 
 
-def session_work(engine, spoken: Spoken) -> None:
+def synthesise(engine, spoken: Spoken) -> None:
     """What a worker does for a clause without visemes: text to samples, samples to frames."""
     chunk = speak(engine, spoken.text).chunk
     AudioPipeline(RATE, FORMAT).push(0, chunk.samples, finished=True, ends_utterance=True, alignment=chunk.alignment)
 
 
-def pieces(spoken: Spoken, chunk_ms: int) -> list[tuple[Piece, int]]:
+def pieces(spoken: Spoken, chunk_ms: int) -> list[tuple[ClauseChunk, int]]:
     """The clause as an engine gives it, whole or in steps, each with the phonemes that begin in it; and their pts."""
     samples, marks = spoken.chunk.samples, spoken.alignment.phonemes
     size = chunk_ms * RATE // 1000 or len(samples)
@@ -138,15 +138,15 @@ def pieces(spoken: Spoken, chunk_ms: int) -> list[tuple[Piece, int]]:
     for start in range(0, len(samples), size):
         end = min(start + size, len(samples))
         alignment = Alignment((), tuple(mark for mark in marks if start <= mark.start < end))
-        cut.append((Piece(samples[start:end], end == len(samples), True, alignment), start))
+        cut.append((ClauseChunk(samples[start:end], end == len(samples), True, alignment), start))
     return cut
 
 
-def messages(info, cut: list[tuple[Piece, int]]) -> list[m.Timing]:
+def messages(info, cut: list[tuple[ClauseChunk, int]]) -> list[m.Timing]:
     """The messages of one utterance."""
-    mouth = viseme_track_for(info, FORMAT)
-    told = [mouth(piece, 0, start, start + len(piece.samples)) for piece, start in cut]
-    return [m.Timing(context="answer-1", visemes=visemes) for visemes in told if visemes]
+    viseme_track = viseme_track_for(info, FORMAT)
+    keyframes = [viseme_track(chunk, 0, start, start + len(chunk.samples)) for chunk, start in cut]
+    return [m.Timing(context="answer-1", visemes=visemes) for visemes in keyframes if visemes]
 
 
 def server_costs(sessions: int, seconds: float) -> list[dict]:
@@ -172,7 +172,7 @@ def track(engine, spoken: Spoken, timing: str, chunk_ms: int = 0) -> Mouth:
 
 
 def compare(engine, spoken: Spoken) -> dict:
-    """How near the derived track comes, in steps of 80 ms and knowing whole clauses."""
+    """How near the estimated track comes, in steps of 80 ms and knowing whole clauses."""
     at = np.arange(0, len(spoken.chunk.samples), STEP)
     aligned = track(engine, spoken, "phoneme").sampled(at)
     row: dict = {"text": spoken.text}
@@ -192,13 +192,13 @@ def closures(spoken: Spoken, sampled: Callable[[NDArray[np.int64]], NDArray[np.f
     return len(marks), met
 
 
-def agreement(aligned: NDArray[np.float64], derived: NDArray[np.float64], met: tuple[int, int]) -> dict:
-    jaws = aligned @ JAW, derived @ JAW
+def agreement(aligned: NDArray[np.float64], estimated: NDArray[np.float64], met: tuple[int, int]) -> dict:
+    jaws = aligned @ JAW, estimated @ JAW
     return {
-        "dominant": round(float((aligned.argmax(1) == derived.argmax(1)).mean()), 3),
+        "dominant": round(float((aligned.argmax(1) == estimated.argmax(1)).mean()), 3),
         "open_or_closed": round(float(((jaws[0] > OPEN) == (jaws[1] > OPEN)).mean()), 3),
         "jaw_correlation": round(float(np.corrcoef(*jaws)[0, 1]), 3),
-        "overlap": round(float(np.minimum(aligned, derived).sum(1).mean()), 3),
+        "overlap": round(float(np.minimum(aligned, estimated).sum(1).mean()), 3),
         "closures": met[0],
         "closures_met": met[1],
     }
@@ -238,8 +238,8 @@ def report(found: dict) -> str:
         f"  {row['sessions']} sessions, {' and '.join(row['timings']):16} {row['ms']:.2f}" for row in found["server"]
     ]
     head = f"{'dominant':>9}{'open':>7}{'jaw r':>7}{'overlap':>9}{'closures':>10}"
-    lines += ["", "derived against aligned, every 10 ms: from whole clauses | from steps of 80 ms", f"{head} |{head}"]
-    for row in [*found["derived_against_aligned"], {"text": "mean", **found["mean"]}]:
+    lines += ["", "estimated against aligned, every 10 ms: from whole clauses | from steps of 80 ms", f"{head} |{head}"]
+    for row in [*found["estimated_against_aligned"], {"text": "mean", **found["mean"]}]:
         lines.append(" |".join(cells(row[name]) for name in ("clauses", "steps")) + f"  {row['text']}")
     return "\n".join(lines)
 

@@ -61,9 +61,9 @@ def speech() -> list[tuple[np.ndarray, object]]:
             clause = Clause(sentence, (0, len(sentence)), range(len(sentence)), "heart", "en-us", 1.0, 1)
             chunk = engine.step("speak", [engine.prepare(clause)])[0].chunk
             audio = AudioFormat(sample_rate=24000)
-            path = AudioPipeline(24000, audio, viseme_track=viseme_track_for(engine.info, audio))
+            pipeline = AudioPipeline(24000, audio, viseme_track=viseme_track_for(engine.info, audio))
             mouth = Mouth()
-            for piece in path.push(0, chunk.samples, finished=True, ends_utterance=True, alignment=chunk.alignment):
+            for piece in pipeline.push(0, chunk.samples, finished=True, ends_utterance=True, alignment=chunk.alignment):
                 mouth.add(piece.visemes)
             spoken.append((chunk.samples, mouth))
     return spoken

@@ -39,7 +39,7 @@ GROUPS = {
 LONGEST = (
     "tests/engines/test_contract.py",
     "tests/e2e/test_kokoro.py",
-    "tests/e2e/test_door.py",
+    "tests/e2e/test_connection_limits.py",
     "tests/engines/kokoro/test_speech.py",
     "tests/e2e/test_resume.py",
     "tests/e2e/test_fuzz.py",

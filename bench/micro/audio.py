@@ -1,4 +1,4 @@
-"""What each stage of the audio path costs, in microseconds of CPU per second of audio.
+"""What each stage of the audio pipeline costs, in microseconds of CPU per second of audio.
 
     python bench/micro/audio.py [--seconds 20] [--clause-seconds 4]
 

@@ -99,7 +99,7 @@ def test_times_are_those_of_the_sound(record, files):
     assert max(rest) < loud / 2, "a word's end may ring on"
 
 
-def test_the_mouth_is_told_and_closes_at_the_end(record):
+def test_visemes_are_reported_and_the_mouth_closes_at_the_end(record):
     assert {each["name"] for each in record["visemes"]} >= {"sil", "PP", "SS", "aa"}
     assert [each["pts"] for each in record["visemes"]] == sorted(each["pts"] for each in record["visemes"])
     assert [each for each in record["visemes"] if each["name"] == "sil"][-1]["weight"] == 1
@@ -192,7 +192,7 @@ def test_a_connection_that_is_cut_leaves_no_trace_in_the_captions(host, tmp_path
 
 
 @pytest.mark.parametrize("interrupted", [False, True])
-def test_words_and_the_mouth_are_told_when_they_are_heard(host, interrupted):
+def test_words_and_visemes_are_reported_when_they_are_heard(host, interrupted):
     text = "Bob may be happy. Mum is, too."
 
     async def listen():

@@ -92,7 +92,7 @@ def test_leaving_the_loop_stops_the_speech(host):
     assert in_session(host, action).reason is m.DoneReason.COMPLETED
 
 
-def test_a_failing_token_source_is_told_to_the_listener(host):
+def test_a_failing_token_source_is_reported_to_the_listener(host):
     async def broken():
         yield "Hello there. "
         raise RuntimeError("the model is gone")
@@ -169,8 +169,8 @@ def test_the_synchronous_session_speaks_and_cancels(host):
         timer.join()
 
 
-def test_a_narrow_line_gets_a_lower_bitrate_and_the_next_utterance_begins_with_it(host):
-    """Opus at 32 kbit/s takes about 5.5 kB a second with its headers; the line carries 3.5."""
+def test_a_narrow_link_gets_a_lower_bitrate_and_the_next_utterance_begins_with_it(host):
+    """Opus at 32 kbit/s takes about 5.5 kB a second with its headers; the link carries 3.5."""
 
     async def action():
         async with Proxy(host.port) as proxy, connect(f"ws://127.0.0.1:{proxy.port}") as session:

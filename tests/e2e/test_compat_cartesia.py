@@ -62,7 +62,7 @@ async def speaks(ws, context: str) -> None:
     assert len(audio(await until(ws, "done", context), context)) > 16_000
 
 
-async def told(ws) -> tuple[dict | None, ConnectionClosed]:
+async def error_and_close(ws) -> tuple[dict | None, ConnectionClosed]:
     """The last message before the server closes, and the close."""
     last = None
     try:
@@ -123,7 +123,7 @@ async def test_a_bad_message_disturbs_nothing(host, bad):
         ({"generation_config": {"speed": 9}}, 400, "bad_request"),
     ],
 )
-async def test_what_can_not_be_had_is_told_and_the_next_context_speaks(host, wrong, status, code):
+async def test_what_can_not_be_had_is_reported_and_the_next_context_speaks(host, wrong, status, code):
     async with socket(host) as ws:
         await say(ws, "Hello there.", **wrong)
         (error,) = await until(ws, "error")
@@ -188,7 +188,7 @@ async def test_a_million_characters_are_refused_and_leave_nothing(locked):
 async def test_a_message_that_is_too_big_ends_the_connection_alone(host):
     async with socket(host) as ws:
         await say(ws, "word " * 250_000)
-        _, closed = await told(ws)
+        _, closed = await error_and_close(ws)
     assert closed.rcvd.code == 1009
     await settled(host)
 

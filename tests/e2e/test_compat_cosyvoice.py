@@ -84,7 +84,7 @@ def test_a_recording_that_names_no_voice_is_refused_with_the_voices_there_are(al
     assert "heart" in told
 
 
-def test_an_unknown_speaker_is_told_which_there_are(aliased):
+def test_the_error_for_an_unknown_speaker_names_those_there_are(aliased):
     answer = ask(aliased, "inference_sft", tts_text=TEXT, spk_id="nobody")
     assert (answer.status_code, answer.json()) == (400, {"detail": "there is no voice 'nobody'; there are heart"})
 
@@ -102,7 +102,7 @@ def test_an_unknown_speaker_is_told_which_there_are(aliased):
         ({"tts_text": "word " * 400_000}, 400),
     ],
 )
-def test_a_mistake_is_told_as_detail(aliased, fields, status):
+def test_a_mistake_is_reported_as_detail(aliased, fields, status):
     answer = ask(aliased, "inference_sft", **({"spk_id": "heart"} | fields))
     assert answer.status_code == status
     detail = answer.json()["detail"]
@@ -122,7 +122,7 @@ def test_a_mistake_is_told_as_detail(aliased, fields, status):
         ("", b"\xff"),
     ],
 )
-def test_a_body_that_is_no_form_is_told_so(aliased, kind, body):
+def test_a_body_that_is_no_form_is_reported(aliased, kind, body):
     answer = httpx.post(f"{aliased.http}/inference_sft", content=body, headers={"content-type": kind})
     assert answer.status_code in (400, 422)
     assert answer.json()["detail"]
@@ -138,7 +138,7 @@ def test_text_without_speech_is_a_fifth_of_a_second_of_silence(aliased):
     assert ask(aliased, "inference_instruct2", tts_text="🙂", spk_id="heart").content == bytes(2 * SECOND // 5)
 
 
-def test_who_leaves_a_stream_takes_the_work_along(aliased):
+def test_a_client_that_leaves_a_stream_cancels_its_requests(aliased):
     before = asyncio.run(settled(aliased))
     asked = {"tts_text": VERY_LONG, "spk_id": "heart"}
     with httpx.stream("POST", f"{aliased.http}/inference_sft", data=asked, timeout=60) as answer:

@@ -94,7 +94,7 @@ def test_a_text_comes_as_json_or_plain(host):
         ("", json.dumps({"text": "x" * (2 << 20)}).encode(), 413, "PAYLOAD_TOO_LARGE"),
     ],
 )
-def test_what_can_not_be_done_is_told_in_deepgrams_shape(host, query, body, status, code):
+def test_what_can_not_be_done_is_reported_in_deepgrams_shape(host, query, body, status, code):
     found, headers, answer = post(host, query, body)
     fields = json.loads(answer)
     assert (found, fields["err_code"]) == (status, code)

@@ -66,7 +66,7 @@ async def speaks(ws, context: str) -> None:
     assert len(audio(messages)) > 16_000
 
 
-async def told(ws) -> tuple[dict | None, ConnectionClosed]:
+async def error_and_close(ws) -> tuple[dict | None, ConnectionClosed]:
     """The last message before the server closes, and the close."""
     last = None
     try:
@@ -93,17 +93,17 @@ async def test_a_key_in_the_first_message_lets_in(locked, path, fields):
 async def test_a_key_in_the_header_lets_in_and_no_message_has_to_come_first(locked, headers):
     async with socket(locked, headers=headers) as ws:
         await send(ws, {"close_socket": True})
-        _, closed = await told(ws)
+        _, closed = await error_and_close(ws)
     assert closed.rcvd.code == 1000
 
 
 @on_loop
 @pytest.mark.parametrize("path", ["stream-input", "multi-stream-input"])
 @pytest.mark.parametrize("first", ['{"text": " "}', '{"text": " ", "xi-api-key": "wrong"}', "no json"])
-async def test_whoever_has_no_key_in_the_first_message_is_told_and_closed(locked, path, first):
+async def test_a_client_without_a_key_in_the_first_message_gets_an_error_and_is_closed(locked, path, first):
     async with socket(locked, path) as ws:
         await ws.send(first)
-        last, closed = await told(ws)
+        last, closed = await error_and_close(ws)
     assert (last["error"], last["code"]) == ("invalid_api_key", 1008)
     assert closed.rcvd.code == 1008
     assert closed.rcvd.reason.startswith("invalid_api_key")
@@ -137,7 +137,7 @@ async def test_what_can_not_be_had_opens_no_connection(host, options, status, wo
     async with socket(host, "stream-input", **options) as ws:
         with contextlib.suppress(ConnectionClosed):
             await send(ws, {"text": "Hello. "})
-        last, closed = await told(ws)
+        last, closed = await error_and_close(ws)
     assert (last["error"], closed.rcvd.code) == (word, 1008)
 
 
@@ -153,7 +153,7 @@ async def test_a_parameter_of_the_wrong_kind_opens_no_connection(host):
 
 @on_loop
 @pytest.mark.parametrize("bad", ["{", "[1]", '{"text": 3}', b"\xff\xfe", '{"text":"a","voice_settings":{"speed":9}}'])
-async def test_a_bad_message_is_told_and_disturbs_nothing(host, bad):
+async def test_a_bad_message_is_reported_and_disturbs_nothing(host, bad):
     async with socket(host) as ws:
         await send(ws, {"text": SECOND_TURN + " ", "context_id": "a"}, {"context_id": "a", "flush": True})
         await ws.send(bad)
@@ -184,7 +184,7 @@ async def test_two_contexts_speak_at_once_and_each_gets_its_own(host):
 async def test_a_single_stream_ends_with_its_last_message_and_a_normal_close(host):
     async with socket(host, "stream-input") as ws:
         await send(ws, {"text": " "}, {"text": "Hello there. "}, {"text": ""})
-        last, closed = await told(ws)
+        last, closed = await error_and_close(ws)
     assert last == {"audio": None, "isFinal": True}
     assert closed.rcvd.code == 1000
     await settled(host)
@@ -208,7 +208,7 @@ async def test_times_count_from_the_start_of_the_context_where_that_is_configure
 async def test_a_million_characters_are_refused_and_leave_nothing(locked):
     async with socket(locked, headers={"xi-api-key": KEY}) as ws:
         await send(ws, {"text": "word " * 200_000, "context_id": "a"})
-        last, closed = await told(ws)
+        last, closed = await error_and_close(ws)
     assert (last["error"], last["contextId"]) == ("max_character_limit_exceeded", "a")
     assert closed.rcvd.code == 1008
     async with socket(locked, headers={"xi-api-key": KEY}) as ws:
@@ -219,7 +219,7 @@ async def test_a_million_characters_are_refused_and_leave_nothing(locked):
 async def test_a_message_that_is_too_big_ends_the_connection_alone(host):
     async with socket(host) as ws:
         await send(ws, {"text": "word " * 250_000, "context_id": "a"})
-        _, closed = await told(ws)
+        _, closed = await error_and_close(ws)
     assert closed.rcvd.code == 1009
     await settled(host)
 
@@ -239,7 +239,7 @@ async def test_a_client_that_vanishes_leaves_nothing(host, path):
 @on_loop
 async def test_a_silent_connection_is_closed_after_the_time_it_asked_for(host):
     async with socket(host, inactivity_timeout="0.2") as ws:
-        last, closed = await told(ws)
+        last, closed = await error_and_close(ws)
     assert (last["error"], closed.rcvd.code) == ("input_timeout_exceeded", 1008)
 
 

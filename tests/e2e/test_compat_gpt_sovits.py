@@ -160,7 +160,7 @@ def test_a_seed_makes_the_same_audio_twice_and_speed_shortens_it(aliased):
         ({"text": "word " * 400_000}, 400, "bytes"),
     ],
 )
-def test_a_mistake_is_told_as_a_message(aliased, fields, status, about):
+def test_a_mistake_is_reported_as_a_message(aliased, fields, status, about):
     answer = post(aliased, **fields)
     assert answer.status_code == status
     assert about in answer.json()["message"]
@@ -171,7 +171,7 @@ def test_a_language_that_the_voice_speaks_is_taken(aliased, language):
     assert post(aliased, AVATAR, text="Yes.", text_lang=language).status_code == 200
 
 
-def test_a_body_that_is_no_json_is_told_so(aliased):
+def test_a_body_that_is_no_json_is_reported(aliased):
     answer = httpx.post(aliased.http + "/tts", content=b"text=hello")
     assert answer.status_code == 400
     assert "JSON" in answer.json()["message"]
@@ -201,7 +201,7 @@ def test_text_without_speech_is_a_fifth_of_a_second_of_silence(aliased):
     assert not samples.any()
 
 
-def test_who_waits_for_a_whole_body_and_leaves_takes_the_work_along(aliased):
+def test_a_client_that_leaves_while_it_waits_for_a_whole_body_cancels_its_requests(aliased):
     before = asyncio.run(settled(aliased))
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(
@@ -212,7 +212,7 @@ def test_who_waits_for_a_whole_body_and_leaves_takes_the_work_along(aliased):
 
 
 @pytest.mark.parametrize("media_type", ["wav", "raw", "aac"])
-def test_who_leaves_a_stream_takes_the_work_along(aliased, media_type):
+def test_a_client_that_leaves_a_stream_cancels_its_requests(aliased, media_type):
     before = asyncio.run(settled(aliased))
     asked = AVATAR | {"text": VERY_LONG, "media_type": media_type}
     with httpx.stream("POST", aliased.http + "/tts", json=asked, timeout=60) as answer:

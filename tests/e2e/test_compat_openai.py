@@ -48,7 +48,7 @@ def test_text_without_speech_is_a_fifth_of_a_second_of_silence(host, text):
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"NaN", b'{"input": "\\ud800"}'])
-def test_a_body_that_is_no_json_or_no_text_is_told_so(host, body):
+def test_a_body_that_is_no_json_or_no_text_is_reported(host, body):
     answer = httpx.post(host.http + SPEECH, content=body)
     assert fault(answer)[0] == 400
 
@@ -148,7 +148,7 @@ def raw_request(host, *, receive_buffer: int | None = None, **fields) -> socket.
 
 @pytest.mark.parametrize("bytes_read", [0, 1, 5000])
 @pytest.mark.parametrize("stream_format", ["audio", "sse"])
-def test_a_connection_that_breaks_takes_its_work_with_it(host, bytes_read, stream_format):
+def test_a_connection_that_breaks_cancels_its_requests(host, bytes_read, stream_format):
     before = asyncio.run(settled(host))
     bare = raw_request(host, input=VERY_LONG, stream_format=stream_format)
     if bytes_read:

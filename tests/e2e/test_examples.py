@@ -213,7 +213,7 @@ def test_the_raw_client_imports_nothing_of_voxwires():
     assert not [name for name in names if name.startswith("voxwire")]
 
 
-def test_what_the_server_refuses_is_told(backend, tmp_path):
+def test_what_the_server_refuses_is_reported(backend, tmp_path):
     command = [sys.executable, EXAMPLES / "raw_client.py", "--url", backend[1], "-o", tmp_path / "a.wav"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1

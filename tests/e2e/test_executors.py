@@ -62,7 +62,7 @@ async def say(host, text: str) -> tuple[m.Done, list[str]]:
 
 
 @pytest.mark.parametrize("word", [HANG, HANG_IN_PREPARE])
-def test_a_step_that_hangs_takes_its_own_clause_and_is_told(host, word):
+def test_a_step_that_hangs_takes_its_own_clause_and_is_reported(host, word):
     async def run() -> None:
         hanging = asyncio.create_task(say(host, f"This has the word {word}."))
         assert "hanging" in await until_ready_is(host, 503)

@@ -97,7 +97,7 @@ def test_any_text_is_said_as_valid_json_of_the_same_length(run, tmp_path):
 
 
 @pytest.mark.parametrize("voice", ["heart", "tone-low"])
-def test_godot_and_python_are_told_the_same_times_and_the_same_audio(server, run, voice):
+def test_godot_and_python_get_the_same_times_and_the_same_audio(server, run, voice):
     python = play(lambda: told_python(server.url, TEXT, voice=voice, seed=11))
     lines = run("speak", url=server.url, text=TEXT, voice=voice, seed=11, pieces=7)
     assert of(lines, "word") == python["words"]
@@ -122,7 +122,7 @@ def test_mulaw_sounds_as_python_decodes_it(other, run):
     assert end["digest"] == hashlib.sha256(pcm).hexdigest()
 
 
-def test_nothing_is_told_before_it_is_heard(other, run):
+def test_nothing_is_reported_before_it_is_heard(other, run):
     lines = run("speak", url=other.url, text=TEXT, voice="tone-low", step=700)
     place = {"word": 2, "viseme": 2, "phoneme": 1, "clause": 1}
     told = [line for line in lines if line["signal"] in place]
@@ -237,7 +237,7 @@ def test_where_the_session_is_gone_the_rest_is_spoken_anew(other, tmp_path):
     assert end["bytes"] == done["frames"] * 960
 
 
-def test_nobody_there_is_told_as_an_error(run):
+def test_an_address_without_a_server_is_reported_as_an_error(run):
     lines = run("speak", url="ws://127.0.0.1:9", text=TEXT)
     ((code, _, retryable, hint),) = of(lines, "error")
     assert (code, retryable) == ("connection.refused", True)
@@ -245,7 +245,7 @@ def test_nobody_there_is_told_as_an_error(run):
     assert [done["reason"] for (done,) in of(lines, "finished")] == ["error"]
 
 
-def test_a_server_that_stops_is_told_as_an_error(tmp_path):
+def test_a_server_that_stops_is_reported_as_an_error(tmp_path):
     """What had come is heard to its end first."""
 
     async def action(stopping):
@@ -310,7 +310,7 @@ def test_a_key_or_a_token_lets_in(run):
     assert [(code, retryable) for code, _, retryable, _ in of(lines, "error")] == [("client.not_authenticated", False)]
 
 
-def test_an_unknown_voice_is_told_as_an_error(other, run):
+def test_an_unknown_voice_is_reported_as_an_error(other, run):
     lines = run("speak", url=other.url, text=TEXT, voice="nobody", pieces=3)
     assert [(code, retryable) for code, _, retryable, _ in of(lines, "error")] == [("client.unknown_voice", False)]
     assert not of(lines, "word")

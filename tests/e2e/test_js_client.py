@@ -226,7 +226,7 @@ def mint(host, key):
         return json.load(answer)["token"]
 
 
-def test_tokens_and_keys_open_the_door_and_nothing_else_does(javascript):
+def test_only_tokens_and_keys_are_accepted(javascript):
     key = generate_key()
     speech = {"text": "Hello.", "options": BURST}
 
@@ -382,7 +382,7 @@ def test_a_page_speaks_and_comes_back_where_it_is_cut(javascript, chromium, serv
     assert [kind for kind in told["came"] if kind in ("interrupted", "reconnected")] == ["interrupted", "reconnected"]
 
 
-def test_a_page_brings_a_token_and_is_told_when_it_is_wrong(javascript, chromium):
+def test_a_page_brings_a_token_and_gets_an_error_when_it_is_wrong(javascript, chromium):
     key = generate_key()
 
     async def action(page):

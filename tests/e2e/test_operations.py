@@ -1,4 +1,4 @@
-"""What an operator relies on: draining, keys, and no open door by mistake."""
+"""What an operator relies on: draining, keys, and that no endpoint is open by mistake."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def test_a_server_that_restarts_is_found_again(chromium):  # noqa: F811
         asyncio.run(node.until_gone())
 
 
-def test_refusals_are_told_kindly_and_the_next_text_is_spoken(chromium, host):  # noqa: F811
+def test_refusals_are_reported_kindly_and_the_next_text_is_spoken(chromium, host):  # noqa: F811
     async def action(page):
         async with visiting(page, host.http) as visit:
             await page.evaluate("document.querySelector('#voice').append(new Option('nobody', 'nobody'))")

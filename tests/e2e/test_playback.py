@@ -17,7 +17,7 @@ import soxr
 from support.browser_playback import (
     TIMED,
     account,
-    assert_told_in_time,
+    assert_events_in_time,
     built,
     correlation,
     heard,
@@ -57,7 +57,7 @@ def test_pcm_comes_out_bit_for_bit_and_words_with_it(lab, player, voice):
     assert not played.tape[:start].any()
     # What breaks off dies away within 128 samples.
     assert not played.tape[start + len(played.pcm) + 128 :].any()
-    assert_told_in_time(played, first, EVENT_MS_MAX)
+    assert_events_in_time(played, first, EVENT_MS_MAX)
     words = [each.detail["text"] for each in played.of("word")]
     assert len(words) == len(TEXT.split())
     assert played.raw["playedPts"] == len(played.pcm)
@@ -74,7 +74,7 @@ def test_an_audio_context_of_another_rate_hears_the_same(lab, host):
     # What ends 120 ms after it began would show a drift of a sample.
     size = len(wanted) // 8
     assert placed(played.tape[start + 7 * size :], wanted[7 * size :]) == 0
-    assert_told_in_time(played, played.tape_start + start, EVENT_MS_MAX)
+    assert_events_in_time(played, played.tape_start + start, EVENT_MS_MAX)
 
 
 @pytest.mark.parametrize(("codec", "decoder"), [("webcodecs", "webcodecs"), ("wasm", "wasm"), ("auto", "webcodecs")])
@@ -94,7 +94,7 @@ def test_opus_comes_out_at_its_place_and_as_loud(lab, host, codec, decoder, rate
     first = played.of("start")[0]
     late_ms = (first.frame - (played.tape_start + start)) / rate * 1000
     assert -EVENT_MS_MAX < late_ms < EVENT_MS_MAX + max(0.0, first.pause_ms - 10)
-    assert_told_in_time(played, played.tape_start + start, EVENT_MS_MAX)
+    assert_events_in_time(played, played.tape_start + start, EVENT_MS_MAX)
     assert played.raw["frames"] * rate // 50 - played.raw["playedPts"] == 0
 
 
@@ -105,7 +105,7 @@ def test_telephone_codecs_come_out(lab, host, codec):
     wanted = spoken(host, TEXT, voice="heart", sample_rate=8000)
     start = placed(played.tape, wanted)
     assert correlation(played.tape[start : start + len(wanted)], wanted) > 0.99
-    assert_told_in_time(played, played.tape_start + start, EVENT_MS_MAX)
+    assert_events_in_time(played, played.tape_start + start, EVENT_MS_MAX)
 
 
 @contextlib.contextmanager
@@ -177,7 +177,7 @@ def token_of(host, key: str) -> str:
 def test_interrupt_is_silent_at_once_and_says_what_was_heard(lab, player, pacing):
     async def action(page):
         await say(page, LONG, voice="tone-low", pacing=pacing)
-        await page.evaluate("lab.told(each => each.type === 'word' && each.detail.text === 'four')")
+        await page.evaluate("lab.waitForEvent(each => each.type === 'word' && each.detail.text === 'four')")
         report = await page.evaluate(
             """async () => {
                 const { audioContext } = lab.speaker;
@@ -185,7 +185,7 @@ def test_interrupt_is_silent_at_once_and_says_what_was_heard(lab, player, pacing
                 const report = await lab.playback.interrupt();
                 const done = await lab.finished();
                 await lab.tick(300);
-                return { frame, report, done, mouth: [...lab.playback.mouth()], told: lab.notes.told.length };
+                return { frame, report, done, mouth: [...lab.playback.mouth()], raised: lab.notes.events.length };
             }"""
         )
         return report, await account(page)
@@ -205,15 +205,15 @@ def test_interrupt_is_silent_at_once_and_says_what_was_heard(lab, player, pacing
     put = silent - played.first_frame(played.pcm[:48000])
     assert put - 128 <= report["heard"]["pts"]
     assert not played.pcm[put + 2 : report["heard"]["pts"]].any()
-    told = [each.detail["pts"] for each in played.of(*TIMED)]
-    assert max(told) <= report["heard"]["pts"]
+    raised = [each.detail["pts"] for each in played.of(*TIMED)]
+    assert max(raised) <= report["heard"]["pts"]
 
 
 @pytest.mark.parametrize("player", ["auto", "buffers"])
 def test_an_interrupt_does_not_click(lab, player):
     async def action(page):
         await say(page, "mmmmmmmmmmmmmmmmmmmmmmmmm", voice="tone-low", timings=["phoneme"])
-        await page.evaluate("lab.told(each => each.type === 'phoneme' && each.detail.pts > 12000)")
+        await page.evaluate("lab.waitForEvent(each => each.type === 'phoneme' && each.detail.pts > 12000)")
         await page.evaluate(
             "async () => { await lab.playback.interrupt(); await lab.finished(); await lab.tick(200); }"
         )
@@ -241,7 +241,7 @@ def test_an_interrupt_before_the_first_sound_is_answered(lab):
 def test_hold_is_silent_and_release_loses_nothing(lab):
     async def action(page):
         await say(page, LONG, voice="tone-low")
-        await page.evaluate("lab.told(each => each.type === 'word' && each.detail.text === 'three')")
+        await page.evaluate("lab.waitForEvent(each => each.type === 'word' && each.detail.text === 'three')")
         held = await page.evaluate(
             """async () => {
                 lab.playback.hold();
@@ -252,7 +252,7 @@ def test_hold_is_silent_and_release_loses_nothing(lab):
                 const to = lab.speaker.audioContext.currentTime * 24000;
                 const result = { before, after: lab.playback.playedPts, from, to, mouth: [...lab.playback.mouth()] };
                 lab.playback.release();
-                await lab.told(each => each.type === "word" && each.detail.chars[0] > 49);
+                await lab.waitForEvent(each => each.type === "word" && each.detail.chars[0] > 49);
                 void lab.playback.interrupt();
                 await lab.finished();
                 return result;
@@ -294,10 +294,10 @@ DAMAGED = """async ([codec, opus]) => {
     const { Speaker } = await import("/files/dist/playback/index.js");
     const speaker = await Speaker.create({ opus, audioContext: lab.speaker.audioContext });
     const playback = speaker.play(source);
-    const told = [];
-    playback.on("error", (error) => told.push(error.message));
+    const reported = [];
+    playback.on("error", (error) => reported.push(error.message));
     const error = await playback.finished.then(() => null, (error) => error);
-    return { name: error?.name, message: error?.message, hint: error?.hint, told, cancelled: cancelled.length };
+    return { name: error?.name, message: error?.message, hint: error?.hint, reported, cancelled: cancelled.length };
 }"""
 
 
@@ -314,11 +314,11 @@ def test_audio_that_cannot_be_decoded_ends_with_a_clear_error(lab, codec, opus, 
     assert result["name"] == "PlaybackError"
     assert says in result["message"]
     assert result["hint"]
-    assert result["told"] == [result["message"]]
+    assert result["reported"] == [result["message"]]
     assert result["cancelled"] == 1
 
 
-def test_a_voice_that_does_not_exist_is_told_as_the_servers_error(lab):
+def test_a_voice_that_does_not_exist_is_reported_as_the_servers_error(lab):
     async def action(page):
         await say(page, "Hello.", voice="nobody")
         return await page.evaluate("lab.finished().then(() => null, (error) => error.code)")
@@ -329,7 +329,7 @@ def test_a_voice_that_does_not_exist_is_told_as_the_servers_error(lab):
 def test_closing_the_speaker_silences_everything(lab):
     async def action(page):
         await say(page, LONG, voice="tone-low")
-        await page.evaluate("lab.told(each => each.type === 'word')")
+        await page.evaluate("lab.waitForEvent(each => each.type === 'word')")
         return await page.evaluate(
             """async () => {
                 await lab.speaker.close();

@@ -16,15 +16,17 @@ AT_24K = {"sampleRate": 24000}
 # -- bad networks -----------------------------------------------------------------------------------------------------
 
 
-def test_a_line_that_stalls_costs_silence_and_never_a_sample(far_lab, host):
+def test_a_connection_that_stalls_costs_silence_and_never_a_sample(far_lab, host):
     async def action(page, proxy):
         await say(page, LONG[:98], voice="tone-low", leadMs=200)
         for word in ("two", "five", "eight"):
-            await page.evaluate("word => lab.told(each => each.type === 'word' && each.detail.text === word)", word)
-            dry = await page.evaluate("lab.notes.told.filter(each => each.type === 'dry').length")
+            await page.evaluate(
+                "word => lab.waitForEvent(each => each.type === 'word' && each.detail.text === word)", word
+            )
+            dry = await page.evaluate("lab.notes.events.filter(each => each.type === 'dry').length")
             proxy.stall()
             await page.wait_for_function(
-                "dry => lab.notes.told.filter(each => each.type === 'dry').length > dry", arg=dry, polling=20
+                "dry => lab.notes.events.filter(each => each.type === 'dry').length > dry", arg=dry, polling=20
             )
             proxy.flow()
         await page.evaluate("lab.finished()")
@@ -42,11 +44,13 @@ def test_more_is_gathered_after_underruns(far_lab, host):
         targets = []
         await say(page, LONG[:98], voice="tone-low", leadMs=200)
         for word in ("two", "five", "eight"):
-            await page.evaluate("word => lab.told(each => each.type === 'word' && each.detail.text === word)", word)
-            dry = await page.evaluate("lab.notes.told.filter(each => each.type === 'dry').length")
+            await page.evaluate(
+                "word => lab.waitForEvent(each => each.type === 'word' && each.detail.text === word)", word
+            )
+            dry = await page.evaluate("lab.notes.events.filter(each => each.type === 'dry').length")
             proxy.stall()
             await page.wait_for_function(
-                "dry => lab.notes.told.filter(each => each.type === 'dry').length > dry", arg=dry, polling=20
+                "dry => lab.notes.events.filter(each => each.type === 'dry').length > dry", arg=dry, polling=20
             )
             targets.append(await page.evaluate("lab.speaker.jitter.targetMs(20)"))
             proxy.flow()
@@ -60,10 +64,10 @@ def test_more_is_gathered_after_underruns(far_lab, host):
 
 
 @pytest.mark.parametrize("codec", ["pcm_s16le", "opus"])
-def test_a_line_that_drops_and_is_not_resumed_goes_on_where_it_was(far_lab, codec):
+def test_a_connection_that_drops_and_is_not_resumed_goes_on_where_it_was(far_lab, codec):
     async def action(page, proxy):
         await say(page, LONG[:147], voice="tone-low", codec=codec)
-        await page.evaluate("lab.told(each => each.type === 'word' && each.detail.text === 'seven')")
+        await page.evaluate("lab.waitForEvent(each => each.type === 'word' && each.detail.text === 'seven')")
         proxy.cut()
         await page.evaluate("lab.finished()")
         return await account(page)
@@ -85,7 +89,7 @@ def test_text_that_comes_slowly_is_no_underrun(lab):
                 const context = lab.session.context({ voice: "tone-low", timings: ["word"] });
                 lab.play(context);
                 await context.text("Hello there.", { flush: true });
-                await lab.told((each) => each.type === "dry");
+                await lab.waitForEvent((each) => each.type === "dry");
                 await context.text("Good night.");
                 await context.end();
                 await lab.finished();
@@ -129,7 +133,7 @@ def test_minutes_of_burst_wait_as_they_came(lab):
 def test_a_suspended_audio_context_stops_the_clock_and_goes_on_without_a_loss(lab):
     async def action(page):
         await say(page, LONG[:98], voice="tone-low")
-        await page.evaluate("lab.told(each => each.type === 'word' && each.detail.text === 'two')")
+        await page.evaluate("lab.waitForEvent(each => each.type === 'word' && each.detail.text === 'two')")
         stood = await page.evaluate(
             """async () => {
                 const acks = [];

@@ -274,7 +274,7 @@ def test_nothing_comes_while_it_is_held_and_everything_after(scenarios, host):
 # -- connections that drop --------------------------------------------------------------------------------------------
 
 
-def test_a_session_resumes_over_a_line_that_is_cut_and_no_frame_is_lost_or_repeated(scenarios, host):
+def test_a_session_resumes_over_a_connection_that_is_cut_and_no_frame_is_lost_or_repeated(scenarios, host):
     whole = mono.play(scenarios, "say", url=host.url, text=TEXT, seed=SEED, pacing="burst")
     with Lines(host.port) as proxy:
         proxy.cut_each((None, 9_000), (None, 60_001), (None, 200), (300, None), (None, 40_000), (None, 70_000))

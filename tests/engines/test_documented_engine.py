@@ -71,7 +71,7 @@ def test_the_server_speaks_with_one_and_its_options(environment):
         assert utterance.done.samples == 1440 * len("Hello there.")
 
 
-def test_a_wrong_option_is_told_with_a_remedy(environment):
+def test_a_wrong_option_is_reported_with_a_remedy(environment):
     wanted = "from voxwire_server.engines.registry import load_engine; load_engine('beeper', '', {'pitch_hz': '9'})"
     said = python(environment, "-c", wanted)
     assert "pitch_hz = 9 is out of range" in said.stderr

@@ -76,7 +76,7 @@ def test_a_listener_misses_nothing_when_another_account_floods():
     assert gap < 0.02
 
 
-def test_callers_of_a_small_account_get_in_while_a_large_one_takes_all_it_can():
+def test_streams_of_a_small_account_are_admitted_while_a_large_one_takes_all_it_can():
     """54 clients of one account want what 18 can have; three of another come later."""
     world = modelled_world(0.1)
     world.runner.scheduler.policy = Policy(accounts=2)

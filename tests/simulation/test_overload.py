@@ -52,7 +52,7 @@ def test_without_admission_most_streams_would_underrun():
     assert sum(bool(client.stalls) for client in clients) > len(clients) / 2
 
 
-def test_refused_clients_are_told_when_to_retry_and_are_admitted(overload):
+def test_refused_clients_get_a_time_to_retry_and_are_admitted(overload):
     _, clients = overload
     turns = [turn for client in clients for turn in client.turns]
     assert all(turn.over for turn in turns), "every turn is spoken in the end"

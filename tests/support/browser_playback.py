@@ -30,8 +30,8 @@ TIMED = ("word", "phoneme", "viseme", "clause")
 
 
 @dataclass(frozen=True)
-class Told:
-    """Something that a playback told: `frame` is what the AudioContext was just putting out."""
+class PlaybackEvent:
+    """An event that a playback raised: `frame` is what the AudioContext was just putting out."""
 
     type: str
     detail: dict[str, Any]
@@ -51,8 +51,9 @@ class Account:
         self.tape_start: int = raw["tapeStart"]
         self.tape = np.frombuffer(base64.b64decode(raw["tape"]), "<f4")
         self.payloads = base64.b64decode(raw["pcm"])
-        self.told = [
-            Told(x["type"], x["detail"], x["frame"], x["playedPts"], x["mouth"], x["pauseMs"]) for x in raw["told"]
+        self.events = [
+            PlaybackEvent(x["type"], x["detail"], x["frame"], x["playedPts"], x["mouth"], x["pauseMs"])
+            for x in raw["events"]
         ]
         self.positions: list[int] = [pts for pts, _ in raw["positions"]]
         self.leads_ms: list[float] = [lead for _, lead in raw["positions"]]
@@ -62,20 +63,20 @@ class Account:
         """What the server sent as 16-bit PCM, as floating point."""
         return np.frombuffer(self.payloads, "<i2").astype(np.float32) / 32768
 
-    def of(self, *types: str) -> list[Told]:
-        """What was told of these types."""
-        return [each for each in self.told if each.type in types]
+    def of(self, *types: str) -> list[PlaybackEvent]:
+        """The events of these types."""
+        return [each for each in self.events if each.type in types]
 
     def first_frame(self, wanted: NDArray[np.float32]) -> int:
         """The AudioContext's frame at which sample 0 of `wanted`, of the AudioContext's rate, is on the tape."""
         return self.tape_start + placed(self.tape, wanted)
 
     def late_ms(self, first_frame: int, *types: str) -> NDArray[np.float64]:
-        """How long after its own sample each event was told, by the samples put out."""
+        """How long after its own sample each event was raised, by the samples put out."""
         rate = self.raw["audio"]["sample_rate"]
         due = [first_frame + each.detail["pts"] * self.rate / rate for each in self.of(*types)]
-        told = [each.frame for each in self.of(*types)]
-        return (np.array(told) - np.array(due)) / self.rate * 1000
+        raised = [each.frame for each in self.of(*types)]
+        return (np.array(raised) - np.array(due)) / self.rate * 1000
 
 
 @pytest.fixture(scope="session")
@@ -157,11 +158,11 @@ async def heard(page: Page, text: str, **options: Any) -> Account:
     return await account(page)
 
 
-def assert_told_in_time(played: Account, first_frame: int, ms_max: float) -> None:
-    """Every word and shape was told when its sample was heard, and the clock never went back."""
+def assert_events_in_time(played: Account, first_frame: int, ms_max: float) -> None:
+    """The event of every word and viseme was raised when its sample was heard, and the clock never went back."""
     late = played.late_ms(first_frame, *TIMED)
     assert len(late) > 20
-    # A page that could not run for a while could tell nothing; 10 ms is what it always takes.
+    # A page that could not run for a while could raise no event; 10 ms is what it always takes.
     excused = [max(0.0, each.pause_ms - 10) for each in played.of(*TIMED)]
     assert np.max(late - excused) < ms_max, late
     assert np.min(late) > -ms_max, late

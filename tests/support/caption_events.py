@@ -1,4 +1,4 @@
-"""Speech as a client is told of it, made up for captions: clauses, words' times and audio, without a server."""
+"""Speech as a client is events_of of it, made up for captions: clauses, words' times and audio, without a server."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def audio(pts: int) -> Audio:
     return Audio(bytes(2 * FRAME_SAMPLES), pts, pts // FRAME_SAMPLES, Flag(0), "pcm_s16le", RATE, FRAME_SAMPLES)
 
 
-def told(text: str, words: Iterable[m.WordTiming], *, clauses: int = 1, with_audio: bool = True) -> list[Event]:
-    """What a listener is told: as many clauses as wanted, each with its words and its audio."""
+def events_of(text: str, words: Iterable[m.WordTiming], *, clauses: int = 1, with_audio: bool = True) -> list[Event]:
+    """The events of a speech: `clauses` clauses, each with its words and its audio."""
     words = list(words)
     share = max(1, -(-len(words) // clauses))
     parts = [words[place : place + share] for place in range(0, len(words), share)] or [[]]

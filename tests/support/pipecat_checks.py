@@ -82,7 +82,7 @@ async def assert_an_interruption_stops_generation(
 ) -> float:
     """Of a text that is much longer no more is made, with `sessions` connections left; the next turn is spoken.
 
-    Returns how many works were cancelled.
+    Returns how many requests were cancelled.
     """
     before = await settled(host)
     async with talking(service) as talk:

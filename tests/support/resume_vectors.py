@@ -349,7 +349,7 @@ def cancelled_away() -> Script:
     script.write("So.", "b").step_end("b")
     script.resume("s1", "t1", 11).pause(200).resumed("t1b", 3, a={"next_seq": 7, "text_seq": 0})
     script.say(type="cancel", context="a", played_pts=420).spoken_at_last().frames(7, 1, replayed=True)
-    script.come(type="cancelled", context="a", sent_seq=7, **script.told["a"].report(420))
+    script.come(type="cancelled", context="a", sent_seq=7, **script.contexts_received["a"].report(420))
     facts = {"reason": "cancelled", "frames": 8, "samples": 640, "chars": 22}
     script.come(type="done", context="a", **facts).frames(0, 1, number=1, last=True, context="b", value=101)
     script.done(1, 80, 3, context="b").listener(done=["cancelled", 7, 560, 22])

@@ -40,7 +40,7 @@ def closes(character: str) -> bool:
 
 
 @dataclass
-class Told:
+class ReceivedText:
     """What a client knows of a context, by its own clock: text, clauses, words, audio."""
 
     text: str = ""
@@ -131,7 +131,7 @@ class Script:
     def __init__(self, name: str, *, needs: tuple[str, ...] = ()) -> None:
         self.steps: list[dict[str, Any]] = []
         self.listeners: dict[str, dict[str, Any]] = {}
-        self.told: dict[str, Told] = {}
+        self.contexts_received: dict[str, ReceivedText] = {}
         self._name = name
         self._needs = needs
         self._connections = 0
@@ -185,8 +185,8 @@ class Script:
         self.come(type="resume_failed", reason=reason)
         self._resuming, self._received = False, self._fresh
         for context in contexts:
-            told = self.told[context]
-            pts, chars = told.restart()
+            received = self.contexts_received[context]
+            pts, chars = received.restart()
             self._offsets[context] = (pts // FRAME_SAMPLES, pts, chars)
         return self
 
@@ -225,8 +225,8 @@ class Script:
         return self.come(type="accepted", context=context, chars=chars, text_seq=seq)
 
     def again(self, *texts: str, context: str = "a", number: int = 0, end: bool = True) -> Script:
-        """The fresh session is told to speak the rest, as it was granted before."""
-        rest = self.told[context].text[self._offsets[context][2] :]
+        """The fresh session is asked to speak the rest, as it was granted before."""
+        rest = self.contexts_received[context].text[self._offsets[context][2] :]
         assert "".join(texts) == rest, f"{self._name}: {rest!r} is left"
         self.say(type="start", context=context, **GRANTED).started(context, number)
         for seq, text in enumerate(texts):
@@ -235,15 +235,15 @@ class Script:
 
     def clause(self, start: int, last: int, pts: int, *words: Word, context: str = "a") -> Script:
         """A clause, and its words in one `timing`. Numbers are those of the session that speaks."""
-        told, (_, at, chars) = self.told[context], self._offsets.get(context, (0, 0, 0))
-        told.clauses.append((start + chars, last + chars, pts + at))
+        received, (_, at, chars) = self.contexts_received[context], self._offsets.get(context, (0, 0, 0))
+        received.clauses.append((start + chars, last + chars, pts + at))
         self.come(type="clause", context=context, chars=[start, last], pts=pts)
         return self.timing(*words, context=context) if words else self
 
     def timing(self, *words: Word, context: str = "a") -> Script:
         """Words that sound."""
-        told, (_, at, chars) = self.told[context], self._offsets.get(context, (0, 0, 0))
-        told.words += [(t, a + chars, b + chars, pts + at, end + at) for t, a, b, pts, end in words]
+        received, (_, at, chars) = self.contexts_received[context], self._offsets.get(context, (0, 0, 0))
+        received.words += [(t, a + chars, b + chars, pts + at, end + at) for t, a, b, pts, end in words]
         maps = [{"text": t, "chars": [a, b], "pts": pts, "end_pts": end} for t, a, b, pts, end in words]
         return self.come(type="timing", context=context, words=maps)
 
@@ -253,16 +253,16 @@ class Script:
         """Audio frames. Every sample of the first is `value`, of the next one more."""
         value = more.pop("value", first_seq + 1)
         self._count(count)
-        told, (_, at, _) = self.told[context], self._offsets.get(context, (0, 0, 0))
-        told.received = max(told.received, at + (first_seq + count) * FRAME_SAMPLES)
+        received, (_, at, _) = self.contexts_received[context], self._offsets.get(context, (0, 0, 0))
+        received.received = max(received.received, at + (first_seq + count) * FRAME_SAMPLES)
         if last:
-            told.whole = told.received
+            received.whole = received.received
         facts = {"first_seq": first_seq, "count": count, "value": value, "last": last}
         return self._step("frames", number=number, **facts, replayed=more.get("replayed", False))
 
     def done(self, frames: int, samples: int, chars: int, reason: str = "completed", context: str = "a") -> Script:
         """The server's last word; numbers are those of the session that speaks."""
-        self.told[context].end = samples + self._offsets.get(context, (0, 0, 0))[1]
+        self.contexts_received[context].end = samples + self._offsets.get(context, (0, 0, 0))[1]
         facts = {"frames": frames, "samples": samples, "chars": chars}
         self.come(type="done", context=context, reason=reason, **facts)
         return self.wait("done", 1, context)
@@ -271,7 +271,7 @@ class Script:
 
     def write(self, text: str, context: str = "a") -> Script:
         """The caller writes text."""
-        self.told.setdefault(context, Told()).text += text
+        self.contexts_received.setdefault(context, ReceivedText()).text += text
         return self._step("write", context=context, text=text)
 
     def more(self, text: str, seq: int, context: str = "a", *, lost: bool = False) -> Script:
@@ -288,13 +288,13 @@ class Script:
 
     def retract(self, from_char: int, left: int, context: str = "a") -> Script:
         """The caller retracts; `left` characters stay. What is said and answered follows by hand."""
-        told = self.told[context]
-        told.text = told.text[:left]
+        received = self.contexts_received[context]
+        received.text = received.text[:left]
         return self._step("retract", context=context, from_char=from_char, left=left)
 
     def cancel(self, played_pts: int, report: dict[str, Any] | None = None, context: str = "a") -> Script:
         """The caller interrupts, and is told what was heard; left out, as it is worked out by the client."""
-        report = self.told[context].report(played_pts) if report is None else report
+        report = self.contexts_received[context].report(played_pts) if report is None else report
         return self._step("cancel", context=context, played_pts=played_pts, **report)
 
     def wait(self, kind: str, count: int, context: str = "a") -> Script:
@@ -304,7 +304,7 @@ class Script:
     def reports(self, *played: int, context: str = "a") -> Script:
         """The caller asks what was heard at some positions."""
         for pts in played:
-            self._step("report", context=context, played_pts=pts, **self.told[context].report(pts))
+            self._step("report", context=context, played_pts=pts, **self.contexts_received[context].report(pts))
         return self
 
     def step_end(self, context: str) -> Script:

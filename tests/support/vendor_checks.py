@@ -77,7 +77,7 @@ def counters(host: Host) -> Counters:
 
 
 async def settled(host: Host, *, sessions: int = 0, seconds: float = 15.0) -> Counters:
-    """Wait until the server works for nobody but `sessions` open sessions, and speaks no context."""
+    """Wait until at most `sessions` sessions are open, no request is unfinished and no context is open."""
     async with asyncio.timeout(seconds):
         while True:
             now = await asyncio.to_thread(counters, host)

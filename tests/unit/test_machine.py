@@ -1,4 +1,4 @@
-"""How many cores a process may use."""
+"""How many cores a process may use, and when freed memory is returned to the system."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from voxwire_server.machine import cores
+from voxwire_server.machine import TRIM_BYTES_MIN, TRIM_SECONDS, TrimPolicy, cores
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+MIB = 1 << 20
 
 
 @pytest.fixture(autouse=True)
@@ -73,3 +75,28 @@ def test_a_path_that_is_not_mounted_leaves_the_root_s_quota(tmp_path: Path) -> N
 def test_without_control_groups_affinity_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 5}, raising=False)
     assert cores(tmp_path / "none", tmp_path / "none") == 3
+
+
+# -- freed memory ------------------------------------------------------------------------------------------------------
+
+
+def test_memory_is_returned_after_much_was_freed_once():
+    policy = TrimPolicy()
+    assert not policy.wanted(100 * MIB, 0.0)
+    assert policy.wanted(MIB, 1.0)
+    assert not policy.wanted(MIB, 100.0)
+
+
+def test_memory_is_not_returned_for_little():
+    policy = TrimPolicy()
+    assert not policy.wanted(TRIM_BYTES_MIN - 1, 0.0)
+    assert not policy.wanted(0, 1.0)
+
+
+def test_memory_is_returned_seldom_and_what_was_put_off_is_not_forgotten():
+    policy = TrimPolicy()
+    policy.wanted(100 * MIB, 0.0)
+    assert policy.wanted(50 * MIB, 1.0)
+    assert not policy.wanted(0, 2.0)
+    assert not policy.wanted(0, TRIM_SECONDS)
+    assert policy.wanted(0, 1.0 + TRIM_SECONDS)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import HTTPConnection
 
-log = logging.getLogger("voxwire.door")
+log = logging.getLogger("voxwire.connections")
 
 EXTENSION = "voxwire.connection_slot"
 """The ASGI scope extension that holds the connection's `ConnectionSlot`."""

@@ -249,6 +249,7 @@ def engine_fields(engine: EngineInfo) -> dict[str, Any]:
         "sample_rate": engine.sample_rate,
         "unit": engine.unit,
         "timing": engine.timing,
+        # The key's name is older than "executor" and part of the API.
         "lane": engine.executor,
         "clause_chars_max": engine.clause_chars_max,
         "languages": sorted({tag for voice in engine.voices for tag in voice.languages}),

@@ -258,7 +258,7 @@ async def test_an_unknown_model_at_the_handshake_is_an_api_error(host):
 
 
 @pytest.mark.asyncio
-async def test_turns_are_told_apart_and_spoken_one_after_the_other(host):
+async def test_turns_are_distinguished_and_spoken_one_after_the_other(host):
     async with async_client(host).speak.v2.connect(model=FLUX, encoding="linear16") as connection:
         for text in (SECOND_TURN, "And a second turn."):
             for token in tokens(text):

@@ -198,7 +198,7 @@ def test_a_mistake_raises_the_sdks_own_error(host, wrong, kind, code, param):
     assert told.value.request_id
 
 
-def test_an_unknown_voice_is_told_which_there_are(host):
+def test_the_error_for_an_unknown_voice_names_those_there_are(host):
     with client(host) as sdk, pytest.raises(openai.BadRequestError, match="there are heart"):
         sdk.audio.speech.create(model="tts-1", voice="nobody", input="Never spoken.")
 

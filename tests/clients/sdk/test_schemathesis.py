@@ -112,5 +112,5 @@ def test_the_page_that_is_served_is_valid_and_complete(host: Host) -> None:
 
 
 @pytest.mark.asyncio
-async def test_afterwards_the_server_works_for_nobody(host: Host) -> None:
+async def test_afterwards_the_server_has_no_unfinished_requests(host: Host) -> None:
     await asyncio.wait_for(settled(host), 60)

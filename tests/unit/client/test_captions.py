@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.caption_events import CONTEXT, RATE, audio, clause, cues_of, read_subtitles, told, word, words_of
+from support.caption_events import CONTEXT, RATE, audio, clause, cues_of, events_of, read_subtitles, word, words_of
 from voxwire_client import Reconnected
 from voxwire_client.captions import Captions, SrtFormat, VttFormat
 from voxwire_client.captions.line_breaks import columns
@@ -24,7 +24,7 @@ PLAIN = (
 
 
 def shown(text: str, words=None, **facts) -> list[str]:
-    return [cue.text for cue in cues_of(text, told(text, words_of(text) if words is None else words, **facts))]
+    return [cue.text for cue in cues_of(text, events_of(text, words_of(text) if words is None else words, **facts))]
 
 
 def bare(text: str) -> str:
@@ -47,7 +47,7 @@ def test_several_spoken_words_on_one_stretch_show_it_once():
     text = "It costs $5 million today."
     said = [("it", 0, 2), ("costs", 3, 8), ("five", 9, 11), ("million", 12, 19), ("dollars", 9, 11), ("today", 20, 25)]
     words = [word(name, (a, b), i * 6000, i * 6000 + 6000) for i, (name, a, b) in enumerate(said)]
-    (cue,) = cues_of(text, told(text, words))
+    (cue,) = cues_of(text, events_of(text, words))
     assert cue.text == text
     assert [each.text for each in cue.words] == [each[0] for each in said]
 
@@ -125,22 +125,22 @@ def test_without_speech_there_are_no_cues():
 def test_cues_stand_with_their_words_linger_and_let_the_next_one_in():
     text = "This is the first sentence. And here comes another one."
     words = words_of(text, pause=2.0)
-    first, second = cues_of(text, told(text, words))
+    first, second = cues_of(text, events_of(text, words))
     assert (first.start_pts, second.start_pts) == (words[0].pts, words[5].pts)
     assert first.end_pts == words[4].end_pts + RATE // 2
     assert second.end_pts == words[-1].end_pts + RATE // 2
-    close = cues_of(text, told(text, words_of(text, pause=0.55)))
+    close = cues_of(text, events_of(text, words_of(text, pause=0.55)))
     assert close[0].end_pts == close[1].start_pts, "a gap of less than two frames is closed"
 
 
 def test_a_short_cue_stays_for_a_second():
-    (cue,) = cues_of("Hi.", told("Hi.", words_of("Hi.")))
+    (cue,) = cues_of("Hi.", events_of("Hi.", words_of("Hi.")))
     assert (cue.start_pts, cue.end_pts) == (0, RATE)
 
 
 def test_words_without_times_share_the_time_of_their_clause():
     text = "Hello there, you. Now listen to me."
-    events = told(text, [])
+    events = events_of(text, [])
     events[1:2] = [clause(0, 17, 0), audio(0), clause(17, len(text), 48000)]
     events[-1] = m.Done(context=CONTEXT, reason=m.DoneReason.COMPLETED, frames=200, samples=96000, chars=len(text))
     cues = cues_of(text, events)
@@ -157,7 +157,7 @@ def test_words_without_times_share_the_time_of_their_clause():
 def test_a_cue_is_given_out_when_its_audio_has_come_and_the_next_word_is_known():
     text = "This is the first sentence. And here comes another one."
     captions, words = Captions(), words_of(text)
-    events = told(text, words, clauses=2)
+    events = events_of(text, words, clauses=2)
     came = [(event, captions.take(event, text)) for event in events]
     event, cues = next(each for each in came if each[1])
     assert len(cues) == 1
@@ -170,7 +170,7 @@ def test_text_that_a_fresh_session_speaks_again_is_shown_once():
     words = words_of(text)
     captions = Captions()
     got = []
-    events = told(text, words, with_audio=False)[:-1]
+    events = events_of(text, words, with_audio=False)[:-1]
     again = words[3].pts + 300
     # The connection is lost in the middle of "four", which is said anew.
     for event in (*events, audio(0), Reconnected(False, 1.0, pts=again, chars=words[3].chars[0])):
@@ -192,14 +192,14 @@ def test_cancelled_speech_is_shown_as_far_as_it_was_heard():
         heard=m.Heard(pts=words[2].end_pts, chars=13, text=text[:13]),
         unheard=m.Unheard(chars=11, text=text[13:]),
     )
-    events = [*told(text, words, with_audio=False)[:-1], heard]
+    events = [*events_of(text, words, with_audio=False)[:-1], heard]
     assert [cue.text for cue in cues_of(text, events, captions)] == ["One two three"]
 
 
 def test_a_flush_ends_a_cue_before_the_next_utterance_can_begin():
     text = "Wait. And go."
     captions, words = Captions(), words_of("Wait.")
-    events = [*told(text, words)[:-1], m.Flushed(context=CONTEXT)]
+    events = [*events_of(text, words)[:-1], m.Flushed(context=CONTEXT)]
     (cue,) = [cue for event in events for cue in captions.take(event, text[:5])]
     assert cue.text == "Wait."
     assert cue.end_pts == 480 * 15
@@ -221,7 +221,7 @@ PACES = st.tuples(st.floats(0.02, 3.0), st.floats(0, 3.0), st.integers(1, 6))
 def test_every_word_stands_in_one_cue_in_order_and_no_cues_overlap(text, paces):
     seconds, pause, clauses = paces
     words = words_of(text, seconds=seconds, pause=pause)
-    cues = cues_of(text, told(text, words, clauses=clauses))
+    cues = cues_of(text, events_of(text, words, clauses=clauses))
     assert [each for cue in cues for each in cue.words] == words
     for cue, following in itertools.pairwise(cues):
         assert cue.end_pts <= following.start_pts
@@ -238,7 +238,7 @@ def test_every_word_stands_in_one_cue_in_order_and_no_cues_overlap(text, paces):
 @given(WRITTEN, PACES)
 def test_cues_keep_to_their_limits_unless_a_single_word_does_not(text, paces):
     seconds, pause, clauses = paces
-    cues = cues_of(text, told(text, words_of(text, seconds=seconds, pause=pause), clauses=clauses))
+    cues = cues_of(text, events_of(text, words_of(text, seconds=seconds, pause=pause), clauses=clauses))
     for cue in cues:
         assert all(line.strip() for line in cue.text.split("\n"))
         if len(cue.words) > 1:
@@ -255,7 +255,7 @@ def test_cues_keep_to_their_limits_unless_a_single_word_does_not(text, paces):
 def test_cues_are_the_same_however_early_they_are_given_out(text, paces):
     seconds, pause, clauses = paces
     words = words_of(text, seconds=min(seconds, 0.5), pause=min(pause, 0.5))
-    early, late = (cues_of(text, told(text, words, clauses=clauses, with_audio=each)) for each in (True, False))
+    early, late = (cues_of(text, events_of(text, words, clauses=clauses, with_audio=each)) for each in (True, False))
     assert early == late
 
 
@@ -267,7 +267,7 @@ MOMENTS = st.tuples(st.integers(0, 90000), st.integers(0, 9000))
 @given(st.text(max_size=30), st.lists(st.tuples(PLACES, MOMENTS), max_size=20), st.integers(1, 5))
 def test_words_that_make_no_sense_still_make_files_that_do(text, entries, clauses):
     words = [word("w", chars, pts, pts + length) for chars, (pts, length) in entries]
-    cues = cues_of(text, told(text, words, clauses=clauses))
+    cues = cues_of(text, events_of(text, words, clauses=clauses))
     said = [each for cue in cues for each in cue.words]
     assert len(said) <= len(words)
     for format in (SrtFormat(), VttFormat(word_times=True)):
@@ -284,7 +284,7 @@ def test_words_that_make_no_sense_still_make_files_that_do(text, entries, clause
 @given(WRITTEN, PACES, st.sampled_from([8000, 22050, 24000, 44100, 48000]))
 def test_subtitles_read_back_as_they_were(text, paces, rate):
     seconds, pause, clauses = paces
-    cues = cues_of(text, told(text, words_of(text, seconds=seconds, pause=pause), clauses=clauses))
+    cues = cues_of(text, events_of(text, words_of(text, seconds=seconds, pause=pause), clauses=clauses))
     srt, vtt, karaoke = SrtFormat(), VttFormat(), VttFormat(word_times=True)
     for format in (srt, vtt, karaoke):
         read = read_subtitles(format.header + "".join(format.cue(cue, rate) for cue in cues))
@@ -299,7 +299,7 @@ def test_subtitles_read_back_as_they_were(text, paces, rate):
 
 def test_the_files_are_as_players_want_them():
     text = 'One <b> & "two" -->'
-    (cue,) = cues_of(text, told(text, words_of(text)))
+    (cue,) = cues_of(text, events_of(text, words_of(text)))
     assert SrtFormat().cue(cue, RATE) == f"1\n00:00:00,000 --> 00:00:01,400\n{text}\n\n"
     vtt = VttFormat(word_times=True)
     assert vtt.header + vtt.cue(cue, RATE) == (
@@ -310,5 +310,5 @@ def test_the_files_are_as_players_want_them():
 
 def test_a_long_film_has_hours():
     text = "Late."
-    (cue,) = cues_of(text, told(text, words_of(text, pts=RATE * 100 * 3600), with_audio=False))
+    (cue,) = cues_of(text, events_of(text, words_of(text, pts=RATE * 100 * 3600), with_audio=False))
     assert SrtFormat().cue(cue, RATE).split("\n")[1] == "100:00:00,000 --> 100:00:01,000"

@@ -24,8 +24,8 @@ def test_batches_padding_and_prediction_errors_are_read_from_the_scheduler():
     sched = scheduler(info)
     metrics = Metrics()
     watch_scheduler(metrics, lambda: sched.stats(0.0))
-    for owner, chars in (("a", 30), ("b", 10)):
-        sched.submit(make_request(owner, text="x" * chars), 0.0)
+    for context_key, chars in (("a", 30), ("b", 10)):
+        sched.submit(make_request(context_key, text="x" * chars), 0.0)
     prepare_all(sched)
     batch = sched.pick("device:model", 0.0)
     assert batch.predicted_seconds == pytest.approx(0.04)
@@ -66,10 +66,10 @@ def on_gpu(name: str):
     return model_info(name, StageInfo("speak", 8), executor="device", device="cuda:0", realtime_factor=0.015)
 
 
-def step(sched, seconds: float, now: float, owners: str) -> None:
-    """One step for works of so many owners, that were queued when the last step ended."""
-    for owner in owners:
-        sched.submit(make_request(owner, engine="a"), now)
+def step(sched, seconds: float, now: float, context_keys: str) -> None:
+    """One step for a request of each context, queued when the last step ended."""
+    for context_key in context_keys:
+        sched.submit(make_request(context_key, engine="a"), now)
     prepare_all(sched, now)
     batch = sched.pick("device:cuda:0", now + 0.03)
     sched.complete(
@@ -79,8 +79,8 @@ def step(sched, seconds: float, now: float, owners: str) -> None:
 
 def test_step_times_waits_and_batches_are_counted_by_size_for_each_stage():
     sched = scheduler(on_gpu("a"), on_gpu("b"))
-    for now, (seconds, owners) in enumerate(((0.0009, "v"), (0.001, "wxy"), (0.3, "z"), (11.0, "z"))):
-        step(sched, seconds, float(now), owners)
+    for now, (seconds, context_keys) in enumerate(((0.0009, "v"), (0.001, "wxy"), (0.3, "z"), (11.0, "z"))):
+        step(sched, seconds, float(now), context_keys)
     found = scrape(watched(sched))
     steps = {
         le: count

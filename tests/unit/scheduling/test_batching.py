@@ -23,7 +23,8 @@ def learned_scheduler(rows: int = 16, **policy):
 
 
 def queue(sched, *lengths: int, deadline: float = 5.0, **more):
-    """A clause of each length; each length is a bucket of its own. Owners are numbers, in order of their deadlines."""
+    """A clause of each length; each length is a bucket of its own. Context keys are
+    numbers, in order of their deadlines."""
     numbers = range(len(lengths))
     for number, chars in zip(numbers, lengths, strict=True):
         sched.submit(make_request(number, deadline=deadline + number / 100, text="x" * chars, **more), 0.0)

@@ -9,7 +9,7 @@ from voxwire_server.scheduling.cost import RealtimeCost, StageCost, StageUse
 SECONDS = st.floats(1e-6, 10.0)
 
 
-def test_a_fixed_cost_and_a_cost_per_unit_are_told_apart():
+def test_a_fixed_cost_and_a_cost_per_unit_are_distinguished():
     cost, source = StageCost(1e-3), random.Random(1)
     for _ in range(300):
         units = source.uniform(10, 200)

@@ -223,7 +223,7 @@ def outputs_of_one_step(runner, engine, loop, texts):
     return loop.until(2 + len(texts))
 
 
-def test_one_rows_failure_does_not_fail_its_batch(services):
+def test_one_requests_failure_does_not_fail_its_batch(services):
     runner, engine, loop, _ = services(FakeEngine(GPU), workers=1)
     outputs = outputs_of_one_step(runner, engine, loop, ["one", "breaks alone", "not a number", "two"])
     assert outputs["one"].error is None

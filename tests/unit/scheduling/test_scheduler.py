@@ -104,7 +104,7 @@ def test_bulk_waits_while_interactive_requests_wait():
     assert context_keys(sched.pick(DEVICE, 0.0)) == ["interactive"]
 
 
-def test_bulk_takes_the_rows_that_a_batch_has_left():
+def test_bulk_fills_the_places_that_a_batch_has_left():
     sched = scheduler(gpu(3))
     prepared(
         sched, *(make_request(f"bulk{n}", bulk=True) for n in range(5)), make_request("interactive", deadline=50.0)
@@ -154,7 +154,7 @@ def test_a_batch_holds_one_bucket_only():
     assert context_keys(sched.pick(DEVICE, 0.0)) == ["a", "c"]
 
 
-def test_a_batch_holds_no_more_rows_than_its_stage_takes():
+def test_a_batch_holds_no_more_requests_than_its_stage_takes():
     sched = scheduler(gpu(4))
     prepared(sched, *(make_request(n, deadline=float(n)) for n in range(10)))
     assert context_keys(sched.pick(DEVICE, 0.0)) == [0, 1, 2, 3]
@@ -184,7 +184,7 @@ def test_all_requests_that_are_due_share_a_step():
     assert len(sched.pick(DEVICE, 1.0).requests) == 5
 
 
-def test_without_batching_every_batch_is_one_row():
+def test_without_batching_every_batch_has_one_request():
     sched = scheduler(gpu(16), batching=False)
     prepared(sched, *(make_request(n) for n in range(5)))
     assert len(sched.pick(DEVICE, 0.0).requests) == 1

@@ -269,7 +269,7 @@ def test_a_listener_without_a_lead_is_not_counted_dry_between_frames():
     assert began(harness) == 0
 
 
-def test_bulk_is_no_listener():
+def test_bulk_is_no_active_stream():
     harness = CoreHarness(auto=False)
     harness.send(m.Start(priority="bulk"))
     harness.text(SENTENCES)

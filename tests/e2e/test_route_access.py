@@ -1,4 +1,4 @@
-"""Every route of a running server, asked with a key, a browser's token, and nothing: who gets in, who learns what."""
+"""Every route of a running server, with a key, a browser's token and nothing: what it accepts, and what its errors show."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STREAMS_FOR_PAGES = {"/v1/stream", "/tts/websocket", "/v1/speak", "/v2/speak"}
 
 
 @dataclass(frozen=True)
-class Door:
+class Endpoint:
     """A route's method and path, with something in the place of its parameters."""
 
     method: str
@@ -52,12 +52,12 @@ def filled(path: str) -> str:
 
 ROUTES = application_routes()
 REQUESTS = [
-    Door(method, filled(route.path), route.path)
+    Endpoint(method, filled(route.path), route.path)
     for route in ROUTES
     if isinstance(route, Route)
     for method in sorted((route.methods or set()) - {"HEAD"})
 ]
-SOCKETS = [Door("WS", filled(route.path), route.path) for route in ROUTES if isinstance(route, WebSocketRoute)]
+SOCKETS = [Endpoint("WS", filled(route.path), route.path) for route in ROUTES if isinstance(route, WebSocketRoute)]
 
 
 @pytest.fixture(scope="module")
@@ -72,42 +72,47 @@ def token(locked: Host) -> str:
     return str(httpx.post(f"{locked.http}/v1/tokens", headers={"X-API-Key": KEY}).json()["token"])
 
 
-def ask(host: Host, door: Door, headers: dict[str, str] | None = None, query: str = "") -> httpx.Response:
-    address = f"{host.http}{door.path}?{query}" if query else f"{host.http}{door.path}"
-    return httpx.request(door.method, address, headers=headers, timeout=30)
+def ask(host: Host, endpoint: Endpoint, headers: dict[str, str] | None = None, query: str = "") -> httpx.Response:
+    address = f"{host.http}{endpoint.path}?{query}" if query else f"{host.http}{endpoint.path}"
+    return httpx.request(endpoint.method, address, headers=headers, timeout=30)
 
 
-def knock(
-    host: Host, door: Door, headers: dict[str, str] | None = None, query: str = "", first: str | None = None, **options
+def connect_and_collect(
+    host: Host,
+    endpoint: Endpoint,
+    headers: dict[str, str] | None = None,
+    query: str = "",
+    first: str | None = None,
+    **options,
 ) -> list[str]:
-    """Connect, say something, and gather what is told within a moment: an HTTP status, messages, a close code."""
+    """Connect, send `first`, and collect what comes within a second: an HTTP status, messages, a close code."""
 
     async def listen() -> list[str]:
-        told: list[str] = []
-        address = f"ws://127.0.0.1:{host.port}{door.path}?{query}"
+        replies: list[str] = []
+        address = f"ws://127.0.0.1:{host.port}{endpoint.path}?{query}"
         try:
             async with connect(address, additional_headers=headers, proxy=None, **options) as socket:
                 if first is not None:
                     await socket.send(first)
                 async with asyncio.timeout(1.0):
                     while True:
-                        told.append(str(await socket.recv()))
+                        replies.append(str(await socket.recv()))
         except InvalidStatus as refused:
             return [f"status {refused.response.status_code}", (refused.response.body or b"").decode()]
         except ConnectionClosed as closed:
             return [
-                *told,
+                *replies,
                 f"close {closed.rcvd.code if closed.rcvd else None} {closed.rcvd.reason if closed.rcvd else ''}",
             ]
         except TimeoutError:
-            return told or ["open"]
+            return replies or ["open"]
 
     return asyncio.run(listen())
 
 
-def refused(told: list[str]) -> bool:
-    """Whether a connection was turned away for who asks."""
-    whole = " ".join(told)
+def refused(replies: list[str]) -> bool:
+    """Whether a connection was refused because of its credentials."""
+    whole = " ".join(replies)
     words = ("status 401", "status 403", "not_authenticated", "not_allowed", "invalid_api_key", "missing_permissions")
     return any(word in whole for word in words)
 
@@ -124,49 +129,57 @@ def test_every_route_is_looked_at() -> None:
     }
 
 
-@pytest.mark.parametrize("door", REQUESTS, ids=lambda door: f"{door.method} {door.shown}")
-def test_who_gets_in_over_http(locked: Host, token: str, door: Door) -> None:
-    nothing, key = ask(locked, door), ask(locked, door, {"Authorization": f"Bearer {KEY}"})
-    with_token = ask(locked, door, {"Authorization": f"Bearer {token}"})
+@pytest.mark.parametrize("endpoint", REQUESTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.shown}")
+def test_which_credentials_a_route_accepts(locked: Host, token: str, endpoint: Endpoint) -> None:
+    nothing, key = ask(locked, endpoint), ask(locked, endpoint, {"Authorization": f"Bearer {KEY}"})
+    with_token = ask(locked, endpoint, {"Authorization": f"Bearer {token}"})
     assert key.status_code not in (401,), "a key opens everything"
-    if door.shown in PUBLIC:
+    if endpoint.shown in PUBLIC:
         assert nothing.status_code == key.status_code == with_token.status_code
         return
     assert nothing.status_code == 401
-    if door.shown in FOR_PAGES:
+    if endpoint.shown in FOR_PAGES:
         assert with_token.status_code == 200
-        assert ask(locked, door, query=f"token={token}").status_code == 200
+        assert ask(locked, endpoint, query=f"token={token}").status_code == 200
         return
-    for answer in (with_token, ask(locked, door, {"X-API-Key": token}), ask(locked, door, query=f"token={token}")):
+    for answer in (
+        with_token,
+        ask(locked, endpoint, {"X-API-Key": token}),
+        ask(locked, endpoint, query=f"token={token}"),
+    ):
         assert answer.status_code == 403, answer.text
         assert "token" in answer.text
 
 
-@pytest.mark.parametrize("door", SOCKETS, ids=lambda door: door.shown)
-def test_who_gets_in_over_a_websocket(locked: Host, token: str, door: Door) -> None:
-    assert not refused(knock(locked, door, {"Authorization": f"Bearer {KEY}"}))
-    with_token = knock(locked, door, query=f"token={token}")
-    if door.shown in STREAMS_FOR_PAGES:
+@pytest.mark.parametrize("endpoint", SOCKETS, ids=lambda endpoint: endpoint.shown)
+def test_which_credentials_a_websocket_accepts(locked: Host, token: str, endpoint: Endpoint) -> None:
+    assert not refused(connect_and_collect(locked, endpoint, {"Authorization": f"Bearer {KEY}"}))
+    with_token = connect_and_collect(locked, endpoint, query=f"token={token}")
+    if endpoint.shown in STREAMS_FOR_PAGES:
         assert not refused(with_token), with_token
     else:
         assert refused(with_token), with_token
-        assert refused(knock(locked, door, {"xi-api-key": token})), "wherever it stands"
-        assert refused(knock(locked, door, first=json.dumps({"text": " ", "xi_api_key": token})))
+        assert refused(connect_and_collect(locked, endpoint, {"xi-api-key": token})), "wherever it stands"
+        assert refused(connect_and_collect(locked, endpoint, first=json.dumps({"text": " ", "xi_api_key": token})))
 
 
 def test_a_browser_s_token_stands_where_each_vendor_s_clients_put_it(locked: Host, token: str) -> None:
     cartesia, deepgram = (
         next(each for each in SOCKETS if each.shown == path) for path in ("/tts/websocket", "/v1/speak")
     )
-    assert not refused(knock(locked, cartesia, query=f"access_token={token}"))
-    assert not refused(knock(locked, deepgram, subprotocols=["bearer", token]))
+    assert not refused(connect_and_collect(locked, cartesia, query=f"access_token={token}"))
+    assert not refused(connect_and_collect(locked, deepgram, subprotocols=["bearer", token]))
 
 
-@pytest.mark.parametrize("door", [each for each in REQUESTS if each.shown.startswith(("/tts/", "/voices"))], ids=str)
+@pytest.mark.parametrize(
+    "endpoint", [each for each in REQUESTS if each.shown.startswith(("/tts/", "/voices"))], ids=str
+)
 @pytest.mark.parametrize("name", ["api_key", "access_token"])
-def test_cartesia_s_key_in_the_address_of_an_http_request_is_refused(locked: Host, door: Door, name: str) -> None:
+def test_cartesia_s_key_in_the_address_of_an_http_request_is_refused(
+    locked: Host, endpoint: Endpoint, name: str
+) -> None:
     for headers in ({}, {"X-API-Key": KEY}):
-        answer = ask(locked, door, headers, query=f"{name}={KEY}")
+        answer = ask(locked, endpoint, headers, query=f"{name}={KEY}")
         assert answer.status_code == 401
         assert answer.json()["error_code"] == "unauthorized"
         assert "header" in answer.json()["message"]
@@ -195,42 +208,44 @@ CURIOUS = (
 
 
 @pytest.mark.parametrize("credential", [{}, {"Authorization": "Bearer wrong"}, {"xi-api-key": "wrong"}])
-@pytest.mark.parametrize("door", SOCKETS, ids=lambda door: door.shown)
-def test_a_stranger_learns_nothing_over_a_websocket(locked: Host, door: Door, credential: dict[str, str]) -> None:
-    stranger = Door(door.method, door.path.replace("tone-low", "nobody"), door.shown)
+@pytest.mark.parametrize("endpoint", SOCKETS, ids=lambda endpoint: endpoint.shown)
+def test_a_stranger_learns_nothing_over_a_websocket(
+    locked: Host, endpoint: Endpoint, credential: dict[str, str]
+) -> None:
+    stranger = Endpoint(endpoint.method, endpoint.path.replace("tone-low", "nobody"), endpoint.shown)
     for query in CURIOUS:
         for first in (None, "no json", '{"text": " "}', '{"text": " ", "xi_api_key": "wrong"}'):
-            if first is None and not credential and "text-to-speech" in door.path:
-                continue  # its key may come later: nothing is told before
-            told = knock(locked, stranger, credential, query, first)
-            assert refused(told), (query, first, told)
-            assert not NAMES.search(" ".join(told)), (query, first, told)
-            assert not WRONG.search(" ".join(told)), (query, first, told)
+            if first is None and not credential and "text-to-speech" in endpoint.path:
+                continue  # its key may come later: nothing is answered before
+            replies = connect_and_collect(locked, stranger, credential, query, first)
+            assert refused(replies), (query, first, replies)
+            assert not NAMES.search(" ".join(replies)), (query, first, replies)
+            assert not WRONG.search(" ".join(replies)), (query, first, replies)
 
 
-@pytest.mark.parametrize("door", REQUESTS, ids=lambda door: f"{door.method} {door.shown}")
-def test_a_stranger_learns_nothing_over_http(locked: Host, door: Door) -> None:
-    stranger = Door(door.method, door.path.replace("tone-low", "nobody"), door.shown)
+@pytest.mark.parametrize("endpoint", REQUESTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.shown}")
+def test_a_stranger_learns_nothing_over_http(locked: Host, endpoint: Endpoint) -> None:
+    stranger = Endpoint(endpoint.method, endpoint.path.replace("tone-low", "nobody"), endpoint.shown)
     for query in CURIOUS:
         answer = ask(locked, stranger, query=query)
-        if door.shown not in ("/", "/page/{name}"):
+        if endpoint.shown not in ("/", "/page/{name}"):
             assert not NAMES.search(answer.text)
-        if door.shown not in PUBLIC:
+        if endpoint.shown not in PUBLIC:
             assert answer.status_code == 401
             assert not WRONG.search(answer.text)
 
 
 @pytest.mark.parametrize("path", ["stream-input", "multi-stream-input"])
 def test_a_first_message_of_a_stranger_has_a_bound(locked: Host, path: str) -> None:
-    door = Door("WS", f"/v1/text-to-speech/nobody/{path}", path)
-    told = knock(locked, door, first=json.dumps({"text": "x" * 100_000, "xi_api_key": KEY}))
-    assert refused(told)
+    endpoint = Endpoint("WS", f"/v1/text-to-speech/nobody/{path}", path)
+    replies = connect_and_collect(locked, endpoint, first=json.dumps({"text": "x" * 100_000, "xi_api_key": KEY}))
+    assert refused(replies)
 
 
 @pytest.mark.parametrize("path", ["stream-input", "multi-stream-input"])
 def test_whoever_has_a_key_learns_what_is_wrong_with_the_address(locked: Host, path: str) -> None:
-    wrong = Door("WS", f"/v1/text-to-speech/tone-low/{path}", path)
+    wrong = Endpoint("WS", f"/v1/text-to-speech/tone-low/{path}", path)
     first = json.dumps({"text": " ", "xi_api_key": KEY})
     for headers, message in (({"xi-api-key": KEY}, None), ({}, first)):
-        told = " ".join(knock(locked, wrong, headers, "model_id=nothing", message))
-        assert "model_not_found" in told
+        replies = " ".join(connect_and_collect(locked, wrong, headers, "model_id=nothing", message))
+        assert "model_not_found" in replies

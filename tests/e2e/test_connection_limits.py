@@ -1,4 +1,5 @@
-"""Clients without a key: bounded, answered, and no trouble to those who are in."""
+"""Connections without a key: how many there may be, what they are answered, and that authenticated clients are not
+disturbed."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from voxwire_protocol import messages as m
 from voxwire_server.ops.auth import generate_key, hash_key
 
 TONES = ("engines.enabled=tone", "engines.default=tone", "scheduling.utilisation_max=100")
-SPEECH = "One more sentence that is to be heard, whatever happens at the door meanwhile."
+SPEECH = "One more sentence that is to be heard, whatever other connections do meanwhile."
 
 REQUEST = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 HANDSHAKE = (
@@ -287,7 +288,7 @@ def test_four_hundred_silent_connections_leave_room_for_others_in_256_descriptor
     assert "the oldest is closed" in log.read_text()
 
 
-def test_when_all_connections_are_taken_one_more_is_told_to_come_later():
+def test_when_all_connections_are_taken_one_more_is_asked_to_retry_later():
     with serving(*TONES, "server.sessions_max=1000", descriptors_max=128) as host, contextlib.ExitStack() as stack:
         while True:
             peer = connect(host, HANDSHAKE + b"\r\n")
