@@ -1,4 +1,4 @@
-"""Every route of a running server, with a key, a browser's token and nothing: what it accepts, and what its errors show."""
+"""Every route of a running server, with a key, a browser's token and nothing: what it accepts, what its errors show."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from support.server import Host
 from support.vendor_checks import LONG_TURN, SECOND_TURN, TURN, assert_heard, counters, samples_of, settled, tokens
 
 
-async def assert_every_word_is_spoken_and_told(service: FrameProcessor, text: str) -> None:
+async def assert_every_word_is_spoken_and_reported(service: FrameProcessor, text: str) -> None:
     """A turn is spoken to its end, and its words come as text frames."""
     async with talking(service) as talk:
         await talk.turn(text)

@@ -15,7 +15,7 @@ from support.pipecat_checks import (
     assert_a_second_turn_uses_the_same_connection,
     assert_an_interruption_stops_generation,
     assert_audio_comes_before_the_text_ends,
-    assert_every_word_is_spoken_and_told,
+    assert_every_word_is_spoken_and_reported,
     assert_what_can_not_be_spoken_is_no_failure,
     assert_words_are_timed_where_they_sound,
     error_of,
@@ -46,7 +46,7 @@ async def over_http(host, *, voice: str = "heart", key: str = "unused"):
 
 @pytest.mark.asyncio
 async def test_a_turn_is_spoken_to_its_end_with_every_word(host):
-    await assert_every_word_is_spoken_and_told(over_socket(host), TURN)
+    await assert_every_word_is_spoken_and_reported(over_socket(host), TURN)
 
 
 @pytest.mark.asyncio
@@ -62,7 +62,7 @@ async def test_words_are_timed_where_they_sound(host):
 @pytest.mark.asyncio
 async def test_tokens_are_spoken_as_they_come(host):
     service = over_socket(host, text_aggregation_mode=TextAggregationMode.TOKEN)
-    await assert_every_word_is_spoken_and_told(service, SECOND_TURN)
+    await assert_every_word_is_spoken_and_reported(service, SECOND_TURN)
 
 
 @pytest.mark.asyncio
@@ -89,7 +89,7 @@ async def test_text_that_can_not_be_spoken_is_no_failure(host, text):
 @pytest.mark.asyncio
 async def test_a_whole_text_is_spoken_over_http_with_every_word(host):
     async with over_http(host) as service:
-        await assert_every_word_is_spoken_and_told(service, TURN)
+        await assert_every_word_is_spoken_and_reported(service, TURN)
 
 
 @pytest.mark.asyncio
