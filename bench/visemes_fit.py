@@ -63,8 +63,8 @@ def speech() -> list[tuple[np.ndarray, object]]:
             audio = AudioFormat(sample_rate=24000)
             pipeline = AudioPipeline(24000, audio, viseme_track=viseme_track_for(engine.info, audio))
             mouth = Mouth()
-            for output in pipeline.push(0, chunk.samples, finished=True, ends_utterance=True, alignment=chunk.alignment):
-                mouth.add(output.visemes)
+            for made in pipeline.push(0, chunk.samples, finished=True, ends_utterance=True, alignment=chunk.alignment):
+                mouth.add(made.visemes)
             spoken.append((chunk.samples, mouth))
     return spoken
 
