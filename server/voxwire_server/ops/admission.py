@@ -43,7 +43,7 @@ class EngineRoom(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SpeechDirectory:
-    """A session's `voxwire_server.session.ports.Directory`: resolves its voice, and asks for room at the voice's engine."""
+    """A session's `voxwire_server.session.ports.Directory`: resolves its voice, asks for room at the voice's engine."""
 
     voices: VoiceDirectory
     engines: EngineRoom

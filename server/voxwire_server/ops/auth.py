@@ -217,8 +217,8 @@ class Gate:
         return Identity(name, Via.TOKEN), ""
 
     def _fingerprint(self, name: str) -> str:
-        """Identifies the key that has this name now; "" where there is none. Tokens of an earlier key of the name do not
-        match it."""
+        """Identifies the key that has this name now; "" where there is none. Tokens of an earlier key of the name do
+        not match it."""
         digest = next((known for key, known in self._keys if key == name), "")
         return _base64url(hashlib.sha256(digest.encode()).digest()[:9]) if digest else ""
 

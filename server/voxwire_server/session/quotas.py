@@ -129,7 +129,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """No place is granted. `reason`: "sessions" (all are taken) or "share" (the principal's: it holds `held` places)."""
+    """No place is granted. `reason`: "sessions" (all are taken) or "share" (the principal holds `held` places)."""
 
     reason: str
     held: int
