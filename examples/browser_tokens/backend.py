@@ -5,8 +5,7 @@
     VOXWIRE_API_KEY=vw_... python examples/browser_tokens/backend.py
 
 Then open http://127.0.0.1:8000/. The page asks this backend for a token, and opens its WebSocket at the voxwire server
-with it. The page's origin has to be listed in `server.origins`. The same two routes work in FastAPI, which is built on
-Starlette.
+with it. The page's origin has to be listed in `server.origins`. Needs `pip install 'voxwire[examples]'`.
 """
 
 from __future__ import annotations
@@ -17,21 +16,33 @@ import os
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Annotated
 
 import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.routing import Route
+from fastapi import Depends, FastAPI, Header, HTTPException, Response
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel
 
 PAGE = Path(__file__).with_name("page.html")
 TIMEOUT_SECONDS = 10.0
 
 
-def signed_in(request: Request) -> bool:
-    """Whether this request comes from a user of yours. Put your own session or login check here."""
+class SpeechToken(BaseModel):
+    """Where a page speaks, and the token that lets it."""
+
+    url: str
+    token: str
+
+
+def signed_in(x_requested_with: Annotated[str, Header()] = "") -> None:
+    """Refuses what does not come from a user of yours. Put your own session or login check here.
+
+    Raises:
+        HTTPException: 403.
+    """
     # A page of another site can't set this header without a preflight, which is never answered here.
-    return request.headers.get("x-requested-with") == "fetch"
+    if x_requested_with != "fetch":
+        raise HTTPException(403, "not signed in")
 
 
 def mint_token(voxwire_http: str, api_key: str) -> str:
@@ -46,24 +57,26 @@ def mint_token(voxwire_http: str, api_key: str) -> str:
         return str(json.load(answer)["token"])
 
 
-def create_app(voxwire_http: str, api_key: str) -> Starlette:
+def create_app(voxwire_http: str, api_key: str) -> FastAPI:
     """The application: the page, and its tokens. `voxwire_http` is the server's address, `http://host:port`."""
+    app = FastAPI()
     stream_url = f"ws{voxwire_http.removeprefix('http')}/v1/stream"
 
-    def page(_: Request) -> Response:
-        return HTMLResponse(PAGE.read_text(encoding="utf-8"))
+    @app.get("/", response_class=HTMLResponse)
+    def page() -> str:
+        return PAGE.read_text(encoding="utf-8")
 
-    # Starlette runs plain functions in a thread: waiting for the server holds up no other request.
-    def speech_token(request: Request) -> Response:
-        if not signed_in(request):
-            return JSONResponse({"error": "not signed in"}, 403)
+    # FastAPI runs plain functions in a thread: waiting for the server delays no other request.
+    @app.post("/speech-token", dependencies=[Depends(signed_in)])
+    def speech_token(response: Response) -> SpeechToken:
         try:
             token = mint_token(voxwire_http, api_key)
         except urllib.error.URLError as error:
-            return JSONResponse({"error": f"the speech server gave no token: {error}"}, 502)
-        return JSONResponse({"url": stream_url, "token": token}, headers={"Cache-Control": "no-store"})
+            raise HTTPException(502, f"the speech server gave no token: {error}") from error
+        response.headers["Cache-Control"] = "no-store"
+        return SpeechToken(url=stream_url, token=token)
 
-    return Starlette(routes=[Route("/", page), Route("/speech-token", speech_token, methods=["POST"])])
+    return app
 
 
 def main() -> None:

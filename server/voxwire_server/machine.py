@@ -1,4 +1,4 @@
-"""What this process has of its machine: how many CPU cores it may use, and when it returns freed memory.
+"""How many CPU cores this process may use, and when it returns freed memory to the system.
 
 Cores are the smaller of its affinity and the CPU quotas of its control groups. A group's quota is the CPU time, in
 microseconds, that its processes may take per period. On Linux it is read from cgroup v2 (`cpu.max`) and v1

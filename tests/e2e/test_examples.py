@@ -239,7 +239,7 @@ def test_a_backends_token_opens_a_session(backend):
 
 
 def test_a_backend_gives_no_token_to_others(backend):
-    assert ask_for_token(backend[0]) == (403, {"error": "not signed in"})
+    assert ask_for_token(backend[0]) == (403, {"detail": "not signed in"})
 
 
 def test_the_page_speaks_and_is_interrupted(backend, chromium):  # noqa: F811

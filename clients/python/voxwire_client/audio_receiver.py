@@ -1,4 +1,4 @@
-"""What was received of one context, over all sessions that spoke it, and what the listener has heard of it."""
+"""What was received of one context, over all server sessions that synthesised it, and what of it has been heard."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class AudioReceiver:
             self.events.put(done)
         self.events.close(error)
 
-    # -- what is worked out without the server ----------------------------------------------------------------------
+    # -- computed without the server --------------------------------------------------------------------------------
 
     def report(self, pts: int) -> m.Cancelled:
         """What was heard up to `pts`, from the timings that were received."""

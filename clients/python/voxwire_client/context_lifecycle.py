@@ -92,7 +92,7 @@ LIVE = frozenset({Phase.OPENING, Phase.OPEN})
 
 
 class ContextLifecycle:
-    """What `Context` is built on: it handles the messages of one context, and changes of its connection."""
+    """The base class of `Context`: it handles the messages of one context, and changes of its connection."""
 
     def __init__(self, session: ContextSession, start: m.Start, *, adapt: bool = False) -> None:
         self.context = start.context

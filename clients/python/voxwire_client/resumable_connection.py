@@ -213,7 +213,7 @@ class ResumableConnection:
         self._owner.on_connection_event(self, event)
 
     async def _reconnect(self, why: ConnectionLost) -> OpenSocket:
-        """Connect until it succeeds. `why` the last connection was lost counts for the first delay.
+        """Connect until it succeeds. `why` is the error that ended the last connection; it sets the first delay.
 
         Raises:
             ConnectionLost: the server refuses for good, or `reconnect_seconds` are over.

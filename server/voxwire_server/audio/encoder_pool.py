@@ -145,17 +145,17 @@ class OpusStream:
 logger = logging.getLogger(__name__)
 
 DUE_SECONDS = 0.05
-"""A task whose first frame is to be sent so soon is due: a few tasks of 5 ms each may go before it."""
+"""A task is due from this many seconds before its first frame is to be sent; a few tasks of 5 ms may run before it."""
 
 USE_HALF_LIFE_SECONDS = 2.0
-LACK_SECONDS_MAX = 0.05
-"""Use counts half after USE_HALF_LIFE_SECONDS. At most LACK_SECONDS_MAX count as an account's lack behind another."""
+DEFICIT_SECONDS_MAX = 0.05
+"""Use counts half after USE_HALF_LIFE_SECONDS. An account counts as at most DEFICIT_SECONDS_MAX behind another one."""
 
 ACCOUNTS_KEPT, FORGOTTEN_SECONDS = 64, 1e-3
 """With more accounts than ACCOUNTS_KEPT, those that used less than FORGOTTEN_SECONDS lately are forgotten."""
 
 HANG_SECONDS = 30.0
-"""A task takes milliseconds. A thread that has been at one for this long is replaced."""
+"""A thread that has run one task for this long counts as hung and is replaced; a task takes milliseconds."""
 
 DELIVER_SECONDS = 0.002
 """Results are delivered for about this long in one turn of the event loop."""
@@ -320,7 +320,7 @@ class EncoderPool:
         due = [(rank, each) for rank, each in heads if rank[0] <= now + DUE_SECONDS]
         if len(due) > 1:
             used = {each: self._seconds(each, now) for _, each in due}
-            least = max(used.values()) - LACK_SECONDS_MAX
+            least = max(used.values()) - DEFICIT_SECONDS_MAX
             account = min((max(used[each], least), rank, each) for rank, each in due)[2]
             if used[account] < least:
                 self._used[account] = least, now

@@ -1,4 +1,7 @@
-"""Turns an engine's samples into one context's audio frames: puts clauses in order, resamples, frames."""
+"""Turns an engine's samples into one context's audio frames: puts clauses in order, resamples, frames.
+
+Also has the viseme keyframes of the audio made, by the context's `VisemeTrack`.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ Every vendor is a package with the same modules; a small vendor has messages, fo
 | `http` | the HTTP endpoints: speech, lists of voices and models |
 | `websocket` | WebSocket handshakes: API key, refusal, options of the address |
 | `translator` | WebSocket messages to session messages and back, without I/O; one for each version of a protocol |
-| `timestamps` | when characters are heard (ElevenLabs) |
+| `timestamps` | when characters are heard (ElevenLabs; Cartesia's times are made in its `translator`) |
 
 Wyoming is no HTTP protocol: its `server` has a port of its own.
 

@@ -383,7 +383,7 @@ class CompatSession:
     # -- the driver's sink ----------------------------------------------------------------------------------------
 
     def message(self, message: m.ServerMessage) -> None:
-        """See `voxwire_server.session.driver.Sink`."""
+        """See `voxwire_server.session.ports.Sink`."""
         if isinstance(message, m.Started):
             self._names[message.number] = message.context
             self._outputs[message.context].open = True
@@ -394,7 +394,7 @@ class CompatSession:
         self._queue.append(message)
 
     def frames(self, block: FrameBlock, start: int, stop: int) -> None:
-        """See `voxwire_server.session.driver.Sink`."""
+        """See `voxwire_server.session.ports.Sink`."""
         assert isinstance(block, RecordBlock), "vendors' sessions ask for PCM and G.711 alone"
         data = block.payloads(start, stop).tobytes()
         self.backlog_bytes += len(data)
@@ -402,15 +402,15 @@ class CompatSession:
         self._queue.append(_Samples(self._names[block.context_number], data, pts))
 
     def prefix(self, length: int) -> bytes:
-        """See `voxwire_server.session.driver.Sink`."""
+        """See `voxwire_server.session.ports.Sink`."""
         return no_prefix(length)
 
     def close(self, code: int, reason: str) -> None:
-        """See `voxwire_server.session.driver.Sink`."""
+        """See `voxwire_server.session.ports.Sink`."""
         self._queue.append(SessionClosed(code, reason))
 
     def flush(self) -> None:
-        """See `voxwire_server.session.driver.Sink`."""
+        """See `voxwire_server.session.ports.Sink`."""
         if self._queue:
             self._events_pending.set()
             if self.backlog_bytes > BACKLOG_HIGH_BYTES and not self._paused:

@@ -5,6 +5,7 @@ A clause becomes a `Job` (`prepare`), the job passes through the engine's stages
 jobs join and leave the batch between steps (continuous batching).
 
 Mixtures of voices are named here, too, as "af_heart:0.6+am_adam:0.4": names with weights, joined by plus signs.
+`UsesDevice` is for engines that can report their device's memory.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class EngineInfo:
     `slots`: how many jobs may be past `prepare` at once (KV slots of a codec-frame engine); 0 means no limit.
     `realtime_factor`: seconds of one worker per second of audio, a first guess until the scheduler has measured it.
     `clause_chars_max`: the longest clause it takes, in characters of `Clause.text`.
-    `mixes`: it has mixtures of its voices too, named as `engines.mixing` parses them.
+    `mixes`: it has mixtures of its voices too, named as `parse_mix` reads them.
     """
 
     name: str

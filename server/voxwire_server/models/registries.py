@@ -1,4 +1,7 @@
-"""Which package registries this machine uses, from the settings of pip, uv and npm, and where they have a file.
+"""Package registries: which ones this machine uses, and how files of their packages are fetched, checked and read.
+
+The first half reads the settings of pip, uv and npm, and finds where a registry has a file; the second (from
+`Ecosystem` on) downloads packages, checks them and reads the files inside them.
 
 Settings are addresses, credentials and certificates. pip: https://pip.pypa.io/en/stable/topics/configuration/. npm:
 https://docs.npmjs.com/cli/configuring-npm/npmrc. Credentials are kept apart from addresses, so that an address can be

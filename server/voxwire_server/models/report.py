@@ -88,13 +88,13 @@ class Progress(Protocol):
 
 
 class Silent:
-    """Shows nothing."""
+    """A progress display that shows nothing."""
 
     def moved(self, name: str, done_bytes: int, total_bytes: int) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def note(self, text: str) -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
 class Printed:

@@ -1,6 +1,7 @@
 """Owns admission: of sessions, by rate, places and the engines' room, and of active streams at an engine.
 
-`Readiness` holds what `/ready` says: starting, draining, overloaded, or ready.
+`SpeechDirectory` resolves voices and admits streams for sessions. `Readiness` says whether the server counts as
+overloaded; `watch_readiness` updates it on a timer, and calls the runner's `look_after` and its like.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class EngineRoom(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SpeechDirectory:
-    """What a session asks for before it speaks (`session.core.Directory`): a voice, and room at its engine."""
+    """A session's `voxwire_server.session.ports.Directory`: resolves its voice, asks for room at the voice's engine."""
 
     voices: VoiceDirectory
     engines: EngineRoom
@@ -209,7 +210,10 @@ RETRY_MS = 5000
 
 
 class Readiness:
-    """See the module. Pure: `look` is given whether the server is full, and the time."""
+    """Whether the server counts as overloaded: for that it was full for most of the last seconds.
+
+    Pure: `look` is given the refusal, if the server is full, and the time.
+    """
 
     def __init__(self) -> None:
         self.share = 0.0

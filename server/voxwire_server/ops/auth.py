@@ -217,7 +217,8 @@ class Gate:
         return Identity(name, Via.TOKEN), ""
 
     def _fingerprint(self, name: str) -> str:
-        """Identifies the key that has a name now, so that tokens of an earlier key end; "" where there is none."""
+        """Identifies the key that has this name now; "" where there is none. Tokens of an earlier key of the name do
+        not match it."""
         digest = next((known for key, known in self._keys if key == name), "")
         return _base64url(hashlib.sha256(digest.encode()).digest()[:9]) if digest else ""
 

@@ -35,7 +35,7 @@ LOOKS_PER_HOLD = 4
 """How often the thread looks within `held_seconds`."""
 
 LOG_SECONDS = 10.0
-"""At most one stack is logged in so long."""
+"""The least time in seconds between two logged stacks."""
 
 FRAMES_MAX = 40
 """Calls of a stack that are logged, the innermost ones."""
@@ -50,7 +50,7 @@ IDLE_FILES = (
     "uvicorn/_compat.py",
     "selectors.py",
 )
-"""Files of the innermost call of a loop's thread while it runs no callback."""
+"""The source file that the loop's thread is in while it runs no callback is one of these."""
 
 
 class HoldCounts(Protocol):

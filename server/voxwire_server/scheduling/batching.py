@@ -21,8 +21,8 @@ PATIENCE_SECONDS = 0.01
 
 WORTH_FACTOR = 2.0
 """Where buckets join, a request is added if it makes the step longer by at most this many times its fixed cost, since a
-step of its own would delay all others by that fixed cost. With PATIENCE_SECONDS alone, batches are smallest when most
-requests are due, which is when they have to be largest; measured by `bench/scheduling.py`."""
+step of its own would delay all others by that fixed cost. With PATIENCE_SECONDS alone, batches are smallest when
+many requests are due, which is when large ones are worth most; measured by `bench/scheduling.py`."""
 
 
 class BatchBuilder:
@@ -38,8 +38,8 @@ class BatchBuilder:
         "_largest",
         "_now",
         "_patient_seconds",
-        "_rows_max",
         "_seconds_max",
+        "_size_max",
         "requests",
         "seconds",
         "units",
@@ -51,24 +51,24 @@ class BatchBuilder:
         self.seconds = stage.cost.predict(head.units)
         self._cost = stage.cost
         self._joins_buckets = stage.joins_buckets
-        self._rows_max = stage.rows_limit if policy.batching else 1
+        self._size_max = stage.rows_limit if policy.batching else 1
         self._seconds_max = policy.step_seconds_max
         self._now = now
         patient = max(1.5 * self.seconds, self.seconds + PATIENCE_SECONDS, head.deadline - now)
         self._patient_seconds = min(self._seconds_max, patient)
 
     @property
-    def rows_left(self) -> int:
+    def room(self) -> int:
         """How many requests can be added at most."""
-        return self._rows_max - len(self.requests)
+        return self._size_max - len(self.requests)
 
     def fits(self, request: SynthesisRequest) -> bool:
-        """Whether there is a row left for a request, and the step stays short enough with it.
+        """Whether the batch has room for one more request, and the step stays short enough with it.
 
         A request that is due soon, or makes the step little longer, fits as long as the step stays within
         `Policy.step_seconds_max`; any other only as long as it does not delay the first request noticeably either.
         """
-        if len(self.requests) >= self._rows_max or request.retries:
+        if len(self.requests) >= self._size_max or request.retries:
             return False
         seconds = self._cost.predict(self._units_with(request))
         soon = request.deadline - self._now < self._seconds_max
@@ -121,7 +121,7 @@ def _take_turns(builder: BatchBuilder, queue: AccountQueues, until: float, use: 
     """Add requests with keys up to `until`, one of each account in turn. The account that used least is first, the one
     of the batch's first request last."""
     first = builder.requests[0].account
-    due = [account for _, account in queue.heads_until(until, builder.rows_left)]
+    due = [account for _, account in queue.heads_until(until, builder.room)]
     due.sort(key=lambda account: (account == first, use.seconds(account, now)))
     while due:
         left = []

@@ -20,8 +20,8 @@ class Policy:
 
     Batches:
 
-    - `batching`: off, every batch has one row.
-    - `step_seconds_max`: no row is added to a batch whose step would take longer.
+    - `batching`: off, every batch has one request.
+    - `step_seconds_max`: no request is added to a batch whose step would take longer.
     - `padding_share_max`: where a stage's buckets may join, a request of another length joins a batch if its padding
       costs at most this share of its part of the fixed cost of a step of its own; 0: none joins.
 

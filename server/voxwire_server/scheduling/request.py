@@ -32,7 +32,7 @@ PREPARE = "prepare"
 
 
 class RequestState(Enum):
-    """A request's state; see the module's drawing."""
+    """A request's state; see the diagram above."""
 
     NEW = "new"
     QUEUED = "queued"
@@ -117,7 +117,7 @@ class Batch:
 
 
 class StepStatus(Enum):
-    """What a step meant for one of its requests. `RETRY`: the step is lost; the request starts over without its job."""
+    """How a step ended for one of its requests. `RETRY`: the step is lost; the request starts over without its job."""
 
     NEXT = "next"
     FINISHED = "finished"

@@ -55,7 +55,7 @@ def executor_name(info: EngineInfo) -> str:
 
 
 class Scheduler:
-    """Every unfinished request of all contexts. The module's drawing shows a request's way."""
+    """Every unfinished request of all contexts. The diagram above shows the steps that one passes through."""
 
     def __init__(self, engines: Mapping[str, EngineInfo], cpu_workers: int, policy: Policy | None = None) -> None:
         assert cpu_workers >= 1, "requests are prepared on a CPU worker"
@@ -344,7 +344,7 @@ class Scheduler:
             refused=dict(self._refused),
         )
 
-    # -- a request's way --------------------------------------------------------------------------------------------
+    # -- state changes of a request ---------------------------------------------------------------------------------
 
     def _key(self, request: SynthesisRequest) -> float:
         """What a request is ordered by in queues."""

@@ -36,10 +36,11 @@ ACCOUNTS_JUDGED_MAX = 256
 """Above this number of accounts, those that had few clauses lately are forgotten."""
 
 STREAMS_PER_ROW = {"clause": 4.0, "codec_frame": 1.5}
-"""When a device is full, one stream in this many has a job that waits in a given bucket, by the engine's unit."""
+"""Active streams per request that waits in one bucket while a device is full, by `EngineInfo.unit`; admission estimates
+batch sizes with it."""
 
 ROWS_BETWEEN_GROWTH = 256
-"""After this many steps that fitted into memory, a batch size that was reduced may grow by one row."""
+"""After this many steps that fitted into memory, a batch size that was reduced may grow by one."""
 
 GROUPS_KEPT = 64
 """An executor with more groups than this drops the empty ones."""
@@ -47,9 +48,10 @@ GROUPS_KEPT = 64
 
 @dataclass(slots=True, eq=False)
 class StageState:
-    """One stage of one engine: its executor, its rows per batch, what its steps cost.
+    """One stage of one engine: its executor, its batch size, what its steps cost.
 
-    `rows_limit` is `rows_max`, or less after a step that did not fit into memory.
+    `rows_max` is the largest batch, in requests; `rows_limit` is the same, or less after a step that did not fit into
+    memory.
     """
 
     engine: str

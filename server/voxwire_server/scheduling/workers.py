@@ -84,7 +84,7 @@ class Worker:
         return ReplacementCause.HUNG if now - self.since > self.limit else None
 
     def where(self) -> str:
-        """The lines that its thread is at, outermost first; code only, no values."""
+        """The stack of its thread, outermost call first: files and lines, no values."""
         ident = None if self.thread is None else self.thread.ident
         frame = None if ident is None else sys._current_frames().get(ident)
         if frame is None:

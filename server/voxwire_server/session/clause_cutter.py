@@ -140,7 +140,7 @@ class ClauseCutter:
     # -- questions --------------------------------------------------------------------------------------------
 
     def wanted_times(self) -> list[float]:
-        """When each clause in flight that has audio to come was wanted."""
+        """When each clause in flight that has audio to come was due to be cut."""
         return [clause.wanted_at for clause in self.in_flight.values() if clause.text.text]
 
     @property
@@ -215,7 +215,7 @@ class ClauseCutter:
         return 1 if self.playout.paced and not self.spec.bulk else 2
 
     def _engine_seconds(self) -> float:
-        """What a clause of CLAUSE_SECONDS takes the engine, by its own guess."""
+        """Seconds that the engine takes for a clause of CLAUSE_SECONDS, by its `realtime_factor`."""
         return CLAUSE_SECONDS * self.spec.engine.realtime_factor
 
     def _wants_clause(self, now: float) -> bool:
@@ -286,7 +286,7 @@ class ClauseCutter:
         )
 
     def _seconds_in_flight(self) -> float:
-        """How long the clauses in flight take to hear, about."""
+        """The estimated duration of the audio of the clauses in flight, in seconds."""
         chars = sum(len(clause.text.text) for clause in self.in_flight.values())
         return chars / self.spec.engine.chars_per_second
 

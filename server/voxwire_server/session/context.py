@@ -249,21 +249,24 @@ class Context:
         cutter, sender, playout = self._cutter, self._sender, self.playout
         due = min(sender.next_due(now), cutter.next_due(now))
         if (cutter.in_flight or sender.encoding) and self._underruns.dry_since is None:
-            owed = self._underruns.owed(sender.ready_frames, cutter.wanted_times())
-            if owed is not None:
-                due = min(due, max(owed.counts_at, now))
+            overdue = self._underruns.overdue(sender.ready_frames, cutter.wanted_times())
+            if overdue is not None:
+                due = min(due, max(overdue.counts_at, now))
         silent = not cutter.has_pending_text and not cutter.in_flight
         if self._streaming and silent and playout.held_at is None:
             due = min(due, max(playout.dry_at(now), now + playout.frame_seconds))
         return due
 
     def _observe(self, now: float) -> None:
-        """Have the underruns watched. Called before anything changes at `now`: after a frozen loop too, what was ready
-        or asked for in time shows."""
+        """Update the underrun watch. Called before anything changes at `now`, so that after the event loop was blocked
+        it still sees what was ready or submitted in time."""
         self._underruns.observe(now, self._sender.ready_frames, self._cutter.wanted_times())
 
     def _count_stream(self, now: float) -> None:
-        """Say when the context begins or ends to be an active stream. Bulk takes what is left, and is none."""
+        """Emit `StreamStarted` or `StreamEnded` where the context becomes an active stream or ceases to be one.
+
+        A bulk context never is one.
+        """
         streaming = not self.spec.bulk and (not self.idle or self.playout.remaining(now) > 0)
         if streaming != self._streaming:
             self._streaming = streaming

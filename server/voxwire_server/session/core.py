@@ -64,7 +64,7 @@ class SessionCore:
         self.session_id = session_id
         self.identity = identity or ClientIdentity()
         self.received = 0
-        """How many messages came from the client, whatever they were."""
+        """How many messages the client has sent, invalid ones included."""
         self.closed = False
         self._token = token
         self._settings = settings
@@ -84,7 +84,7 @@ class SessionCore:
         """When `state` was last sent, or would have been had a context been open."""
         self._opened_at = now
         self._active_at = now
-        """When the client last did something."""
+        """When the client's last message came."""
         self._spoke_at = now
         """When a context last made progress."""
         self._drain_by: float | None = None

@@ -2,6 +2,7 @@
 
 What a driver sends goes to a `Sink` (the native protocol's, or a vendor's); what it has synthesised and encoded goes
 through the shared `SessionServices`. `session/registry` knows all drivers and brings each the output of its requests.
+`ChunkProcessor` is the exception: as the sink of its session's requests it runs in the worker threads.
 """
 
 from __future__ import annotations
@@ -91,13 +92,13 @@ class Driver:
         self._execute(self.core.open(self._now()))
 
     def receive(self, message: ClientMessage) -> None:
-        """A message came."""
+        """Handle a message of the client."""
         if self.resumable is not None:
             self.resumable.resume_tokens.confirm()
         self._execute(self.core.receive(message, self._now()))
 
     def reject(self, error: VoxwireError) -> None:
-        """Something came that is no message."""
+        """Handle input that is no valid message."""
         self._execute(self.core.reject(error, self._now()))
 
     def fail(self, error: VoxwireError) -> None:
@@ -119,7 +120,7 @@ class Driver:
             self._crash(error)
 
     def tick(self, now: float) -> None:
-        """It is `due`. Never raises: see `deliver`."""
+        """Called by the ticker when `due` has come. Never raises: see `deliver`."""
         try:
             self._execute(self.core.tick(now))
         except Exception as error:

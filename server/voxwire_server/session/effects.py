@@ -1,4 +1,4 @@
-"""What a session core asks of its driver. Values only; nothing here acts.
+"""The effects that a session core returns and its driver carries out, as values.
 
 `serial` names a context for the life of its session.
 """

@@ -1,4 +1,7 @@
-"""Knows which original characters of a context sound when, and answers what a listener has heard. Pure."""
+"""Places a context's clauses and words on its clock: answers what a listener has heard, makes `timing` messages. Pure.
+
+`ClauseClock` converts an engine's samples to the context's pts.
+"""
 
 from __future__ import annotations
 

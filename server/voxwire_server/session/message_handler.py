@@ -1,4 +1,4 @@
-"""Does what each message of a client asks, within the session's limits. Pure: no I/O, no clock."""
+"""Applies each message of a client to the session's contexts, within the session's limits. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from voxwire_server.session.settings import SessionSettings
 
 FLUSHES_WAITING_MAX = 1024
-"""Flushes of one context that may wait for their answers: each is worth a sentence."""
+"""The most unanswered flushes of one context; each may stand for a sentence."""
 
 
 class MessageHandler:
@@ -37,7 +37,7 @@ class MessageHandler:
         self._emit = emit
 
     def handle(self, message: m.ClientMessage, now: float) -> Context | None:
-        """Do what a message asks. Returns the context that is to be advanced, if there is one.
+        """Apply a message. Returns the context that is to be advanced, if there is one.
 
         Raises:
             VoxwireError: the message is mistaken or can't be obeyed now; nothing was changed by it.

@@ -69,7 +69,7 @@ class OpenContexts:
         """The names of contexts that were not admitted, and after how many milliseconds to try again."""
         self._frugal = False
         self._first = 0
-        """Which context comes first: when the reading allowance is used up, another one the next time."""
+        """Index of the context that may read first; it moves on when the reading allowance was used up."""
 
     def __len__(self) -> int:
         return len(self.by_name)

@@ -176,9 +176,9 @@ GOOD_TIME_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Owed:
-    """The listener waits for the server from `since` on, the end of all that it was sent; from `counts_at` on that is
-    an underrun."""
+class OverdueAudio:
+    """Audio that a listener waits for from `since` on, when all that was sent has been heard; from `counts_at` on that
+    is an underrun."""
 
     since: float
     counts_at: float
@@ -197,7 +197,7 @@ class UnderrunWatch:
     playout: Playout
     emit: Callable[[fx.Effect], None]
     enabled: bool = True
-    """False for bulk contexts, and for one that has failed: the server owes them nothing."""
+    """False for bulk contexts, and for one that has failed: their audio is never overdue."""
     dry_since: float | None = None
     """Since when the listener has run dry; None while it has not."""
     ready_since: float = 0.0
@@ -209,18 +209,19 @@ class UnderrunWatch:
     _counted_pts: int = -1
 
     def observe(self, now: float, ready_frames: int, wanted: Sequence[float]) -> None:
-        """Notice that the listener has run dry through the server's doing, or that it is no longer the server's."""
+        """Begin an underrun where the listener runs dry and the server is the cause; end it where it no longer is."""
         if self.blocked:
             self.free_at = now
         if self.dry_since is None:
-            owed = self.owed(ready_frames, wanted)
-            if owed is not None and now >= owed.counts_at:
-                self._begin(owed.since)
+            overdue = self.overdue(ready_frames, wanted)
+            if overdue is not None and now >= overdue.counts_at:
+                self._begin(overdue.since)
         elif not self.enabled or self.playout.blocked or not (wanted or self.playout.ready_pts > self.playout.sent_pts):
             self.end(now)
 
-    def owed(self, ready_frames: int, wanted: Sequence[float]) -> Owed | None:
-        """What the server owes a listener that has heard all it was sent; None if nothing, or if the client blocks."""
+    def overdue(self, ready_frames: int, wanted: Sequence[float]) -> OverdueAudio | None:
+        """The audio that has to be sent by the time the listener has heard all it was sent; None if there is none, or
+        if the client keeps the server from sending."""
         playout = self.playout
         dry_at = playout.heard_out_at
         if dry_at is None or not self.enabled or playout.blocked:
@@ -231,13 +232,13 @@ class UnderrunWatch:
                 return None
             # A lead of less than a burst lets the listener run dry by itself.
             since = max(since, playout.next_send_at(ready_frames or 1) or since)
-            return Owed(since, since + SEND_SLACK_SECONDS)
+            return OverdueAudio(since, since + SEND_SLACK_SECONDS)
         if any(wanted_at + GOOD_TIME_SECONDS < dry_at for wanted_at in wanted):
-            return Owed(since, since + UNDERRUN_SECONDS_MIN)
+            return OverdueAudio(since, since + UNDERRUN_SECONDS_MIN)
         return None
 
     def _begin(self, since: float) -> None:
-        """The listener has run dry; it is counted once for each point of the audio."""
+        """The listener has run dry since `since`; an underrun is counted once for each pts."""
         self.dry_since = since
         if self._counted_pts != self.playout.sent_pts:
             self._counted_pts = self.playout.sent_pts

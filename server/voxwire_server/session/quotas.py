@@ -1,7 +1,7 @@
 """Owns what clients share, and how much of it each may have: places for sessions, their rate, and memory. Pure.
 
-A *principal* is what places and rates are counted by: the account where several API keys are configured, else the
-address. Memory is counted by account and by session.
+Places and rates are counted by `Principal`, memory by account and by session. `ClientIdentity` is the account and the
+address behind a session.
 
 A principal gets one more place only while it holds fewer than ALPHA times the places that are free, where ALPHA is
 share / (1 - share): the dynamic threshold by which switches share a buffer between queues (Choudhury and Hahne,
@@ -48,6 +48,10 @@ AWAY_SHARE = 0.5
 PRINCIPALS_MAX = 4096
 """Principals whose rates are remembered; beyond that the one that opened a session longest ago is forgotten."""
 
+Principal = str
+"""What places, rates and the event loop's time are counted by: an account where several API keys are configured, else
+the network of an address (`network_of`)."""
+
 _HEADER_TWO, _HEADER_FOUR = sys.getsizeof("\u0101") - 2, sys.getsizeof("\U00010000") - 4
 """Bytes that CPython takes beside the characters for a str whose characters have two, or four, bytes each."""
 
@@ -85,7 +89,7 @@ class TokenBucket:
 
 
 @lru_cache(maxsize=PRINCIPALS_MAX)
-def network_of(address: str) -> str:
+def network_of(address: str) -> Principal:
     """The principal of an address: of an IPv6 address its /64, because one subscriber has at least that (RFC 6177)."""
     try:
         found = ip_address(address)
@@ -111,7 +115,7 @@ class OccupiedPlace:
     """One session that has a place. `since` is when its `use` became what it is, on the clock of `now`."""
 
     session: str
-    principal: str
+    principal: Principal
     use: Use
     since: float
 
@@ -125,7 +129,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """No place is granted. `reason`: "sessions" (all are taken) or "share" (`held` is the principal's share)."""
+    """No place is granted. `reason`: "sessions" (all are taken) or "share" (the principal holds `held` places)."""
 
     reason: str
     held: int
@@ -139,7 +143,7 @@ class Places:
 
     def judge(
         self,
-        principal: str,
+        principal: Principal,
         share: float,
         taken: int,
         occupied_places: Callable[[], Sequence[OccupiedPlace]],
@@ -164,7 +168,7 @@ class Places:
         return Refused("sessions" if free <= 0 else "share", held[principal])
 
     def _spare(
-        self, principal: str, occupied: Sequence[OccupiedPlace], held: Counter[str], now: float
+        self, principal: Principal, occupied: Sequence[OccupiedPlace], held: Counter[str], now: float
     ) -> OccupiedPlace | None:
         """The session that may be ended so that `principal` gets its place; None when there is none."""
         fair_share = self._max / len({*held, principal})
@@ -208,7 +212,7 @@ class SessionRateLimiter:
             self._rate, self._burst = rate, burst
             self._buckets.clear()
 
-    def wait(self, principal: str, now: float) -> float:
+    def wait(self, principal: Principal, now: float) -> float:
         """Count one more session of `principal`. Returns 0, or the seconds to wait first: then it is not counted."""
         bucket = self._buckets.get(principal)
         if bucket is None:

@@ -29,7 +29,8 @@ class ResumeGrant:
 
 
 RETURNING_MAX = 2
-"""So many connections at once may announce to resume one session: two, because the first may be dead unnoticed."""
+"""How many connections at once may announce a resume of one session: two, because the first may be dead without the
+server knowing."""
 
 
 class Sessions:

@@ -15,7 +15,7 @@ GRID_SECONDS = 0.01
 """Sends are due in bursts some 200 ms apart and up to a lead ahead of playout, so 10 ms later can't be heard."""
 
 FIRE_SECONDS = 0.005
-"""For at most so long sessions are woken in a row; then the event loop serves sockets and workers."""
+"""Seconds for which sessions are woken in one iteration of the event loop; then it serves sockets and workers."""
 
 
 class Ticked(Protocol):

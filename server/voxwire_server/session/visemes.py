@@ -62,10 +62,10 @@ class AlignedVisemes:
         self._articulator = Articulator(output_rate)
         self._keyframes = Keyframes()
 
-    def __call__(self, piece: ClauseChunk, clause_pts: int, start: int, end: int) -> tuple[VisemeTiming, ...]:
+    def __call__(self, chunk: ClauseChunk, clause_pts: int, start: int, end: int) -> tuple[VisemeTiming, ...]:
         """See `audio.pipeline.VisemeTrack`."""
         engine, output = self._engine_rate, self._output_rate
-        marks = piece.alignment.phonemes if piece.alignment is not None else ()
+        marks = chunk.alignment.phonemes if chunk.alignment is not None else ()
         phonemes = [
             (
                 mark.ipa,
@@ -75,7 +75,7 @@ class AlignedVisemes:
             for mark in marks
         ]
         moves = self._articulator.push(
-            phonemes, start, end, finished=piece.finished, ends_utterance=piece.ends_utterance
+            phonemes, start, end, finished=chunk.finished, ends_utterance=chunk.ends_utterance
         )
         return self._keyframes.write(moves) if moves else ()
 
@@ -92,13 +92,13 @@ class AudioDrivenVisemes:
         self._keyframes = Keyframes()
         self._utterance_pts: int | None = None
 
-    def __call__(self, piece: ClauseChunk, clause_pts: int, start: int, end: int) -> tuple[VisemeTiming, ...]:
+    def __call__(self, chunk: ClauseChunk, clause_pts: int, start: int, end: int) -> tuple[VisemeTiming, ...]:
         """See `audio.pipeline.VisemeTrack`."""
         del clause_pts, end
         engine, output = self._engine_rate, self._output_rate
         pts = start if self._utterance_pts is None else self._utterance_pts
-        ends = piece.finished and piece.ends_utterance
-        moves = self._estimator.push(piece.samples, ends_utterance=ends)
+        ends = chunk.finished and chunk.ends_utterance
+        moves = self._estimator.push(chunk.samples, ends_utterance=ends)
         self._utterance_pts = None if ends else pts
         return self._keyframes.write(
             Move(pts + rescaled(leave, engine, output), pts + rescaled(reach, engine, output), pose)

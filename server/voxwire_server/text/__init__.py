@@ -1,1 +1,1 @@
-"""From a language model's tokens to clauses an engine can speak."""
+"""From a language model's tokens to clauses that an engine can speak; visemes of phonemes and their co-articulation."""

@@ -1,4 +1,6 @@
-"""Finds where speakable text may be cut and chooses where to cut it. Pure: the same text gives the same clauses.
+"""Finds the places where speakable text may be cut (`MarkFinder`), and says how long a clause may be (`ClauseLimits`).
+
+`text.cuts` chooses among the places. Pure: the same text gives the same places.
 
 A mark is decided only when the first letter or digit after it is known, so later text never changes it. Abbreviations
 are judged by sentencex (Wikimedia's segmenter), on the few words before a full stop.
@@ -138,18 +140,18 @@ class MarkFinder:
         at = max(self._scanned - base, 0)
         self.open = None
         while found := _CANDIDATE.search(text, at):
-            verdict = self._verdict(found, text, base, final)
-            if verdict is None:
+            boundary = self._boundary(found, text, base, final)
+            if boundary is None:
                 self._scanned = base + found.start()
                 self.known = self._scanned
                 self.open = (base + found.start(), base + found.end())
                 return
-            if verdict is not Boundary.WORD:
+            if boundary is not Boundary.WORD:
                 end = base + (found.start() if found["line"] else found.end())
                 if not self.marks or self.marks[-1].end < end:
-                    self.marks.append(Mark(end, verdict))
-                elif verdict is Boundary.SENTENCE:
-                    self.marks[-1] = Mark(end, verdict)
+                    self.marks.append(Mark(end, boundary))
+                elif boundary is Boundary.SENTENCE:
+                    self.marks[-1] = Mark(end, boundary)
             at = found.end()
         self._scanned = base + max(at, len(text) - _CANDIDATE_CHARS_MAX)
         self.known = base + len(text) if final else base + len(text.rstrip(" ")) - 1
@@ -159,8 +161,8 @@ class MarkFinder:
         assert self.open is not None, "there is an open candidate"
         found = _CANDIDATE.match(text, self.open[0] - base)
         assert found is not None, "the open candidate is still there"
-        verdict = self._verdict(found, text[: found.end()] + " The ", base, final=False, guessed=True)
-        return verdict or Boundary.WORD
+        boundary = self._boundary(found, text[: found.end()] + " The ", base, final=False, guessed=True)
+        return boundary or Boundary.WORD
 
     def ends_sentence(self, token: str) -> bool:
         """Whether `token`, with nothing known of what follows, ends a sentence: "that." but not "3." or "Dr."."""
@@ -169,7 +171,7 @@ class MarkFinder:
             return False
         return found["ender"][0] != "." or self._judge(f"so {found['word'][-JUDGED_CHARS_MAX:]}.", "The")
 
-    def _verdict(
+    def _boundary(
         self, found: re.Match[str], text: str, base: int, final: bool, guessed: bool = False
     ) -> Boundary | None:
         """What a candidate is: a boundary, WORD for none at all, None while that is open."""

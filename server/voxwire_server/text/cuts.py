@@ -1,4 +1,4 @@
-"""Chooses where the next clause ends, among the marks found in the text that has been read. Reads no further itself."""
+"""Chooses where the next clause ends, among the marks found in the text that has been read."""
 
 from __future__ import annotations
 

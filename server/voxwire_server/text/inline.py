@@ -93,12 +93,12 @@ class InlineMarkup(SpeakableText):
         self._emoji_skipped = False  # one warning an utterance is enough
 
     def _transform(self, context: str, at: int, end: int, start: int, steps: float = math.inf) -> int:
-        """Give out `context[at:end]`, or what takes so many steps; `context[0]` is input index `start`.
+        """Append `context[at:end]` to the output without its markup, or as much of it as takes `steps` steps.
 
-        Returns the index in `context` behind what was given out.
+        `context[0]` is input index `start`. Returns the index in `context` behind what was appended.
         """
         closes = True  # whether a comment may end before `end`
-        given = at  # everything before it has been given out
+        given = at  # everything before it has been appended
         while at < end:
             if steps <= 0:
                 break
@@ -132,7 +132,7 @@ class InlineMarkup(SpeakableText):
         return at
 
     def _code_span(self, context: str, at: int, end: int, start: int) -> int:
-        """Give out code up to the run of backticks that is as long as the one that opened it; returns where it ends."""
+        """Append code to the output, up to the run of backticks that is as long as the opening one; returns its end."""
         for run in _BACKTICKS.finditer(context, at, end):
             if len(run[0]) == self._code and context[run.start() - 1] != "`":
                 self._verbatim(context, at, run.start(), start)
@@ -150,7 +150,7 @@ class InlineMarkup(SpeakableText):
         self._emit(piece, range(start + at, start + end))
 
     def _replace(self, found: re.Match[str], context: str, start: int) -> None:
-        """Give out what stands for one piece of markup."""
+        """Append to the output what is spoken for one piece of markup."""
         kind = found.lastgroup
         at, end = start + found.start(), start + found.end()
         match kind:
@@ -201,7 +201,7 @@ class InlineMarkup(SpeakableText):
             self._label(found["label"], start + found.start("label"))
 
     def _label(self, label: str, at: int) -> None:
-        """Give out the text of a link, which may have markup of its own."""
+        """Append the text of a link, which may have markup of its own, to the output."""
         self._transform(f" {label} ", 1, len(label) + 1, at - 1)
         self._code = 0
 

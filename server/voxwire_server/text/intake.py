@@ -97,9 +97,9 @@ class Allowance:
                 self.left = min(self.size, self.left + (now - self.at) * self.rate)
             self.at = now
 
-    def spend(self, work: float) -> None:
-        """Count work that was done."""
-        self.left -= work
+    def spend(self, units: float) -> None:
+        """Count units that were used."""
+        self.left -= units
 
     def ready_at(self) -> float:
         """When reading goes on: half of the size will be there."""
@@ -153,7 +153,7 @@ class TextIntake:
         self._changed()
 
     def _changed(self) -> None:
-        """What was found out about the next clause no longer holds."""
+        """Forget what is cached about the next clause."""
         self._waits: Urgency | None = None  # the highest urgency known to get nothing
         self._ready: bool | None = None  # has_speakable
         self._behind = False
@@ -384,7 +384,7 @@ class TextIntake:
         return choose(ahead, start, limit, final=self._final)
 
     def _hasty_cut(self, urgency: Urgency) -> Cut | None:
-        """A cut for which more text ought to have come."""
+        """The best cut of the text that is there, for when text is late; None if it can still wait."""
         match urgency:
             case Urgency.RELAXED:
                 return None

@@ -147,7 +147,7 @@ class Markup(InlineMarkup):
             self._fence = ""
 
     def release(self) -> None:
-        """Give out the unfinished token as it stands."""
+        """Append the unfinished token to the output as it stands."""
         self._inline(len(self._raw))
         while self._token_left:
             self._inline_part()
@@ -293,7 +293,7 @@ class Markup(InlineMarkup):
             self._line_ends = 2
 
     def _begin(self, block: Block) -> None:
-        """A line of this kind begins: give out the line end before it, now that its kind is known."""
+        """A line of this kind begins: append the line end before it, whose kind is known now."""
         self._line_start = False
         if self._marked:
             block, self._marked = Block.ITEM, False
@@ -451,7 +451,7 @@ class Markup(InlineMarkup):
         return at + 1 if final or len(raw) >= TOKEN_CHARS_MAX else None
 
     def _inline(self, end: int) -> None:
-        """Give out the token `_raw[:end]` without its markup."""
+        """Append the token `_raw[:end]` to the output without its markup."""
         if self._block is Block.TABLE and _TABLE_RULE.fullmatch(self._raw, 0, end):
             self._advance(end)
             return
@@ -460,7 +460,7 @@ class Markup(InlineMarkup):
         self._inline_part()
 
     def _inline_part(self) -> None:
-        """Give out more of the token at hand; how much depends on nothing but the token."""
+        """Append more of the token at hand to the output; how much depends on nothing but the token."""
         end = self._token_left
         context = self._before + self._raw[: end + 1]  # flanks and lookbehinds see the neighbours
         done = self._transform(context, 1, end + 1, self._start - 1, PART_STEPS) - 1

@@ -71,7 +71,7 @@ class SpeakableText:
             self.tails = {at: end for at, end in self.tails.items() if at >= self.base}
 
     def _emit(self, text: str, origins: range | list[int] | tuple[int, ...]) -> None:
-        """Give out `text`, but for what makes a run of silent characters too long."""
+        """Append `text` to the output, but for what makes a run of silent characters too long."""
         if self._pause is None and (len(text) + self._silent <= SILENT_CHARS_MAX or not self._is_silent(text)):
             self._append(text, origins)
             return

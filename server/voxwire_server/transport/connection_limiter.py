@@ -41,7 +41,8 @@ LOG_SECONDS = 10.0
 
 DESCRIPTORS_KEPT_MIN = 32
 DESCRIPTORS_KEPT_SHARE = 8
-"""One in so many descriptors is reserved for files, engines and connections that are closing; at least the minimum."""
+"""Descriptors reserved for files, engines and connections that are closing: all divided by DESCRIPTORS_KEPT_SHARE, or
+DESCRIPTORS_KEPT_MIN where that is more."""
 
 DESCRIPTORS_WANTED = 65_536
 """What the soft limit is raised to at the start, where the hard limit allows."""
@@ -91,7 +92,8 @@ class ConnectionSlot:
     authenticated_state: ConnectionState = ConnectionState.REQUEST
     released: bool = False
     principal: str = ""
-    """To whom the connection and its share of the event loop are counted: before authentication, to its address."""
+    """The principal that the connection and its use of the event loop count towards: before authentication, one made of
+    its address."""
 
     def mark_authenticated(self, principal: str | None = None) -> None:
         """The client has authenticated; from now on the connection counts for `principal` (None: as before)."""

@@ -20,7 +20,7 @@ SLICE_SECONDS = 0.0005
 """How long one connection is parsed before the next one is."""
 
 WAKE_SECONDS = 0.00025
-"""What a waiting coroutine is counted as: it runs only after the iteration's parsing, so its time is not measured."""
+"""Seconds charged for a waiting coroutine: it runs only after the iteration's parsing, so its time is not measured."""
 
 
 class InputScheduler:

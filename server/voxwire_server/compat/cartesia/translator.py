@@ -1,5 +1,7 @@
 """Translates Cartesia's WebSocket: many contexts on one connection, each with its own voice and format. No I/O.
 
+Also makes the times of words and phonemes in the form that its clients expect (`WordTracker`, `phoneme_timestamps`).
+
 An error that names a context ends it, because clients take it so. The id of a context that failed, is done or was
 cancelled can be used again.
 """

@@ -27,7 +27,8 @@ ENCODE, FRONT, GENERATE = "encode", "front", "generate"
 TOKEN_BUCKETS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 FRAME_BUCKETS = tuple(round(20 * 1.25**k) for k in range(32))
 """Frames of 25 ms: from half a second on, each a quarter longer than the one before; on average a ninth is padding."""
-_BATCH_MAX = {ENCODE: 64, FRONT: 64, GENERATE: 32}
+BATCH_SIZE_MAX = {ENCODE: 64, FRONT: 64, GENERATE: 32}
+"""The largest batch of each stage on a GPU; on a CPU it is 1."""
 _SYMBOLS_PER_SECOND = 15.0
 # Seconds of the device per second of audio, and each stage's share of them: first guesses, until the scheduler has
 # measured. The GPU's is an estimate; the CPU's are half of one thread's time, measured on two cores (decision 11).
@@ -45,7 +46,7 @@ def torch_info(
     have one row there; `concurrency` steps run at once, each on torch's number of threads.
     """
     gpu = device.type == "cuda"
-    stages = _BATCH_MAX if gpu else dict.fromkeys(_BATCH_MAX, 1)
+    stages = BATCH_SIZE_MAX if gpu else dict.fromkeys(BATCH_SIZE_MAX, 1)
     precision = str(dtype).removeprefix("torch.")
     return EngineInfo(
         name=name,

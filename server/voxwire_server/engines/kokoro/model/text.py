@@ -1,4 +1,4 @@
-"""The first stage's networks over phonemes: PL-BERT (an ALBERT), the prosody's encoder, the speech's encoder."""
+"""The first stage's networks over phonemes: PL-BERT (an ALBERT), the encoders for prosody and for speech."""
 
 from __future__ import annotations
 

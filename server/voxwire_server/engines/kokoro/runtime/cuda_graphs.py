@@ -77,7 +77,8 @@ logger = logging.getLogger(__name__)
 
 _INTEGER, _REAL = torch.int64, torch.float32
 _TOLERANCE = 1e-2
-"""Of the largest value. The same kernels differ by rounding at most; a graph that is wrong is wrong altogether."""
+"""How far a graph's output may be from the network's, as a share of the largest value. A correct graph differs by
+rounding, a wrong one by much more."""
 _POISON = -77
 _TIMINGS = 2
 

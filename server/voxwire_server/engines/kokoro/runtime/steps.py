@@ -1,4 +1,4 @@
-"""The network's stages over jobs: pads a batch, runs the stage, gives each job its rows. Decides nothing."""
+"""The network's stages over jobs: pads a batch, runs the stage, gives each job its rows."""
 
 from __future__ import annotations
 
