@@ -358,10 +358,10 @@ def test_fifty_utterances_leave_no_thread_and_no_socket_behind(scenarios, host):
 
 
 def test_a_speech_that_nobody_reads_holds_nothing_back_and_loses_nothing(scenarios, host):
-    text = LONG * 25
-    found = mono.play(scenarios, "slow", url=host.url, text=text, other="Hello.", pacing="burst", voice="tone/tone-low")
+    # The embedded voice makes audio more slowly than a connection carries it: half of it is still to come at `hold`.
+    text = LONG * 2
+    found = mono.play(scenarios, "slow", url=host.url, text=text, other="Hello.", pacing="burst")
     assert found["other's reason"] == "completed"
-    # How much was under way when `hold` arrived is the machine's affair; that nothing follows it is the client's.
     assert 1500 <= found["waiting"] < found["frames"]
     assert found["still waiting"] == found["waiting"]
     assert [seq for seq, _ in found["seqs"]] == list(range(found["frames"]))

@@ -116,9 +116,11 @@ def compute_in_python(until: Callable[[], bool]) -> int:
 
 
 def compute_in_one_call(until: Callable[[], bool]) -> None:
-    del until
     # Backtracks for seconds without giving the interpreter's lock away.
     re.match(r"(a|a)+$", "a" * 24 + "b")
+    # Otherwise the loop could tick before the watchdog's thread runs, which then reports the hold's end alone.
+    while not until():
+        pass
 
 
 def wait_in_a_call(until: Callable[[], bool]) -> None:
