@@ -82,9 +82,9 @@ def network_state():
     return {name: torch.from_numpy(value) for name, value in kokoro.weights().state().items()}
 
 
-def test_a_batch_of_eight_unequal_texts_and_voices_is_as_each_alone():
+def test_a_batch_of_unequal_texts_and_voices_is_as_each_alone():
     engine = kokoro.torch_engine("float32")
-    clauses = [kokoro.clause(text, voice, seed=i) for i, (voice, text) in enumerate(TEXTS)]
+    clauses = [kokoro.clause(text, voice, seed=i) for i, (voice, text) in enumerate(TEXTS[::2])]
     together = kokoro.speak(engine, clauses, rows_max=8)
     for each, (samples, alignment) in zip(clauses, together, strict=True):
         ((alone, marks),) = kokoro.speak(engine, [each])
