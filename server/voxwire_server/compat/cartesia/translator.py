@@ -156,8 +156,6 @@ CHUNK_BYTES_MAX = 48 * 1024
 STATUS = 206
 """The `status_code` of every message without an error, the last one included (206 Partial Content)."""
 
-_UNSPACED = re.compile(f"[{CJK}]")
-
 
 class _Flush(NamedTuple):
     """A flush that was sent to the session: its number for the client, if any, and its position in the text."""
