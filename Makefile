@@ -11,6 +11,11 @@ TEST_ARGS ?=
 # Processes that share the tests, which wait as much as they compute; 0: this one alone, as `pytest` by itself does it.
 TEST_PROCESSES ?= 3
 
+# `make test RETRY=1`: what failed beside other tests is run once more, alone; what fails again fails. For shared machines,
+# where another's load may delay one test of thousands.
+RETRY ?=
+again = $(if $(RETRY),|| { echo "what failed is run again alone"; $(1) --last-failed --last-failed-no-failures none; })
+
 CLIENTS := livekit pipecat sdk
 
 define CHECK_PYTHON
@@ -27,18 +32,23 @@ serve: $(VENV)/.run
 	$(BIN)/voxwire serve $(SERVE_ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder $(TEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder $(TEST_ARGS) \
+		$(call again,$(BIN)/python -m pytest $(TEST_ARGS))
 
 # Tests of units and of the protocol, without torch, PyAV, browsers and long simulations, in an environment of their own.
 quick: $(VENV)-quick/.installed
 	$(VENV)-quick/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder -m "not slow" \
-		tests/unit tests/protocol $(TEST_ARGS)
+		tests/unit tests/protocol $(TEST_ARGS) \
+		$(call again,$(VENV)-quick/bin/python -m pytest -m "not slow" tests/unit tests/protocol $(TEST_ARGS))
+
+COMPAT_OPTIONS = -o filterwarnings=default -o cache_dir=.pytest_cache/$*
 
 # Other vendors' own client packages, an environment for each family, against a running server.
 test-compat: $(CLIENTS:%=test-%)
 
 $(CLIENTS:%=test-%): test-%: $(VENV)-%/.installed
-	$(VENV)-$*/bin/python -m pytest -o filterwarnings=default tests/clients/$* $(TEST_ARGS)
+	$(VENV)-$*/bin/python -m pytest $(COMPAT_OPTIONS) tests/clients/$* $(TEST_ARGS) \
+		$(call again,$(VENV)-$*/bin/python -m pytest $(COMPAT_OPTIONS) tests/clients/$* $(TEST_ARGS))
 
 .PRECIOUS: $(VENV)-%/.installed
 $(VENV)-%/.installed: requirements/clients-%.lock pyproject.toml | $(BIN)/python

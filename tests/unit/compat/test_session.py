@@ -240,10 +240,9 @@ async def test_draining_lets_a_session_finish_its_speech_and_closes_it():
         session = open_session(app)
         session.forward(m.Text(context="a", text=TEXT), m.End(context="a"))
         drained = asyncio.create_task(app.drain())
-        assert isinstance((await until(session, m.Done))[-1], m.Done)
-        closed = await session.next_event()
-        assert isinstance(closed, SessionClosed)
-        assert closed.code == 1012
+        events = await until(session, SessionClosed)  # short speech may end before or after the notice of draining
+        assert any(isinstance(event, m.Done) for event in events)
+        assert events[-1].code == 1012
         await drained
         with pytest.raises(VoxwireError) as refused:
             CompatSession(app, ClientIdentity())
