@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,12 +36,29 @@ class Voice:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """How the characters [start, end) of a clause's text are to be read, whatever they look like.
+
+    `kind` says what `value` is: other words ("alias"), a pronunciation ("ipa"), or a class of SSML's `say-as`, of which
+    `detail` is the format.
+    """
+
+    start: int
+    end: int
+    kind: Literal["alias", "ipa", "say-as"]
+    value: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Clause:
     """The smallest text given to an engine.
 
     `text` is speakable (no markup). `origins[i]` is the index, in the context's original text, of the character that
     `text[i]` came from: same length as `text`, never decreasing. `chars` is the half-open range of original text that
-    the clause stands for. `seed` fixes every random draw of its synthesis.
+    the clause stands for. `seed` fixes every random draw of its synthesis. `before` is the end of what was said
+    before in the utterance, by which the first words are read. To an engine `text` comes as words ("twenty dollars"); where
+    `readings` are, they were followed.
     """
 
     text: str
@@ -51,6 +68,8 @@ class Clause:
     language: str
     speed: float
     seed: int
+    before: str = ""
+    readings: tuple[Reading, ...] = ()
 
     def __post_init__(self) -> None:
         assert len(self.origins) == len(self.text), "one origin per character"

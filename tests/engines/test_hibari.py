@@ -11,8 +11,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from hibari import dsp
-from hibari.g2p.normalize import normalize
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.engine_driver import clause_for, speak
@@ -20,13 +19,14 @@ from support.harvard_sentences import SENTENCES
 from support.whisper import transcribe, word_error_rate
 from voxwire_server.engines.base import EngineUnavailable
 from voxwire_server.engines.common.alignment import DURATION_SAMPLES, align, trim
-from voxwire_server.engines.common.g2p import SYMBOLS_MAX, EnglishReader, Sentence, map_rewriting
+from voxwire_server.engines.common.g2p import SYMBOLS_MAX, EnglishReader, Sentence
 from voxwire_server.engines.common.onnx_wire import delimited, fields, numbers, varints
 from voxwire_server.engines.hibari import create
 from voxwire_server.engines.hibari.engine import noise_row
 from voxwire_server.engines.hibari.network import Network, edit_graph
 from voxwire_server.engines.hibari.vocoder import BINS, HOP, Vocoder
 from voxwire_server.speech import Alignment, PhonemeMark, WordMark
+from voxwire_server.text.reading import read_out
 
 MODEL = Path(hibari.__file__).parent / "assets" / "hibari.onnx"
 PARAGRAPH = (
@@ -102,25 +102,6 @@ def test_text_beyond_the_networks_limit_is_cut_between_words(reader):
     assert all(len(s.symbols) <= SYMBOLS_MAX for s in sentences)
     words = [text[a:b] for s in sentences for a, b in s.words]
     assert words == text.replace(",", "").split()
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.text("aZé7:30/$%.,'’- \n½٣(\"", max_size=50))
-@example("0 : 0")
-def test_a_source_map_never_goes_back_and_stays_in_the_text(text):
-    found = map_rewriting(text, normalize)
-    assert len(found.starts) == len(found.ends) == len(found.text)
-    assert all(a <= b for a, b in pairwise(found.starts))
-    assert all(a <= b for a, b in pairwise(found.ends))
-    assert all(0 <= a <= b <= len(text) for a, b in zip(found.starts, found.ends, strict=True))
-
-
-def test_text_that_is_not_rewritten_maps_to_itself():
-    text = "just  these\twords"
-    found = map_rewriting(text, normalize)
-    assert found.text == "just these words"
-    assert text[slice(*found.span(5, 10))] == "these"
-    assert text[slice(*found.span(11, 16))] == "words"
 
 
 # -- when it sounds ---------------------------------------------------------------------------------------------------
@@ -345,6 +326,6 @@ def test_a_word_of_very_many_parts_is_looked_up_a_bounded_number_of_times(reader
 
 @pytest.mark.parametrize("text", [*SENTENCES, PARAGRAPH, "A state-of-the-art mother-in-law's e-mail of 2024-05-12."])
 def test_words_of_few_parts_are_read_as_hibari_reads_them(reader, original, text):
-    plain, normal = original.g2p, normalize(text)
+    plain, normal = original.g2p, read_out(text, "en-us").text
     mine = [(token.text, token.phonemes) for token in reader._pronounce(normal)]
     assert mine == [(token.text, token.phonemes) for token in plain.phonemize_tokens(plain.tokenize(normal))]

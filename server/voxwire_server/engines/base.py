@@ -45,6 +45,7 @@ class EngineInfo:
     `realtime_factor`: seconds of one worker per second of audio, a first guess until the scheduler has measured it.
     `clause_chars_max`: the longest clause it takes, in characters of `Clause.text`.
     `mixes`: it has mixtures of its voices too, named as `parse_mix` reads them.
+    `reads_signs`: it gets clauses as they were written, and reads numbers and signs itself; others get words.
     """
 
     name: str
@@ -61,6 +62,7 @@ class EngineInfo:
     chars_per_second: float = 15.0
     clause_chars_max: int = 300
     mixes: bool = False
+    reads_signs: bool = False
     description: str = ""
 
 

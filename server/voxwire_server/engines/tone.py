@@ -87,6 +87,7 @@ class ToneEngine:
             timing="phoneme",
             concurrency=64,
             realtime_factor=0.001,
+            reads_signs=True,
             description="A tone a character; for tests.",
         )
 
@@ -122,6 +123,7 @@ class ToneFrameEngine:
             executor="device",
             slots=SLOTS,
             realtime_factor=0.002,
+            reads_signs=True,
             description="A tone a character, 80 ms a step; for tests.",
         )
         self._in_slots: set[int] = set()

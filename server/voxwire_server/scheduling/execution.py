@@ -11,6 +11,7 @@ import numpy as np
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.engines.base import Job, NoSlot, StepResult
+from voxwire_server.scheduling.clause_reading import as_words, as_written
 from voxwire_server.scheduling.request import PREPARE, RequestOutput, StepOutcome, StepStatus
 from voxwire_server.speech import AudioChunk, Clause, EndReason
 
@@ -142,7 +143,7 @@ def overloaded_outcome(request: SynthesisRequest, message: str) -> StepOutcome:
 
 def _prepare(engine: Engine, request: SynthesisRequest, check: Callable[[], None]) -> StepOutcome:
     try:
-        job = engine.prepare(request.clause)
+        job = engine.prepare(_clause(engine, request))
         if not isinstance(job, Job):
             raise TypeError(f"prepare returned {type(job).__name__}, not a Job")
         if not job.empty:
@@ -155,6 +156,14 @@ def _prepare(engine: Engine, request: SynthesisRequest, check: Callable[[], None
     if not job.empty:
         return StepOutcome(request, StepStatus.NEXT, job)
     return _call_sink(StepOutcome(request, StepStatus.FINISHED, job), None)
+
+
+def _clause(engine: Engine, request: SynthesisRequest) -> Clause:
+    """The clause as the engine is given it."""
+    if engine.info.reads_signs:
+        return request.clause
+    clause, request.source_map = as_words(request.clause)
+    return clause
 
 
 def _step_or_split(
@@ -241,6 +250,9 @@ def _outcome(engine: Engine, request: SynthesisRequest, result: StepResult) -> S
             _set_next(engine, job, result.stage, result.bucket, result.cost)
         outcome = StepOutcome(request, StepStatus.FINISHED if finished else StepStatus.NEXT, job)
         chunk = None if result.chunk is None else _validated(result.chunk)
+        if chunk is not None and chunk.alignment is not None and request.source_map is not None:
+            written = as_written(chunk.alignment, request.source_map, request.clause.text)
+            chunk = AudioChunk(chunk.samples, written)
     except Exception as error:
         return _invalid_result(engine, request, error)
     if chunk is not None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from voxwire_server.engines.base import Job
     from voxwire_server.scheduling.policy import Policy
     from voxwire_server.speech import AudioChunk, Clause
+    from voxwire_server.text.source_map import SourceMap
 
 PREPARE = "prepare"
 """The stage before an engine's own: text processing, on a CPU worker, one clause at a time."""
@@ -52,7 +53,8 @@ class SynthesisRequest:
     `account` is the API key that the request counts for. `bulk`: made as capacity allows, for no active stream.
     `submitted_at` and all fields after it belong to the scheduler and the runner. `units`: the size of its next step,
     see `StageState.units`. `no_slot_count`: how often in a row its engine had no slot for it. `retries`: how often it
-    began anew after a lost step. `spoken`: some of its audio was made. `order`, `version` and `queue` are its place in
+    began anew after a lost step. `spoken`: some of its audio was made. `source_map`: where what its engine is given
+    came from in `clause.text`; None where that is the same. `order`, `version` and `queue` are its place in
     a queue.
     """
 
@@ -69,6 +71,7 @@ class SynthesisRequest:
     submitted_at: float = 0.0
     state: RequestState = field(default=RequestState.NEW, init=False)
     job: Job | None = field(default=None, init=False)
+    source_map: SourceMap | None = field(default=None, init=False)
     cancelled: bool = field(default=False, init=False)
     queue_seconds: float = field(default=0.0, init=False)
     synth_seconds: float = field(default=0.0, init=False)

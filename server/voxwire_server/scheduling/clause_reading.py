@@ -1,0 +1,50 @@
+"""Gives an engine a clause as words, and its marks back the characters that were written. Pure; runs on the workers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from voxwire_server.speech import Alignment, Clause, PhonemeMark, WordMark
+from voxwire_server.text.reading import read_out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from voxwire_server.text.source_map import SourceMap
+
+
+def as_words(clause: Clause) -> tuple[Clause, SourceMap]:
+    """The clause with numbers and signs read out, and the map to its own text."""
+    said = read_out(clause.text, clause.language, clause.before, clause.readings)
+    origins = [clause.origins[start] for start in said.starts]
+    return replace(clause, text=said.text, origins=origins, readings=()), said
+
+
+def as_written(alignment: Alignment, said: SourceMap, written: str) -> Alignment:
+    """Marks of what was said, as marks of `written`: words that were written as one ("$20.50") are one."""
+    phonemes = tuple(
+        PhonemeMark(mark.ipa, mark.start, mark.end, _span(said, mark.chars)) for mark in alignment.phonemes
+    )
+    return Alignment(tuple(_words(alignment.words, said, written)), phonemes)
+
+
+def _words(words: Iterable[WordMark], said: SourceMap, written: str) -> Iterable[WordMark]:
+    last: WordMark | None = None
+    for word in words:
+        start, end = _span(said, word.chars)
+        if last is not None and start < last.chars[1]:
+            chars = (last.chars[0], max(end, last.chars[1]))
+            last = WordMark(written[slice(*chars)], last.start, word.end, chars)
+            continue
+        if last is not None:
+            yield last
+        last = WordMark(written[start:end], word.start, word.end, (start, end))
+    if last is not None:
+        yield last
+
+
+def _span(said: SourceMap, chars: tuple[int, int]) -> tuple[int, int]:
+    """The written characters of a range of what was said, which an engine may have got too long."""
+    length = len(said.text)
+    return said.span(min(chars[0], length), min(chars[1], length))
