@@ -57,8 +57,8 @@ class Clause:
     `text` is speakable (no markup). `origins[i]` is the index, in the context's original text, of the character that
     `text[i]` came from: same length as `text`, never decreasing. `chars` is the half-open range of original text that
     the clause stands for. `seed` fixes every random draw of its synthesis. `before` is the end of what was said
-    before in the utterance, by which the first words are read. To an engine `text` comes as words ("twenty dollars"); where
-    `readings` are, they were followed.
+    before in the utterance, by which the first words are read. To an engine `text` comes as words ("twenty dollars"),
+    and `readings` were followed.
     """
 
     text: str
