@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voxwire_server.speech import Alignment, Clause, PhonemeMark, WordMark
 from voxwire_server.text.reading import read_out
+from voxwire_server.text.scripts import foreign_letters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from voxwire_server.text.source_map import SourceMap
+
+_PRONUNCIATION = re.compile(r"(?<=\])\(/[^()]*/\)")
 
 
 def as_words(clause: Clause) -> tuple[Clause, SourceMap]:
@@ -19,6 +23,14 @@ def as_words(clause: Clause) -> tuple[Clause, SourceMap]:
     said = read_out(clause.text, clause.language, clause.before, clause.readings)
     origins = [clause.origins[start] for start in said.starts]
     return replace(clause, text=said.text, origins=origins, readings=()), said
+
+
+def unreadable(clause: Clause, said: SourceMap) -> tuple[tuple[int, int], ...]:
+    """The written ranges of letters that were not read out, in scripts that a reader of the clause's language can't
+    know."""
+    # A pronunciation (`[word](/IPA/)`) has Greek letters.
+    text = _PRONUNCIATION.sub(lambda found: " " * len(found[0]), clause.text)
+    return tuple(said.span(*letters) for letters in foreign_letters(text, clause.language))
 
 
 def as_written(alignment: Alignment, said: SourceMap, written: str) -> Alignment:

@@ -12,6 +12,7 @@ from voxwire_server.session import effects as fx
 from voxwire_server.session.context import Context, Phase
 from voxwire_server.session.resume import Frames
 from voxwire_server.session.settings import ContextSpec
+from voxwire_server.session.stretches import ClauseSplitter
 from voxwire_server.text.intake import ClauseLimits, TextIntake
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 CONTEXT_NUMBERS = 1 << 16
 """How many contexts of a session can have different numbers in audio frames."""
+
+AUTO = "auto"
+"""The language of a context whose sentences are identified."""
 
 NAMES_KEPT = 256
 """Of so many contexts that are over the number is kept, for clients that resume without counting; and of so many that
@@ -143,7 +147,9 @@ class OpenContexts:
             VoxwireError: the name is in use, a value can't be had, or there is no room.
         """
         self._check_start(message.context)
-        resolved = self._directory.resolve(message.voice, message.language)
+        auto = (message.language or "").lower() == AUTO
+        identify = self._directory.identifier() if auto else None
+        resolved = self._directory.resolve(message.voice, None if auto else message.language)
         audio = (message.audio or m.AudioRequest()).resolve(
             sample_rate=resolved.engine.sample_rate, bitrate=self._settings.opus_bitrate
         )
@@ -151,7 +157,8 @@ class OpenContexts:
         self.opened += 1
         spec = self._spec(message, resolved, audio)
         intake = TextIntake(resolved.language, clause_limits(resolved.engine), self._reading)
-        context = Context(spec, self._settings.policy, intake, self._emit, now)
+        splitter = ClauseSplitter(resolved, self._directory, identify)
+        context = Context(spec, self._settings.policy, intake, splitter, self._emit, now)
         context.playout.writable = self.writable
         context.set_frugal(self._frugal)
         self._add(context)
