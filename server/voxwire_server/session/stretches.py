@@ -31,6 +31,7 @@ IDENTIFIED_LETTERS_MIN = 20
 """A sentence with fewer letters is identified with the one beside it; by itself it is in the voice's own language."""
 
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’»)\]]*\s+|[。！？]+[」』”’）]*")
+_STOPS = ",.!?;:"
 _LETTER = re.compile(r"[^\W\d_]")
 _UNREAD = re.compile(r"[\W_]+")
 
@@ -41,6 +42,16 @@ class ClausePart:
 
     text: ClauseText
     speaker: ResolvedVoice
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """The characters [start, end) of a clause's text, and who speaks them. `cut`: not in one part with those before."""
+
+    start: int
+    end: int
+    speaker: ResolvedVoice
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,26 +152,19 @@ class ClauseSplitter:
 
     # -- voices ---------------------------------------------------------------------------------------------------
 
-    def _spoken(
-        self, clause: ClauseText, stretch: Stretch, speaker: ResolvedVoice
-    ) -> Iterator[tuple[int, int, ResolvedVoice]]:
-        """What of a stretch is spoken, and by whom: half-open ranges of the clause's text."""
+    def _spoken(self, clause: ClauseText, stretch: Stretch, speaker: ResolvedVoice) -> Iterator[_Span]:
+        """What of a stretch is spoken, and by whom."""
         who = speaker if stretch.language == speaker.language else self._speaker_of(stretch.language, speaker)
-        if who is None:
-            start, end = _letters(clause.text, stretch)
-            if start < end:
-                self._leave_out(clause, Stretch(start, end, stretch.language), speaker)
-            # The marks around it stay with what is spoken.
-            yield stretch.start, start, speaker
-            yield end, stretch.end, speaker
+        if who is not None:
+            most = who.engine.clause_chars_max if who.engine.name != speaker.engine.name else len(clause.text)
+            yield from _cut(clause.text, _Span(stretch.start, stretch.end, who), most)
             return
-        at = stretch.start
-        while who.engine is not speaker.engine and stretch.end - at > who.engine.clause_chars_max:
-            text, most = clause.text[at : stretch.end], who.engine.clause_chars_max
-            end = at + (word_cut(text, 1, most) or hard_cut(text, most))
-            yield at, end, who
-            at = end
-        yield at, stretch.end, who
+        start, end = _letters(clause.text, stretch)
+        if start < end:
+            self._leave_out(clause, Stretch(start, end, stretch.language), speaker)
+        # The marks around it stay with what is spoken.
+        yield _Span(stretch.start, start, speaker)
+        yield _Span(end, stretch.end, speaker)
 
     def _speaker_of(self, language: str, beside: ResolvedVoice) -> ResolvedVoice | None:
         """Who speaks a language beside a voice: that voice itself, else the best of those that may."""
@@ -278,24 +282,34 @@ def _is_mark(char: str) -> bool:
     return unicodedata.category(char).startswith("M")
 
 
-def _texts(
-    clause: ClauseText, spans: Sequence[tuple[int, int, ResolvedVoice]]
-) -> Iterator[tuple[ClauseText, ResolvedVoice]]:
-    """The clauses of consecutive ranges, those that one voice reads in one language joined; silent ones join too."""
+def _cut(text: str, span: _Span, most: int) -> Iterator[_Span]:
+    """The span in pieces of `most` characters, cut between words where that is possible."""
+    start = span.start
+    while span.end - start > most:
+        rest = text[start : span.end]
+        end = start + (word_cut(rest, 1, most) or hard_cut(rest, most))
+        yield _Span(start, end, span.speaker, cut=start > span.start)
+        start = end
+    yield _Span(start, span.end, span.speaker, cut=start > span.start)
+
+
+def _texts(clause: ClauseText, spans: Sequence[_Span]) -> Iterator[tuple[ClauseText, ResolvedVoice]]:
+    """The clauses of consecutive spans, those that one voice reads in one language joined.
+
+    A span without a letter or digit joins the next one, whoever speaks that.
+    """
     indexes: list[int] = []
-    who: ResolvedVoice | None = None
-    for start, end, speaker in spans:
-        if start == end:
+    speaker: ResolvedVoice | None = None
+    for span in spans:
+        if span.start == span.end:
             continue
-        if who is not None and speaker != who:
-            if _has_letters(clause.text, indexes):
-                yield _picked(clause, indexes), who
-                indexes = []
-            # Marks without a letter go with what follows.
-        who = speaker
-        indexes += range(start, end)
-    if who is not None and _has_letters(clause.text, indexes):
-        yield _picked(clause, indexes), who
+        if speaker is not None and (span.cut or span.speaker != speaker) and _has_letters(clause.text, indexes):
+            yield _picked(clause, indexes), speaker
+            indexes = []
+        speaker = span.speaker
+        indexes += range(span.start, span.end)
+    if speaker is not None and _has_letters(clause.text, indexes):
+        yield _picked(clause, indexes), speaker
 
 
 def _has_letters(text: str, indexes: Sequence[int]) -> bool:
@@ -303,9 +317,24 @@ def _has_letters(text: str, indexes: Sequence[int]) -> bool:
 
 
 def _picked(clause: ClauseText, indexes: Sequence[int]) -> ClauseText:
-    """The clause of some of its characters, without spaces at its ends or twice."""
-    text = clause.text
-    kept = [at for i, at in enumerate(indexes) if text[at] != " " or (i and text[indexes[i - 1]] != " ")]
-    while kept and text[kept[-1]] == " ":
-        kept.pop()
-    return replace(clause, text="".join(text[at] for at in kept), origins=tuple(clause.origins[at] for at in kept))
+    """The clause of some of its characters. A space stands for what is left out, or its mark if none stood before."""
+    kept: list[str] = []
+    origins: list[int] = []
+    last, after_gap = indexes[0] - 1, indexes[0] > 0
+    for at in indexes:
+        char, gap = clause.text[at], at > last + 1
+        last, after_gap = at, gap or (after_gap and (char == " " or char in _STOPS))
+        if gap and kept and kept[-1] != " ":
+            kept.append(" ")
+            origins.append(origins[-1])
+        if after_gap and char in _STOPS:
+            while kept and kept[-1] == " ":
+                kept.pop()
+                origins.pop()
+            if not kept or kept[-1] in _STOPS:
+                continue
+        if char != " " or (kept and kept[-1] != " "):
+            kept.append(char)
+            origins.append(clause.origins[at])
+    length = len("".join(kept).rstrip(" "))
+    return replace(clause, text="".join(kept[:length]), origins=tuple(origins[:length]))

@@ -50,7 +50,7 @@ _SCRIPTS = {
     ),
     "hangul": ("ko", "\u1100-\u11ff\u3131-\u318e\ua960-\ua97c\uac00-\ud7a3\ud7b0-\ud7fb\uffa0-\uffdc"),
     "cyrillic": ("ru", "\u0400-\u052f\u1c80-\u1c8f\u1d2b\u1d78\u2de0-\u2dff\ua640-\ua69f\U0001e030-\U0001e08f"),
-    "greek": ("el", "\u00b5\u2126\u213c-\u2140\U0001d6a8-\U0001d7cb\u0370-\u0373\u0376-\u037d\u037f-\u03ff\u1d26-\u1d2a\u1d5d-\u1d61\u1d66-\u1d6a\u1dbf\u1f00-\u1fff"),
+    "greek": ("el", "\u00b5\u2126\u213c-\u2140\U0001d6a8-\U0001d7cb\u0370-\u0373\u0376-\u037d\u037f-\u03e1\u03f0-\u03ff\u1d26-\u1d2a\u1d5d-\u1d61\u1d66-\u1d6a\u1dbf\u1f00-\u1fff"),
     "arabic": (
         "ar",
         "\u0610-\u061a\u0620-\u065f\u066e-\u06d3\u06d5-\u06ed\u06fa-\u06ff\u0750-\u077f\u0870-\u08ff\ufb50-\ufdff"
@@ -95,7 +95,7 @@ _WRITTEN = {
 } | {language: (script,) for script, (language, _) in _SCRIPTS.items() if language not in ("zh", "ja", "ko", "mn")}  # fmt: skip
 
 # Letters of no script: of full-width forms, mathematics and compatibility, modifiers. They go with what is around them.
-_COMMON = "\u02b0-\u02ff\u2102-\u2125\u2127-\u2134\u2139\u2145-\u214f\uff21-\uff3a\uff41-\uff5a\U0001d400-\U0001d6a7"
+_COMMON = "\u02b0-\u02ff\u2102-\u2125\u2127-\u2131\u2133\u2134\u2139\u2145-\u214d\uff21-\uff3a\uff41-\uff5a\U0001d400-\U0001d6a7"
 _MARKS = "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f\u200c\u200d"
 _RUN = re.compile(
     "|".join(f"(?P<{script}>[{block}][{block}{_MARKS}]*)" for script, (_, block) in _SCRIPTS.items())
@@ -133,9 +133,9 @@ def stretches(text: str, language: str) -> list[Stretch]:
     own = scripts_of(language)
     if "latin" in own and _BEYOND_LATIN.search(text) is None:
         return [Stretch(0, len(text), language)]
-    runs = [_Run(*found.span(), found.lastgroup or UNKNOWN) for found in _RUN.finditer(text)]
-    for at in range(len(runs)):
-        runs[at].language = language if runs[at].script in own else _language_of(runs[at].script)
+    runs = list(_runs(text))
+    for run in runs:
+        run.language = language if run.script in own else _language_of(run.script)
     _tell_japanese(runs, own)
     _keep_signs(runs, language, own)
     _keep_english(runs, language, own)
@@ -147,13 +147,22 @@ def foreign_letters(text: str, language: str) -> list[tuple[int, int]]:
     if _BEYOND_LATIN.search(text) is None:
         return []
     own = scripts_of(language)
-    return [run.span() for run in _RUN.finditer(text) if run.lastgroup not in own and run.lastgroup != "latin"]
+    return [(run.start, run.end) for run in _runs(text) if run.script not in own and run.script != "latin"]
 
 
 @cache
 def scripts_of(language: str) -> tuple[str, ...]:
     """The scripts that a language is written in, of those of the table; the usual one first."""
     return _WRITTEN.get(language.lower().partition("-")[0], ("latin",))
+
+
+def _runs(text: str) -> Iterator[_Run]:
+    """The letters of `text` that have a script, or none that is known; those of one script that stand together."""
+    for found in _RUN.finditer(text):
+        script = found.lastgroup or UNKNOWN
+        # To a pattern numerals (½) are letters.
+        if script != UNKNOWN or found[0].isalpha():
+            yield _Run(*found.span(), script)
 
 
 def _language_of(script: str) -> str:
