@@ -12,7 +12,17 @@ import sys
 from collections.abc import Callable, Iterator
 from types import FrameType, ModuleType
 
-from voxwire_server.text import clauses, coarticulation, cuts, inline, intake, markup, phoneme_visemes, scripts, speakable
+from voxwire_server.text import (
+    clauses,
+    coarticulation,
+    cuts,
+    inline,
+    intake,
+    markup,
+    phoneme_visemes,
+    scripts,
+    speakable,
+)
 
 MODULES = (clauses, cuts, intake, markup, inline, speakable, phoneme_visemes, coarticulation, scripts)
 _FILES = frozenset(module.__file__ for module in MODULES)

@@ -133,7 +133,8 @@ class VoiceDirectory:
 
     def reader_of(self, language: str) -> Voice | None:
         """Any voice that reads a language; one whose own it is comes first."""
-        found = [voice for info in self._engines.values() for voice in info.voices if tag_for(voice.languages, language)]
+        voices = (voice for info in self._engines.values() for voice in info.voices)
+        found = [voice for voice in voices if tag_for(voice.languages, language)]
         return next((voice for voice in found if tag_for(voice.languages[:1], language)), found[0] if found else None)
 
     def languages(self) -> set[str]:

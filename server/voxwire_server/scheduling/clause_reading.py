@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from voxwire_server.text.source_map import SourceMap
 
+# espeak-ng, which reads all other languages, names the letters of other scripts.
+_STRICT = ("en", "zh", "ja")
+# `[word](/IPA/)`: IPA has Greek letters.
 _PRONUNCIATION = re.compile(r"(?<=\])\(/[^()]*/\)")
 
 
@@ -25,12 +28,19 @@ def as_words(clause: Clause) -> tuple[Clause, SourceMap]:
     return replace(clause, text=said.text, origins=origins, readings=()), said
 
 
-def unreadable(clause: Clause, said: SourceMap) -> tuple[tuple[int, int], ...]:
-    """The written ranges of letters that were not read out, in scripts that a reader of the clause's language can't
-    know."""
-    # A pronunciation (`[word](/IPA/)`) has Greek letters.
+def without_unreadable(clause: Clause, said: SourceMap) -> tuple[Clause, tuple[tuple[int, int], ...]]:
+    """The clause, as `as_words` gave it, without letters of scripts that its reader does not know; and where they were
+    written. hibari would guess at them, readers of Chinese and Japanese pass over them."""
+    if clause.language.partition("-")[0] not in _STRICT:
+        return clause, ()
     text = _PRONUNCIATION.sub(lambda found: " " * len(found[0]), clause.text)
-    return tuple(said.span(*letters) for letters in foreign_letters(text, clause.language))
+    found = foreign_letters(text, clause.language)
+    if not found:
+        return clause, ()
+    readable = list(clause.text)
+    for start, end in found:
+        readable[start:end] = " " * (end - start)
+    return replace(clause, text="".join(readable)), tuple(said.span(*letters) for letters in found)
 
 
 def as_written(alignment: Alignment, said: SourceMap, written: str) -> Alignment:

@@ -11,7 +11,7 @@ import numpy as np
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.engines.base import Job, NoSlot, StepResult
-from voxwire_server.scheduling.clause_reading import as_words, as_written, unreadable
+from voxwire_server.scheduling.clause_reading import as_words, as_written, without_unreadable
 from voxwire_server.scheduling.request import PREPARE, RequestOutput, StepOutcome, StepStatus
 from voxwire_server.speech import AudioChunk, Clause, EndReason
 
@@ -165,7 +165,7 @@ def _clause(engine: Engine, request: SynthesisRequest) -> Clause:
     if engine.info.reads_signs:
         return request.clause
     clause, request.source_map = as_words(request.clause)
-    request.unspoken = unreadable(clause, request.source_map)
+    clause, request.unspoken = without_unreadable(clause, request.source_map)
     return clause
 
 

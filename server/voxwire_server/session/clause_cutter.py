@@ -42,8 +42,9 @@ CLAUSE_SECONDS = 4.0
 class ClauseInFlight:
     """A clause between its cut and its last sample; of one in several languages, the part in one of them.
 
-    `speaker` is who speaks it; None: it has no text. `wanted_at`: when a server that is on time would have cut it. `first`: it begins to speak after silence. `text_at`:
-    since when its text had been waiting. `span` and `clock` are there once it has audio.
+    `speaker` is who speaks it; None: it has no text. `wanted_at`: when a server that is on time would have cut it.
+    `first`: it begins to speak after silence. `text_at`: since when its text had been waiting. `span` and `clock` are
+    there once it has audio.
     """
 
     text: ClauseText

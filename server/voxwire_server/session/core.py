@@ -159,7 +159,8 @@ class SessionCore:
     ) -> list[fx.Effect]:
         """A step made audio of context `serial`; late audio of a context that is over is dropped here.
 
-        `unspoken` are the ranges of the clause's text of which nothing could be pronounced. `queue_seconds` and `synth_seconds` come with a clause's last audio: for how long it waited and was stepped.
+        `unspoken` are the ranges of the clause's text of which nothing could be pronounced. `queue_seconds` and
+        `synth_seconds` come with a clause's last audio: for how long it waited and was stepped.
         """
         self._reading.renew(now)
         context = self._contexts.find(serial)

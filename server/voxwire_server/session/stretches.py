@@ -1,7 +1,7 @@
 """Divides a context's clauses by language, and finds a voice that reads each part; says what is left out. Pure.
 
-    clause -> stretches of one language -> parts, each with its voice -> the engines
-                                       \\-> left out: one warning a context and language
+clause -> stretches of one language -> parts, each with its voice -> the engines
+                                   \\-> left out: one warning a context and language
 """
 
 from __future__ import annotations

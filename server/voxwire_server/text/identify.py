@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PROBABILITY_MIN = 0.8
-"""Below this the language is not certain. "Restaurant Café Central Berlin" has 0.3 of five languages, sentences 0.99."""
+"""Below this the language is not certain. "Restaurant Café Central Berlin" has 0.3 for the best of five languages,
+sentences have 0.99."""
 
 _PACKAGE = "py3langid"
 
@@ -32,14 +33,15 @@ class LanguageIdentifier:
         self._model: Any = None
 
     def load(self) -> None:
-        """Load the model: a second, and 100 MB for that time. Call it on a worker.
+        """Load the model: it takes 0.7 s, and 50 MB from then on. Call it on a worker.
 
         Raises:
             ImportError: py3langid is not installed.
         """
         if len(self._primaries) < 2:
             return
-        from py3langid.langid import MODEL_FILE, LanguageIdentifier as Model
+        from py3langid.langid import MODEL_FILE
+        from py3langid.langid import LanguageIdentifier as Model
 
         began = time.monotonic()
         model = Model.from_model_file(MODEL_FILE, norm_probs=True)

@@ -25,8 +25,8 @@ ENGLISH_CHARS_MAX = 30
 GREEK_WORD_MIN = 3
 """Shorter Greek "words" are signs (α, Δx, αβ), unless they stand beside a word of this length."""
 
-# Blocks of the Unicode character database (Blocks.txt, Scripts.txt), each with the language of its letters. Of the Latin ones
-# those letters are missing that are made from none of the 26 (clicks, tone letters, historic ones): no reader knows them.
+# Blocks of the Unicode character database (Blocks.txt, Scripts.txt), each with the language of its letters. Latin ones
+# that are made from none of the 26 (clicks, tone letters, historic ones) are missing: no reader knows them.
 _SCRIPTS = {
     "latin": (
         "en",
@@ -50,7 +50,11 @@ _SCRIPTS = {
     ),
     "hangul": ("ko", "\u1100-\u11ff\u3131-\u318e\ua960-\ua97c\uac00-\ud7a3\ud7b0-\ud7fb\uffa0-\uffdc"),
     "cyrillic": ("ru", "\u0400-\u052f\u1c80-\u1c8f\u1d2b\u1d78\u2de0-\u2dff\ua640-\ua69f\U0001e030-\U0001e08f"),
-    "greek": ("el", "\u00b5\u2126\u213c-\u2140\U0001d6a8-\U0001d7cb\u0370-\u0373\u0376-\u037d\u037f-\u03e1\u03f0-\u03ff\u1d26-\u1d2a\u1d5d-\u1d61\u1d66-\u1d6a\u1dbf\u1f00-\u1fff"),
+    "greek": (
+        "el",
+        "\u00b5\u0370-\u0373\u0376-\u037d\u037f-\u03e1\u03f0-\u03ff\u1d26-\u1d2a\u1d5d-\u1d61\u1d66-\u1d6a\u1dbf\u1f00-\u1fff"
+        "\u2126\u213c-\u2140\U0001d6a8-\U0001d7cb",
+    ),
     "arabic": (
         "ar",
         "\u0610-\u061a\u0620-\u065f\u066e-\u06d3\u06d5-\u06ed\u06fa-\u06ff\u0750-\u077f\u0870-\u08ff\ufb50-\ufdff"
@@ -92,10 +96,14 @@ _WRITTEN = {
     "mr": ("devanagari",), "ne": ("devanagari",), "sa": ("devanagari",), "bho": ("devanagari",), "as": ("bengali",),
     "fa": ("arabic",), "ur": ("arabic",), "ps": ("arabic",), "sd": ("arabic",), "ug": ("arabic",), "ckb": ("arabic",),
     "yi": ("hebrew",), "ti": ("ethiopic",),
-} | {language: (script,) for script, (language, _) in _SCRIPTS.items() if language not in ("zh", "ja", "ko", "mn")}  # fmt: skip
+}  # fmt: skip
+_WRITTEN = {language: (script,) for script, (language, _) in _SCRIPTS.items()} | _WRITTEN
 
 # Letters of no script: of full-width forms, mathematics and compatibility, modifiers. They go with what is around them.
-_COMMON = "\u02b0-\u02ff\u2102-\u2125\u2127-\u2131\u2133\u2134\u2139\u2145-\u214d\uff21-\uff3a\uff41-\uff5a\U0001d400-\U0001d6a7"
+_COMMON = (
+    "\u02b0-\u02ff\u2102-\u2125\u2127-\u2131\u2133\u2134\u2139\u2145-\u214d\uff21-\uff3a\uff41-\uff5a"
+    "\U0001d400-\U0001d6a7"
+)
 _MARKS = "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f\u200c\u200d"
 _RUN = re.compile(
     "|".join(f"(?P<{script}>[{block}][{block}{_MARKS}]*)" for script, (_, block) in _SCRIPTS.items())

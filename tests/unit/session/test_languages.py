@@ -111,7 +111,9 @@ def test_a_cancel_between_parts_speaks_none_of_the_rest():
     harness.send(m.Cancel())
     assert not harness.pending
     assert harness.last(m.Done).reason is m.DoneReason.CANCELLED
-    assert harness.last(m.Cancelled).heard.text + harness.last(m.Cancelled).unheard.text == "Hello 你好 world 你好 again."
+    assert (
+        harness.last(m.Cancelled).heard.text + harness.last(m.Cancelled).unheard.text == "Hello 你好 world 你好 again."
+    )
 
 
 def test_what_no_voice_reads_is_left_out_with_a_warning():
@@ -195,6 +197,20 @@ def test_accented_latin_letters_are_the_voices_own():
     assert not left_out(harness)
 
 
+def test_the_client_is_told_of_a_clause_in_which_nothing_could_be_pronounced():
+    harness = CoreHarness(auto=False)
+    for _ in range(2):
+        harness.text("Hmpf.", flush=True)
+        effect = harness.pending.pop()
+        chunks = harness.pipelines[effect.serial].skip(effect.spec.index, ends_utterance=True)
+        unspoken = ((0, 4),)
+        harness.apply(harness.core.produced(effect.serial, effect.spec.index, chunks, harness.now, unspoken=unspoken))
+    (warning,) = left_out(harness)
+    assert warning.details["chars"] == [0, 4]
+    assert warning.details["sample"] == "Hmpf"
+    assert warning.details["language"] == "en-us"
+
+
 # -- the language of each sentence --------------------------------------------------------------------------------
 
 GERMAN = ResolvedVoice(ENGINE, Voice("ute", "harness", ("de",)), "de")
@@ -212,7 +228,9 @@ def by_words(text: str, candidates) -> str | None:
 def test_with_language_auto_sentences_are_identified():
     text = "The weather is nice in the city. Das Wetter ist schön in der Stadt. And that is all there is to say."
     harness = spoken(text, GERMAN, start=AUTO, identify=by_words)
-    assert "".join(part for part, voice, _ in clauses(harness) if voice == "ute") == "Das Wetter ist schön in der Stadt."
+    assert (
+        "".join(part for part, voice, _ in clauses(harness) if voice == "ute") == "Das Wetter ist schön in der Stadt."
+    )
     assert {language for _, voice, language in clauses(harness) if voice == "anna"} == {"en-us"}
 
 
@@ -268,7 +286,7 @@ def test_every_letter_is_spoken_in_its_language_or_warned_of(text: str):
     for effect in harness.effects:
         if isinstance(effect, fx.Synthesise):
             clause = effect.spec.clause
-            said |= {at: clause.language for at in clause.origins}
+            said |= dict.fromkeys(clause.origins, clause.language)
             assert all(stretch.language == clause.language for stretch in stretches(clause.text, clause.language))
     first = {each.details["language"]: each.details["chars"][0] for each in left_out(harness)}
     for at, character in enumerate(text):

@@ -16,7 +16,8 @@ from voxwire_server.text.scripts import foreign_letters, scripts_of, stretches
 LANGUAGES = ("en-us", "de", "zh", "ja", "ko", "ru", "el", "hi", "ar", "th")
 
 TEXT = st.text(
-    st.one_of(st.characters(), st.sampled_from("aé你好のカ한Жαβ़नमع٣ä 。.,“”「」(12½🙂\u0301\u200d\U0001d400µＡ")), max_size=60
+    st.one_of(st.characters(), st.sampled_from("aé你好のカ한Жαβ़नमع٣ä 。.,“”「」(12½🙂\u0301\u200d\U0001d400µＡ")),
+    max_size=60,
 )
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
-import re
 import unicodedata
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -14,24 +12,13 @@ import hibari
 from hibari.g2p import G2P, LINK_RE
 from hibari.g2p.token import Tok
 
-from voxwire_server.text.source_map import Rewrite, SourceMap, rewritten, unchanged
+from voxwire_server.engines.common.letters import in_known_letters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 # Signs for which hibari's dictionary has another, one for one.
 _ALIKE = str.maketrans("’‒―ʻʼ", "'-—''")
-# Accented letters that the network for unknown words was trained with (`assets/oov.json`), and reads better than bare ones.
-_ACCENTED = frozenset(
-    "ÀÁÂÃÄÅÆÇÉÊÌÍÎÏÑÒÓÔÕÖØÚÜàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿĀāĂăąĆćČčĎďĐđĒēĕĖėęěĞğģīĭİıļĽľŁłńņňōŏőŒœŘřŚśŞşŠšţťūŭŮůŰųŵźŻżŽž"
-)
-_SPELT = {"ß": "ss", "ẞ": "SS", "Ð": "Th", "ð": "th", "Þ": "Th", "þ": "th", "Ŋ": "Ng", "ŋ": "ng", "ħ": "h", "Ħ": "H", "ŉ": "'n"}
-_LETTER_NAME = re.compile(
-    r"(?:LATIN|MODIFIER) (?:(?:SMALL|CAPITAL|LETTER|LIGATURE|SUBSCRIPT|OPEN|CLOSED|TURNED|REVERSED|INVERTED|SIDEWAYS|DOTLESS"
-    r"|LONG|INSULAR|SCRIPT|BLACKLETTER|BARRED|AFRICAN|BOTTOM|TOP|HALF|EPIGRAPHIC|ARCHAIC|VOLAPUK|MIDDLE-WELSH|STIRRUP) )+"
-    r"(?P<letters>[A-Z]{1,2})(?: |$)"
-)
-_SOUNDS = {"GAMMA": "g", "UPSILON": "u", "PHI": "f", "CHI": "ch", "BETA": "b", "DELTA": "d", "LAMBDA": "l"} | {"SCHWA": "e", "ESH": "sh", "EZH": "zh", "ETH": "th", "THORN": "th", "ENG": "ng", "ALPHA": "a", "IOTA": "i"}
 
 
 # Symbols that stand for pauses or intonation, not for sounds.
@@ -61,53 +48,6 @@ class BoundedG2P(G2P):  # type: ignore[misc]
                 parts[0].is_head = True
                 words.append(parts if len(parts) > 1 else parts[0])
         return words
-
-
-def in_known_letters(text: str) -> SourceMap:
-    """`text` with the Latin letters that hibari does not know as those that they are made from.
-
-    Others stay; "e" with a combining accent becomes one letter, and digits of other scripts become European ones.
-    """
-    if text.isascii():
-        return unchanged(text)
-    rewrites = []
-    for found in _UNUSUAL.finditer(text):
-        plain = _plain(found[0])
-        if plain != found[0]:
-            rewrites.append(Rewrite(*found.span(), plain))
-    return rewritten(text, rewrites) if rewrites else unchanged(text)
-
-
-_UNUSUAL = re.compile(r"[^\W_][\u0300-\u036f]+|[^\W_\x00-\x7f]")
-
-
-@functools.lru_cache(maxsize=4096)
-def _plain(letter: str) -> str:
-    """A letter with its combining marks as hibari knows it, or as it was."""
-    composed = unicodedata.normalize("NFC", letter)
-    if composed in _ACCENTED or composed in _SPELT:
-        return _SPELT.get(composed, composed)
-    simple = "".join(
-        each for each in unicodedata.normalize("NFKD", composed) if not unicodedata.combining(each)
-    ).replace("\u2044", "/")
-    if simple.isascii() and simple:
-        return simple
-    if composed[0].isdecimal():
-        return str(unicodedata.decimal(composed[0]))
-    return _spelt(simple[:1]) or letter
-
-
-def _spelt(letter: str) -> str:
-    """A Latin letter of more than 26 by its name: "LATIN SMALL LETTER B WITH HOOK" is a b; empty for others."""
-    name = unicodedata.name(letter, "")
-    capital = "CAPITAL" in name and "SMALL" not in name
-    for sound, letters in _SOUNDS.items():
-        if name.startswith("LATIN ") and sound in name.split():
-            return letters.capitalize() if capital else letters
-    found = _LETTER_NAME.match(name)
-    if found is None:
-        return ""
-    return found["letters"].capitalize() if capital else found["letters"].lower()
 
 
 @dataclass(frozen=True, slots=True)
