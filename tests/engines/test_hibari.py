@@ -121,7 +121,7 @@ def test_every_latin_letter_is_read(reader):
     letters = [chr(code) for code in range(0xC0, 0x1F00) if not foreign_letters(chr(code), "en")]
     latin = [each for each in letters if unicodedata.name(each, "").startswith("LATIN") and each.isalpha()]
     silent = [each for each in latin if not reader.read(f"a{each}a") or not in_known_letters(each).text]
-    assert len(latin) > 800
+    assert len(latin) > 700
     assert not silent
     assert {each for each in latin if not in_known_letters(each).text.isascii()} <= ACCENTED
 
