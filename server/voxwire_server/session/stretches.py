@@ -7,12 +7,14 @@ clause -> stretches of one language -> parts, each with its voice -> the engines
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from voxwire_server.session.ports import ResolvedVoice
-from voxwire_server.text.clauses import hard_cut, speakable, word_cut
+from voxwire_server.text.clauses import ClauseLimits, hard_cut, speakable, word_cut
+from voxwire_server.text.identify import shared
 from voxwire_server.text.intake import Boundary, ClauseText
 from voxwire_server.text.scripts import Stretch, scripts_of, stretches
 
@@ -31,6 +33,7 @@ IDENTIFIED_LETTERS_MIN = 20
 """A sentence with fewer letters is identified with the one beside it; by itself it is in the voice's own language."""
 
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’»)\]]*\s+|[。！？]+[」』”’）]*")
+_MARKS = "。！？；，、"
 _STOPS = ",.!?;:"
 _LETTER = re.compile(r"[^\W\d_]")
 _UNREAD = re.compile(r"[\W_]+")
@@ -142,7 +145,8 @@ class ClauseSplitter:
         if known is None:
             speakers = self.directory.speakers(self.speaker)
             tags = dict.fromkeys((self.speaker.language, *(tag for each in speakers for tag in each.voice.languages)))
-            known = self._candidates[script] = tuple(tag for tag in tags if scripts_of(tag)[0] == script)
+            known = tuple(tag for tag in tags if scripts_of(tag)[0] == script and shared(tag))
+            self._candidates[script] = known
         return known
 
     @staticmethod
@@ -156,8 +160,7 @@ class ClauseSplitter:
         """What of a stretch is spoken, and by whom."""
         who = speaker if stretch.language == speaker.language else self._speaker_of(stretch.language, speaker)
         if who is not None:
-            most = who.engine.clause_chars_max if who.engine.name != speaker.engine.name else len(clause.text)
-            yield from _cut(clause.text, _Span(stretch.start, stretch.end, who), most)
+            yield from _cut(clause.text, _Span(stretch.start, stretch.end, who), _chars_max(who, speaker))
             return
         start, end = _letters(clause.text, stretch)
         if start < end:
@@ -282,12 +285,24 @@ def _is_mark(char: str) -> bool:
     return unicodedata.category(char).startswith("M")
 
 
+def _chars_max(who: ResolvedVoice, speaker: ResolvedVoice) -> int:
+    """The longest part for `who`: the clause was cut to lengths for `speaker`, its engine and its language."""
+    if (who.engine.name, who.language) == (speaker.engine.name, speaker.language):
+        return sys.maxsize
+    engine = who.engine
+    limits = ClauseLimits(
+        clause_chars_min=1, clause_chars_max=engine.clause_chars_max, chars_per_second=engine.chars_per_second
+    )
+    return limits.for_language(who.language).clause_chars_max
+
+
 def _cut(text: str, span: _Span, most: int) -> Iterator[_Span]:
-    """The span in pieces of `most` characters, cut between words where that is possible."""
+    """The span in pieces of `most` characters, cut at the end of a sentence or phrase, else between words."""
     start = span.start
     while span.end - start > most:
         rest = text[start : span.end]
-        end = start + (word_cut(rest, 1, most) or hard_cut(rest, most))
+        mark = max(rest.rfind(mark, 0, most) for mark in _MARKS) + 1
+        end = start + (mark if mark > most // 3 else word_cut(rest, 1, most) or hard_cut(rest, most))
         yield _Span(start, end, span.speaker, cut=start > span.start)
         start = end
     yield _Span(start, span.end, span.speaker, cut=start > span.start)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib.util
 import logging
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
+
+from voxwire_server.text.scripts import scripts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,8 +31,10 @@ class LanguageIdentifier:
     """Knows some languages once it is loaded. Safe for any number of threads after that."""
 
     def __init__(self, languages: Iterable[str]) -> None:
-        """`languages` are BCP 47 tags: all that are ever to be told apart."""
-        self._primaries = {_primary(language) for language in languages}
+        """`languages` are BCP 47 tags: all that are ever spoken. Those that their script alone tells need no model."""
+        primaries = {_primary(language) for language in languages}
+        written = Counter(scripts_of(each)[0] for each in primaries)
+        self._primaries = {each for each in primaries if shared(each) and written[scripts_of(each)[0]] > 1}
         self._model: Any = None
 
     def load(self) -> None:
@@ -38,7 +43,7 @@ class LanguageIdentifier:
         Raises:
             ImportError: py3langid is not installed.
         """
-        if len(self._primaries) < 2:
+        if not self._primaries:
             return
         from py3langid.langid import MODEL_FILE
         from py3langid.langid import LanguageIdentifier as Model
@@ -60,14 +65,21 @@ class LanguageIdentifier:
         tags: dict[str, str] = {}
         for candidate in candidates:
             tags.setdefault(_primary(candidate), candidate)
-        if len(tags) < 2 or self._model is None:
+        if len(tags) < 2:
             return next(iter(tags.values()), None)
+        if self._model is None:
+            return None
         scores = {language: score for language, score in self._model.rank(text) if language in tags}
         total = sum(scores.values())
         best = max(scores, key=scores.__getitem__, default=None)
         if best is None or not total or scores[best] < PROBABILITY_MIN * total:
             return None
         return tags[best]
+
+
+def shared(language: str) -> bool:
+    """Whether the script of a language leaves open which one it is: kana tell Japanese from Chinese."""
+    return scripts_of(language)[0] != "han"
 
 
 def _primary(language: str) -> str:

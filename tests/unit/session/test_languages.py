@@ -191,6 +191,15 @@ def test_clauses_for_another_engine_are_no_longer_than_it_takes():
     assert " ".join(russian) == "Привет мир как дела сегодня утром"
 
 
+def test_long_texts_of_languages_that_take_longer_to_say_are_cut_at_their_marks():
+    text = "He said: " + "今天天气很好，我们一起去公园散步。" * 12 + " So we went."
+    harness = spoken(text, MING)
+    chinese = [each for each, voice, _ in clauses(harness) if voice == "ming"]
+    assert "".join(chinese) == text[9:-12]
+    assert max(map(len, chinese)) <= 100
+    assert all(each[-1] in "，。" for each in chinese)
+
+
 def test_accented_latin_letters_are_the_voices_own():
     harness = spoken("A café in Zürich, Łódź or İstanbul.")
     assert " ".join(harness.spoken) == "A café in Zürich, Łódź or İstanbul."

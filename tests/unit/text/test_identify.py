@@ -47,8 +47,9 @@ def test_only_the_candidates_are_chosen_from(identifier: LanguageIdentifier) -> 
     assert identifier.identify("The weather is nice in the city.", ("fr",)) == "fr"
 
 
-def test_nothing_is_loaded_for_one_language() -> None:
-    alone = LanguageIdentifier(["en-us", "en-gb"])
+def test_nothing_is_loaded_for_languages_that_their_scripts_tell() -> None:
+    alone = LanguageIdentifier(["en-us", "en-gb", "zh", "ja", "ru"])
     alone.load()
     assert alone._model is None
+    assert alone.identify("The weather is nice.", ("en-us", "fr")) is None
     assert alone.identify("The weather is nice.", ("en-us", "en-gb")) == "en-us"
