@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # espeak-ng, which reads all other languages, names the letters of other scripts.
 _STRICT = ("en", "zh", "ja")
 # `[word](/IPA/)`: IPA has Greek letters.
-_PRONUNCIATION = re.compile(r"(?<=\])\(/[^()]*/\)")
+_PRONUNCIATION = re.compile(r"(?<=\])\(/[^()/]{1,256}+/\)")
 
 
 def as_words(clause: Clause) -> tuple[Clause, SourceMap]:

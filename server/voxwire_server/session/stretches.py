@@ -32,7 +32,7 @@ LANGUAGES_MAX = 20
 IDENTIFIED_LETTERS_MIN = 20
 """A sentence with fewer letters is identified with the one beside it; by itself it is in the voice's own language."""
 
-_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’»)\]]*\s+|[。！？]+[」』”’）]*")
+_SENTENCE_END = re.compile(r"[.!?…]{1,64}+[\"'”’»)\]]{0,8}+\s|[。！？]{1,64}+[」』”’）]{0,8}+")
 _MARKS = "。！？；，、"
 _STOPS = ",.!?;:"
 _LETTER = re.compile(r"[^\W\d_]")

@@ -31,7 +31,7 @@ _LETTER_NAME = re.compile(
     r"|STIRRUP) )+(?P<letters>[A-Z]{1,2})(?: |$)"
 )
 # A pronunciation (`[word](/IPA/)`) stays as it is.
-_UNUSUAL = re.compile(r"(?<=\])\(/[^()]*/\)|[^\W_][\u0300-\u036f]+|[^\W_\x00-\x7f]")
+_UNUSUAL = re.compile(r"(?<=\])\(/[^()/]{1,256}+/\)|[^\W_][\u0300-\u036f]+|[^\W_\x00-\x7f]")
 
 
 def in_known_letters(text: str) -> SourceMap:
