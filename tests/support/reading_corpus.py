@@ -35,7 +35,9 @@ _NOT_COMPARED = str.maketrans("", "", ' ;:,.!?—…"“”()ˈˌ')
 # What a model's tokens are, about: words and marks with the space before them, digits in threes.
 _TOKEN = re.compile(r" ?[^\W\d_]+| ?\d{1,3}| ?[^\s\w]+|_+|\s+")
 # hibari reads every "A" that stands alone as the article.
-_LETTER_A = re.compile(r"(?<![\w'])A(?= [A-Z](?![\w']))|(?<=[^.!?:\s\"“(]\s)A(?![\w'])")
+_LETTER_A = re.compile(r"(?<![\w'])A(?= [A-Z](?![\w'])|[.,;:!?]|$)|(?<=[^.!?:\s\"“(]\s)A(?![\w'])")
+# hibari's lexicon has another weak vowel for some numbers with a hyphen.
+_TENS = re.compile(r"\b(twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)-(?=[a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +104,23 @@ def _case(line: dict[str, object], language: str) -> Case:
 
 def read_whole(case: Case) -> Read:
     """The text comes at once, with its end."""
-    return _read(case, _fed(case, [case.text]))
+    return read_split(case, [case.text])
 
 
 def read_pieces(case: Case, size: int) -> Read:
     """The text comes in pieces of `size` characters, and clauses are taken as soon as they are certain."""
-    return _read(case, _fed(case, [case.text[at : at + size] for at in range(0, len(case.text), size)]))
+    return read_split(case, [case.text[at : at + size] for at in range(0, len(case.text), size)])
+
+
+def read_split(case: Case, pieces: Sequence[str]) -> Read:
+    """The text comes in these pieces, and clauses are taken as soon as they are certain."""
+    intake = TextIntake(case.language)
+    clauses = []
+    for piece in pieces:
+        intake.feed(piece)
+        clauses += _taken(intake, Urgency.RELAXED)
+    intake.flush()
+    return _read(case, [*clauses, *_taken(intake, Urgency.RELAXED)])
 
 
 def read_stalled(case: Case, at: int) -> Read:
@@ -124,16 +137,6 @@ def read_stalled(case: Case, at: int) -> Read:
 def boundaries(text: str) -> list[int]:
     """Where a token of a language model ends within the text: the places at which it may stall."""
     return [token.end() for token in _TOKEN.finditer(text)][:-1]
-
-
-def _fed(case: Case, pieces: Sequence[str]) -> list[ClauseText]:
-    intake = TextIntake(case.language)
-    clauses = []
-    for piece in pieces:
-        intake.feed(piece)
-        clauses += _taken(intake, Urgency.RELAXED)
-    intake.flush()
-    return clauses + _taken(intake, Urgency.RELAXED)
 
 
 def _taken(intake: TextIntake, *urgencies: Urgency) -> list[ClauseText]:
@@ -212,7 +215,7 @@ def _english(*, british: bool) -> Callable[[str], str]:
     from voxwire_server.engines.common.g2p import EnglishReader
 
     reader = EnglishReader(british=british)
-    return lambda text: "".join(sentence.symbols for sentence in reader.read(text))
+    return lambda text: "".join(sentence.symbols for sentence in reader.read(_TENS.sub(r"\1 ", text)))
 
 
 def _kokoro_reader(language: str) -> Callable[[str], str]:
