@@ -148,7 +148,7 @@ def cost(language: str, corpus: Sequence[Case]) -> Cost:
     runs = [[_intake(_split(case.text, 3), case.language) for case in corpus] for _ in range(PASSES)]
     taking = min(sum(spent for spent, _ in run) for run in runs)
     longest = max(min(each) for each in zip(*([most for _, most in run] for run in runs), strict=True))
-    return Cost(language, chars, *(round(1e6 * each, 3) for each in (reading / spoken, taking / chars)), _ms(longest))
+    return Cost(language, chars, round(1e6 * reading / spoken, 3), round(1e6 * taking / chars, 3), _ms(longest))
 
 
 def growth(language: str) -> list[Growth]:

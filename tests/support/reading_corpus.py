@@ -115,7 +115,7 @@ def read_pieces(case: Case, size: int) -> Read:
 def read_split(case: Case, pieces: Sequence[str]) -> Read:
     """The text comes in these pieces, and clauses are taken as soon as they are certain."""
     intake = TextIntake(case.language)
-    clauses = []
+    clauses: list[ClauseText] = []
     for piece in pieces:
         intake.feed(piece)
         clauses += _taken(intake, Urgency.RELAXED)
@@ -141,7 +141,7 @@ def boundaries(text: str) -> list[int]:
 
 def _taken(intake: TextIntake, *urgencies: Urgency) -> list[ClauseText]:
     """Every clause that can be had at the first of the urgencies, or at the next ones."""
-    clauses = []
+    clauses: list[ClauseText] = []
     while True:
         clause = next((each for each in map(intake.take, urgencies) if each is not None), None)
         if clause is None:
@@ -151,10 +151,13 @@ def _taken(intake: TextIntake, *urgencies: Urgency) -> list[ClauseText]:
 
 def _read(case: Case, taken: Sequence[ClauseText]) -> Read:
     clauses = tuple(clause for clause in taken if clause.text)
-    said, before = [], ""
+    said: list[SourceMap] = []
+    before, end = "", 0
     for clause in clauses:
-        said.append(read_out(clause.text, case.language, before, getattr(clause, "readings", ())))
-        before = f"{before} {clause.text}".lstrip()[-BEFORE_CHARS:]
+        if before and end < clause.origins[0]:  # "example." and "org" with nothing between them are one word
+            before += " "
+        said.append(read_out(clause.text, case.language, before[-BEFORE_CHARS:], getattr(clause, "readings", ())))
+        before, end = before + clause.text, clause.origins[-1] + 1
     return Read(case.language, clauses, tuple(said))
 
 
