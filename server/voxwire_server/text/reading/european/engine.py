@@ -1,0 +1,546 @@
+"""Finds what is written otherwise than it is said, in one language after its tables. Pure; takes linear time.
+
+A master pattern finds where something may begin; what it is, patterns for that place decide, each bounded or atomic.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+from voxwire_server.text.reading.european import numbers
+from voxwire_server.text.reading.european.numbers import NUMBER, Number, ascii_digits, parse
+from voxwire_server.text.source_map import Rewrite, rewritten
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from voxwire_server.text.reading.european.language import Currency, Language, Noun
+
+_SPACE = r"[ \u00a0\u202f]"
+_FRACTIONS = "¼-¾⅐-⅞↉"
+_SCRIPTS = "²³¹⁰⁴-⁹₀-₉①-⑳❶-❿"
+_LETTER = rf"(?:[^\W\d_{_FRACTIONS}{_SCRIPTS}]|[\u0300-\u036f\u0900-\u0963\u0971-\u097f])"
+_LINK = r"\[[^\[\]\n]{1,300}\]\(/[^/\n]{1,300}/\)"
+_LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
+_TOP_LEVELS = "com|org|net|edu|gov|gob|gouv|info|biz|io|ai|app|dev|es|fr|it|br|pt|in|mx|ar|co|cl|pe|eu|be|ch|ca|us|uk|de|tv|me|cat"
+_ADDRESS = (
+    rf"(?<![\w.@-])(?:[\w.+-]{{1,64}}@(?:{_LABEL}\.){{1,5}}[^\W\d_]{{2,10}}"
+    rf"|(?:https?://|www\.)[^\s<>\"]{{1,200}}[^\s<>\".,;:!?)]"
+    rf"|(?:{_LABEL}\.){{1,5}}(?:{_TOP_LEVELS})(?![\w@])(?:/[^\s<>\"]{{0,199}}[^\s<>\".,;:!?)])?)"
+)
+_MONEY = r"US\$|R\$|[€$£¥₹]"
+_CODE = re.compile(r"(?<!\w)(?:[A-Z]{1,8}\d{1,8}[A-Z]{1,8}|\d{1,8}[A-Z]{1,8}\d{1,8})[A-Z\d]{0,20}(?!\w)")
+_TIME = re.compile(
+    rf"(\d{{1,2}})(?::(\d{{2}})(?::(\d{{2}}))?(?:{_SPACE}?(?:hs?|बजे)(?!\w))?|{_SPACE}?[hH]{_SPACE}?(\d{{2}})?)(?![\w:])"
+)
+_POINT_TIME = re.compile(r"(\d{1,2})\.(\d{2})(?![\w:]|[.,]\d)")
+_DATE = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})(?![\w/-])")
+_ISO = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?![\w/-])(?:T(?=\d))?|(\d{4})/(\d{1,2})/(\d{1,2})(?![\w/-])")
+_SLASH = re.compile(r"(\d{1,9})/(\d{1,9})(?![\w/])")
+_AND_FRACTION = re.compile(rf"{_SPACE}?([{_FRACTIONS}])|{_SPACE}(\d)/(\d{{1,2}})(?![\w/])")
+_RANGE = re.compile(rf"{_SPACE}?[–—-]{_SPACE}?(?=(?:{_MONEY})?\d)")
+_CHAIN = re.compile(r"\d{1,12}(?:-\d{1,12}){2,8}(?![\w-])")
+_WORD_BEHIND = re.compile(rf"{_SPACE}(?:mil{_SPACE})?({_LETTER}{{1,30}})")
+_OTHER_END = re.compile(rf"{_SPACE}?[–—-]{_SPACE}?\d{{1,9}}")
+_WORD_BEFORE = re.compile(rf"({_LETTER}{{1,30}}|[º°])\.?[\s(]*$")
+_PRONOUNCEABLE_END = re.compile(r"(?:[AEIOUYÀ-Ü].?|[LNRS][TDKP])$")
+_SPELLED_START = re.compile(r"(?:[B-DFGKPTV][^AEIOUYÀ-ÜLRH]|[HJLMNQRWXZ][^AEIOUYÀ-Ü]|S[^AEIOUYÀ-ÜTPCLMNKQH])")
+_VOWEL = re.compile(r"[AEIOUYÀ-Ü]")
+
+
+class EuropeanNormaliser:
+    """Reads one language by its tables. Safe for any number of threads: it keeps nothing between calls."""
+
+    def __init__(self, language: Language) -> None:
+        self._language = language
+        signs = "".join(map(re.escape, language.signs))
+        abbreviations = "|".join(
+            re.escape(a).replace(r"\ ", _SPACE) for a in sorted(language.abbreviations, key=len, reverse=True)
+        )
+        self._find = re.compile(
+            rf"(?P<link>{_LINK})|(?P<address>{_ADDRESS})"
+            rf"|(?P<abbreviation>(?<![\w.])(?i:{abbreviations})(?![\w]))"
+            rf"|(?P<money>(?:(?<!\w)(?:{'|'.join(self._codes())}){_SPACE}?|(?:{_MONEY}){_SPACE}?)[-−–]?(?=\d))"
+            rf"|(?P<number>(?:(?<![\w)%°€])[-−–]|\+|\((?=\d{{1,4}}\)))?\d)"
+            rf"|(?P<joint>(?<=[^\W\d_])-(?=\d))"
+            rf"|(?P<word>{_LETTER}+)"
+            rf"|(?P<fraction>[{_FRACTIONS}])|(?P<script>[{_SCRIPTS}])"
+            rf"|(?P<hashtag>#(?=\w))|(?P<sign>[{signs}])"
+        )
+        self._money = re.compile(rf"{_SPACE}?({_MONEY}|(?:{'|'.join(self._codes())})(?!\w))")
+        scales = "|".join(sorted(map(re.escape, language.scales), key=len, reverse=True))
+        self._scale = re.compile(
+            rf"{_SPACE}?({scales})(?:{_SPACE}?({_MONEY}|(?:{'|'.join(self._codes())})(?!\w))|(?!\w))"
+        )
+        units = "|".join(sorted(map(re.escape, language.units), key=len, reverse=True))
+        self._unit = re.compile(rf"{_SPACE}?({units})(?![\w'’/²³])")
+        months = "|".join(language.months)
+        self._month = re.compile(rf"{_SPACE}(?:{months})(?!\w)", re.IGNORECASE)
+
+    def _codes(self) -> list[str]:
+        return [code for code in self._language.currencies if code.isalpha()]
+
+    def rewrites(self, text: str, before: str) -> Sequence[Rewrite]:
+        """What of `text` is said otherwise than it is written."""
+        found: list[Rewrite] = []
+        at = 0
+        while (match := self._find.search(text, at)) is not None:
+            start, end = match.span()
+            said: str | None = None
+            kind = match.lastgroup
+            assert kind is not None
+            if kind != "link":
+                end, said = getattr(self, f"_{kind}_at")(text, start, end, before)
+            if said is not None and end > start:
+                found.append(Rewrite(start, end, _spaced(text, start, end, said)))
+            at = max(end, start + 1)
+            if kind in ("number", "money") and said is not None:
+                at = self._range(text, at, found)
+        return found
+
+    # Each of these has a place where the master pattern matched, and gives the end of what was found there and how that
+    # is said, or None where it stays.
+
+    def _address_at(self, text: str, start: int, end: int, before: str) -> tuple[int, str | None]:
+        language = self._language
+        host = re.sub(r"^(?:https?://)?(?:www\.)?", "", text[start:end])
+        said = re.sub(
+            r"\d+|[^\w]|_",
+            lambda m: f" {self._address_part(m[0])} ",
+            host.rstrip("/"),
+        )
+        return end, " ".join(said.split()) or language.point
+
+    def _address_part(self, part: str) -> str:
+        language = self._language
+        if part[0].isdecimal():
+            return numbers.integer(part, language)
+        known = {".": language.point, "@": language.at} | dict(language.address_signs) | {"&": language.signs["&"]}
+        return known.get(part) or language.signs.get(part) or " "
+
+    def _abbreviation_at(self, text: str, start: int, end: int, before: str) -> tuple[int, str | None]:
+        written = text[start:end]
+        if not _is_abbreviation(written, text[start - 2 : start] if start > 1 else text[:start], text[end : end + 2]):
+            match = _ANY_WORD.match(text, start)
+            return self._word_at(text, start, match.end() if match else end, before)
+        key = re.sub(_SPACE, " ", written.lower())
+        said = self._language.abbreviations[key]
+        closes = written.endswith(".") and (not text[end:].strip() or _closes_sentence(key, text, end))
+        return end, said + "." * closes
+
+    def _money_at(self, text: str, start: int, end: int, before: str) -> tuple[int, str | None]:
+        sign = text[start:end].strip("-−–  \u00a0\u202f")
+        minus = f"{self._language.minus} " if text[end - 1] in "-−–" else ""
+        written = NUMBER.match(text, end)
+        assert written is not None
+        number, end = parse(written[0], self._language), written.end()
+        currency = self._language.currencies[sign]
+        scale = self._scale.match(text, end)
+        if scale is not None and not scale[2]:
+            return scale.end(), minus + self._scaled(number, scale[1], currency)
+        return end, minus + self._amount(number, currency)
+
+    def _number_at(self, text: str, start: int, end: int, before: str) -> tuple[int, str | None]:
+        at = end - 1
+        special = self._special(text, start, at, before)
+        if special is not None:
+            return special
+        if text[start] == "(":
+            return start + 1, None
+        sign = {"+": self._language.plus + " "}.get(text[start], "" if start == at else self._language.minus + " ")
+        end, said = self._quantity(text, at, before)
+        return end, sign + said
+
+    def _special(self, text: str, start: int, at: int, before: str) -> tuple[int, str] | None:
+        """What is made of several numbers: telephone numbers, dates, times, fractions; or None."""
+        phone = self._language.phone.match(text, start)
+        if phone is not None and not _continues(text, phone.end()) and sum(c.isdecimal() for c in phone[0]) > 6:
+            return phone.end(), self._phone(phone[0])
+        if start < at and text[start] == "(":
+            return None
+        for pattern, say in ((_CODE, self._code), (_ISO, self._iso), (_DATE, self._written_date), (_TIME, self._time)):
+            found = pattern.match(text, at)
+            said = say(found) if found is not None else None
+            if found is not None and said is not None:
+                return found.end(), said
+        chain = _CHAIN.match(text, at)
+        if chain is not None:
+            return chain.end(), self._chain(chain[0])
+        return self._with_context(text, at, before)
+
+    def _with_context(self, text: str, at: int, before: str) -> tuple[int, str] | None:
+        """What the word before it tells apart: "alle 14.30", "el 21/11"; or a fraction; or None."""
+        slash = _SLASH.match(text, at)
+        point = _POINT_TIME.match(text, at) if self._language.time_words else None
+        if slash is None and point is None:
+            return None
+        word = _word_before(text, at, before)
+        if point is not None:
+            hour, minute = int(point[1]), int(point[2])
+            if word in self._language.time_words and hour < 25 and minute < 60:
+                return point.end(), self._language.clock(hour, minute, -1, ":")
+        if slash is None:
+            return None
+        a, b = int(slash[1]), int(slash[2])
+        if word in self._language.day_words and 0 < a < 32 and 0 < b < 13:
+            return slash.end(), self._language.date(a, b, -1)
+        return slash.end(), self._fraction(a, b)
+
+    def _quantity(self, text: str, at: int, before: str) -> tuple[int, str]:
+        """A number at `at`, with what it is a number of."""
+        written = NUMBER.match(text, at)
+        assert written is not None
+        number, end = parse(written[0], self._language), written.end()
+        if number.parts:
+            return end, numbers.say(number, self._language)
+        for part in (self._with_fraction, self._with_ordinal, self._with_sign, self._with_scale, self._with_unit):
+            found = part(text, end, number)
+            if found is not None:
+                return found
+        return self._counting(text, at, end, number, before)
+
+    def _with_fraction(self, text: str, end: int, number: Number) -> tuple[int, str] | None:
+        behind = _AND_FRACTION.match(text, end)
+        if behind is None or not number.is_count:
+            return None
+        a, b = _vulgar(behind[1]) if behind[1] else (int(behind[2]), int(behind[3]))
+        if not 0 < a < b:
+            return None
+        return behind.end(), f"{numbers.say(number, self._language)} {self._language.and_half} {self._and(a, b)}"
+
+    def _and(self, a: int, b: int) -> str:
+        said = self._fraction(a, b)
+        return self._language.half_behind if (a, b) == (1, 2) else said
+
+    def _with_ordinal(self, text: str, end: int, number: Number) -> tuple[int, str] | None:
+        mark = self._language.ordinals.match(text, end)
+        if mark is None or not number.is_count or not number.n or _continues(text, mark.end()):
+            return None
+        return mark.end(), self._language.ordinal_of(number.n, mark[0])
+
+    def _with_sign(self, text: str, end: int, number: Number) -> tuple[int, str] | None:
+        language = self._language
+        behind = _PERCENT.match(text, end)
+        if behind is not None:
+            said = language.percent if behind[1] == "%" else language.per_mille
+            return behind.end(), f"{numbers.say(number, language)} {said}"
+        money = self._money.match(text, end)
+        if money is not None and not text[money.end() : money.end() + 1].isdecimal():
+            return money.end(), self._amount(number, language.currencies[money[1]])
+        degree = _DEGREE.match(text, end)
+        return (degree.end(), self._counted(number, language.degree)) if degree is not None else None
+
+    def _with_scale(self, text: str, end: int, number: Number) -> tuple[int, str] | None:
+        scale = self._scale.match(text, end)
+        if scale is None or not scale[2]:
+            return None
+        return scale.end(), self._scaled(number, scale[1], self._language.currencies[scale[2]])
+
+    def _with_unit(self, text: str, end: int, number: Number) -> tuple[int, str] | None:
+        unit = self._unit.match(text, end)
+        return (unit.end(), self._counted(number, self._language.units[unit[1]])) if unit is not None else None
+
+    def _counting(self, text: str, at: int, end: int, number: Number, before: str) -> tuple[int, str]:
+        """A number before a word, with which it agrees, or before none."""
+        language = self._language
+        if not number.is_count:
+            return end, numbers.say(number, language)
+        if number.n == 1 and language.first_of_month and self._month.match(text, end):
+            return end, language.first_of_month
+        other = _OTHER_END.match(text, end)
+        behind = _WORD_BEHIND.match(text, other.end() if other else end)
+        word = _word_before(text, at, before)
+        year = language.year(number.n, word, behind[1] if behind else "") if len(number.whole) == 4 else None
+        if year is not None:
+            return end, year
+        agrees = behind is not None and word not in language.counted_words
+        gender = language.gender(number.n, behind[1]) if agrees and behind is not None else ""
+        said = language.cardinal(number.n, gender)
+        return (behind.start(1) if said.endswith("'") and behind else end), said
+
+    def _range(self, text: str, at: int, found: list[Rewrite]) -> int:
+        """Say the dash between the two ends of a range; returns where to go on."""
+        dash = _RANGE.match(text, at)
+        if dash is None or (len(found) > 1 and found[-2].text == f" {self._language.to} "):
+            return at
+        minus = _EQUATION.match(text, dash.end())
+        found.append(Rewrite(at, dash.end(), f" {self._language.minus if minus else self._language.to} "))
+        return dash.end()
+
+    def _word_at(self, text: str, start: int, end: int, before: str) -> tuple[int, str | None]:
+        word = text[start:end]
+        if not word[0].isupper():
+            version = word == "v" and text[end : end + 1].isdecimal() and not text[max(start - 1, 0) : start].isalnum()
+            return end, self._language.version if version else None
+        code = _CODE.match(text, start)
+        if code is not None:
+            return code.end(), self._characters(code[0])
+        dotted = _DOTTED.match(text, start)
+        if dotted is not None:
+            closes = "." * (not text[dotted.end() :].strip())
+            return dotted.end(), self._spell(dotted[0].replace(".", "")) + closes
+        return self._capitals(text, start, end, before)
+
+    def _capitals(self, text: str, start: int, end: int, before: str) -> tuple[int, str | None]:
+        word = text[start:end]
+        found = _ROMAN.fullmatch(word)
+        n = numbers.roman(found[1]) if found else 0
+        if found and n:
+            said = self._roman(text, start, end, before, n, found[2])
+            if said is not None:
+                return end, said
+        spelled = word in self._language.spelled or _is_spelled(word)
+        return end, self._spell(word) if spelled and self._language.letters else None
+
+    def _roman(self, text: str, start: int, end: int, before: str, n: int, mark: str) -> str | None:
+        language = self._language
+        if mark:
+            return language.ordinal_of(n, mark) if language.ordinals.fullmatch(mark) else None
+        behind = _WORD_BEHIND.match(text, end)
+        if behind is not None and behind[1].lower() in _CENTURIES and behind[1].lower() in language.roman_words:
+            return language.roman(n, behind[1].lower())
+        word = _word_before(text, start, before)
+        if n < 11 and word not in language.roman_words and end - start > 1 and behind and behind[1][0].isupper():
+            return language.ordinal(n, language.gender(1, behind[1]) or "m")
+        if word in language.roman_words or (end - start > 1 and language.letters):
+            return language.roman(n, word)
+        return None
+
+    def _fraction_at(self, text: str, start: int, end: int, before: str) -> tuple[int, str | None]:
+        a, b = _vulgar(text[start])
+        return end, self._fraction(a, b) if a else self._language.cardinal(0, "")
+
+    def _script_at(self, text: str, start: int, end: int, before: str) -> tuple[int, str | None]:
+        return end, self._language.signs.get(text[start]) or self._language.cardinal(
+            int(unicodedata.numeric(text[start])), ""
+        )
+
+    def _hashtag_at(self, text: str, start: int, end: int, before: str) -> tuple[int, str | None]:
+        return end, self._language.number if text[end].isdecimal() else self._language.number_sign
+
+    def _joint_at(self, text: str, start: int, end: int, before: str) -> tuple[int, str | None]:
+        return end, " "
+
+    def _sign_at(self, text: str, start: int, end: int, before: str) -> tuple[int, str | None]:
+        sign = text[start]
+        around = text[start - 1 : start], text[end : end + 1]
+        if sign in "/_" and all(side.isalpha() for side in around):
+            return end, " "
+        if sign == "*" and any(side.isdecimal() for side in around):
+            sign = "×"
+        return end, self._language.signs[sign]
+
+    # How things are said.
+
+    def _counted(self, number: Number, noun: Noun) -> str:
+        said = numbers.say(number, self._language, noun.gender if number.is_count else "")
+        one = number.n < 2 if self._language.singular_below_two else number.is_count and number.n == 1
+        return f"{said} {noun.one if one else noun.many}".replace("' ", "'")
+
+    def _amount(self, number: Number, currency: Currency) -> str:
+        language = self._language
+        if not number.mark or number.parts or number.is_digits or len(number.decimals) > 2:
+            millions = number.is_count and number.n and number.n % 1_000_000 == 0 and not language.point_is_decimal
+            said = numbers.say(number, language)
+            return f"{said} {language.of(currency.whole.many)}" if millions else self._counted(number, currency.whole)
+        parts = int(number.decimals.ljust(2, "0"))
+        whole = self._counted(Number(number.whole, grouped=True), currency.whole)
+        cents = self._counted(Number(str(parts)), currency.part)
+        if not parts:
+            return whole
+        return f"{whole}{language.and_cents}{cents}" if number.n else cents
+
+    def _scaled(self, number: Number, scale: str, currency: Currency) -> str:
+        language = self._language
+        value = language.scale_values.get(scale)
+        if value is not None and number.is_count:
+            return self._amount(Number(str(number.n * value), grouped=True), currency)
+        name = language.scales[scale]
+        said = self._counted(number, name)
+        return f"{said} {currency.whole.many if value is not None else language.of(currency.whole.many)}"
+
+    def _fraction(self, a: int, b: int) -> str:
+        language = self._language
+        if (a, b) == (24, 7):
+            return f"{language.cardinal(a, '')} {language.cardinal(b, '')}"
+        return language.fraction(a, b)
+
+    def _iso(self, found: re.Match[str]) -> str | None:
+        year, month, day = (int(part) for part in found.groups() if part)
+        return self._date(day, month, year)
+
+    def _written_date(self, found: re.Match[str]) -> str | None:
+        first, second, year = int(found[1]), int(found[3]), int(found[4])
+        if found[2] == "." and len(found[4]) == 2:
+            return None
+        return self._date(first, second, year) or self._date(second, first, year)
+
+    def _date(self, day: int, month: int, year: int) -> str | None:
+        return self._language.date(day, month, year) if 0 < day < 32 and 0 < month < 13 else None
+
+    def _time(self, found: re.Match[str]) -> str | None:
+        hour, minute = int(found[1]), int(found[2] or found[4] or 0)
+        second = int(found[3]) if found[3] else -1
+        if hour > 24 or minute > 59 or second > 59:
+            return None
+        return self._language.clock(hour, minute, second, ":" if found[2] else "h")
+
+    def _phone(self, written: str) -> str:
+        language = self._language
+        groups = re.findall(r"\d+", ascii_digits(written))
+        country = written[0] == "+"
+        if len(groups) == 1 or (country and len(groups) == 2):
+            groups = [*groups[:-1], *self._language.phone_groups(groups[-1])]
+        said = [
+            numbers.integer(group, language)
+            if (country and i == 0) or (language.phone_pairs and len(group) < 3)
+            else numbers.digits(group, language)
+            for i, group in enumerate(groups)
+        ]
+        return f"{language.plus} " * country + ", ".join(said)
+
+    def _chain(self, written: str) -> str:
+        return ", ".join(numbers.digits(group, self._language) for group in written.split("-"))
+
+    def _code(self, found: re.Match[str]) -> str:
+        return self._characters(found[0])
+
+    def _characters(self, text: str) -> str:
+        language = self._language
+        said = []
+        for character in text:
+            if character.isdecimal():
+                said.append(language.cardinal(int(character), ""))
+            elif character.isspace():
+                continue
+            else:
+                known = language.letters.get(character.lower()) or language.signs.get(character)
+                said.append(known or language.address_signs.get(character) or character)
+        return " ".join(said)
+
+    def _spell(self, word: str) -> str:
+        return " ".join(self._language.letters.get(letter.lower(), letter) for letter in word)
+
+    def say_as(self, text: str, interpret_as: str, detail: str) -> str | None:
+        """`text` as SSML's `say-as` asks; None where that says nothing, or the text is not of that kind."""
+        bare = ascii_digits(text.strip())
+        match interpret_as:
+            case "characters" | "spell-out" | "verbatim":
+                return self._characters(bare) or None
+            case "digits":
+                return self._characters(re.sub(r"[^\w]", "", bare)) or None
+            case "telephone":
+                return self._phone(bare) if any(c.isdecimal() for c in bare) else None
+            case "date":
+                return self._date_as(bare, detail.lower())
+            case "cardinal" | "number" | "ordinal":
+                return self._number_as(bare, interpret_as)
+            case "time" | "currency" | "unit" | "fraction":
+                return self._written(text)
+            case _:
+                return None
+
+    def _number_as(self, text: str, interpret_as: str) -> str | None:
+        sign, text = (self._language.minus + " ", text[1:]) if text[:1] in ("-", "−") else ("", text)
+        written = NUMBER.match(text)
+        if written is None:
+            n = numbers.roman(text.upper())
+            number = Number(str(n))
+        else:
+            number = parse(written[0], self._language)
+            n = number.n
+        if not text or (written is None and not n):
+            return None
+        if interpret_as == "ordinal" and number.is_count and n:
+            mark = self._language.ordinals.fullmatch(text, written.end()) if written else None
+            return self._language.ordinal_of(n, mark[0]) if mark else self._language.ordinal(n, "m")
+        if number.is_digits and len(number.whole) <= 15:
+            return sign + self._language.cardinal(n, "")
+        return sign + numbers.say(number, self._language)
+
+    def _date_as(self, text: str, order: str) -> str | None:
+        parts = re.findall(r"\d+", text)
+        if not order or len(parts) != len(order) or set(order) - set("dmy") or any(len(part) > 4 for part in parts):
+            return self._written(text)
+        value = {key: int(part) for key, part in zip(order, parts, strict=True)}
+        day, month = value.get("d", 0), value.get("m", 0)
+        if day > 31 or month > 12 or ("d" in order and not day) or ("m" in order and not month):
+            return None
+        return self._language.date(day, month, value.get("y", -1))
+
+    def _written(self, text: str) -> str | None:
+        """`text` read as it would be by itself."""
+        said = rewritten(text, self.rewrites(text, "")).text
+        return None if said == text else said
+
+
+_ANY_WORD = re.compile(rf"{_LETTER}+")
+_PERCENT = re.compile(rf"{_SPACE}?([%‰])")
+_DEGREE = re.compile(r"[°º](?![\w])")
+_EQUATION = re.compile(r"\d{1,15} ?=")
+_DOTTED = re.compile(r"(?:[A-ZÀ-Þ]\.){2,8}(?!\w)")
+_ROMAN = re.compile(r"([IVX]+)([a-zèº]{0,3})")
+_CENTURIES = frozenset(("siècle", "siècles", "secolo", "siglo", "século", "सदी"))
+
+
+def _is_abbreviation(written: str, before: str, after: str) -> bool:
+    """Whether an abbreviation's letters are one where they stand: "a. m." is, "d." of "opción d." is none."""
+    bare = written.rstrip(".")
+    if len(bare) > 1 and not (written.isalpha() and written.isascii()):
+        return True
+    name = after[:1].isspace() and (after[1:].isupper() or "\u0900" <= after[1:] <= "\u097f")
+    if len(bare) == 1:
+        return name if bare.isupper() else after.strip()[:1].isdecimal()
+    if len(bare) == 2 and bare.islower():
+        return before.strip()[-1:].isdecimal()
+    return len(bare) > 2 or (name and written[0].isupper())
+
+
+def _closes_sentence(key: str, text: str, end: int) -> bool:
+    return (
+        key in ("etc.", "ecc.", "p. m.", "a. m.", "p.m.", "a.m.")
+        and text[end : end + 1].isspace()
+        and text[end + 1 : end + 2].isupper()
+    )
+
+
+def _is_spelled(word: str) -> bool:
+    """Whether a word of capitals has vowels, and yet can't be pronounced; those without, espeak-ng spells itself."""
+    if not 2 < len(word) < 7 or not word.isupper() or not _VOWEL.search(word):
+        return False
+    return _SPELLED_START.match(word) is not None or _PRONOUNCEABLE_END.search(word) is None
+
+
+def _vulgar(sign: str) -> tuple[int, int]:
+    """The numerator and denominator of "½" and its like; of "⅟", 1 and 1."""
+    a, _, b = unicodedata.normalize("NFKC", sign).partition("⁄")
+    return int(a), int(b or 1)
+
+
+def _continues(text: str, end: int) -> bool:
+    """Whether what ends at `end` goes on there as a word or a number."""
+    return text[end : end + 1].isalnum() or (
+        text[end : end + 1] in tuple(".,-/") and text[end + 1 : end + 2].isdecimal()
+    )
+
+
+def _word_before(text: str, at: int, before: str) -> str:
+    """The word before `at`, in lower case; that of `before`, if the text begins there."""
+    head = text[max(at - 40, 0) : at]
+    if at <= 40 and not head.strip(' ([¿¡«"“'):
+        head = f"{before[-40:]} "
+    found = _WORD_BEFORE.search(head)
+    return found[1].lower() if found else ""
+
+
+def _spaced(text: str, start: int, end: int, said: str) -> str:
+    """What is said, with a space where letters or digits touch it."""
+    left = " " if start and not said[:1].isspace() and _touches(text[start - 1]) else ""
+    right = " " if end < len(text) and not said.endswith((" ", "'")) and _touches(text[end]) else ""
+    return f"{left}{said}{right}"
+
+
+def _touches(character: str) -> bool:
+    return character.isalnum() or unicodedata.category(character)[0] == "M"
