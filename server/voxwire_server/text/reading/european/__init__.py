@@ -1,4 +1,4 @@
-"""Spanish, French, Italian, Portuguese and Hindi as they are read aloud: one engine, and the tables of each language."""
+"""Spanish, French, Italian, Portuguese and Hindi read aloud: one engine, and the tables of each language."""
 
 from __future__ import annotations
 

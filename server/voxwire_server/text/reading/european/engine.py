@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from voxwire_server.text.reading.european import numbers
 from voxwire_server.text.reading.european.numbers import NUMBER, Number, ascii_digits, parse
+from voxwire_server.text.reading.european.phrases import Phrases
 from voxwire_server.text.source_map import Rewrite, rewritten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from voxwire_server.text.reading.european.language import Currency, Language, Noun
+    from voxwire_server.text.reading.european.language import Language
 
 _SPACE = r"[ \u00a0\u202f]"
 _FRACTIONS = "¼-¾⅐-⅞↉"
@@ -24,7 +25,9 @@ _SCRIPTS = "²³¹⁰⁴-⁹₀-₉①-⑳❶-❿"
 _LETTER = rf"(?:[^\W\d_{_FRACTIONS}{_SCRIPTS}]|[\u0300-\u036f\u0900-\u0963\u0971-\u097f])"
 _LINK = r"\[[^\[\]\n]{1,300}\]\(/[^/\n]{1,300}/\)"
 _LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
-_TOP_LEVELS = "com|org|net|edu|gov|gob|gouv|info|biz|io|ai|app|dev|es|fr|it|br|pt|in|mx|ar|co|cl|pe|eu|be|ch|ca|us|uk|de|tv|me|cat"
+_TOP_LEVELS = (
+    "com|org|net|edu|gov|gob|gouv|info|biz|io|ai|app|dev|es|fr|it|br|pt|in|mx|ar|co|cl|pe|eu|be|ch|ca|us|uk|de|tv|me"
+)
 _ADDRESS = (
     rf"(?<![\w.@-])(?:[\w.+-]{{1,64}}@(?:{_LABEL}\.){{1,5}}[^\W\d_]{{2,10}}"
     rf"|(?:https?://|www\.)[^\s<>\"]{{1,200}}[^\s<>\".,;:!?)]"
@@ -32,8 +35,10 @@ _ADDRESS = (
 )
 _MONEY = r"US\$|R\$|[€$£¥₹]"
 _CODE = re.compile(r"(?<!\w)(?:[A-Z]{1,8}\d{1,8}[A-Z]{1,8}|\d{1,8}[A-Z]{1,8}\d{1,8})[A-Z\d]{0,20}(?!\w)")
+_OCLOCK = r"hs?|बजे(?P<by>(?! (?:से|तक|पर|को|के|का|की)))"
 _TIME = re.compile(
-    rf"(\d{{1,2}})(?::(\d{{2}})(?::(\d{{2}}))?(?:{_SPACE}?(?:hs?|बजे)(?!\w))?|{_SPACE}?[hH]{_SPACE}?(\d{{2}})?)(?![\w:])"
+    rf"(\d{{1,2}})(?::(\d{{2}})(?::(\d{{2}}))?(?:{_SPACE}?(?:{_OCLOCK})(?!\w))?"
+    rf"|{_SPACE}?[hH]{_SPACE}?(?P<half>\d{{2}})?)(?![\w:])"
 )
 _POINT_TIME = re.compile(r"(\d{1,2})\.(\d{2})(?![\w:]|[.,]\d)")
 _DATE = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})(?![\w/-])")
@@ -50,11 +55,21 @@ _SPELLED_START = re.compile(r"(?:[B-DFGKPTV][^AEIOUYÀ-ÜLRH]|[HJLMNQRWXZ][^AEIO
 _VOWEL = re.compile(r"[AEIOUYÀ-Ü]")
 
 
+class Place(NamedTuple):
+    """What the master pattern found: [start, end) of a text, before which `before` was said."""
+
+    text: str
+    start: int
+    end: int
+    before: str
+
+
 class EuropeanNormaliser:
     """Reads one language by its tables. Safe for any number of threads: it keeps nothing between calls."""
 
     def __init__(self, language: Language) -> None:
         self._language = language
+        self._say = Phrases(language)
         signs = "".join(map(re.escape, language.signs))
         abbreviations = "|".join(
             re.escape(a).replace(r"\ ", _SPACE) for a in sorted(language.abbreviations, key=len, reverse=True)
@@ -80,7 +95,9 @@ class EuropeanNormaliser:
         self._month = re.compile(rf"{_SPACE}(?:{months})(?!\w)", re.IGNORECASE)
 
     def _codes(self) -> list[str]:
-        return [code for code in self._language.currencies if code.isalpha()]
+        """The currencies that are written with letters, as patterns."""
+        codes = (code for code in self._language.currencies if not re.fullmatch(_MONEY, code))
+        return [re.escape(code) for code in sorted(codes, key=len, reverse=True)]
 
     def rewrites(self, text: str, before: str) -> Sequence[Rewrite]:
         """What of `text` is said otherwise than it is written."""
@@ -92,7 +109,7 @@ class EuropeanNormaliser:
             kind = match.lastgroup
             assert kind is not None
             if kind != "link":
-                end, said = getattr(self, f"_{kind}_at")(text, start, end, before)
+                end, said = getattr(self, f"_{kind}_at")(Place(text, start, end, before))
             if said is not None and end > start:
                 found.append(Rewrite(start, end, _spaced(text, start, end, said)))
             at = max(end, start + 1)
@@ -103,35 +120,23 @@ class EuropeanNormaliser:
     # Each of these has a place where the master pattern matched, and gives the end of what was found there and how that
     # is said, or None where it stays.
 
-    def _address_at(self, text: str, start: int, end: int, before: str) -> tuple[int, str | None]:
-        language = self._language
-        host = re.sub(r"^(?:https?://)?(?:www\.)?", "", text[start:end])
-        said = re.sub(
-            r"\d+|[^\w]|_",
-            lambda m: f" {self._address_part(m[0])} ",
-            host.rstrip("/"),
-        )
-        return end, " ".join(said.split()) or language.point
+    def _address_at(self, place: Place) -> tuple[int, str | None]:
+        return place.end, self._say.address(place.text[place.start : place.end])
 
-    def _address_part(self, part: str) -> str:
-        language = self._language
-        if part[0].isdecimal():
-            return numbers.integer(part, language)
-        known = {".": language.point, "@": language.at} | dict(language.address_signs) | {"&": language.signs["&"]}
-        return known.get(part) or language.signs.get(part) or " "
-
-    def _abbreviation_at(self, text: str, start: int, end: int, before: str) -> tuple[int, str | None]:
+    def _abbreviation_at(self, place: Place) -> tuple[int, str | None]:
+        text, start, end, before = place
         written = text[start:end]
         if not _is_abbreviation(written, text[start - 2 : start] if start > 1 else text[:start], text[end : end + 2]):
             match = _ANY_WORD.match(text, start)
-            return self._word_at(text, start, match.end() if match else end, before)
+            return self._word_at(Place(text, start, match.end() if match else end, before))
         key = re.sub(_SPACE, " ", written.lower())
         said = self._language.abbreviations[key]
         closes = written.endswith(".") and (not text[end:].strip() or _closes_sentence(key, text, end))
         return end, said + "." * closes
 
-    def _money_at(self, text: str, start: int, end: int, before: str) -> tuple[int, str | None]:
-        sign = text[start:end].strip("-−–  \u00a0\u202f")
+    def _money_at(self, place: Place) -> tuple[int, str | None]:
+        text, start, end, _ = place
+        sign = text[start:end].rstrip("-−–").strip()
         minus = f"{self._language.minus} " if text[end - 1] in "-−–" else ""
         written = NUMBER.match(text, end)
         assert written is not None
@@ -139,10 +144,11 @@ class EuropeanNormaliser:
         currency = self._language.currencies[sign]
         scale = self._scale.match(text, end)
         if scale is not None and not scale[2]:
-            return scale.end(), minus + self._scaled(number, scale[1], currency)
-        return end, minus + self._amount(number, currency)
+            return scale.end(), minus + self._say.scaled(number, scale[1], currency)
+        return end, minus + self._say.amount(number, currency)
 
-    def _number_at(self, text: str, start: int, end: int, before: str) -> tuple[int, str | None]:
+    def _number_at(self, place: Place) -> tuple[int, str | None]:
+        text, start, end, before = place
         at = end - 1
         special = self._special(text, start, at, before)
         if special is not None:
@@ -157,7 +163,7 @@ class EuropeanNormaliser:
         """What is made of several numbers: telephone numbers, dates, times, fractions; or None."""
         phone = self._language.phone.match(text, start)
         if phone is not None and not _continues(text, phone.end()) and sum(c.isdecimal() for c in phone[0]) > 6:
-            return phone.end(), self._phone(phone[0])
+            return phone.end(), self._say.phone(phone[0])
         if start < at and text[start] == "(":
             return None
         for pattern, say in ((_CODE, self._code), (_ISO, self._iso), (_DATE, self._written_date), (_TIME, self._time)):
@@ -167,7 +173,7 @@ class EuropeanNormaliser:
                 return found.end(), said
         chain = _CHAIN.match(text, at)
         if chain is not None:
-            return chain.end(), self._chain(chain[0])
+            return chain.end(), self._say.chain(chain[0])
         return self._with_context(text, at, before)
 
     def _with_context(self, text: str, at: int, before: str) -> tuple[int, str] | None:
@@ -186,7 +192,7 @@ class EuropeanNormaliser:
         a, b = int(slash[1]), int(slash[2])
         if word in self._language.day_words and 0 < a < 32 and 0 < b < 13:
             return slash.end(), self._language.date(a, b, -1)
-        return slash.end(), self._fraction(a, b)
+        return slash.end(), self._say.fraction(a, b)
 
     def _quantity(self, text: str, at: int, before: str) -> tuple[int, str]:
         """A number at `at`, with what it is a number of."""
@@ -211,7 +217,7 @@ class EuropeanNormaliser:
         return behind.end(), f"{numbers.say(number, self._language)} {self._language.and_half} {self._and(a, b)}"
 
     def _and(self, a: int, b: int) -> str:
-        said = self._fraction(a, b)
+        said = self._say.fraction(a, b)
         return self._language.half_behind if (a, b) == (1, 2) else said
 
     def _with_ordinal(self, text: str, end: int, number: Number) -> tuple[int, str] | None:
@@ -228,19 +234,19 @@ class EuropeanNormaliser:
             return behind.end(), f"{numbers.say(number, language)} {said}"
         money = self._money.match(text, end)
         if money is not None and not text[money.end() : money.end() + 1].isdecimal():
-            return money.end(), self._amount(number, language.currencies[money[1]])
+            return money.end(), self._say.amount(number, language.currencies[money[1]])
         degree = _DEGREE.match(text, end)
-        return (degree.end(), self._counted(number, language.degree)) if degree is not None else None
+        return (degree.end(), self._say.counted(number, language.degree)) if degree is not None else None
 
     def _with_scale(self, text: str, end: int, number: Number) -> tuple[int, str] | None:
         scale = self._scale.match(text, end)
         if scale is None or not scale[2]:
             return None
-        return scale.end(), self._scaled(number, scale[1], self._language.currencies[scale[2]])
+        return scale.end(), self._say.scaled(number, scale[1], self._language.currencies[scale[2]])
 
     def _with_unit(self, text: str, end: int, number: Number) -> tuple[int, str] | None:
         unit = self._unit.match(text, end)
-        return (unit.end(), self._counted(number, self._language.units[unit[1]])) if unit is not None else None
+        return (unit.end(), self._say.counted(number, self._language.units[unit[1]])) if unit is not None else None
 
     def _counting(self, text: str, at: int, end: int, number: Number, before: str) -> tuple[int, str]:
         """A number before a word, with which it agrees, or before none."""
@@ -269,32 +275,35 @@ class EuropeanNormaliser:
         found.append(Rewrite(at, dash.end(), f" {self._language.minus if minus else self._language.to} "))
         return dash.end()
 
-    def _word_at(self, text: str, start: int, end: int, before: str) -> tuple[int, str | None]:
+    def _word_at(self, place: Place) -> tuple[int, str | None]:
+        text, start, end, _ = place
         word = text[start:end]
         if not word[0].isupper():
             version = word == "v" and text[end : end + 1].isdecimal() and not text[max(start - 1, 0) : start].isalnum()
             return end, self._language.version if version else None
         code = _CODE.match(text, start)
         if code is not None:
-            return code.end(), self._characters(code[0])
+            return code.end(), self._say.characters(code[0])
         dotted = _DOTTED.match(text, start)
         if dotted is not None:
             closes = "." * (not text[dotted.end() :].strip())
-            return dotted.end(), self._spell(dotted[0].replace(".", "")) + closes
-        return self._capitals(text, start, end, before)
+            return dotted.end(), self._say.spell(dotted[0].replace(".", "")) + closes
+        return self._capitals(place)
 
-    def _capitals(self, text: str, start: int, end: int, before: str) -> tuple[int, str | None]:
+    def _capitals(self, place: Place) -> tuple[int, str | None]:
+        text, start, end, _ = place
         word = text[start:end]
         found = _ROMAN.fullmatch(word)
         n = numbers.roman(found[1]) if found else 0
         if found and n:
-            said = self._roman(text, start, end, before, n, found[2])
+            said = self._roman(place, n, found[2])
             if said is not None:
                 return end, said
         spelled = word in self._language.spelled or _is_spelled(word)
-        return end, self._spell(word) if spelled and self._language.letters else None
+        return end, self._say.spell(word) if spelled and self._language.letters else None
 
-    def _roman(self, text: str, start: int, end: int, before: str, n: int, mark: str) -> str | None:
+    def _roman(self, place: Place, n: int, mark: str) -> str | None:
+        text, start, end, before = place
         language = self._language
         if mark:
             return language.ordinal_of(n, mark) if language.ordinals.fullmatch(mark) else None
@@ -308,22 +317,27 @@ class EuropeanNormaliser:
             return language.roman(n, word)
         return None
 
-    def _fraction_at(self, text: str, start: int, end: int, before: str) -> tuple[int, str | None]:
+    def _fraction_at(self, place: Place) -> tuple[int, str | None]:
+        text, start, end, _ = place
         a, b = _vulgar(text[start])
-        return end, self._fraction(a, b) if a else self._language.cardinal(0, "")
+        return end, self._say.fraction(a, b) if a else self._language.cardinal(0, "")
 
-    def _script_at(self, text: str, start: int, end: int, before: str) -> tuple[int, str | None]:
+    def _script_at(self, place: Place) -> tuple[int, str | None]:
+        text, start, end, _ = place
         return end, self._language.signs.get(text[start]) or self._language.cardinal(
             int(unicodedata.numeric(text[start])), ""
         )
 
-    def _hashtag_at(self, text: str, start: int, end: int, before: str) -> tuple[int, str | None]:
+    def _hashtag_at(self, place: Place) -> tuple[int, str | None]:
+        text, _, end, _ = place
         return end, self._language.number if text[end].isdecimal() else self._language.number_sign
 
-    def _joint_at(self, text: str, start: int, end: int, before: str) -> tuple[int, str | None]:
+    def _joint_at(self, place: Place) -> tuple[int, str | None]:
+        _, _, end, _ = place
         return end, " "
 
-    def _sign_at(self, text: str, start: int, end: int, before: str) -> tuple[int, str | None]:
+    def _sign_at(self, place: Place) -> tuple[int, str | None]:
+        text, start, end, _ = place
         sign = text[start]
         around = text[start - 1 : start], text[end : end + 1]
         if sign in "/_" and all(side.isalpha() for side in around):
@@ -332,107 +346,37 @@ class EuropeanNormaliser:
             sign = "×"
         return end, self._language.signs[sign]
 
-    # How things are said.
-
-    def _counted(self, number: Number, noun: Noun) -> str:
-        said = numbers.say(number, self._language, noun.gender if number.is_count else "")
-        one = number.n < 2 if self._language.singular_below_two else number.is_count and number.n == 1
-        return f"{said} {noun.one if one else noun.many}".replace("' ", "'")
-
-    def _amount(self, number: Number, currency: Currency) -> str:
-        language = self._language
-        if not number.mark or number.parts or number.is_digits or len(number.decimals) > 2:
-            millions = number.is_count and number.n and number.n % 1_000_000 == 0 and not language.point_is_decimal
-            said = numbers.say(number, language)
-            return f"{said} {language.of(currency.whole.many)}" if millions else self._counted(number, currency.whole)
-        parts = int(number.decimals.ljust(2, "0"))
-        whole = self._counted(Number(number.whole, grouped=True), currency.whole)
-        cents = self._counted(Number(str(parts)), currency.part)
-        if not parts:
-            return whole
-        return f"{whole}{language.and_cents}{cents}" if number.n else cents
-
-    def _scaled(self, number: Number, scale: str, currency: Currency) -> str:
-        language = self._language
-        value = language.scale_values.get(scale)
-        if value is not None and number.is_count:
-            return self._amount(Number(str(number.n * value), grouped=True), currency)
-        name = language.scales[scale]
-        said = self._counted(number, name)
-        return f"{said} {currency.whole.many if value is not None else language.of(currency.whole.many)}"
-
-    def _fraction(self, a: int, b: int) -> str:
-        language = self._language
-        if (a, b) == (24, 7):
-            return f"{language.cardinal(a, '')} {language.cardinal(b, '')}"
-        return language.fraction(a, b)
-
     def _iso(self, found: re.Match[str]) -> str | None:
         year, month, day = (int(part) for part in found.groups() if part)
-        return self._date(day, month, year)
+        return self._say.date(day, month, year)
 
     def _written_date(self, found: re.Match[str]) -> str | None:
         first, second, year = int(found[1]), int(found[3]), int(found[4])
         if found[2] == "." and len(found[4]) == 2:
             return None
-        return self._date(first, second, year) or self._date(second, first, year)
-
-    def _date(self, day: int, month: int, year: int) -> str | None:
-        return self._language.date(day, month, year) if 0 < day < 32 and 0 < month < 13 else None
+        return self._say.date(first, second, year) or self._say.date(second, first, year)
 
     def _time(self, found: re.Match[str]) -> str | None:
-        hour, minute = int(found[1]), int(found[2] or found[4] or 0)
+        hour, minute = int(found[1]), int(found[2] or found["half"] or 0)
         second = int(found[3]) if found[3] else -1
         if hour > 24 or minute > 59 or second > 59:
             return None
-        return self._language.clock(hour, minute, second, ":" if found[2] else "h")
-
-    def _phone(self, written: str) -> str:
-        language = self._language
-        groups = re.findall(r"\d+", ascii_digits(written))
-        country = written[0] == "+"
-        if len(groups) == 1 or (country and len(groups) == 2):
-            groups = [*groups[:-1], *self._language.phone_groups(groups[-1])]
-        said = [
-            numbers.integer(group, language)
-            if (country and i == 0) or (language.phone_pairs and len(group) < 3)
-            else numbers.digits(group, language)
-            for i, group in enumerate(groups)
-        ]
-        return f"{language.plus} " * country + ", ".join(said)
-
-    def _chain(self, written: str) -> str:
-        return ", ".join(numbers.digits(group, self._language) for group in written.split("-"))
+        marker = ":" if found[2] else "h"
+        return self._language.clock(hour, minute, second, marker if found["by"] is None else "बजे")
 
     def _code(self, found: re.Match[str]) -> str:
-        return self._characters(found[0])
-
-    def _characters(self, text: str) -> str:
-        language = self._language
-        said = []
-        for character in text:
-            if character.isdecimal():
-                said.append(language.cardinal(int(character), ""))
-            elif character.isspace():
-                continue
-            else:
-                known = language.letters.get(character.lower()) or language.signs.get(character)
-                said.append(known or language.address_signs.get(character) or character)
-        return " ".join(said)
-
-    def _spell(self, word: str) -> str:
-        return " ".join(self._language.letters.get(letter.lower(), letter) for letter in word)
+        return self._say.characters(found[0])
 
     def say_as(self, text: str, interpret_as: str, detail: str) -> str | None:
         """`text` as SSML's `say-as` asks; None where that says nothing, or the text is not of that kind."""
         bare = ascii_digits(text.strip())
         match interpret_as:
             case "characters" | "spell-out" | "verbatim":
-                return self._characters(bare) or None
+                return self._say.characters(bare) or None
             case "digits":
-                return self._characters(re.sub(r"[^\w]", "", bare)) or None
+                return self._say.characters(re.sub(r"[^\w]", "", bare)) or None
             case "telephone":
-                return self._phone(bare) if any(c.isdecimal() for c in bare) else None
+                return self._say.phone(bare) if any(c.isdecimal() for c in bare) else None
             case "date":
                 return self._date_as(bare, detail.lower())
             case "cardinal" | "number" | "ordinal":

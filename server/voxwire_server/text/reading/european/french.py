@@ -6,19 +6,26 @@ import re
 
 from num2words import num2words
 
-from voxwire_server.text.reading.european.language import Currency, Language, Noun
+from voxwire_server.text.reading.european.language import Currency, Language, Noun, letter_names, word_list
 
-_MONTHS = "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split()
-_FRACTIONS = "demi tiers quart cinquième sixième septième huitième neuvième dixième".split()
+_MONTHS = word_list("janvier février mars avril mai juin juillet août septembre octobre novembre décembre")
+_FRACTIONS = word_list("demi tiers quart cinquième sixième septième huitième neuvième dixième")
 _FEMININE = re.compile(
     r"(?:\w*(?:[ts]ion|xion|ette|esse|ance|ence|ade|ture|sure|euse|trice|ienne|elle)"
-    r"|heure|minute|seconde|personne|page|semaine|année|journée|nuit|matinée|soirée|chambre|place|table|ligne|pièce|commande"
-    r"|tonne|maison|ville|rue|fille|femme|photo|chaîne|note|étape|erreur|réponse|demande|carte|étoile|tasse|bouteille"
-    r"|boîte|cuillère|tranche|part|partie|porte|pomme|lettre|copie|idée|vie|unité|entité|qualité|quantité|possibilité"
-    r"|nouveauté|activité|facture|adresse|clé|clef|vidéo|image|école|église|équipe|entreprise|banque|livraison|saison"
-    r"|raison|leçon|fois|main|dent|mer|fleur|couleur|valeur|candidate|amie|mère|sœur|tante|nièce|voie|roue|tâche|alerte"
-    r"|classe|course|côte|goutte|feuille|branche|voix|croix|souris|offre|promotion|remise|semelle|baguette|bière|ampoule"
-    r"|dose|goutte|gélule|nouvelle|grande|petite|autre personne|seule|bonne|mauvaise|dernière|première|belle|paire|pile)s?"
+    r"|heure|minute|seconde|personne|page|semaine|année|journée|nuit|matinée|soirée|chambre|place|table"
+    r"|ligne|pièce|commande"
+    r"|tonne|maison|ville|rue|fille|femme|photo|chaîne|note|étape|erreur|réponse|demande|carte|étoile"
+    r"|tasse|bouteille"
+    r"|boîte|cuillère|tranche|part|partie|porte|pomme|lettre|copie|idée|vie|unité|entité|qualité|quantité"
+    r"|possibilité"
+    r"|nouveauté|activité|facture|adresse|clé|clef|vidéo|image|école|église|équipe|entreprise|banque"
+    r"|livraison|saison"
+    r"|raison|leçon|fois|main|dent|mer|fleur|couleur|valeur|candidate|amie|mère|sœur|tante|nièce|voie"
+    r"|roue|tâche|alerte"
+    r"|classe|course|côte|goutte|feuille|branche|voix|croix|souris|offre|promotion|remise|semelle"
+    r"|baguette|bière|ampoule"
+    r"|dose|goutte|gélule|nouvelle|grande|petite|autre personne|seule|bonne|mauvaise|dernière|première"
+    r"|belle|paire|pile)s?"
 )
 _MASCULINE = re.compile(
     r"(?:squelette|silence|bastion|stade|grade|modèle|million|camion|lion|avion|pion|espion|scion)s?"
@@ -50,7 +57,7 @@ def _gender(n: int, word: str) -> str:
     return "f" if _FEMININE.fullmatch(word) and not _MASCULINE.fullmatch(word) else ""
 
 
-def _clock(hour: int, minute: int, second: int, marker: str) -> str:
+def _clock(hour: int, minute: int, second: int, _marker: str) -> str:
     said = f"{_cardinal(hour, 'f')} heure{'s' * (hour > 1)}"
     if second >= 0:
         minutes, seconds = (
@@ -80,9 +87,11 @@ def _roman(n: int, word: str) -> str:
 
 
 _RULERS = frozenset(
-    "louis françois charles henri napoléon philippe jean paul jean-paul pie benoît léon clément georges albert léopold"
-    " baudouin guillaume édouard richard alexandre nicolas frédéric grégoire innocent urbain pape roi élisabeth catherine"
-    " marie anne ferdinand alphonse juan carlos felipe".split()
+    word_list(
+        "louis françois charles henri napoléon philippe jean paul jean-paul pie benoît léon clément georges "
+        "albert léopold baudouin guillaume édouard richard alexandre nicolas frédéric grégoire innocent "
+        "urbain pape roi élisabeth catherine marie anne ferdinand alphonse juan carlos felipe"
+    )
 )
 _CENTIME, _CENT = Noun("centime", "centimes"), Noun("cent", "cents")
 _EURO = Currency(Noun("euro", "euros"), _CENTIME)
@@ -137,7 +146,7 @@ LANGUAGE = Language(
         "R$": _REAL,
         "BRL": _REAL,
         "CHF": _FRANC,
-    },  # fmt: skip
+    },
     scales={
         "M": _MILLION,
         "million": _MILLION,
@@ -149,7 +158,7 @@ LANGUAGE = Language(
         "mille": _MILLE,
         "k": _MILLE,
         "K": _MILLE,
-    },  # fmt: skip
+    },
     scale_values={"k": 1000, "K": 1000, "mille": 1000},
     units={
         "km": Noun("kilomètre", "kilomètres"),
@@ -195,17 +204,12 @@ LANGUAGE = Language(
         "mAh": Noun("milliampèreheure", "milliampèreheures"),
         "°C": Noun("degré Celsius", "degrés Celsius"),
         "°F": Noun("degré Fahrenheit", "degrés Fahrenheit"),
-    },  # fmt: skip
+    },
     months=_MONTHS,
     first_of_month="premier",
-    letters=dict(
-        zip(
-            "abcdefghijklmnopqrstuvwxyz",
-            "a bé cé dé e effe gé hache i ji ka elle emme enne o pé cu erre esse té u vé double\u00a0vé ixe i\u00a0grec zède".split(
-                " "
-            ),
-            strict=True,
-        )
+    letters=letter_names(
+        "abcdefghijklmnopqrstuvwxyz",
+        "a bé cé dé e effe gé hache i ji ka elle emme enne o pé cu erre esse té u vé double_vé ixe i_grec zède",
     ),
     signs={
         "&": "et",
@@ -248,7 +252,7 @@ LANGUAGE = Language(
         "µ": "micro",
         "π": "pi",
         "Ω": "ohms",
-    },  # fmt: skip
+    },
     address_signs={"-": "tiret", "_": "tiret bas", "/": "slash", "+": "plus"},
     abbreviations={
         "m.": "monsieur",
@@ -298,7 +302,7 @@ LANGUAGE = Language(
         "et/ou": "et ou",
         "qqch.": "quelque chose",
         "qqn": "quelqu'un",
-    },  # fmt: skip
+    },
     spelled=frozenset({"UE", "IA", "USA", "UI", "API", "IRM", "OMS", "ADN"}),
     ordinals=re.compile(r"(?:ère|ere|re|er|nde|nd|ième|ieme|ème|eme|e|º|ᵉʳ|ᵉ)s?(?!\w)|°(?= [a-zà-ÿ]{4,})"),
     ordinal_of=lambda n, mark: _ordinal_of(n, mark.removesuffix("s")),
@@ -307,10 +311,12 @@ LANGUAGE = Language(
         not len(text) % 2 :
     ],
     phone_pairs=True,
-    day_words=frozenset("le du au dès".split()),
+    day_words=frozenset(word_list("le du au dès")),
     time_words=frozenset(),
     counted_words=frozenset(
-        "numéro page option chapitre étape version niveau ligne le la du au tapez touche code canal porte quai voie".split()
+        word_list(
+            "numéro page option chapitre étape version niveau ligne le la du au tapez touche code canal porte quai voie"
+        )
     ),
     roman_words=_RULERS | {"siècle", "siècles"},
     year=lambda *_: None,

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import re
 
-from voxwire_server.text.reading.european.language import Currency, Language, Noun
+from voxwire_server.text.reading.european.language import Currency, Language, Noun, word_list
 
-_BELOW_HUNDRED = (
-    "शून्य एक दो तीन चार पाँच छह सात आठ नौ दस ग्यारह बारह तेरह चौदह पंद्रह सोलह सत्रह अठारह उन्नीस"
-    " बीस इक्कीस बाईस तेईस चौबीस पच्चीस छब्बीस सत्ताईस अट्ठाईस उनतीस"
-    " तीस इकतीस बत्तीस तैंतीस चौंतीस पैंतीस छत्तीस सैंतीस अड़तीस उनतालीस"
-    " चालीस इकतालीस बयालीस तैंतालीस चौवालीस पैंतालीस छियालीस सैंतालीस अड़तालीस उनचास"
-    " पचास इक्यावन बावन तिरपन चौवन पचपन छप्पन सत्तावन अट्ठावन उनसठ"
-    " साठ इकसठ बासठ तिरसठ चौंसठ पैंसठ छियासठ सड़सठ अड़सठ उनहत्तर"
-    " सत्तर इकहत्तर बहत्तर तिहत्तर चौहत्तर पचहत्तर छिहत्तर सतहत्तर अठहत्तर उन्यासी"
-    " अस्सी इक्यासी बयासी तिरासी चौरासी पचासी छियासी सत्तासी अट्ठासी नवासी"
-    " नब्बे इक्यानवे बानवे तिरानवे चौरानवे पचानवे छियानवे सत्तानवे अट्ठानवे निन्यानवे"
-).split()
+_BELOW_HUNDRED = word_list(
+    "शून्य एक दो तीन चार पाँच छह सात आठ नौ दस ग्यारह बारह तेरह चौदह पंद्रह सोलह सत्रह अठारह उन्नीस बीस "
+    "इक्कीस बाईस तेईस चौबीस पच्चीस छब्बीस सत्ताईस अट्ठाईस उनतीस तीस इकतीस बत्तीस तैंतीस चौंतीस पैंतीस "
+    "छत्तीस सैंतीस अड़तीस उनतालीस चालीस इकतालीस बयालीस तैंतालीस चौवालीस पैंतालीस छियालीस सैंतालीस "
+    "अड़तालीस उनचास पचास इक्यावन बावन तिरपन चौवन पचपन छप्पन सत्तावन अट्ठावन उनसठ साठ इकसठ बासठ तिरसठ "
+    "चौंसठ पैंसठ छियासठ सड़सठ अड़सठ उनहत्तर सत्तर इकहत्तर बहत्तर तिहत्तर चौहत्तर पचहत्तर छिहत्तर सतहत्तर "
+    "अठहत्तर उन्यासी अस्सी इक्यासी बयासी तिरासी चौरासी पचासी छियासी सत्तासी अट्ठासी नवासी नब्बे इक्यानवे "
+    "बानवे तिरानवे चौरानवे पचानवे छियानवे सत्तानवे अट्ठानवे निन्यानवे"
+)
 _SCALES = ((10**11, "खरब"), (10**9, "अरब"), (10**7, "करोड़"), (10**5, "लाख"), (1000, "हज़ार"), (100, "सौ"))
-_MONTHS = "जनवरी फ़रवरी मार्च अप्रैल मई जून जुलाई अगस्त सितंबर अक्टूबर नवंबर दिसंबर".split()
+_MONTHS = word_list("जनवरी फ़रवरी मार्च अप्रैल मई जून जुलाई अगस्त सितंबर अक्टूबर नवंबर दिसंबर")
 _ORDINALS = {1: "पहल", 2: "दूसर", 3: "तीसर", 4: "चौथ", 6: "छठ"}
-_YEAR_WORDS = frozenset("में से के की का तक".split())
+_YEAR_WORDS = frozenset(word_list("में से के की का तक"))
 _BEFORE_YEARS = frozenset(("सन", "सन्", "वर्ष", "साल", *_MONTHS))
 
 
-def _cardinal(n: int, gender: str = "") -> str:
+def _cardinal(n: int, _gender: str = "") -> str:
     words = []
     for value, name in _SCALES:
         if n >= value:
@@ -49,7 +47,8 @@ def _clock(hour: int, minute: int, second: int, marker: str) -> str:
     hours = _cardinal(hour)
     if second >= 0:
         return f"{hours} बजकर {_cardinal(minute)} मिनट {_cardinal(second)} सेकंड"
-    return f"{hours} बजकर {_cardinal(minute)} मिनट" if minute else f"{hours} बजे"
+    said = f"{hours} बजकर {_cardinal(minute)} मिनट" if minute else f"{hours} बजे"
+    return said + " पर" * (marker == "बजे" and minute > 0)
 
 
 def _date(day: int, month: int, year: int) -> str:
@@ -73,7 +72,7 @@ def _fraction(a: int, b: int) -> str:
     return "आधा" if (a, b) == (1, 2) else f"{_cardinal(a)} बटा {_cardinal(b)}"
 
 
-def _roman(n: int, word: str) -> str:
+def _roman(n: int, _word: str) -> str:
     return _cardinal(n)
 
 
@@ -89,7 +88,7 @@ _MILLION, _ARAB = Noun("मिलियन", "मिलियन"), Noun("अर
 LANGUAGE = Language(
     cardinal=_cardinal,
     ordinal=_ordinal,
-    gender=lambda n, word: "",
+    gender=lambda *_: "",
     clock=_clock,
     date=_date,
     fraction=_fraction,
@@ -115,6 +114,11 @@ LANGUAGE = Language(
     currencies={
         "₹": _RUPEE,
         "INR": _RUPEE,
+        "Rs.": _RUPEE,
+        "Rs": _RUPEE,
+        "रु.": _RUPEE,
+        "रु": _RUPEE,
+        "रू.": _RUPEE,
         "$": _DOLLAR,
         "US$": _DOLLAR,
         "USD": _DOLLAR,
@@ -125,22 +129,24 @@ LANGUAGE = Language(
         "¥": _YEN,
         "JPY": _YEN,
         "R$": Currency(Noun("रियाल", "रियाल"), _CENT),
-    },  # fmt: skip
+    },
     scales={
-        "लाख": _LAKH,
-        "करोड़": _CRORE,
-        "करोड़": _CRORE,
-        "हज़ार": _THOUSAND,
-        "हज़ार": _THOUSAND,
-        "हजार": _THOUSAND,
-        "अरब": _ARAB,
-        "मिलियन": _MILLION,
-        "L": _LAKH,
-        "Cr": _CRORE,
-        "M": _MILLION,
-        "k": _THOUSAND,
-        "K": _THOUSAND,
-    },  # fmt: skip
+        spelling: noun
+        for key, noun in {
+            "लाख": _LAKH,
+            "करोड़": _CRORE,
+            "हज़ार": _THOUSAND,
+            "हजार": _THOUSAND,
+            "अरब": _ARAB,
+            "मिलियन": _MILLION,
+            "L": _LAKH,
+            "Cr": _CRORE,
+            "M": _MILLION,
+            "k": _THOUSAND,
+            "K": _THOUSAND,
+        }.items()
+        for spelling in (key, key.replace("ड\u093c", "\u095c").replace("ज\u093c", "\u095b"))
+    },
     scale_values={},
     units={
         unit: Noun(name, name)
@@ -188,7 +194,7 @@ LANGUAGE = Language(
             "°C": "डिग्री सेल्सियस",
             "°F": "डिग्री फ़ारेनहाइट",
         }.items()
-    },  # fmt: skip
+    },
     months=_MONTHS,
     first_of_month="",
     letters={},
@@ -233,13 +239,12 @@ LANGUAGE = Language(
         "µ": "माइक्रो",
         "π": "पाई",
         "Ω": "ओम",
-    },  # fmt: skip
+    },
     address_signs={"-": "डैश", "_": "अंडरस्कोर", "/": "स्लैश", "+": "प्लस", ".": "डॉट"},
     abbreviations={
         "डॉ.": "डॉक्टर",
         "डा.": "डॉक्टर",
         "प्रो.": "प्रोफ़ेसर",
-        "रु.": "रुपये",
         "कि.मी.": "किलोमीटर",
         "सं.": "संख्या",
         "नं.": "नंबर",
@@ -258,7 +263,7 @@ LANGUAGE = Language(
         "a.m.": "ए एम",
         "p.m.": "पी एम",
         "ई.पू.": "ईसा पूर्व",
-    },  # fmt: skip
+    },
     spelled=frozenset(),
     ordinals=re.compile(r"(?:वाँ|वां|वीं|वें|वा|वी|वे|ला|ली|ले|रा|री|रे|था|थी|थे|ठा|ठी|ठे)(?![\u0900-\u0963\w])"),
     ordinal_of=_ordinal_of,
@@ -268,6 +273,6 @@ LANGUAGE = Language(
     day_words=frozenset(("दिनांक", "तारीख")),
     time_words=frozenset(),
     counted_words=frozenset(),
-    roman_words=frozenset("लुई चार्ल्स हेनरी जॉर्ज एलिज़ाबेथ अध्याय सदी पोप किंग विश्वयुद्ध".split()),
+    roman_words=frozenset(word_list("लुई चार्ल्स हेनरी जॉर्ज एलिज़ाबेथ अध्याय सदी पोप किंग विश्वयुद्ध")),
     year=_year_in_context,
 )

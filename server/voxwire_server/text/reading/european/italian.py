@@ -6,24 +6,28 @@ import re
 
 from num2words import num2words
 
-from voxwire_server.text.reading.european.language import Currency, Language, Noun
+from voxwire_server.text.reading.european.language import Currency, Language, Noun, letter_names, word_list
 
-_MONTHS = "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre".split()
-_FRACTIONS = "mezzo terzo quarto quinto sesto settimo ottavo nono decimo".split()
+_MONTHS = word_list("gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre")
+_FRACTIONS = word_list("mezzo terzo quarto quinto sesto settimo ottavo nono decimo")
 _FEMININE = re.compile(
-    r"\w*(?:a|ione|tà|tù|trice|udine)|notte|mano|foto|moto|auto|radio|parte|classe|chiave|rete|serie|base|volte|chiamate|mail|e-mail|email"
-    r"|voce|legge|luce|fonte|frase|fase|torre|morte|specie|superficie|moglie|madre|nave|neve|valle|ragione|password|app"
+    r"\w*(?:a|ione|tà|tù|trice|udine)|notte|mano|foto|moto|auto|radio|parte|classe|chiave|rete|serie|base"
+    r"|volte|chiamate|mail|e-mail|email"
+    r"|voce|legge|luce|fonte|frase|fase|torre|morte|specie|superficie|moglie|madre|nave|neve|valle"
+    r"|ragione|password|app"
 )
 _MASCULINE = re.compile(
-    r"problema|sistema|programma|tema|schema|clima|diploma|dramma|giga|mega|kilogramma|chilogramma|grammo|pianeta|poema"
-    r"|pigiama|cinema|sofa|boia|milione|rione|lampione|campione|portone|padrone|copione|bastione|arcione|testimone"
+    r"problema|sistema|programma|tema|schema|clima|diploma|dramma|giga|mega|kilogramma|chilogramma|grammo"
+    r"|pianeta|poema"
+    r"|pigiama|cinema|sofa|boia|milione|rione|lampione|campione|portone|padrone|copione|bastione|arcione"
+    r"|testimone"
 )
 _NOT_NOUNS = frozenset(
-    "a da di in con su per tra fra e o ed od la il lo le gli i un una è ha era sarà ma se che non più meno volta?"
-    " della dalla alla sulla nella mia tua sua questa quella ora? come dopo prima senza sotto sopra contro verso fino anche"
-    " già poi ogni va sta fa dà può vale costa resta".replace("volta?", "")
-    .replace("ora?", "")
-    .split()
+    word_list(
+        "a da di in con su per tra fra e o ed od la il lo le gli i un una è ha era sarà ma se che non più "
+        "meno della dalla alla sulla nella mia tua sua questa quella come dopo prima senza sotto sopra contro "
+        "verso fino anche già poi ogni va sta fa dà può vale costa resta"
+    )
 )
 
 
@@ -85,11 +89,13 @@ def _roman(n: int, word: str) -> str:
     return _cardinal(n)
 
 
-_QUEENS = frozenset("elisabetta caterina maria cristina vittoria anna margherita giovanna".split())
+_QUEENS = frozenset(word_list("elisabetta caterina maria cristina vittoria anna margherita giovanna"))
 _RULERS = _QUEENS | frozenset(
-    "luigi carlo enrico filippo vittorio emanuele umberto giovanni paolo pio benedetto leone clemente giorgio pietro napoleone"
-    " francesco federico guglielmo edoardo riccardo alessandro nicola gregorio innocenzo urbano giulio sisto bonifacio papa re"
-    " amedeo ferdinando alfonso giacomo".split()
+    word_list(
+        "luigi carlo enrico filippo vittorio emanuele umberto giovanni paolo pio benedetto leone clemente "
+        "giorgio pietro napoleone francesco federico guglielmo edoardo riccardo alessandro nicola gregorio "
+        "innocenzo urbano giulio sisto bonifacio papa re amedeo ferdinando alfonso giacomo"
+    )
 )
 _CENT = Noun("centesimo", "centesimi")
 _EURO = Currency(Noun("euro", "euro"), _CENT)
@@ -142,7 +148,7 @@ LANGUAGE = Language(
         "R$": _REAL,
         "BRL": _REAL,
         "CHF": _FRANCO,
-    },  # fmt: skip
+    },
     scales={
         "M": _MILIONE,
         "Mln": _MILIONE,
@@ -156,7 +162,7 @@ LANGUAGE = Language(
         "mila": _MILA,
         "k": _MILA,
         "K": _MILA,
-    },  # fmt: skip
+    },
     scale_values={"k": 1000, "K": 1000, "mila": 1000},
     units={
         "km": Noun("chilometro", "chilometri"),
@@ -197,17 +203,12 @@ LANGUAGE = Language(
         "mAh": Noun("milliamperora", "milliamperora"),
         "°C": Noun("grado Celsius", "gradi Celsius"),
         "°F": Noun("grado Fahrenheit", "gradi Fahrenheit"),
-    },  # fmt: skip
+    },
     months=_MONTHS,
     first_of_month="primo",
-    letters=dict(
-        zip(
-            "abcdefghijklmnopqrstuvwxyz",
-            "a bi ci di e effe gi acca i i\u00a0lunga cappa elle emme enne o pi cu erre esse ti u vu doppia\u00a0vu ics ipsilon zeta".split(
-                " "
-            ),
-            strict=True,
-        )
+    letters=letter_names(
+        "abcdefghijklmnopqrstuvwxyz",
+        "a bi ci di e effe gi acca i i_lunga cappa elle emme enne o pi cu erre esse ti u vu doppia_vu ics ipsilon zeta",
     ),
     signs={
         "&": "e",
@@ -250,7 +251,7 @@ LANGUAGE = Language(
         "µ": "micro",
         "π": "pi greco",
         "Ω": "ohm",
-    },  # fmt: skip
+    },
     address_signs={"-": "trattino", "_": "trattino basso", "/": "barra", "+": "più"},
     abbreviations={
         "sig.": "signor",
@@ -307,19 +308,23 @@ LANGUAGE = Language(
         "km/h": "chilometri all'ora",
         "vs.": "contro",
         "st.": "santo",
-    },  # fmt: skip
+    },
     spelled=frozenset({"UE", "IA", "UI"}),
     ordinals=re.compile(r"\.?[ºª]|°(?= [a-zà-ù]{4,})|(?:mo|ma|esimo|esima)\b"),
     ordinal_of=_ordinal_of,
     phone=re.compile(
-        r"(?:\+|00)\d{1,3}(?:[ ./-]?\d){7,12}|3\d{2}[ ./-]?\d{3}[ ./-]?\d{3,4}|0\d{1,3}(?:[ ./-]?\d){5,8}|800[ .-]?\d{3}[ .-]?\d{3}"
+        r"(?:\+|00)\d{1,3}(?:[ ./-]?\d){7,12}|3\d{2}[ ./-]?\d{3}[ ./-]?\d{3,4}|0\d{1,3}(?:[ ./-]?\d){5,8}"
+        r"|800[ .-]?\d{3}[ .-]?\d{3}"
     ),
     phone_groups=lambda text: (text[:3], text[3:6], text[6:]) if len(text) in (9, 10) else (text,),
     phone_pairs=False,
-    day_words=frozenset("il del al dal entro".split()),
-    time_words=frozenset("alle ore dalle delle".split()),
+    day_words=frozenset(word_list("il del al dal entro")),
+    time_words=frozenset(word_list("alle ore dalle delle")),
     counted_words=frozenset(
-        "numero pagina opzione capitolo passo versione livello linea sala porta il del al piano stanza articolo tasto codice canale binario prema premi".split()
+        word_list(
+            "numero pagina opzione capitolo passo versione livello linea sala porta il del al piano stanza "
+            "articolo tasto codice canale binario prema premi"
+        )
     ),
     roman_words=_RULERS | {"secolo"},
     year=lambda *_: None,

@@ -86,3 +86,13 @@ class Language:
     counted_words: frozenset[str]  # before a number that counts nothing: "página 1"
     roman_words: frozenset[str]  # before a Roman numeral of one letter
     year: Callable[[int, str, str], str | None]  # a number of four digits, the words before and behind it
+
+
+def word_list(text: str) -> list[str]:
+    """The words of a list that is written as a text."""
+    return text.split()
+
+
+def letter_names(letters: str, names: str) -> dict[str, str]:
+    """The name of each letter, in which "_" stands for a space."""
+    return {letter: name.replace("_", " ") for letter, name in zip(letters, names.split(), strict=True)}

@@ -1,4 +1,4 @@
-"""Written numbers and their words: groups and decimals, digit by digit, Roman numerals. Pure; one language at a time."""
+"""Written numbers and their words: groups, decimals, digit by digit, Roman numerals. Pure; one language at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _RUN_MAX = 6
 """The longest number without groups that is said as one, unless it ends in thousands."""
 
 NUMBER = re.compile(
-    r"(?>\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\d)(?:[.,]\d+(?!\d|[.,]\d))?(?![.,]\d)|\d{1,3}(?:['’]\d{3})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,]\d+)*)"
+    r"(?>\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\d)(?:[.,]\d+(?!\d|[.,]\d))?(?![.,]\d)"
+    r"|\d{1,3}(?:['’]\d{3})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,]\d+)*)"
 )
 _POINTS = re.compile(r"\d{1,3}(?:\.\d{3})+")
 _COMMAS = re.compile(r"\d{1,3}(?:,\d{2,3})*,\d{3}")

@@ -6,25 +6,32 @@ import re
 
 from num2words import num2words
 
-from voxwire_server.text.reading.european.language import Currency, Language, Noun
+from voxwire_server.text.reading.european.language import Currency, Language, Noun, letter_names, word_list
 
-_MONTHS = "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro".split()
-_FRACTIONS = "meio terço quarto quinto sexto sétimo oitavo nono décimo".split()
+_MONTHS = word_list("janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro")
+_FRACTIONS = word_list("meio terço quarto quinto sexto sétimo oitavo nono décimo")
 _FEMININE = re.compile(
-    r"\w*(?:a|ção|são|ssão|dade|gem|tude|ice)|vez|noite|tarde|mulher|parte|classe|rede|chave|série|base|mão|foto|moto|flor|cor|fase|frase"
+    r"\w*(?:a|ção|são|ssão|dade|gem|tude|ice)|vez|noite|tarde|mulher|parte|classe|rede|chave|série|base"
+    r"|mão|foto|moto|flor|cor|fase|frase"
     r"|lei|luz|voz|fonte|torre|morte|mãe|manhã|maçã|irmã|superfície|espécie|opção|xícara|colher|senha"
 )
 _FEMININE_MANY = re.compile(
-    r"\w*(?:as|ções|sões|dades|gens|tudes|ices)|vezes|noites|tardes|mulheres|partes|classes|redes|chaves|séries|bases|mãos|fotos|motos"
-    r"|flores|cores|fases|frases|leis|luzes|vozes|fontes|torres|mortes|mães|manhãs|maçãs|irmãs|superfícies|espécies|colheres"
+    r"\w*(?:as|ções|sões|dades|gens|tudes|ices)|vezes|noites|tardes|mulheres|partes|classes|redes|chaves"
+    r"|séries|bases|mãos|fotos|motos"
+    r"|flores|cores|fases|frases|leis|luzes|vozes|fontes|torres|mortes|mães|manhãs|maçãs|irmãs"
+    r"|superfícies|espécies|colheres"
 )
 _MASCULINE = re.compile(
-    r"(?:dia|problema|sistema|programa|tema|mapa|idioma|planeta|poema|clima|diploma|esquema|drama|pijama|quilograma|grama"
+    r"(?:dia|problema|sistema|programa|tema|mapa|idioma|planeta|poema|clima|diploma|esquema|drama|pijama"
+    r"|quilograma|grama"
     r"|cometa|telefonema|sintoma|fantasma|atleta)s?"
 )
 _NOT_NOUNS = frozenset(
-    "a à da na e o de do em com por para até contra era esta está la lhe as os das nas às mas mais menos uma é não se que já ou cada"
-    " como foi fica custa vai passa sobre sem sob entre desde toda sua minha nossa essa aquela agora hoje ainda apenas antes".split()
+    word_list(
+        "a à da na e o de do em com por para até contra era esta está la lhe as os das nas às mas mais menos "
+        "uma é não se que já ou cada como foi fica custa vai passa sobre sem sob entre desde toda sua minha "
+        "nossa essa aquela agora hoje ainda apenas antes"
+    )
 )
 
 
@@ -55,7 +62,7 @@ def _gender(n: int, word: str) -> str:
     return "f" if (_FEMININE if n == 1 else _FEMININE_MANY).fullmatch(word) else ""
 
 
-def _clock(hour: int, minute: int, second: int, marker: str) -> str:
+def _clock(hour: int, minute: int, second: int, _marker: str) -> str:
     hours = _cardinal(hour, "f")
     named = f"{hours} hora{'s' * (hour != 1)}"
     if second >= 0:
@@ -85,10 +92,13 @@ def _roman(n: int, word: str) -> str:
     return _ordinal(n, "f" if word in _QUEENS else "m") if ordinal else _cardinal(n)
 
 
-_QUEENS = frozenset("isabel catarina maria cristina vitória ana margarida elizabeth leopoldina".split())
+_QUEENS = frozenset(word_list("isabel catarina maria cristina vitória ana margarida elizabeth leopoldina"))
 _RULERS = _QUEENS | frozenset(
-    "luís luiz filipe felipe carlos afonso fernando joão paulo pio bento henrique jorge pedro napoleão francisco manuel josé sancho"
-    " guilherme eduardo ricardo alexandre nicolau frederico gregório clemente inocêncio urbano leão papa rei sebastião".split()
+    word_list(
+        "luís luiz filipe felipe carlos afonso fernando joão paulo pio bento henrique jorge pedro napoleão "
+        "francisco manuel josé sancho guilherme eduardo ricardo alexandre nicolau frederico gregório clemente "
+        "inocêncio urbano leão papa rei sebastião"
+    )
 )
 _CENTAVO = Noun("centavo", "centavos")
 _EURO = Currency(Noun("euro", "euros"), _CENTAVO)
@@ -141,7 +151,7 @@ LANGUAGE = Language(
         "₹": _RUPIA,
         "INR": _RUPIA,
         "CHF": _FRANCO,
-    },  # fmt: skip
+    },
     scales={
         "M": _MILHAO,
         "mi": _MILHAO,
@@ -153,7 +163,7 @@ LANGUAGE = Language(
         "mil": _MIL,
         "k": _MIL,
         "K": _MIL,
-    },  # fmt: skip
+    },
     scale_values={"k": 1000, "K": 1000, "mil": 1000},
     units={
         "km": Noun("quilômetro", "quilômetros"),
@@ -192,15 +202,12 @@ LANGUAGE = Language(
         "mAh": Noun("miliampere hora", "miliamperes hora"),
         "°C": Noun("grau Celsius", "graus Celsius"),
         "°F": Noun("grau Fahrenheit", "graus Fahrenheit"),
-    },  # fmt: skip
+    },
     months=[*_MONTHS, *(f"de {month}" for month in _MONTHS)],
     first_of_month="primeiro",
-    letters=dict(
-        zip(
-            "abcdefghijklmnopqrstuvwxyz",
-            "a bê cê dê e efe gê agá i jota cá ele eme ene o pê quê erre esse tê u vê dáblio xis ípsilon zê".split(),
-            strict=True,
-        )
+    letters=letter_names(
+        "abcdefghijklmnopqrstuvwxyz",
+        "a bê cê dê e efe gê agá i jota cá ele eme ene o pê quê erre esse tê u vê dáblio xis ípsilon zê",
     ),
     signs={
         "&": "e",
@@ -243,7 +250,7 @@ LANGUAGE = Language(
         "µ": "micro",
         "π": "pi",
         "Ω": "ohms",
-    },  # fmt: skip
+    },
     address_signs={"-": "hífen", "_": "sublinhado", "/": "barra", "+": "mais"},
     abbreviations={
         "sr.": "senhor",
@@ -299,19 +306,23 @@ LANGUAGE = Language(
         "jr.": "júnior",
         "vc": "você",
         "obs.": "observação",
-    },  # fmt: skip
+    },
     spelled=frozenset({"UE", "IA", "EUA", "UI"}),
     ordinals=re.compile(r"\.?[ºª]s?|°(?= [a-zà-ú]{4,})|[oa](?= [a-zà-ú]{3,})"),
     ordinal_of=_ordinal_of,
     phone=re.compile(
-        r"\+\d{1,3}(?:[ .-]?\(?\d\)?){7,12}|\(\d{2,3}\) ?9?[ .]?\d{4}[ .-]?\d{4}|(?:\d{2} )?9?\d{4}-\d{4}|\d{2} 9\d{4}[ -]?\d{4}|0[38]00[ -]?\d{3}[ -]?\d{4}"
+        r"\+\d{1,3}(?:[ .-]?\(?\d\)?){7,12}|\(\d{2,3}\) ?9?[ .]?\d{4}[ .-]?\d{4}|(?:\d{2} )?9?\d{4}-\d{4}"
+        r"|\d{2} 9\d{4}[ -]?\d{4}|0[38]00[ -]?\d{3}[ -]?\d{4}"
     ),
     phone_groups=lambda text: (text[:2], text[2:-4], text[-4:]) if len(text) in (10, 11) else (text,),
     phone_pairs=False,
-    day_words=frozenset("dia em até o do no ao desde".split()),
+    day_words=frozenset(word_list("dia em até o do no ao desde")),
     time_words=frozenset(),
     counted_words=frozenset(
-        "número página opção capítulo passo versão nível linha sala porta o do ao andar mesa quarto artigo tecle disque digite código canal tecla".split()
+        word_list(
+            "número página opção capítulo passo versão nível linha sala porta o do ao andar mesa quarto artigo "
+            "tecle disque digite código canal tecla"
+        )
     ),
     roman_words=_RULERS | {"século"},
     year=lambda *_: None,

@@ -6,35 +6,43 @@ import re
 
 from num2words import num2words
 
-from voxwire_server.text.reading.european.language import Currency, Language, Noun
+from voxwire_server.text.reading.european.language import Currency, Language, Noun, letter_names, word_list
 
-_ORDINALS = "primero segundo tercero cuarto quinto sexto séptimo octavo noveno".split()
-_TEENS = (
-    "décimo undécimo duodécimo decimotercero decimocuarto decimoquinto decimosexto decimoséptimo decimoctavo decimonoveno"
-).split()
-_TENS = "vigésimo trigésimo cuadragésimo quincuagésimo sexagésimo septuagésimo octogésimo nonagésimo".split()
-_MONTHS = ("enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre").split()
-_FRACTIONS = "medio tercio cuarto quinto sexto séptimo octavo noveno décimo".split()
+_ORDINALS = word_list("primero segundo tercero cuarto quinto sexto séptimo octavo noveno")
+_TEENS = word_list(
+    "décimo undécimo duodécimo decimotercero decimocuarto decimoquinto decimosexto decimoséptimo "
+    "decimoctavo decimonoveno"
+)
+_TENS = word_list("vigésimo trigésimo cuadragésimo quincuagésimo sexagésimo septuagésimo octogésimo nonagésimo")
+_MONTHS = word_list("enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre")
+_FRACTIONS = word_list("medio tercio cuarto quinto sexto séptimo octavo noveno décimo")
 
 _MASCULINE = re.compile(
-    r"(?:d[ií]a|problema|sistema|programa|tema|mapa|idioma|planeta|poema|clima|diploma|esquema|drama|aroma|sofá|pijama"
+    r"(?:d[ií]a|problema|sistema|programa|tema|mapa|idioma|planeta|poema|clima|diploma|esquema|drama"
+    r"|aroma|sofá|pijama"
     r"|kilograma|gorila|cometa|dilema|síntoma|fantasma|carisma|plasma)s?"
 )
 _FEMININE = re.compile(
     r"\w*(?:as|ciones|siones|dades|tades|tudes|umbres|xiones)"
-    r"|veces|noches|tardes|clases|llaves|calles|partes|fuentes|leyes|mujeres|flores|imágenes|series|bases|claves|torres"
-    r"|redes|manos|fotos|motos|frases|fases|muertes|señales|sucursales|superficies|versiones|razones|habitaciones|luces|voces"
+    r"|veces|noches|tardes|clases|llaves|calles|partes|fuentes|leyes|mujeres|flores|imágenes|series|bases"
+    r"|claves|torres"
+    r"|redes|manos|fotos|motos|frases|fases|muertes|señales|sucursales|superficies|versiones|razones"
+    r"|habitaciones|luces|voces"
 )
 _FEMININE_ONE = re.compile(
     r"\w*(?:a|ción|sión|dad|tad|tud|umbre|xión)"
-    r"|vez|noche|tarde|clase|llave|calle|parte|fuente|ley|mujer|flor|imagen|serie|base|clave|torre|red|mano|foto|moto"
+    r"|vez|noche|tarde|clase|llave|calle|parte|fuente|ley|mujer|flor|imagen|serie|base|clave|torre|red"
+    r"|mano|foto|moto"
     r"|frase|fase|muerte|señal|sucursal|superficie|razón|luz|voz"
 )
 _NOT_NOUNS = frozenset(
-    "a al de del y o u e en con que por para hasta contra era esta la las los el lo una un es no se si sí más menos sin sobre ya"
-    " cada ni como ha he hay fue ser está entre desde cuando donde pero porque sea eran son están cuesta será pasa sea para"
-    " te me nos le les su mi tu vale empieza termina tiene mismas unas estas esas aquellas nuestra vuestra antes después además"
-    " mientras apenas abajo arriba aquí ahora hoy ayer solo también según ante bajo tras durante mediante quizás".split()
+    word_list(
+        "a al de del y o u e en con que por para hasta contra era esta la las los el lo una un es no se si sí "
+        "más menos sin sobre ya cada ni como ha he hay fue ser está entre desde cuando donde pero porque sea "
+        "eran son están cuesta será pasa sea para te me nos le les su mi tu vale empieza termina tiene mismas "
+        "unas estas esas aquellas nuestra vuestra antes después además mientras apenas abajo arriba aquí "
+        "ahora hoy ayer solo también según ante bajo tras durante mediante quizás"
+    )
 )
 
 
@@ -116,10 +124,13 @@ def _roman(n: int, word: str) -> str:
     return _ordinal(n, "f" if word in _QUEENS else "m") if ordinal else _cardinal(n)
 
 
-_QUEENS = frozenset("isabel catalina maría cristina juana victoria ana margarita beatriz".split())
+_QUEENS = frozenset(word_list("isabel catalina maría cristina juana victoria ana margarita beatriz"))
 _RULERS = _QUEENS | frozenset(
-    "luis felipe carlos alfonso fernando juan pablo pío benedicto enrique jorge pedro napoleón francisco jaime sancho"
-    " ramiro guillermo eduardo ricardo alejandro nicolás federico gregorio clemente inocencio urbano león papa rey".split()
+    word_list(
+        "luis felipe carlos alfonso fernando juan pablo pío benedicto enrique jorge pedro napoleón francisco "
+        "jaime sancho ramiro guillermo eduardo ricardo alejandro nicolás federico gregorio clemente inocencio "
+        "urbano león papa rey"
+    )
 )
 _CENTIMOS = Noun("céntimo", "céntimos")
 _CENTAVOS = Noun("centavo", "centavos")
@@ -178,7 +189,7 @@ LANGUAGE = Language(
         "COP": _PESO,
         "CLP": _PESO,
         "CHF": _FRANCO,
-    },  # fmt: skip
+    },
     scales={
         "M": _MILLON,
         "millón": _MILLON,
@@ -186,7 +197,7 @@ LANGUAGE = Language(
         "mil": Noun("mil", "mil"),
         "k": Noun("mil", "mil"),
         "K": Noun("mil", "mil"),
-    },  # fmt: skip
+    },
     scale_values={"k": 1000, "K": 1000, "mil": 1000},
     units={
         "km": Noun("kilómetro", "kilómetros"),
@@ -226,17 +237,12 @@ LANGUAGE = Language(
         "mAh": Noun("miliamperio hora", "miliamperios hora"),
         "°C": Noun("grado Celsius", "grados Celsius"),
         "°F": Noun("grado Fahrenheit", "grados Fahrenheit"),
-    },  # fmt: skip
+    },
     months=_MONTHS,
     first_of_month="",
-    letters=dict(
-        zip(
-            "abcdefghijklmnñopqrstuvwxyz",
-            ("a be ce de e efe ge hache i jota ka ele eme ene eñe o pe cu erre ese te u uve uve-doble equis ye zeta")
-            .replace("-", "\u00a0")
-            .split(" "),
-            strict=True,
-        )
+    letters=letter_names(
+        "abcdefghijklmnñopqrstuvwxyz",
+        "a be ce de e efe ge hache i jota ka ele eme ene eñe o pe cu erre ese te u uve uve_doble equis ye zeta",
     ),
     signs={
         "&": "y",
@@ -279,7 +285,7 @@ LANGUAGE = Language(
         "µ": "micro",
         "π": "pi",
         "Ω": "ohmios",
-    },  # fmt: skip
+    },
     address_signs={"-": "guion", "_": "guion bajo", "/": "barra", "+": "más"},
     abbreviations={
         "sr.": "señor",
@@ -350,20 +356,23 @@ LANGUAGE = Language(
         "izq.": "izquierda",
         "dcha.": "derecha",
         "dto.": "descuento",
-    },  # fmt: skip
+    },
     spelled=frozenset({"UE", "IA", "UI", "ESO", "AEAT"}),
     ordinals=re.compile(r"\.?[ºª]|(?:er|ro|ra|do|da|to|ta|mo|ma|vo|va|no|na)\b"),
     ordinal_of=_ordinal_of,
     phone=re.compile(
-        r"\+\d{1,3}(?:[ .-]?\d){7,12}|(?:[6789]\d{2}|800)[ .-]?\d{3}[ .-]?\d{3}|[89]\d{2}(?:[ .-]\d{2}){3}|[6789]\d{2}(?: \d{2}){3}|90[0-9](?: \d{2,3}){2,3}"
+        r"\+\d{1,3}(?:[ .-]?\d){7,12}|(?:[6789]\d{2}|800)[ .-]?\d{3}[ .-]?\d{3}|[89]\d{2}(?:[ .-]\d{2}){3}"
+        r"|[6789]\d{2}(?: \d{2}){3}|90[0-9](?: \d{2,3}){2,3}"
     ),
     phone_groups=lambda text: (text[:3], text[3:6], text[6:]) if len(text) == 9 else (text,),
     phone_pairs=False,
-    day_words=frozenset("el del al día".split()),
-    time_words=frozenset("las".split()),
+    day_words=frozenset(word_list("el del al día")),
+    time_words=frozenset(word_list("las")),
     counted_words=frozenset(
-        "número nº página opción capítulo paso versión nivel línea sala puerta el del al planta mesa habitación artículo"
-        " tema punto grupo canal fase pulse marque tecla dígito código".split()
+        word_list(
+            "número nº página opción capítulo paso versión nivel línea sala puerta el del al planta mesa "
+            "habitación artículo tema punto grupo canal fase pulse marque tecla dígito código"
+        )
     ),
     roman_words=_RULERS | {"siglo"},
     year=lambda *_: None,
