@@ -143,9 +143,9 @@ def test_text_is_said_as_it_is_asked(language, text, kind, detail, said):
 KINDS = ("cardinal", "ordinal", "digits", "characters", "date", "time", "telephone", "currency", "unit", "fraction")
 TEXTS = st.lists(
     st.sampled_from(
-        "1 2 12 21 007 1.234 1,5 1 000 000 12:30 14h 1/2 21/11/2024 2024-11-21 € $ R$ US$ ₹ £ M k km m² °C ° º ª % ½ ² ① - – "
-        "+ ( ) . , ; : / # @ & XIV II V USB UE Sr. M. etc. e. nº p. mil de el hora personas Luis siglo a.b@c.es x.com "
-        "१२ ٣ ５ व 5वां लाख ' ’ [a](/b/) \n é".split(" ")
+        "1 2 12 21 007 1.234 1,5 1 000 12:30 14h 1/2 21/11/2024 2024-11-21 € $ R$ US$ ₹ £ M k km m² °C ° º ª % ½ ² ①"
+        " - – + ( ) . , ; : / # @ & XIV II V USB UE Sr. M. etc. e. nº p. mil de el hora personas Luis siglo a.b@c.es"
+        " x.com १२ ٣ ५ व 5वां लाख ' ’ [a](/b/) \n é".split(" ")
     )
     | st.text(max_size=4),
     max_size=14,
@@ -178,40 +178,25 @@ def test_any_text_can_be_asked_to_be_said_in_any_way(language, text, kind, detai
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(
-    "unit",
-    [
-        "1",
-        "1 ",
-        "1.",
-        "1,",
-        "1-",
-        "1/",
-        "1:",
-        "123 456 ",
-        "a",
-        "a.",
-        "a@",
-        "A1",
-        "XI",
-        "A.",
-        "€",
-        "$1",
-        "1h",
-        "[a](/",
-        "(1",
-        "½",
-    ],
+    "unit", ["1", "1 ", "1.", "1-", "1/", "123 456 ", "a", "a.", "a@", "A1", "A. ", "$1", "[a](/", "etc. "]
 )
 def test_the_time_taken_grows_with_the_length(language, unit):
     normaliser = _normaliser(language)
 
     def seconds(length: int) -> float:
         text = (unit * length)[:length]
-        best = 1e9
-        for _ in range(3):
-            start = time.perf_counter()
-            normaliser.rewrites(text, "")
-            best = min(best, time.perf_counter() - start)
-        return best
+        start = time.process_time()
+        normaliser.rewrites(text, "")
+        return time.process_time() - start
 
-    assert seconds(8000) < 16 * seconds(1000) + 0.05
+    # 16 times as long; were it to grow with the square, 256 times as much.
+    assert seconds(8000) < 64 * max(seconds(500), 0.001)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_sign_is_silent(readers, language):
+    for sign in "&@%‰+=<>×÷±≈≤≥≠/*#_^|~§©®™°€$£¥₹√∞µπΩ½²":
+        said = read_out(f"a {sign} b", language).text
+        assert sign not in said
+        assert phonemes(readers[language], said) != phonemes(readers[language], "a b")
+        assert phonemes(readers[language], read_out(sign, language).text)

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from voxwire_server.text.reading.european import numbers
 from voxwire_server.text.reading.european.numbers import NUMBER, Number, ascii_digits, parse
 from voxwire_server.text.reading.european.phrases import Phrases
+from voxwire_server.text.reading.european.say_as import is_dated, say_as
+from voxwire_server.text.reading.european.shortened import closes_sentence, is_abbreviation, is_spelled
 from voxwire_server.text.source_map import Rewrite, rewritten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from voxwire_server.text.reading.european.language import Language
+    from voxwire_server.text.reading.european.language import Language, Noun
 
 _SPACE = r"[ \u00a0\u202f]"
 _FRACTIONS = "¼-¾⅐-⅞↉"
@@ -35,24 +37,26 @@ _ADDRESS = (
 )
 _MONEY = r"US\$|R\$|[€$£¥₹]"
 _CODE = re.compile(r"(?<!\w)(?:[A-Z]{1,8}\d{1,8}[A-Z]{1,8}|\d{1,8}[A-Z]{1,8}\d{1,8})[A-Z\d]{0,20}(?!\w)")
-_OCLOCK = r"hs?|बजे(?P<by>(?! (?:से|तक|पर|को|के|का|की)))"
+_OCLOCK = r"hs?|बजे(?:(?P<by>(?! (?:से|तक|पर|को|के|का|की))))?"
 _TIME = re.compile(
-    rf"(\d{{1,2}})(?::(\d{{2}})(?::(\d{{2}}))?(?:{_SPACE}?(?:{_OCLOCK})(?!\w))?"
-    rf"|{_SPACE}?[hH]{_SPACE}?(?P<half>\d{{2}})?)(?![\w:])"
+    rf"(\d{{1,2}})(?::(\d{{2}})(?::(\d{{2}}))?(?:{_SPACE}?(?:{_OCLOCK})(?!\w)|Z(?!\w))?"
+    rf"|{_SPACE}?[hH]{_SPACE}?(?P<half>\d{{2}}(?:min)?)?)(?![\w:])"
 )
 _POINT_TIME = re.compile(r"(\d{1,2})\.(\d{2})(?![\w:]|[.,]\d)")
 _DATE = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})(?![\w/-])")
-_ISO = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?![\w/-])(?:T(?=\d))?|(\d{4})/(\d{1,2})/(\d{1,2})(?![\w/-])")
-_SLASH = re.compile(r"(\d{1,9})/(\d{1,9})(?![\w/])")
+_ISO = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:(?![\w/-])|T(?=\d\d:))|(\d{4})/(\d{1,2})/(\d{1,2})(?![\w/-])")
+_SLASH = re.compile(r"(\d{1,9})(?:/|(?<=24)[xX](?=7))(\d{1,9})(?![\w/])")
 _AND_FRACTION = re.compile(rf"{_SPACE}?([{_FRACTIONS}])|{_SPACE}(\d)/(\d{{1,2}})(?![\w/])")
 _RANGE = re.compile(rf"{_SPACE}?[–—-]{_SPACE}?(?=(?:{_MONEY})?\d)")
-_CHAIN = re.compile(r"\d{1,12}(?:-\d{1,12}){2,8}(?![\w-])")
+_CHAIN = re.compile(
+    r"\d{1,12}(?:-\d{1,12}){2,8}(?![\w-])|\d{4}(?: \d{4}){2,5}(?: \d{1,3})?(?![\w-])"
+    r"|\d{5}-\d{3}(?![\w-])|\d{3}\.\d{3}\.\d{3}-\d{2}(?!\w)|\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}(?!\w)"
+)
+_IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z\d]{4}){3,7}(?: ?[A-Z\d]{1,3})?(?!\w)")
+_PHONE = re.compile(r"\(\d{2,4}\) ?\d{3,5}[ -]\d{4}")
 _WORD_BEHIND = re.compile(rf"{_SPACE}(?:mil{_SPACE})?({_LETTER}{{1,30}})")
-_OTHER_END = re.compile(rf"{_SPACE}?[–—-]{_SPACE}?\d{{1,9}}")
+_OTHER_END = re.compile(rf"(?:{_SPACE}?[–—-]{_SPACE}?|{_SPACE}(?:o|u|y|a|ou|à|e|et|या|से){_SPACE})\d{{1,9}}(?!\w)")
 _WORD_BEFORE = re.compile(rf"({_LETTER}{{1,30}}|[º°])\.?[\s(]*$")
-_PRONOUNCEABLE_END = re.compile(r"(?:[AEIOUYÀ-Ü].?|[LNRS][TDKP])$")
-_SPELLED_START = re.compile(r"(?:[B-DFGKPTV][^AEIOUYÀ-ÜLRH]|[HJLMNQRWXZ][^AEIOUYÀ-Ü]|S[^AEIOUYÀ-ÜTPCLMNKQH])")
-_VOWEL = re.compile(r"[AEIOUYÀ-Ü]")
 
 
 class Place(NamedTuple):
@@ -76,10 +80,10 @@ class EuropeanNormaliser:
         )
         self._find = re.compile(
             rf"(?P<link>{_LINK})|(?P<address>{_ADDRESS})"
-            rf"|(?P<abbreviation>(?<![\w.])(?i:{abbreviations})(?![\w]))"
+            rf"|(?P<abbreviation>(?<![^\W\d_])(?<!\.)(?i:{abbreviations})(?![^\W\d_]))"
             rf"|(?P<money>(?:(?<!\w)(?:{'|'.join(self._codes())}){_SPACE}?|(?:{_MONEY}){_SPACE}?)[-−–]?(?=\d))"
             rf"|(?P<number>(?:(?<![\w)%°€])[-−–]|\+|\((?=\d{{1,4}}\)))?\d)"
-            rf"|(?P<joint>(?<=[^\W\d_])-(?=\d))"
+            rf"|(?P<joint>(?<=[^\W\d_])-(?=\d)|(?<=\d):(?=\d)|(?<=\d){_SPACE}?x{_SPACE}?(?=\d))"
             rf"|(?P<word>{_LETTER}+)"
             rf"|(?P<fraction>[{_FRACTIONS}])|(?P<script>[{_SCRIPTS}])"
             rf"|(?P<hashtag>#(?=\w))|(?P<sign>[{signs}])"
@@ -89,8 +93,13 @@ class EuropeanNormaliser:
         self._scale = re.compile(
             rf"{_SPACE}?({scales})(?:{_SPACE}?({_MONEY}|(?:{'|'.join(self._codes())})(?!\w))|(?!\w))"
         )
-        units = "|".join(sorted(map(re.escape, language.units), key=len, reverse=True))
-        self._unit = re.compile(rf"{_SPACE}?({units})(?![\w'’/²³])")
+        units = "|".join(
+            re.escape(unit).replace("°", f"[°º]{_SPACE}?") for unit in sorted(language.units, key=len, reverse=True)
+        )
+        self._unit = re.compile(rf"{_SPACE}?({units})(?![\w'’²³])")
+        self._per_unit = re.compile(rf"/(?:-(?!\d)|({units})(?![\w'’²³])|(?={_LETTER}|\d))")
+        secrets = "|".join(language.code_words)
+        self._code_before = re.compile(rf"(?<!\w)(?:{secrets})(?: (?:es|est|è|é|है))?[\s:]*$", re.IGNORECASE)
         months = "|".join(language.months)
         self._month = re.compile(rf"{_SPACE}(?:{months})(?!\w)", re.IGNORECASE)
 
@@ -111,7 +120,9 @@ class EuropeanNormaliser:
             if kind != "link":
                 end, said = getattr(self, f"_{kind}_at")(Place(text, start, end, before))
             if said is not None and end > start:
-                found.append(Rewrite(start, end, _spaced(text, start, end, said)))
+                said = _spaced(text, start, end, said)
+                joins = found and found[-1].end == start and found[-1].text.endswith(" ")
+                found.append(Rewrite(start, end, (said.lstrip() if joins else said) or " "))
             at = max(end, start + 1)
             if kind in ("number", "money") and said is not None:
                 at = self._range(text, at, found)
@@ -126,12 +137,12 @@ class EuropeanNormaliser:
     def _abbreviation_at(self, place: Place) -> tuple[int, str | None]:
         text, start, end, before = place
         written = text[start:end]
-        if not _is_abbreviation(written, text[start - 2 : start] if start > 1 else text[:start], text[end : end + 2]):
+        if not is_abbreviation(written, text[start - 2 : start] if start > 1 else text[:start], text[end : end + 2]):
             match = _ANY_WORD.match(text, start)
             return self._word_at(Place(text, start, match.end() if match else end, before))
         key = re.sub(_SPACE, " ", written.lower())
         said = self._language.abbreviations[key]
-        closes = written.endswith(".") and (not text[end:].strip() or _closes_sentence(key, text, end))
+        closes = written.endswith(".") and (_ends(text, end) or closes_sentence(key, text, end))
         return end, said + "." * closes
 
     def _money_at(self, place: Place) -> tuple[int, str | None]:
@@ -144,8 +155,8 @@ class EuropeanNormaliser:
         currency = self._language.currencies[sign]
         scale = self._scale.match(text, end)
         if scale is not None and not scale[2]:
-            return scale.end(), minus + self._say.scaled(number, scale[1], currency)
-        return end, minus + self._say.amount(number, currency)
+            return self._per(text, scale.end(), minus + self._say.scaled(number, scale[1], currency))
+        return self._per(text, end, minus + self._say.amount(number, currency))
 
     def _number_at(self, place: Place) -> tuple[int, str | None]:
         text, start, end, before = place
@@ -161,7 +172,7 @@ class EuropeanNormaliser:
 
     def _special(self, text: str, start: int, at: int, before: str) -> tuple[int, str] | None:
         """What is made of several numbers: telephone numbers, dates, times, fractions; or None."""
-        phone = self._language.phone.match(text, start)
+        phone = self._language.phone.match(text, start) or _PHONE.match(text, start)
         if phone is not None and not _continues(text, phone.end()) and sum(c.isdecimal() for c in phone[0]) > 6:
             return phone.end(), self._say.phone(phone[0])
         if start < at and text[start] == "(":
@@ -201,17 +212,21 @@ class EuropeanNormaliser:
         number, end = parse(written[0], self._language), written.end()
         if number.parts:
             return end, numbers.say(number, self._language)
-        for part in (self._with_fraction, self._with_ordinal, self._with_sign, self._with_scale, self._with_unit):
+        for part in (self._with_fraction, self._with_ordinal):
             found = part(text, end, number)
             if found is not None:
                 return found
+        for part in (self._with_unit, self._with_sign, self._with_scale):
+            found = part(text, end, number)
+            if found is not None:
+                return self._per(text, *found)
         return self._counting(text, at, end, number, before)
 
     def _with_fraction(self, text: str, end: int, number: Number) -> tuple[int, str] | None:
         behind = _AND_FRACTION.match(text, end)
         if behind is None or not number.is_count:
             return None
-        a, b = _vulgar(behind[1]) if behind[1] else (int(behind[2]), int(behind[3]))
+        a, b = numbers.vulgar(behind[1]) if behind[1] else (int(behind[2]), int(behind[3]))
         if not 0 < a < b:
             return None
         return behind.end(), f"{numbers.say(number, self._language)} {self._language.and_half} {self._and(a, b)}"
@@ -222,7 +237,7 @@ class EuropeanNormaliser:
 
     def _with_ordinal(self, text: str, end: int, number: Number) -> tuple[int, str] | None:
         mark = self._language.ordinals.match(text, end)
-        if mark is None or not number.is_count or not number.n or _continues(text, mark.end()):
+        if mark is None or not number.is_count or not number.n or text[mark.end() : mark.end() + 1].isalnum():
             return None
         return mark.end(), self._language.ordinal_of(number.n, mark[0])
 
@@ -246,13 +261,18 @@ class EuropeanNormaliser:
 
     def _with_unit(self, text: str, end: int, number: Number) -> tuple[int, str] | None:
         unit = self._unit.match(text, end)
-        return (unit.end(), self._say.counted(number, self._language.units[unit[1]])) if unit is not None else None
+        return (unit.end(), self._say.counted(number, self._unit_of(unit[1]))) if unit is not None else None
+
+    def _unit_of(self, written: str) -> Noun:
+        return self._language.units[re.sub(_SPACE, "", written.replace("º", "°"))]
 
     def _counting(self, text: str, at: int, end: int, number: Number, before: str) -> tuple[int, str]:
         """A number before a word, with which it agrees, or before none."""
         language = self._language
         if not number.is_count:
             return end, numbers.say(number, language)
+        if len(number.whole) > 2 and self._is_code(text, at, before):
+            return end, numbers.digits(number.whole, language)
         if number.n == 1 and language.first_of_month and self._month.match(text, end):
             return end, language.first_of_month
         other = _OTHER_END.match(text, end)
@@ -262,9 +282,25 @@ class EuropeanNormaliser:
         if year is not None:
             return end, year
         agrees = behind is not None and word not in language.counted_words
-        gender = language.gender(number.n, behind[1]) if agrees and behind is not None else ""
+        counted = 21 if other and number.n == 1 else number.n  # "1 o 2 veces": before a plural
+        gender = language.gender(counted, behind[1]) if agrees and behind is not None else ""
         said = language.cardinal(number.n, gender)
         return (behind.start(1) if said.endswith("'") and behind else end), said
+
+    def _per(self, text: str, end: int, said: str) -> tuple[int, str]:
+        """What was said, and "per" what: "5 €/kg", "10 €/mes"."""
+        per = self._per_unit.match(text, end)
+        if per is None:
+            return end, said
+        if per[0] == "/-":
+            return per.end(), said
+        unit = self._unit_of(per[1]).one if per[1] else ""
+        return per.end(), f"{said} {self._language.per} {unit}".rstrip()
+
+    def _is_code(self, text: str, at: int, before: str) -> bool:
+        """Whether the number at `at` is a secret or a code, by the word before it: "PIN 1234"."""
+        head = text[max(at - 40, 0) : at]
+        return self._code_before.search(head if at > 40 else f"{before[-40:]} {head}") is not None
 
     def _range(self, text: str, at: int, found: list[Rewrite]) -> int:
         """Say the dash between the two ends of a range; returns where to go on."""
@@ -281,12 +317,15 @@ class EuropeanNormaliser:
         if not word[0].isupper():
             version = word == "v" and text[end : end + 1].isdecimal() and not text[max(start - 1, 0) : start].isalnum()
             return end, self._language.version if version else None
+        account = _IBAN.match(text, start)
+        if account is not None:
+            return account.end(), ", ".join(map(self._say.characters, account[0].split(" ")))
         code = _CODE.match(text, start)
         if code is not None:
             return code.end(), self._say.characters(code[0])
         dotted = _DOTTED.match(text, start)
         if dotted is not None:
-            closes = "." * (not text[dotted.end() :].strip())
+            closes = "." * _ends(text, dotted.end())
             return dotted.end(), self._say.spell(dotted[0].replace(".", "")) + closes
         return self._capitals(place)
 
@@ -299,7 +338,7 @@ class EuropeanNormaliser:
             said = self._roman(place, n, found[2])
             if said is not None:
                 return end, said
-        spelled = word in self._language.spelled or _is_spelled(word)
+        spelled = word in self._language.spelled or is_spelled(word)
         return end, self._say.spell(word) if spelled and self._language.letters else None
 
     def _roman(self, place: Place, n: int, mark: str) -> str | None:
@@ -311,7 +350,8 @@ class EuropeanNormaliser:
         if behind is not None and behind[1].lower() in _CENTURIES and behind[1].lower() in language.roman_words:
             return language.roman(n, behind[1].lower())
         word = _word_before(text, start, before)
-        if n < 11 and word not in language.roman_words and end - start > 1 and behind and behind[1][0].isupper():
+        ranks = behind is not None and (behind[1][0].isupper() or word in _ARTICLES)
+        if behind is not None and ranks and n < 11 and word not in language.roman_words and end - start > 1:
             return language.ordinal(n, language.gender(1, behind[1]) or "m")
         if word in language.roman_words or (end - start > 1 and language.letters):
             return language.roman(n, word)
@@ -319,7 +359,7 @@ class EuropeanNormaliser:
 
     def _fraction_at(self, place: Place) -> tuple[int, str | None]:
         text, start, end, _ = place
-        a, b = _vulgar(text[start])
+        a, b = numbers.vulgar(text[start])
         return end, self._say.fraction(a, b) if a else self._language.cardinal(0, "")
 
     def _script_at(self, place: Place) -> tuple[int, str | None]:
@@ -333,8 +373,8 @@ class EuropeanNormaliser:
         return end, self._language.number if text[end].isdecimal() else self._language.number_sign
 
     def _joint_at(self, place: Place) -> tuple[int, str | None]:
-        _, _, end, _ = place
-        return end, " "
+        times = "x" in place.text[place.start : place.end]
+        return place.end, self._language.signs["×"] if times else " "
 
     def _sign_at(self, place: Place) -> tuple[int, str | None]:
         text, start, end, _ = place
@@ -352,12 +392,14 @@ class EuropeanNormaliser:
 
     def _written_date(self, found: re.Match[str]) -> str | None:
         first, second, year = int(found[1]), int(found[3]), int(found[4])
+        if len(found[4]) == 2:
+            year += 2000 if year < 50 else 1900
         if found[2] == "." and len(found[4]) == 2:
             return None
         return self._say.date(first, second, year) or self._say.date(second, first, year)
 
     def _time(self, found: re.Match[str]) -> str | None:
-        hour, minute = int(found[1]), int(found[2] or found["half"] or 0)
+        hour, minute = int(found[1]), int(found[2] or (found["half"] or "0").removesuffix("min"))
         second = int(found[3]) if found[3] else -1
         if hour > 24 or minute > 59 or second > 59:
             return None
@@ -369,50 +411,11 @@ class EuropeanNormaliser:
 
     def say_as(self, text: str, interpret_as: str, detail: str) -> str | None:
         """`text` as SSML's `say-as` asks; None where that says nothing, or the text is not of that kind."""
-        bare = ascii_digits(text.strip())
-        match interpret_as:
-            case "characters" | "spell-out" | "verbatim":
-                return self._say.characters(bare) or None
-            case "digits":
-                return self._say.characters(re.sub(r"[^\w]", "", bare)) or None
-            case "telephone":
-                return self._say.phone(bare) if any(c.isdecimal() for c in bare) else None
-            case "date":
-                return self._date_as(bare, detail.lower())
-            case "cardinal" | "number" | "ordinal":
-                return self._number_as(bare, interpret_as)
-            case "time" | "currency" | "unit" | "fraction":
-                return self._written(text)
-            case _:
-                return None
-
-    def _number_as(self, text: str, interpret_as: str) -> str | None:
-        sign, text = (self._language.minus + " ", text[1:]) if text[:1] in ("-", "−") else ("", text)
-        written = NUMBER.match(text)
-        if written is None:
-            n = numbers.roman(text.upper())
-            number = Number(str(n))
-        else:
-            number = parse(written[0], self._language)
-            n = number.n
-        if not text or (written is None and not n):
-            return None
-        if interpret_as == "ordinal" and number.is_count and n:
-            mark = self._language.ordinals.fullmatch(text, written.end()) if written else None
-            return self._language.ordinal_of(n, mark[0]) if mark else self._language.ordinal(n, "m")
-        if number.is_digits and len(number.whole) <= 15:
-            return sign + self._language.cardinal(n, "")
-        return sign + numbers.say(number, self._language)
-
-    def _date_as(self, text: str, order: str) -> str | None:
-        parts = re.findall(r"\d+", text)
-        if not order or len(parts) != len(order) or set(order) - set("dmy") or any(len(part) > 4 for part in parts):
+        if interpret_as in ("time", "currency", "unit", "fraction"):
             return self._written(text)
-        value = {key: int(part) for key, part in zip(order, parts, strict=True)}
-        day, month = value.get("d", 0), value.get("m", 0)
-        if day > 31 or month > 12 or ("d" in order and not day) or ("m" in order and not month):
-            return None
-        return self._language.date(day, month, value.get("y", -1))
+        if interpret_as == "date" and not is_dated(text, detail):
+            return self._written(text)
+        return say_as(self._language, ascii_digits(text.strip()), interpret_as, detail.lower())
 
     def _written(self, text: str) -> str | None:
         """`text` read as it would be by itself."""
@@ -420,47 +423,15 @@ class EuropeanNormaliser:
         return None if said == text else said
 
 
+_PUNCTUATION = frozenset(".,;:!?…·()[]{}\"'«»“”„‘’¡¿—–-।॥")
 _ANY_WORD = re.compile(rf"{_LETTER}+")
 _PERCENT = re.compile(rf"{_SPACE}?([%‰])")
 _DEGREE = re.compile(r"[°º](?![\w])")
 _EQUATION = re.compile(r"\d{1,15} ?=")
 _DOTTED = re.compile(r"(?:[A-ZÀ-Þ]\.){2,8}(?!\w)")
 _ROMAN = re.compile(r"([IVX]+)([a-zèº]{0,3})")
+_ARTICLES = frozenset(("", "la", "el", "del", "le", "du", "il", "della", "a", "o", "da", "do", "na", "no"))
 _CENTURIES = frozenset(("siècle", "siècles", "secolo", "siglo", "século", "सदी"))
-
-
-def _is_abbreviation(written: str, before: str, after: str) -> bool:
-    """Whether an abbreviation's letters are one where they stand: "a. m." is, "d." of "opción d." is none."""
-    bare = written.rstrip(".")
-    if len(bare) > 1 and not (written.isalpha() and written.isascii()):
-        return True
-    name = after[:1].isspace() and (after[1:].isupper() or "\u0900" <= after[1:] <= "\u097f")
-    if len(bare) == 1:
-        return name if bare.isupper() else after.strip()[:1].isdecimal()
-    if len(bare) == 2 and bare.islower():
-        return before.strip()[-1:].isdecimal()
-    return len(bare) > 2 or (name and written[0].isupper())
-
-
-def _closes_sentence(key: str, text: str, end: int) -> bool:
-    return (
-        key in ("etc.", "ecc.", "p. m.", "a. m.", "p.m.", "a.m.")
-        and text[end : end + 1].isspace()
-        and text[end + 1 : end + 2].isupper()
-    )
-
-
-def _is_spelled(word: str) -> bool:
-    """Whether a word of capitals has vowels, and yet can't be pronounced; those without, espeak-ng spells itself."""
-    if not 2 < len(word) < 7 or not word.isupper() or not _VOWEL.search(word):
-        return False
-    return _SPELLED_START.match(word) is not None or _PRONOUNCEABLE_END.search(word) is None
-
-
-def _vulgar(sign: str) -> tuple[int, int]:
-    """The numerator and denominator of "½" and its like; of "⅟", 1 and 1."""
-    a, _, b = unicodedata.normalize("NFKC", sign).partition("⁄")
-    return int(a), int(b or 1)
 
 
 def _continues(text: str, end: int) -> bool:
@@ -487,4 +458,9 @@ def _spaced(text: str, start: int, end: int, said: str) -> str:
 
 
 def _touches(character: str) -> bool:
-    return character.isalnum() or unicodedata.category(character)[0] == "M"
+    return not character.isspace() and character not in _PUNCTUATION
+
+
+def _ends(text: str, at: int) -> bool:
+    """Whether nothing but some space follows."""
+    return not text[at : at + 20].strip()

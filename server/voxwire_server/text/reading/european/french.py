@@ -117,6 +117,7 @@ LANGUAGE = Language(
     point="point",
     minus="moins",
     plus="plus",
+    per="par",
     to="à",
     and_half="et",
     half_behind="demi",
@@ -318,6 +319,9 @@ LANGUAGE = Language(
             "numéro page option chapitre étape version niveau ligne le la du au tapez touche code canal porte quai voie"
         )
     ),
-    roman_words=_RULERS | {"siècle", "siècles"},
+    code_words=frozenset(word_list("code pin otp cvv")),
+    roman_words=_RULERS
+    | {"siècle", "siècles"}
+    | frozenset(word_list("chapitre tome volume acte livre partie titre niveau phase type groupe")),
     year=lambda *_: None,
 )

@@ -23,6 +23,8 @@ _BEFORE_YEARS = frozenset(("सन", "सन्", "वर्ष", "साल", *
 
 
 def _cardinal(n: int, _gender: str = "") -> str:
+    if n == 100:
+        return "सौ"
     words = []
     for value, name in _SCALES:
         if n >= value:
@@ -99,6 +101,7 @@ LANGUAGE = Language(
     point="पॉइंट",
     minus="माइनस",
     plus="प्लस",
+    per="प्रति",
     to="से",
     and_half="सही",
     half_behind="आधा",
@@ -273,6 +276,7 @@ LANGUAGE = Language(
     day_words=frozenset(("दिनांक", "तारीख")),
     time_words=frozenset(),
     counted_words=frozenset(),
+    code_words=frozenset(word_list("otp pin cvv कोड पिन ओटीपी")),
     roman_words=frozenset(word_list("लुई चार्ल्स हेनरी जॉर्ज एलिज़ाबेथ अध्याय सदी पोप किंग विश्वयुद्ध")),
     year=_year_in_context,
 )

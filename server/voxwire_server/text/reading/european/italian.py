@@ -121,6 +121,7 @@ LANGUAGE = Language(
     point="punto",
     minus="meno",
     plus="più",
+    per="al",
     to="a",
     and_half="e",
     half_behind="mezzo",
@@ -310,7 +311,7 @@ LANGUAGE = Language(
         "st.": "santo",
     },
     spelled=frozenset({"UE", "IA", "UI"}),
-    ordinals=re.compile(r"\.?[ºª]|°(?= [a-zà-ù]{4,})|(?:mo|ma|esimo|esima)\b"),
+    ordinals=re.compile(r"\.?[ºª]|°(?= [a-zà-ù]{4,})|[oa](?= [a-zà-ú]{3,})|(?:mo|ma|esimo|esima)\b"),
     ordinal_of=_ordinal_of,
     phone=re.compile(
         r"(?:\+|00)\d{1,3}(?:[ ./-]?\d){7,12}|3\d{2}[ ./-]?\d{3}[ ./-]?\d{3,4}|0\d{1,3}(?:[ ./-]?\d){5,8}"
@@ -326,6 +327,9 @@ LANGUAGE = Language(
             "articolo tasto codice canale binario prema premi"
         )
     ),
-    roman_words=_RULERS | {"secolo"},
+    code_words=frozenset(word_list("codice pin otp cvv")),
+    roman_words=_RULERS
+    | {"secolo"}
+    | frozenset(word_list("capitolo tomo volume atto libro parte titolo livello fase tipo gruppo secoli")),
     year=lambda *_: None,
 )

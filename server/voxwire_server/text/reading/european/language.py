@@ -50,6 +50,7 @@ class Language:
     point: str  # between the parts of a version, or of an address
     minus: str
     plus: str
+    per: str  # between an amount and what it is for: "5 €/kg"
     to: str  # between the ends of a range
     and_half: str  # between a number and the fraction behind it
     half_behind: str  # 1/2 behind a number
@@ -84,6 +85,7 @@ class Language:
     day_words: frozenset[str]  # before "21/11", which else is a fraction
     time_words: frozenset[str]  # before "14.30", which else is a number
     counted_words: frozenset[str]  # before a number that counts nothing: "página 1"
+    code_words: frozenset[str]  # before a code that is said digit by digit
     roman_words: frozenset[str]  # before a Roman numeral of one letter
     year: Callable[[int, str, str], str | None]  # a number of four digits, the words before and behind it
 

@@ -113,3 +113,9 @@ def roman(text: str) -> int:
     """The value of a Roman numeral up to 39, in capitals; 0 for any other text."""
     found = _ROMAN.fullmatch(text)
     return 10 * len(found[1]) + _ROMAN_VALUES[found[2]] if found else 0
+
+
+def vulgar(sign: str) -> tuple[int, int]:
+    """The numerator and denominator of "½" and its like; of "⅟", 1 and 1."""
+    a, _, b = unicodedata.normalize("NFKC", sign).partition("⁄")
+    return int(a), int(b or 1)

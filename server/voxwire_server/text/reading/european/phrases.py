@@ -32,10 +32,10 @@ class Phrases:
             said = numbers.say(number, language)
             return f"{said} {language.of(currency.whole.many)}" if millions else self.counted(number, currency.whole)
         parts = int(number.decimals.ljust(2, "0"))
+        if not parts:
+            return self.amount(Number(number.whole, grouped=True), currency)
         whole = self.counted(Number(number.whole, grouped=True), currency.whole)
         cents = self.counted(Number(str(parts)), currency.part)
-        if not parts:
-            return whole
         return f"{whole}{language.and_cents}{cents}" if number.n else cents
 
     def scaled(self, number: Number, scale: str, currency: Currency) -> str:
@@ -59,6 +59,10 @@ class Phrases:
         """A day of a month of a year; None if there is no such day."""
         return self._language.date(day, month, year) if 0 < day < 32 and 0 < month < 13 else None
 
+    def some_date(self, day: int, month: int, year: int) -> str | None:
+        """A date that lacks parts: a day or month of 0, a year of -1."""
+        return self._language.date(day, month, year) or None
+
     def phone(self, written: str) -> str:
         """A telephone number, by its groups."""
         language = self._language
@@ -76,7 +80,7 @@ class Phrases:
 
     def chain(self, written: str) -> str:
         """Groups of digits with hyphens between, digit by digit."""
-        return ", ".join(numbers.digits(group, self._language) for group in written.split("-"))
+        return ", ".join(numbers.digits(group, self._language) for group in re.split("[-./ ]", written))
 
     def characters(self, text: str) -> str:
         """Each letter, digit and sign by its name."""

@@ -124,6 +124,7 @@ LANGUAGE = Language(
     point="ponto",
     minus="menos",
     plus="mais",
+    per="por",
     to="a",
     and_half="e",
     half_behind="meio",
@@ -177,6 +178,7 @@ LANGUAGE = Language(
         "l": Noun("litro", "litros"),
         "L": Noun("litro", "litros"),
         "ml": Noun("mililitro", "mililitros"),
+        "x": Noun("vez", "vezes", "f"),
         "km/h": Noun("quilômetro por hora", "quilômetros por hora"),
         "m/s": Noun("metro por segundo", "metros por segundo"),
         "m²": Noun("metro quadrado", "metros quadrados"),
@@ -260,7 +262,7 @@ LANGUAGE = Language(
         "sras.": "senhoras",
         "dr.": "doutor",
         "dra.": "doutora",
-        "d.": "dona",
+        "d.": "dom",
         "prof.": "professor",
         "profa.": "professora",
         "profª.": "professora",
@@ -324,6 +326,9 @@ LANGUAGE = Language(
             "tecle disque digite código canal tecla"
         )
     ),
-    roman_words=_RULERS | {"século"},
+    code_words=frozenset(word_list("código pin otp senha cvv token")),
+    roman_words=_RULERS
+    | {"século"}
+    | frozenset(word_list("capítulo tomo volume ato livro parte título nível fase tipo grupo séculos")),
     year=lambda *_: None,
 )

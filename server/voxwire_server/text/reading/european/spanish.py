@@ -158,6 +158,7 @@ LANGUAGE = Language(
     point="punto",
     minus="menos",
     plus="más",
+    per="por",
     to="a",
     and_half="y",
     half_behind="medio",
@@ -362,7 +363,7 @@ LANGUAGE = Language(
     ordinal_of=_ordinal_of,
     phone=re.compile(
         r"\+\d{1,3}(?:[ .-]?\d){7,12}|(?:[6789]\d{2}|800)[ .-]?\d{3}[ .-]?\d{3}|[89]\d{2}(?:[ .-]\d{2}){3}"
-        r"|[6789]\d{2}(?: \d{2}){3}|90[0-9](?: \d{2,3}){2,3}"
+        r"|[6789]\d{2}(?: \d{2}){3}|9\d \d{3} \d{2} \d{2}|90[0-9](?: \d{2,3}){2,3}"
     ),
     phone_groups=lambda text: (text[:3], text[3:6], text[6:]) if len(text) == 9 else (text,),
     phone_pairs=False,
@@ -374,6 +375,9 @@ LANGUAGE = Language(
             "habitación artículo tema punto grupo canal fase pulse marque tecla dígito código"
         )
     ),
-    roman_words=_RULERS | {"siglo"},
+    code_words=frozenset(word_list("código pin clave otp cvv contraseña")),
+    roman_words=_RULERS
+    | {"siglo"}
+    | frozenset(word_list("capítulo tomo volumen acto libro siglos parte título nivel fase tipo grupo")),
     year=lambda *_: None,
 )
