@@ -26,6 +26,7 @@ from voxwire_server.config.schema import (
     ConfigError,
     EnginesConfig,
     Key,
+    LexiconFile,
     LimitsConfig,
     ServerConfig,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "ConfigError",
     "EnginesConfig",
     "Key",
+    "LexiconFile",
     "LimitsConfig",
     "ServerConfig",
     "add_config_arguments",
