@@ -29,6 +29,7 @@ from voxwire_server.config.schema import (
     LexiconFile,
     LimitsConfig,
     ServerConfig,
+    TextConfig,
 )
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "LexiconFile",
     "LimitsConfig",
     "ServerConfig",
+    "TextConfig",
     "add_config_arguments",
     "check_config",
     "config_from_arguments",

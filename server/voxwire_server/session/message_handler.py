@@ -46,7 +46,8 @@ class MessageHandler:
         contexts = self._contexts
         match message:
             case m.Start():
-                self._memory.check(lexicon_bytes(message.lexicon))
+                if message.lexicon:
+                    self._memory.check(lexicon_bytes(message.lexicon))
                 return contexts.open(message, now)
             case m.Text():
                 return self._text(message, now)

@@ -35,7 +35,7 @@ FILE_BYTES_MAX = 64 << 20
 NAMESPACE = "http://www.w3.org/2005/01/pronunciation-lexicon"
 _XML = "http://www.w3.org/XML/1998/namespace"
 _FIELDS = frozenset({"alias", "ipa", "x-sampa", "case"})
-_AT_LINE = re.compile(r" \(at line (\d+), column \d+\)")
+_AT_LINE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)")
 
 
 def read_lexicon(path: Path) -> list[Entry]:
@@ -75,13 +75,17 @@ def parse_toml(raw: bytes) -> list[Entry]:
         raise LexiconError("it is not UTF-8", raw.count(b"\n", 0, error.start) + 1) from error
     except tomllib.TOMLDecodeError as error:
         line = _AT_LINE.search(str(error))
-        raise LexiconError(f"it is no TOML: {_AT_LINE.sub('', str(error))}", int(line[1]) if line else 0) from error
+        number = int(line[1]) if line and line[1] else source.count("\n") + 1
+        raise LexiconError(f"it is no TOML: {_AT_LINE.sub('', str(error))}", number) from error
     entries = []
     for name, value in document.items():
         table = value if isinstance(value, dict) and not _is_entry(value) else None
+        if table is not None and not LANGUAGE_TAG.fullmatch(name):
+            problem = f"{name!r} is no language; a word with a full stop or a sign needs quotes"
+            raise LexiconError(problem, _line_of(name, source))
         for word, said in ({name: value} if table is None else table).items():
             try:
-                entries.append(_toml_entry(word, said, "" if table is None else name))
+                entries.append(entry_of(word, said, "" if table is None else name))
             except LexiconError as error:
                 raise LexiconError(str(error), _line_of(word, source)) from None
     return entries
@@ -90,12 +94,6 @@ def parse_toml(raw: bytes) -> list[Entry]:
 def _is_entry(table: Mapping[str, object]) -> bool:
     """Whether a table says how its name is said, rather than how the words in it are."""
     return bool(table) and table.keys() <= _FIELDS
-
-
-def _toml_entry(word: str, said: object, language: str) -> Entry:
-    if language and not LANGUAGE_TAG.fullmatch(language):
-        raise LexiconError(f"{language!r} is no language; a name with a full stop or a sign needs quotes")
-    return entry_of(word, said, language)
 
 
 def entry_of(word: str, said: object, language: str = "") -> Entry:
