@@ -247,11 +247,11 @@ def _ipa_of(text: str) -> str:
         LexiconError: it is none, or can't be read here.
     """
     try:
-        module = importlib.import_module("voxwire_server.text.xsampa")
-    except ImportError as missing:
+        to_ipa = importlib.import_module("voxwire_server.text.xsampa").to_ipa
+    except (ImportError, AttributeError) as missing:
         raise LexiconError("X-SAMPA can't be read here; write IPA") from missing
     try:
-        ipa: str = module.to_ipa(text)
+        ipa: str = to_ipa(text)
     except ValueError as error:
         raise LexiconError(f"{text!r} is no X-SAMPA: {error}") from error
     return ipa
