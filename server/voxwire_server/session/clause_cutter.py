@@ -283,6 +283,7 @@ class ClauseCutter:
             language=spec.language,
             speed=spec.speed,
             seed=clause_seed(spec.seed, index),
+            lexicon=spec.lexicon,
         )
 
     def _seconds_in_flight(self) -> float:
