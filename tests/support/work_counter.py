@@ -18,13 +18,14 @@ from voxwire_server.text import (
     cuts,
     inline,
     intake,
+    lexicon,
     markup,
     phoneme_visemes,
     scripts,
     speakable,
 )
 
-MODULES = (clauses, cuts, intake, markup, inline, speakable, phoneme_visemes, coarticulation, scripts)
+MODULES = (clauses, cuts, intake, markup, inline, speakable, phoneme_visemes, coarticulation, lexicon, scripts)
 _FILES = frozenset(module.__file__ for module in MODULES)
 CHARS_PER_LINE = 16
 """A line of Python takes about as long as a pattern takes to pass so many characters."""

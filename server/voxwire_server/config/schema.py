@@ -308,6 +308,29 @@ class ModelsConfig:
     ] = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LexiconFile:
+    """A file of pronunciations. `default`: it is used where a client names no lexicon, too."""
+
+    name: str
+    path: str
+    default: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextConfig:
+    """How text is read aloud."""
+
+    lexicons: Annotated[
+        tuple[LexiconFile, ...],
+        Setting(
+            "Files of pronunciations (TOML or PLS); later ones win. Each is a path, relative to the configuration's "
+            "file, or a table of `path`, `name` (else the file's name without its ending) and `default` (false: used "
+            "only where a client names it)."
+        ),
+    ] = ()
+
+
 VENDORS = ("elevenlabs", "openai", "cartesia", "deepgram", "gpt-sovits", "cosyvoice")
 """Vendors whose clients are served over HTTP and WebSocket; Wyoming has a port of its own."""
 
@@ -370,6 +393,7 @@ class Config:
     scheduling: SchedulingConfig = field(default_factory=SchedulingConfig)
     engines: EnginesConfig = field(default_factory=EnginesConfig)
     models: ModelsConfig = field(default_factory=ModelsConfig)
+    text: TextConfig = field(default_factory=TextConfig)
     compat: CompatConfig = field(default_factory=CompatConfig)
     aliases: AliasesConfig = field(default_factory=AliasesConfig)
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
@@ -386,6 +410,7 @@ class Kind(Enum):
     KEYS = "table"
     ALIASES = "table of names"
     OPTIONS = "table by engine"
+    LEXICONS = "list of files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,6 +433,7 @@ _KINDS: Mapping[object, Kind] = {
     tuple[ApiKey, ...]: Kind.KEYS,
     tuple[Alias, ...]: Kind.ALIASES,
     tuple[EngineOption, ...]: Kind.OPTIONS,
+    tuple[LexiconFile, ...]: Kind.LEXICONS,
 }
 
 SECTIONS: Mapping[str, type[Any]] = {
@@ -419,6 +445,7 @@ SECTIONS: Mapping[str, type[Any]] = {
     "scheduling": SchedulingConfig,
     "engines": EnginesConfig,
     "models": ModelsConfig,
+    "text": TextConfig,
     "compat": CompatConfig,
     "aliases": AliasesConfig,
 }

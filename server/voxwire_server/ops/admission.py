@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.config import is_loopback
+from voxwire_server.ops.lexicons import Lexicons
 from voxwire_server.session.quotas import Granted, Places, Refused, SessionRateLimiter, fits, network_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from voxwire_server.session.quotas import ClientIdentity, OccupiedPlace
     from voxwire_server.session.registry import Sessions
     from voxwire_server.speech import Voice
+    from voxwire_server.text.lexicon import Lexicon
 
 FULL_RETRY_MS = 5000
 """When a client may try again where all places for sessions are taken."""
@@ -48,6 +50,7 @@ class SpeechDirectory:
 
     voices: VoiceDirectory
     engines: EngineRoom
+    lexicons: Callable[[], Lexicons] = Lexicons
     identify: Identify | None = None
     """Tells languages apart; None where that is not installed."""
 
@@ -77,6 +80,10 @@ class SpeechDirectory:
                 hint="Name the language, or install the extra on the server: pip install 'voxwire[languages]'.",
             )
         return self.identify
+
+    def lexicon(self, names: Sequence[str]) -> Lexicon:
+        """See `Lexicons.select`: of the lexicons in force now."""
+        return self.lexicons().select(names)
 
     def admit(
         self,

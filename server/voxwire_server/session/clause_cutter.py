@@ -318,6 +318,7 @@ class ClauseCutter:
             language=part.speaker.language,
             speed=spec.speed,
             seed=clause_seed(spec.seed, index),
+            lexicon=spec.lexicon,
         )
 
     def _seconds_in_flight(self) -> float:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from voxwire_server.scheduling.request import SynthesisRequest
     from voxwire_server.session.ticker import Ticker
     from voxwire_server.speech import Voice
+    from voxwire_server.text.lexicon import Lexicon
 
 
 class Sink(Protocol):
@@ -134,7 +135,7 @@ class Identify(Protocol):
 
 
 class Directory(Protocol):
-    """Where voices are looked up and new contexts are admitted. Answers at once."""
+    """Where voices and lexicons are looked up and new contexts are admitted. Answers at once."""
 
     def resolve(self, voice: str | None, language: str | None) -> ResolvedVoice:
         """Find a voice by name (None: the default).
@@ -155,6 +156,13 @@ class Directory(Protocol):
 
         Raises:
             VoxwireError: client.unsupported_language; it is not installed.
+        """
+
+    def lexicon(self, names: Sequence[str]) -> Lexicon:
+        """The server's lexicons that are used by default, and those of `names` over them.
+
+        Raises:
+            VoxwireError: client.invalid_field; there is no lexicon of that name.
         """
 
     def admit(self, engine: str, *, bulk: bool, now: float, session: str, account: str) -> None:
