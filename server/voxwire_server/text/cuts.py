@@ -141,9 +141,11 @@ class CutChooser:
             and len(markup.text) - start + len(held) <= limit
             and (self._finder.ends_sentence(held) or (held in "。！？" and speakable(markup.text[start:])))
         ):
-            return Cut(markup.base + len(markup.text), Boundary.SENTENCE, releases=True)
+            # "example." is a word until it is known that no "org" follows it.
+            boundary = Boundary.WORD if held[-1] == "." else Boundary.SENTENCE
+            return Cut(markup.base + len(markup.text), boundary, releases=True)
         rest = text[start:]
-        end = word_cut(rest, 1, min(limit, len(rest)))
+        end = word_cut(rest, 1, min(limit, len(rest)), forced=False)
         if end:
             end = without_weak_end(rest, end, WEAK_WORDS_MIN)
         if count_words(rest[:end]) < DRY_WORDS_MIN:

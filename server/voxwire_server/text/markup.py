@@ -78,6 +78,7 @@ class Markup(InlineMarkup):
         self._token_from = 0  # where its output begins
         self._steps_max = 0
         self._opened: tuple[int, int, int] | None = None  # where `_extent` goes on: of which token, from where, its end
+        self._released_dot = False  # the token before ended in a full stop that may yet be one of an address
         self._comment_open = start  # no comment ends before this input index
 
     @property
@@ -116,6 +117,8 @@ class Markup(InlineMarkup):
 
     def feed(self, piece: str) -> None:
         """Append input and decide what can be decided."""
+        if self._released_dot and piece:
+            self._go_on_after_dot(piece[0])
         held = self._raw
         if held and held[-1] < FIRST_CJK and not _ENDS_TOKEN.search(piece) and len(held) + len(piece) < TOKEN_CHARS_MAX:
             self._raw += piece  # the token goes on
@@ -148,9 +151,18 @@ class Markup(InlineMarkup):
 
     def release(self) -> None:
         """Append the unfinished token to the output as it stands."""
+        self._released_dot = self._raw.endswith(".")
         self._inline(len(self._raw))
         while self._token_left:
             self._inline_part()
+
+    def _go_on_after_dot(self, char: str) -> None:
+        """After a token released at its full stop comes `char`: of "example." and "org" the dot is read now."""
+        self._released_dot = False
+        if char.isascii() and char.islower():
+            said = f"{GLUE}{self._dot}{GLUE}"
+            self._emit(said, (self._start,) * len(said))
+            self._before = " "
 
     def copy(self) -> Markup:
         """A copy with the same state, independent from now on."""
