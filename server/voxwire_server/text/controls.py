@@ -6,12 +6,15 @@ Values follow W3C SSML 1.1 (https://www.w3.org/TR/speech-synthesis11/, chapters 
 
 from __future__ import annotations
 
+import html
 import math
 import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
 PAUSE_SECONDS_MAX = 10.0
+VALUE_CHARS_MAX = 256
+"""The longest value of an attribute that is kept."""
 
 BREAK_SECONDS = {
     "none": 0.0,
@@ -22,7 +25,15 @@ BREAK_SECONDS = {
     "x-strong": 1.5,
 }
 RATES = {"x-slow": 0.5, "slow": 0.75, "medium": 1.0, "default": 1.0, "fast": 1.25, "x-fast": 1.5}
-VOLUMES_DB = {"silent": -math.inf, "x-soft": -12.0, "soft": -6.0, "medium": 0.0, "default": 0.0, "loud": 6.0, "x-loud": 12.0}
+VOLUMES_DB = {
+    "silent": -math.inf,
+    "x-soft": -12.0,
+    "soft": -6.0,
+    "medium": 0.0,
+    "default": 0.0,
+    "loud": 6.0,
+    "x-loud": 12.0,
+}
 PITCHES = {"x-low": -6.0, "low": -3.0, "medium": 0.0, "default": 0.0, "high": 3.0, "x-high": 6.0}
 """Semitones."""
 EMPHASES = {"strong": (0.9, 3.0), "moderate": (0.95, 1.5), "none": (1.0, 0.0), "reduced": (1.05, -3.0)}
@@ -31,6 +42,9 @@ EMPHASES = {"strong": (0.9, 3.0), "moderate": (0.95, 1.5), "none": (1.0, 0.0), "
 RATE_MIN, RATE_MAX = 0.25, 4.0
 GAIN_DB_MAX = 12.0
 
+NAME = r"[A-Za-z_][\w.:-]*+"
+VALUE = r"(?:\"[^\"<]*+\"|'[^'<]*+'|[^\s\"'<>=/]++)"
+_ATTRIBUTE = re.compile(rf"({NAME})\s*=\s*({VALUE})")
 _TIME = re.compile(r"\s*\+?(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})\s*(ms|s)\s*", re.IGNORECASE)
 _NUMBER = re.compile(r"\s*([+-]?)(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})\s*(%|st|dB|Hz|)\s*", re.IGNORECASE)
 
@@ -87,6 +101,14 @@ class Control(NamedTuple):
     at: int
     end: int
     does: Pause | StyleChange | Mark
+
+
+def attributes_of(tag: str) -> dict[str, str]:
+    """The attributes that are written in a tag, by their names in lower case."""
+    return {
+        found[1].lower(): html.unescape(found[2][1:-1] if found[2][0] in "\"'" else found[2])[:VALUE_CHARS_MAX]
+        for found in _ATTRIBUTE.finditer(tag)
+    }
 
 
 def seconds_of(text: str) -> float | None:
