@@ -59,6 +59,9 @@ class Clause:
     the clause stands for. `seed` fixes every random draw of its synthesis. `before` is the end of what was said
     before in the utterance, by which the first words are read. To an engine `text` comes as words ("twenty dollars"),
     and `readings` were followed.
+
+    The rest is done to the engine's audio, after it: samples are multiplied by `gain`, and `pause_after` seconds of
+    silence follow. `pitch` is in semitones; engines may follow it.
     """
 
     text: str
@@ -70,6 +73,9 @@ class Clause:
     seed: int
     before: str = ""
     readings: tuple[Reading, ...] = ()
+    gain: float = 1.0
+    pitch: float = 0.0
+    pause_after: float = 0.0
 
     def __post_init__(self) -> None:
         assert len(self.origins) == len(self.text), "one origin per character"

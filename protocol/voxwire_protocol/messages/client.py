@@ -27,6 +27,7 @@ class Start:
     pacing: v.PacingRequest | None = None
     priority: v.Priority | None = None
     seed: int | None = None
+    format: v.TextFormat | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +177,7 @@ CLIENT_MESSAGES: Mapping[type[Any], Mapping[str, Field]] = {
         "pacing": _PACING,
         "priority": Field(s.choice(*get_args(v.Priority))),
         "seed": Field(s.integer()),
+        "format": Field(s.choice(*get_args(v.TextFormat))),
     },
     Text: {"context": v.CONTEXT, "text": v.REQUIRED_TEXT, "seq": v.COUNT, "flush": Field(s.boolean)},
     Flush: {"context": v.CONTEXT, "id": v.NAME},

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Codec = Literal["pcm_s16le", "opus", "mulaw", "alaw"]
 PacingMode = Literal["realtime", "burst"]
 Priority = Literal["interactive", "bulk"]
+TextFormat = Literal["text", "ssml"]
 TimingKind = Literal["word", "phoneme", "viseme"]
 
 DEFAULT_CONTEXT = "0"

@@ -300,6 +300,23 @@ class ModelsConfig:
     ] = ""
 
 
+BREAKS = ("break", "pause")
+"""How pauses may be written in text that is no SSML."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextConfig:
+    """How text is read aloud."""
+
+    breaks: Annotated[
+        tuple[str, ...],
+        Setting(
+            'How pauses may be written in text that is not SSML: `break` is `<break time="2s"/>`, `pause` is '
+            "`[pause:1s]`. What is not listed is no pause."
+        ),
+    ] = BREAKS
+
+
 VENDORS = ("elevenlabs", "openai", "cartesia", "deepgram", "gpt-sovits", "cosyvoice")
 """Vendors whose clients are served over HTTP and WebSocket; Wyoming has a port of its own."""
 
@@ -362,6 +379,7 @@ class Config:
     scheduling: SchedulingConfig = field(default_factory=SchedulingConfig)
     engines: EnginesConfig = field(default_factory=EnginesConfig)
     models: ModelsConfig = field(default_factory=ModelsConfig)
+    text: TextConfig = field(default_factory=TextConfig)
     compat: CompatConfig = field(default_factory=CompatConfig)
     aliases: AliasesConfig = field(default_factory=AliasesConfig)
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
@@ -411,6 +429,7 @@ SECTIONS: Mapping[str, type[Any]] = {
     "scheduling": SchedulingConfig,
     "engines": EnginesConfig,
     "models": ModelsConfig,
+    "text": TextConfig,
     "compat": CompatConfig,
     "aliases": AliasesConfig,
 }

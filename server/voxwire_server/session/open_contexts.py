@@ -13,6 +13,8 @@ from voxwire_server.session.context import Context, Phase
 from voxwire_server.session.resume import Frames
 from voxwire_server.session.settings import ContextSpec
 from voxwire_server.text.intake import ClauseLimits, TextIntake
+from voxwire_server.text.markup import Markup
+from voxwire_server.text.ssml import Ssml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 CONTEXT_NUMBERS = 1 << 16
 """How many contexts of a session can have different numbers in audio frames."""
+
+DIALECT_TAGS = {"cartesia": ("break", "speed", "volume", "spell")}
+"""The tags that a vendor's clients may write into text that is no SSML."""
 
 NAMES_KEPT = 256
 """Of so many contexts that are over the number is kept, for clients that resume without counting; and of so many that
@@ -150,7 +155,8 @@ class OpenContexts:
         self._admit(message.context, resolved.engine.name, message.priority == "bulk", now)
         self.opened += 1
         spec = self._spec(message, resolved, audio)
-        intake = TextIntake(resolved.language, clause_limits(resolved.engine), self._reading)
+        opening = front_end(message.format, resolved.language, self._settings)
+        intake = TextIntake(resolved.language, clause_limits(resolved.engine), self._reading, opening)
         context = Context(spec, self._settings.policy, intake, self._emit, now)
         context.playout.writable = self.writable
         context.set_frugal(self._frugal)
@@ -265,6 +271,13 @@ class OpenContexts:
         self.by_name.clear()
         self._by_serial.clear()
         self._held.clear()
+
+
+def front_end(format: m.TextFormat | None, language: str, settings: SessionSettings) -> Markup | Ssml:
+    """What reads a context's text."""
+    if format == "ssml":
+        return Ssml(language, dialect=settings.dialect)
+    return Markup(language, tags=frozenset((*settings.breaks, *DIALECT_TAGS.get(settings.dialect, ()))))
 
 
 def clause_limits(engine: EngineInfo) -> ClauseLimits:

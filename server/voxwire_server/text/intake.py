@@ -362,9 +362,8 @@ class TextIntake:
         markup, last = self._markup, end - 1
         if cut.boundary is Boundary.UTTERANCE:
             return self._flushes[0]
-        if cut.controls:
-            return max(self._taken, markup.controls[cut.controls - 1].end)
-        return markup.tails.get(markup.base + last, markup.origins[last] + 1)
+        said_to = markup.tails.get(markup.base + last, markup.origins[last] + 1) if last >= 0 else 0
+        return max(said_to, self._taken, markup.controls[cut.controls - 1].end) if cut.controls else said_to
 
     def _controlled(self, clause: ClauseText, cut: Cut, start: int, end: int, kept: Sequence[int]) -> ClauseText:
         """The clause of the output [start, end), with the controls and readings in it, which are used up.
