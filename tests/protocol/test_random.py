@@ -119,6 +119,7 @@ SERVER: dict[type[Any], dict[str, st.SearchStrategy[Any]]] = {
         "phonemes": several(st.builds(m.PhonemeTiming, ipa=texts, pts=counts, end_pts=counts)),
         "visemes": several(st.builds(m.VisemeTiming, id=counts, weight=st.floats(0, 1), pts=counts)),
     },
+    m.Mark: {"name": texts, "pts": counts},
     m.Flushed: {"id": maybe(texts), "seq": maybe(counts)},
     m.Done: {
         "reason": st.sampled_from(m.DoneReason),

@@ -22,7 +22,8 @@ namespace Voxwire.Protocol
                 .Add("timings", Names(options.Timings))
                 .Add("pacing", Pacing(options.Pacing, options.LeadMs))
                 .Add("priority", options.Priority)
-                .Add("seed", options.Seed);
+                .Add("seed", options.Seed)
+                .Add("format", options.Format);
             return message.Encode();
         }
 

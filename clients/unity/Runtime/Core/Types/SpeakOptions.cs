@@ -51,6 +51,9 @@ namespace Voxwire
         /// <summary>The same text, voice, options and seed give the same audio; null: a random one.</summary>
         public long? Seed { get; set; }
 
+        /// <summary>`ssml`: the text is SSML, in pieces of any size; null: plain text.</summary>
+        public string Format { get; set; }
+
         /// <summary>The context's name, 1 to 64 characters; null: the client makes one.</summary>
         public string Context { get; set; }
 
