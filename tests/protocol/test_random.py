@@ -70,6 +70,7 @@ CLIENT: dict[type[Any], dict[str, st.SearchStrategy[Any]]] = {
         "pacing": maybe(pacing),
         "priority": maybe(st.sampled_from(["interactive", "bulk"])),
         "seed": maybe(counts),
+        "format": maybe(st.sampled_from(("text", "ssml"))),
     },
     m.Text: {"text": texts, "seq": maybe(counts), "flush": st.booleans()},
     m.Flush: {"id": maybe(names)},

@@ -12,6 +12,7 @@ from voxwire_server.session import effects as fx
 from voxwire_server.session.context import Context, Phase
 from voxwire_server.session.resume import Frames
 from voxwire_server.session.settings import ContextSpec
+from voxwire_server.text.inline import DIALECT_TAGS
 from voxwire_server.text.intake import ClauseLimits, TextIntake
 from voxwire_server.text.markup import Markup
 from voxwire_server.text.ssml import Ssml
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
 CONTEXT_NUMBERS = 1 << 16
 """How many contexts of a session can have different numbers in audio frames."""
-
-DIALECT_TAGS = {"cartesia": ("break", "speed", "volume", "spell")}
-"""The tags that a vendor's clients may write into text that is no SSML."""
 
 NAMES_KEPT = 256
 """Of so many contexts that are over the number is kept, for clients that resume without counting; and of so many that

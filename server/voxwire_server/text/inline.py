@@ -22,6 +22,9 @@ from voxwire_server.text.controls import (
 from voxwire_server.text.speakable import CJK, EMOJI, GLUE, INVISIBLE, SOFT_BREAK, SPACE, SpeakableText
 
 LABEL_CHARS_MAX = 300
+CARTESIA = "cartesia"
+DIALECT_TAGS = {CARTESIA: ("break", "speed", "volume", "spell")}
+"""The tags that a vendor's clients may write into text that is no SSML."""
 SPELL_CHARS_MAX = 100
 """The longest text that a tag has spelled."""
 COMMENT, COMMENT_END = "<!--", "-->"

@@ -43,6 +43,8 @@ _AHEAD_CHARS = CUT_CHARS + SILENT_CHARS_MAX + JUDGED_CHARS_MAX  # what is read a
 _PIECE_CHARS = 1024  # shorter pieces are joined
 _STATES_MAX = 16
 _CONTEXT_CHARS = JUDGED_CHARS_MAX + 16  # taken text kept, so that a mark is judged alike before and after a take
+_STRAY = re.compile(rf"[ {HARD_BREAK}{SOFT_BREAK}.,;:!?…)»”’]*[ {HARD_BREAK}{SOFT_BREAK}]")
+"""Signs that a pause or a change of style has cut off from the words before them."""
 _SPACES = re.compile(rf"[ {HARD_BREAK}{SOFT_BREAK}]*")
 _TO_SPACES = str.maketrans({HARD_BREAK: " ", SOFT_BREAK: " ", GLUE: " "})
 
@@ -156,6 +158,7 @@ class TextIntake:
         self._opening = opening
         self._states: list[Markup | Ssml] = []  # as it was after each slice: for a retract
         self._style = PLAIN  # of what was taken last
+        self._controlled_end = False  # the clause before ended because of a control
         self._kept_to = at  # what the last of them had read
         self._spoken = 0  # characters the utterance has said
         self._read_from(opening.copy())
@@ -335,6 +338,8 @@ class TextIntake:
             markup.release()
         start, end = self._start(), len(markup.text) if cut.releases else self._local(cut.end)
         start = min(start, end)
+        if self._controlled_end and (stray := _STRAY.match(markup.text, start, end)):
+            start = stray.end()
         text, origins, kept = _plain(markup.text[start:end], markup.origins[start:end])
         clause = ClauseText(
             text, origins, (self._taken, self._chars_end(cut, end)), cut.boundary is Boundary.UTTERANCE, cut.boundary
@@ -342,6 +347,7 @@ class TextIntake:
         if markup.controls or markup.readings or self._style != PLAIN:
             clause = self._controlled(clause, cut, markup.base + start, markup.base + end, kept)
         self._taken = clause.chars[1]
+        self._controlled_end = cut.controls > 0
         self._changed()
         if clause.ends_utterance:
             self._flushes.popleft()

@@ -117,6 +117,7 @@ async def _open(host: CompatHost, call: Call[SpeechBody, SpeechQuery], format: O
         speed=body.voice_settings.speed if body.voice_settings is not None else None,
         timings=("word",),
         seed=body.seed,
+        format="ssml" if body.enable_ssml_parsing or call.query.enable_ssml_parsing else None,
     )
     return await SpeechStream.open(host, call.request, body.text, start, format)
 

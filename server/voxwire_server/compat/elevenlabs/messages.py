@@ -52,6 +52,7 @@ class StreamQuery(BaseModel):
     language_code: str | None = None
     seed: int | None = Field(None, ge=0, le=SEED_MAX)
     auto_mode: bool = False
+    enable_ssml_parsing: bool = False
     inactivity_timeout: float = Field(INACTIVITY_SECONDS, gt=0, le=3600)
 
 
@@ -59,6 +60,7 @@ class SpeechQuery(BaseModel):
     """The parameters of an HTTP endpoint."""
 
     output_format: str = DEFAULT_FORMAT
+    enable_ssml_parsing: bool = False
 
 
 class SpeechBody(BaseModel):
@@ -69,6 +71,7 @@ class SpeechBody(BaseModel):
     language_code: str | None = None
     voice_settings: VoiceSettings | None = None
     seed: int | None = Field(None, ge=0, le=SEED_MAX)
+    enable_ssml_parsing: bool = False
 
 
 def client_message(raw: str | bytes) -> ClientMessage:

@@ -44,6 +44,7 @@ class StreamOptions:
     language: str | None = None
     seed: int | None = None
     auto_mode: bool = False
+    ssml: bool = False
     cumulative: bool = False
     inactivity_seconds: float = 180.0
 
@@ -85,6 +86,7 @@ class Context:
             speed=message.voice_settings.speed if message.voice_settings is not None else None,
             timings=("word",),
             seed=options.seed,
+            format="ssml" if options.ssml else None,
         )
         return StartContext(start, options.format)
 
