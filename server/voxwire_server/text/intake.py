@@ -118,6 +118,19 @@ class Allowance:
         return self.at + max(0.0, self.size / 2 - self.left) / self.rate
 
 
+@dataclass(slots=True)
+class _ControlSearch:
+    """How far controls were looked at for the next clause: `passed` of them, and output before `looked`.
+
+    `begins`: nothing is said before there. `style` is the clause's.
+    """
+
+    looked: int
+    style: Style
+    begins: bool = True
+    passed: int = 0
+
+
 CHAR_WORK = 0.75
 STEP_WORK = 4.0
 PLAN_WORK = 30.0
@@ -170,8 +183,13 @@ class TextIntake:
         self._final = False  # the whole utterance has been read
         self._finishing = False  # its flush has been
         self._from = markup.base  # output before this index is taken
+        self._begin_clause()
         self._rereads = False  # the input at hand was taken before a retract: its output is not given again
         self._changed()
+
+    def _begin_clause(self) -> None:
+        """Look for the control that ends the next clause from here on."""
+        self._search = _ControlSearch(self._from, self._style)
 
     def _changed(self) -> None:
         """Forget what is cached about the next clause."""
@@ -355,6 +373,7 @@ class TextIntake:
         else:
             self._spoken += len(text)
             self._from = markup.base + end
+            self._begin_clause()
             self._finder.drop(self._from)
             surplus = end - _CONTEXT_CHARS
             if surplus > 0:
@@ -377,8 +396,9 @@ class TextIntake:
         `kept` are the indexes, from `start` on, of the characters of its text.
         """
         markup = self._markup
+        self._next_control()
         controls, markup.controls = _parted(markup.controls, cut, clause.chars[1])
-        style, _ = self._next_control(controls)
+        style = self._search.style
         readings = tuple(
             replace(each, start=bisect_left(kept, each.start - start), end=bisect_left(kept, each.end - start))
             for each in markup.readings
@@ -396,24 +416,26 @@ class TextIntake:
         seconds = pause.seconds if isinstance(pause, Pause) else 0.0
         return replace(clause, readings=readings, marks=marks, style=style, pause_after=seconds)
 
-    def _next_control(self, controls: Sequence[Control]) -> tuple[Style, int]:
-        """The style of the next clause, and which of `controls` ends it at the latest, or -1.
+    def _next_control(self) -> int:
+        """Which of the text's controls ends the next clause at the latest, or -1; `_search.style` is the clause's then.
 
         Changes of style before its first word do not end it.
         """
-        text, looked, style, begins = self._markup.text, self._local(self._from), self._style, True
-        for i, control in enumerate(controls):
-            if isinstance(control.does, Mark):
-                continue
-            at = max(looked, self._local(control.at))
-            begins, looked = begins and not speakable(text[looked:at]), at
-            if isinstance(control.does, Pause):
-                return style, i
-            if begins:
-                style = control.does.style
-            elif control.does.style != style:
-                return style, i
-        return style, -1
+        search, markup = self._search, self._markup
+        while search.passed < len(markup.controls):
+            at, _, does = markup.controls[search.passed]
+            if not isinstance(does, Mark):
+                behind = max(search.looked, at)
+                said = speakable(markup.text[self._local(search.looked) : self._local(behind)])
+                search.begins, search.looked = search.begins and not said, behind
+                if isinstance(does, Pause):
+                    return search.passed
+                if search.begins:
+                    search.style = does.style
+                elif does.style != search.style:
+                    return search.passed
+            search.passed += 1
+        return -1
 
     # -- choosing -------------------------------------------------------------------------
 
@@ -444,7 +466,7 @@ class TextIntake:
         limit = self._limit()
         while (
             len(self._markup.text) - self._local(self._from) < limit + _AHEAD_CHARS
-            and self._next_control(self._markup.controls)[1] < 0
+            and self._next_control() < 0
             and self._read_slice()
         ):
             pass
@@ -459,7 +481,7 @@ class TextIntake:
     def _cut_within(self, limit: int) -> Cut | None:
         ahead, steps, final, start = self._ahead(), self._finder.steps, self._final, self._start()
         controls = self._markup.controls
-        _, ends_at = self._next_control(controls)
+        ends_at = self._next_control()
         if ends_at >= 0:
             ahead, final = ahead[: self._local(controls[ends_at].at)], True
             start = min(start, len(ahead))
@@ -561,13 +583,15 @@ class TextIntake:
         self._from = markup.base + at
         markup.controls = [each for each in markup.controls if each.end > self._taken]
         markup.readings = [each for each in markup.readings if each.end > self._from]
+        self._begin_clause()
         self._finder.drop(self._from)
         self._rereads = at == len(markup.origins)
 
     def _warn(self) -> None:
+        until = self._warned_until
         for skipped in self._markup.skipped:
-            if skipped.chars[1] > self._warned_until:
-                self._warned_until = skipped.chars[1]
+            if skipped.chars[1] > until:
+                self._warned_until = max(self._warned_until, skipped.chars[1])
                 message = skipped.what if skipped.code else f"{skipped.what} in the text was skipped"
                 self._warnings.append(IntakeWarning(skipped.code or "text_without_speech", message, skipped.chars))
         self._markup.skipped.clear()

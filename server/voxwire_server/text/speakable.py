@@ -11,11 +11,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from voxwire_server.text.controls import Control, StyleChange
+from voxwire_server.text.controls import Control
 
 if TYPE_CHECKING:
     from voxwire_server.speech import Reading
-    from voxwire_server.text.controls import Mark, Pause
+    from voxwire_server.text.controls import Mark, Pause, StyleChange
 
 HARD_BREAK = "\n"
 SOFT_BREAK = "\v"
@@ -154,12 +154,8 @@ class SpeakableText:
 
     def _control(self, does: Pause | StyleChange | Mark, end: int) -> None:
         """Place a control behind the output; `end` is where its input ends."""
-        at = self.base + len(self.text)
-        last = self.controls[-1] if self.controls else None
-        if last is not None and last.at == at and isinstance(last.does, StyleChange) and isinstance(does, StyleChange):
-            self.controls.pop()
-        self.controls.append(Control(at, end, does))
-        self._fixed = at
+        self._fixed = self.base + len(self.text)
+        self.controls.append(Control(self._fixed, end, does))
 
     def _trim(self, length: int) -> None:
         """Take back the output from `text[length]` on."""

@@ -14,8 +14,8 @@ type declaration is passed over, and with it all entities but XML's and HTML's o
 from __future__ import annotations
 
 import copy
-import html
 import re
+from html.entities import html5
 
 from voxwire_server.text.controls import NAME, PLAIN, VALUE, StyleChange
 from voxwire_server.text.ssml.elements import SsmlElements
@@ -220,12 +220,20 @@ class Ssml(SsmlElements):
             return True
         at = self._start
         self._advance(found.end())
-        plain = html.unescape(found[0])
-        if plain == found[0]:
+        plain = _character(found[0][1:])
+        if not plain:
             self._broken("a reference is to an entity that is not known", at)
             return True
         self._append_token(plain, [at] * len(plain), self._start)
         return True
+
+
+def _character(reference: str) -> str:
+    """What a reference ("#65;", "amp;") stands for, or ""."""
+    if reference[0] != "#":
+        return html5.get(reference, "")
+    code = int(reference[2:-1], 16) if reference[1] in "xX" else int(reference[1:-1])
+    return chr(code) if 0 < code < 0x110000 and not 0xD800 <= code < 0xE000 else ""
 
 
 def _overlap(text: str, closes: str) -> int:

@@ -101,6 +101,7 @@ class SsmlElements(SsmlOutput):
         if name in _MUTE:
             self._muted += 1
         if reading is not None and self._reading is None:
+            self._change_style()
             self._reading, self._reading_at = [], len(self._open) - 1
         self._set_style(style, now=True)
 

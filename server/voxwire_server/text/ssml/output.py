@@ -169,29 +169,30 @@ class SsmlOutput(SpeakableText):
     def _end_reading(self, end: int) -> None:
         """Append the text of the reading that is open, in one piece; `end` is where its element ends."""
         taken, self._reading = self._reading or [], None
+        due, self._style_due = self._style_due, None  # of an element inside, or behind it
         text, origins = _collapsed(taken)
         reading = self._open[self._reading_at].reading
         assert reading is not None
+        if not _SPEAKABLE.search(text) and reading.kind != "say-as":
+            text, origins = reading.value, [taken[0][1] if taken else end - 1] * len(reading.value)
         if len(text) > READING_CHARS_MAX:
             self._tell("reading", f"text with a reading of its own may have {READING_CHARS_MAX} characters", end)
             self._append_token("".join([char for char, _ in taken]), [origin for _, origin in taken])
-            return
-        if not _SPEAKABLE.search(text) and reading.kind != "say-as":
-            text = reading.value
-            origins = [taken[0][1] if taken else end - 1] * len(text)
-        if not _SPEAKABLE.search(text) or (reading.kind == "alias" and text == reading.value):
+        elif not _SPEAKABLE.search(text) or (reading.kind == "alias" and text == reading.value):
             self._append_token(text, origins)
-            return
-        self._change_style()
-        if taken[:1] and taken[0][0] == " ":
-            self._emit(" ", (taken[0][1],))
+        else:
+            self._emit_reading(reading, text, origins, end)
+            if taken and taken[-1][0] == " ":
+                self._emit(" ", (taken[-1][1],))
+        self._end_token()
+        self._style_due = due
+
+    def _emit_reading(self, reading: Reading, text: str, origins: Sequence[int], end: int) -> None:
         self._give_gap(origins[0])
         at = self.base + len(self.text) + len(self._pause or "")
-        self._emit(text.replace(" ", GLUE), origins)
+        self._emit(text.replace(" ", GLUE), list(origins))
         self.readings.append(replace(reading, start=at, end=self.base + len(self.text)))
         self.tails[self.base + len(self.text) - 1] = end
-        if taken and taken[-1][0] == " ":
-            self._emit(" ", (taken[-1][1],))
 
     def _give_gap(self, at: int) -> None:
         if self._gap:
@@ -209,7 +210,7 @@ class SsmlOutput(SpeakableText):
             return
         self._style = style
         self._style_due = self._start
-        if now:
+        if now and self._reading is None:
             self._change_style()
 
     def _change_style(self) -> None:
