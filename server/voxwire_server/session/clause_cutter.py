@@ -15,6 +15,7 @@ from voxwire_protocol.messages import WarningMessage
 from voxwire_server.session import effects as fx
 from voxwire_server.session.playout import SEND_SLACK_SECONDS
 from voxwire_server.session.quotas import text_bytes
+from voxwire_server.session.styles import spoken_by, styled_speed
 from voxwire_server.speech import Clause
 from voxwire_server.text.intake import Boundary, ClauseText, Urgency
 
@@ -32,6 +33,12 @@ MESSAGE_BYTES = 64
 FLUSH_BYTES = 256
 """What a flush that is still to be answered takes: its id, its `UtteranceEnd`, and where it stands in the text."""
 
+BEFORE_CHARS = 80
+"""How much of what was said before a clause is told to its engine."""
+
+WISHES_MAX = 16
+"""So many voices and languages that can't be had are warned of in a context."""
+
 CLAUSE_SECONDS = 4.0
 """The length of clause by which an engine's time for the next clause is guessed."""
 
@@ -41,7 +48,8 @@ class ClauseInFlight:
     """A clause between its cut and its last sample.
 
     `wanted_at`: when a server that is on time would have cut it. `first`: it begins to speak after silence. `text_at`:
-    since when its text had been waiting. `span` and `clock` are there once it has audio.
+    since when its text had been waiting. `span` and `clock` are there once it has audio. `marks_told`: of so many of
+    its marks the client was told.
     """
 
     text: ClauseText
@@ -50,6 +58,7 @@ class ClauseInFlight:
     text_at: float
     span: ClauseSpan | None = None
     clock: ClauseClock | None = None
+    marks_told: int = 0
 
 
 @dataclass(slots=True)
@@ -92,6 +101,10 @@ class ClauseCutter:
     _ahead: float = field(init=False)
     _next_index: int = 0
     _utterance_clauses: int = 0
+    _said: str = ""
+    """The end of what the utterance has said."""
+    _unspoken_wishes: set[str] = field(default_factory=set)
+    """The voices and languages that were asked for and are not to be had: each is warned of once."""
 
     def __post_init__(self) -> None:
         self._asked_at = self._waiting_since = self.last_text_at
@@ -254,7 +267,11 @@ class ClauseCutter:
             self._synthesise(index, text, waited_since, now)
         else:
             self.in_flight[index] = ClauseInFlight(text, now, first=False, text_at=now)
-            self._end_utterance(index)
+            if text.ends_utterance:
+                self._end_utterance(index)
+            else:
+                self.emit(fx.Silence(self.spec.serial, index, text.pause_after))
+        self._said = "" if text.ends_utterance else f"{self._said} {text.text}"[-BEFORE_CHARS:].lstrip()
         self._next_index += 1
         self._utterance_clauses = 0 if text.ends_utterance else self._utterance_clauses + 1
 
@@ -274,16 +291,25 @@ class ClauseCutter:
         self.emit(fx.Synthesise(spec.serial, request))
 
     def _clause(self, index: int, text: ClauseText) -> Clause:
-        spec = self.spec
+        spec, style = self.spec, text.style
+        voice, language, missing = spoken_by(spec, style)
+        if missing and missing not in self._unspoken_wishes and len(self._unspoken_wishes) < WISHES_MAX:
+            self._unspoken_wishes.add(missing)
+            self._warn("ssml_unsupported", missing)
         return Clause(
             text=text.text,
             chars=text.chars,
             origins=text.origins,
-            voice=spec.voice.name,
-            language=spec.language,
-            speed=spec.speed,
+            voice=voice.name,
+            language=language,
+            speed=styled_speed(spec, style),
             seed=clause_seed(spec.seed, index),
             lexicon=spec.lexicon,
+            before=self._said,
+            readings=text.readings,
+            gain=style.gain,
+            pitch=style.pitch,
+            pause_after=text.pause_after,
         )
 
     def _seconds_in_flight(self) -> float:
