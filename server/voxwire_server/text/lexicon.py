@@ -37,7 +37,7 @@ Khmer, Korean."""
 LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 
 _TOKEN = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+|\s+|.", re.DOTALL)
-_GIVEN = re.compile(r"\[[^\[\]\n]*\]\(/[^/\n]*/\)")
+_GIVEN = re.compile(r"\[[^\[\]\n]*+\]\(/[^/\n]*+/\)")
 _ONE_UNSPACED = re.compile(rf"[{UNSPACED}]")
 _ALIKE = str.maketrans("’ʼ＇‐‑", "'''--")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
