@@ -13,6 +13,7 @@ import secrets
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -397,14 +398,15 @@ class Application:
         if not self._ready:
             raise VoxwireError(ErrorCode.NOT_READY, "the server is starting", retry_after_ms=1000)
 
-    def new_core(self, session_id: str, token: str, identity: ClientIdentity) -> SessionCore:
-        """See `StreamHost`."""
+    def new_core(self, session_id: str, token: str, identity: ClientIdentity, dialect: str = "") -> SessionCore:
+        """See `StreamHost` and `CompatHost`."""
         assert self._runner is not None, "started"
+        settings = replace(self._settings, dialect=dialect) if dialect else self._settings
         identify = None if self._identifier is None else self._identifier.identify
         directory = SpeechDirectory(self._voices, self._runner, lambda: self._lexicons, identify)
         seeds = partial(self._seeds.getrandbits, 63)
         return SessionCore(
-            session_id, token, self._settings, directory, seeds, time.monotonic(), identity, self._memory_accounts
+            session_id, token, settings, directory, seeds, time.monotonic(), identity, self._memory_accounts
         )
 
     # -- serving ----------------------------------------------------------------------------------------------------

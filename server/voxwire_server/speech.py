@@ -66,6 +66,9 @@ class Clause:
     the clause stands for. `seed` fixes every random draw of its synthesis. `before` is the end of what was said
     before in the utterance, by which the first words are read. To an engine `text` comes as words ("twenty dollars"),
     and `readings` and `lexicon` were followed.
+
+    The rest is done to the engine's audio, after it: samples are multiplied by `gain`, and `pause_after` seconds of
+    silence follow. `pitch` is in semitones; engines may follow it.
     """
 
     text: str
@@ -78,6 +81,9 @@ class Clause:
     before: str = ""
     readings: tuple[Reading, ...] = ()
     lexicon: WordAliases | None = None
+    gain: float = 1.0
+    pitch: float = 0.0
+    pause_after: float = 0.0
 
     def __post_init__(self) -> None:
         assert len(self.origins) == len(self.text), "one origin per character"

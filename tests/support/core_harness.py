@@ -168,6 +168,9 @@ class CoreHarness:
                 case fx.EndUtterance(serial, index):
                     chunks = self.pipelines[serial].skip(index, ends_utterance=True)
                     self.apply(self.core.produced(serial, index, chunks, self.now))
+                case fx.Silence(serial, index, seconds):
+                    chunks = self.pipelines[serial].pause(index, seconds)
+                    self.apply(self.core.produced(serial, index, chunks, self.now))
                 case fx.CancelSynthesis(serial):
                     self.pending = [each for each in self.pending if each.serial != serial]
                 case fx.Close(code, reason):

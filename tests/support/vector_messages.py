@@ -29,6 +29,7 @@ CLIENT: dict[str, dict[str, Any]] = {
         "seed": 42,
     },
     "start with some audio": {"type": "start", "context": "0", "audio": {"codec": "mulaw"}, "timings": []},
+    "start with SSML": {"type": "start", "context": "0", "format": "ssml"},
     "start in burst": {"type": "start", "context": "0", "pacing": {"mode": "burst"}, "seed": INT_MAX},
     "start with a lexicon": {
         "type": "start",
@@ -115,6 +116,8 @@ SERVER: dict[str, dict[str, Any]] = {
     },
     "accepted": {"type": "accepted", "context": "0", "chars": 13, "text_seq": 1},
     "accepted after a retract": {"type": "accepted", "context": "0", "chars": 120},
+    "mark": {"type": "mark", "context": "0", "name": "here", "pts": 14400},
+    "mark without a name": {"type": "mark", "context": "0", "name": "", "pts": 0},
     "clause": {"type": "clause", "context": "0", "chars": [0, 13], "pts": 0},
     "timing of words": {
         "type": "timing",
@@ -322,6 +325,7 @@ INVALID_MAPS: list[tuple[str, str, Any, str, str | None]] = [
     ("client", "speed too low", {"type": "start", "speed": 0.49}, "invalid_field", "speed"),
     ("client", "speed too high", {"type": "start", "speed": 2.01}, "invalid_field", "speed"),
     ("client", "speed true", {"type": "start", "speed": True}, "invalid_field", "speed"),
+    ("client", "format unknown", {"type": "start", "format": "html"}, "invalid_field", "format"),
     ("client", "audio text", {"type": "start", "audio": "opus"}, "invalid_field", "audio"),
     ("client", "codec unknown", {"type": "start", "audio": {"codec": "mp3"}}, "invalid_field", "audio.codec"),
     ("client", "rate text", {"type": "start", "audio": {"sample_rate": "8k"}}, "invalid_field", "audio.sample_rate"),

@@ -17,6 +17,7 @@ class SpeakOptions(TypedDict, total=False):
 
     `lexicon` says how words are said ({"kubectl": "kube control", "Nguyen": {"ipa": "wɪn"}}); `lexicons` names
     lexicons of the server.
+    `format="ssml"`: the text is SSML, in pieces of any size.
 
     `codec="auto"` is PCM, and Opus once the link was measured to be too narrow for PCM: frames are Opus packets then,
     as `Started` says. `adapt` asks for lower bitrates (Opus) and longer leads while audio comes too late.
@@ -37,6 +38,7 @@ class SpeakOptions(TypedDict, total=False):
     seed: int | None
     lexicon: Mapping[str, str | m.Pronunciation | dict[str, Any]] | None
     lexicons: Iterable[str] | None
+    format: m.TextFormat | None
     context: str | None
     adapt: bool
 
@@ -70,6 +72,7 @@ def start(options: SpeakOptions, default_context: str, *, narrow: bool = False) 
         seed=options.get("seed"),
         lexicon=_lexicon(options),
         lexicons=None if lexicons is None else tuple(lexicons),
+        format=options.get("format"),
     )
 
 

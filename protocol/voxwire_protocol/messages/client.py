@@ -29,6 +29,7 @@ class Start:
     seed: int | None = None
     lexicon: Mapping[str, str | v.Pronunciation] | None = None
     lexicons: tuple[str, ...] | None = None
+    format: v.TextFormat | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +182,7 @@ CLIENT_MESSAGES: Mapping[type[Any], Mapping[str, Field]] = {
         "seed": Field(s.integer()),
         "lexicon": _LEXICON,
         "lexicons": Field(s.several(s.text(1, v.LEXICON_NAME_CHARS_MAX), v.LEXICONS_MAX)),
+        "format": Field(s.choice(*get_args(v.TextFormat))),
     },
     Text: {"context": v.CONTEXT, "text": v.REQUIRED_TEXT, "seq": v.COUNT, "flush": Field(s.boolean)},
     Flush: {"context": v.CONTEXT, "id": v.NAME},

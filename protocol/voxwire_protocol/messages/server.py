@@ -70,6 +70,16 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """The `mark` of that name in the context's SSML is reached at `pts`; sent no later than the audio there."""
+
+    type: ClassVar[str] = "mark"
+    context: str
+    name: str
+    pts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Flushed:
     """All audio of a flush has been sent; `seq` is its last frame (absent when there has been none at all)."""
 
@@ -178,6 +188,7 @@ ServerMessage = (
     | Accepted
     | ClauseStarted
     | Timing
+    | Mark
     | Flushed
     | Done
     | Cancelled
@@ -276,6 +287,7 @@ SERVER_MESSAGES: Mapping[type[Any], Mapping[str, Field]] = {
         "phonemes": Field(s.several(_PHONEME)),
         "visemes": Field(s.several(_VISEME)),
     },
+    Mark: {"context": v.REQUIRED_CONTEXT, "name": v.REQUIRED_TEXT, "pts": v.REQUIRED_COUNT},
     Flushed: {"context": v.REQUIRED_CONTEXT, "id": Field(s.text()), "seq": v.COUNT},
     Done: {
         "context": v.REQUIRED_CONTEXT,

@@ -14,6 +14,7 @@ from voxwire_protocol.schema import Field
 Codec = Literal["pcm_s16le", "opus", "mulaw", "alaw"]
 PacingMode = Literal["realtime", "burst"]
 Priority = Literal["interactive", "bulk"]
+TextFormat = Literal["text", "ssml"]
 TimingKind = Literal["word", "phoneme", "viseme"]
 LetterCase = Literal["any", "exact"]
 

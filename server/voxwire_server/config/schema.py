@@ -317,6 +317,10 @@ class LexiconFile:
     default: bool = True
 
 
+BREAKS = ("break", "pause")
+"""How pauses may be written in text that is no SSML."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextConfig:
     """How text is read aloud."""
@@ -329,6 +333,13 @@ class TextConfig:
             "only where a client names it)."
         ),
     ] = ()
+    breaks: Annotated[
+        tuple[str, ...],
+        Setting(
+            'How pauses may be written in text that is not SSML: `break` is `<break time="2s"/>`, `pause` is '
+            "`[pause:1s]`. What is not listed is no pause."
+        ),
+    ] = BREAKS
 
 
 VENDORS = ("elevenlabs", "openai", "cartesia", "deepgram", "gpt-sovits", "cosyvoice")

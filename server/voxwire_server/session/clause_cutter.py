@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from voxwire_protocol.messages import WarningMessage
 from voxwire_server.session import effects as fx
 from voxwire_server.session.playout import SEND_SLACK_SECONDS
+from voxwire_server.session.ports import ResolvedVoice
 from voxwire_server.session.quotas import text_bytes
+from voxwire_server.session.styles import spoken_by, styled_speed
 from voxwire_server.speech import Clause
 from voxwire_server.text.intake import Boundary, ClauseText, Urgency
 
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
     from voxwire_server.session.heard import ClauseClock, ClauseSpan
     from voxwire_server.session.playout import Playout, UnderrunWatch
-    from voxwire_server.session.ports import ResolvedVoice
     from voxwire_server.session.settings import ContextSpec, PlayoutPolicy
     from voxwire_server.session.stretches import ClausePart, ClauseSplitter
     from voxwire_server.text.intake import TextIntake
@@ -33,6 +34,12 @@ MESSAGE_BYTES = 64
 
 FLUSH_BYTES = 256
 """What a flush that is still to be answered takes: its id, its `UtteranceEnd`, and where it stands in the text."""
+
+BEFORE_CHARS = 80
+"""How much of what was said before a clause is told to its engine."""
+
+WISHES_MAX = 16
+"""So many voices and languages that can't be had are warned of in a context."""
 
 CLAUSE_SECONDS = 4.0
 """The length of clause by which an engine's time for the next clause is guessed."""
@@ -44,7 +51,7 @@ class ClauseInFlight:
 
     `speaker` is who speaks it; None: it has no text. `wanted_at`: when a server that is on time would have cut it.
     `first`: it begins to speak after silence. `text_at`: since when its text had been waiting. `span` and `clock` are
-    there once it has audio.
+    there once it has audio. `marks_told`: of so many of its marks the client was told.
     """
 
     text: ClauseText
@@ -54,6 +61,7 @@ class ClauseInFlight:
     speaker: ResolvedVoice | None = None
     span: ClauseSpan | None = None
     clock: ClauseClock | None = None
+    marks_told: int = 0
 
 
 @dataclass(slots=True)
@@ -99,6 +107,10 @@ class ClauseCutter:
     _ahead: float = field(init=False)
     _next_index: int = 0
     _utterance_clauses: int = 0
+    _said: str = ""
+    """The end of what the utterance has said."""
+    _unspoken_wishes: set[str] = field(default_factory=set)
+    """The voices and languages that were asked for and are not to be had: each is warned of once."""
 
     def __post_init__(self) -> None:
         self._asked_at = self._waiting_since = self.last_text_at
@@ -214,9 +226,21 @@ class ClauseCutter:
         text = self.intake.take(self._urgency(now))
         if text is None:
             return False
-        self._parts.extend(self.splitter.split(text))
+        self._parts.extend(self.splitter.split(text, self._speaker(text)))
         self._warn_of_left_out()
         return True
+
+    def _speaker(self, text: ClauseText) -> ResolvedVoice:
+        """Who says a clause in its style."""
+        voice, language, missing = spoken_by(self.spec, text.style)
+        found = ResolvedVoice(self.spec.engine, voice, language)
+        other = self.splitter.speaker_of(text.style.language, found) if missing and text.style.language else None
+        if other is not None:
+            return other
+        if missing and missing not in self._unspoken_wishes and len(self._unspoken_wishes) < WISHES_MAX:
+            self._unspoken_wishes.add(missing)
+            self._warn("ssml_unsupported", missing)
+        return found
 
     def unspoken(self, index: int, ranges: Sequence[tuple[int, int]]) -> None:
         """The engine could pronounce nothing of these ranges of a clause's text."""
@@ -289,7 +313,11 @@ class ClauseCutter:
             self._synthesise(index, part, waited_since, now)
         else:
             self.in_flight[index] = ClauseInFlight(text, now, first=False, text_at=now)
-            self._end_utterance(index)
+            if text.ends_utterance:
+                self._end_utterance(index)
+            else:
+                self.emit(fx.Silence(self.spec.serial, index, text.pause_after))
+        self._said = "" if text.ends_utterance else f"{self._said} {text.text}"[-BEFORE_CHARS:].lstrip()
         self._next_index += 1
         self._utterance_clauses = 0 if text.ends_utterance else self._utterance_clauses + 1
 
@@ -309,16 +337,21 @@ class ClauseCutter:
         self.emit(fx.Synthesise(spec.serial, request))
 
     def _clause(self, index: int, part: ClausePart) -> Clause:
-        spec, text = self.spec, part.text
+        spec, text, style = self.spec, part.text, part.text.style
         return Clause(
             text=text.text,
             chars=text.chars,
             origins=text.origins,
             voice=part.speaker.voice.name,
             language=part.speaker.language,
-            speed=spec.speed,
+            speed=styled_speed(spec, style),
             seed=clause_seed(spec.seed, index),
             lexicon=spec.lexicon,
+            before=self._said,
+            readings=text.readings,
+            gain=style.gain,
+            pitch=style.pitch,
+            pause_after=text.pause_after,
         )
 
     def _seconds_in_flight(self) -> float:

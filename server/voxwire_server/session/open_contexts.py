@@ -14,8 +14,11 @@ from voxwire_server.session.quotas import text_bytes
 from voxwire_server.session.resume import Frames
 from voxwire_server.session.settings import ContextSpec
 from voxwire_server.session.stretches import ClauseSplitter
+from voxwire_server.text.inline import DIALECT_TAGS
 from voxwire_server.text.intake import ClauseLimits, TextIntake
 from voxwire_server.text.lexicon import Lexicon, LexiconError, make_entry
+from voxwire_server.text.markup import Markup
+from voxwire_server.text.ssml import Ssml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -163,7 +166,8 @@ class OpenContexts:
         self._admit(message.context, resolved.engine.name, message.priority == "bulk", now)
         self.opened += 1
         spec = self._spec(message, resolved, audio, lexicon)
-        intake = TextIntake(resolved.language, clause_limits(resolved.engine), self._reading)
+        opening = front_end(message.format, resolved.language, self._settings)
+        intake = TextIntake(resolved.language, clause_limits(resolved.engine), self._reading, opening)
         splitter = ClauseSplitter(resolved, self._directory, identify, lexicon)
         context = Context(spec, self._settings.policy, intake, splitter, self._emit, now)
         context.playout.writable = self.writable
@@ -317,6 +321,13 @@ def lexicon_bytes(lexicon: Mapping[str, str | m.Pronunciation] | None) -> int:
         spoken = said if isinstance(said, str) else said.alias or said.ipa or ""
         total += 4 * text_bytes(word) + text_bytes(spoken) + ENTRY_BYTES
     return total
+
+
+def front_end(format: m.TextFormat | None, language: str, settings: SessionSettings) -> Markup | Ssml:
+    """What reads a context's text."""
+    if format == "ssml":
+        return Ssml(language, dialect=settings.dialect)
+    return Markup(language, tags=frozenset((*settings.breaks, *DIALECT_TAGS.get(settings.dialect, ()))))
 
 
 def clause_limits(engine: EngineInfo) -> ClauseLimits:

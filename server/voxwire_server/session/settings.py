@@ -45,7 +45,8 @@ class PlayoutPolicy:
 class SessionSettings:
     """Bounds and defaults of a session. Characters are code points; rates are per second.
 
-    All but the last two are keys of the configuration's sections `limits` and `audio`, which explain them.
+    All but the last three are keys of the configuration's sections `limits`, `audio` and `text`, which explain them.
+    `dialect` is the vendor whose tags are read.
     """
 
     message_bytes_max: int = 1 << 20
@@ -63,6 +64,8 @@ class SessionSettings:
     idle_seconds: float = 600.0
     lead_ms: int = 500
     opus_bitrate: int = 24_000
+    breaks: tuple[str, ...] = ("break", "pause")
+    dialect: str = ""
     resume_window_ms: int = 0
     policy: PlayoutPolicy = field(default_factory=PlayoutPolicy)
 
@@ -76,7 +79,7 @@ class SessionSettings:
         given = {
             each.name: _first_attribute(sections, each.name)
             for each in fields(cls)
-            if each.name not in ("resume_window_ms", "policy")
+            if each.name not in ("dialect", "resume_window_ms", "policy")
         }
         return cls(resume_window_ms=resume_window_ms, policy=policy, **given)
 

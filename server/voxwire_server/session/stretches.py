@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
+from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -94,19 +95,20 @@ class ClauseSplitter:
         """What is spoken of a clause, in order: the parts' ranges touch, and only the last ends the utterance.
 
         `speaker` is who speaks the clause; left out, the context's voice. Empty where nothing is left of a clause that
-        ends no utterance; the next clause's range then begins with it.
+        neither ends an utterance nor is followed by a pause; the next clause's range then begins with it.
         """
         speaker = speaker or self.speaker
-        found = [Stretch(0, 0, speaker.language)] if not clause.text else self._stretches(clause, speaker)
-        if len(found) == 1 and found[0].language == speaker.language:
+        found = self._stretches(clause, speaker) if clause.text else []
+        if not found or (len(found) == 1 and found[0].language == speaker.language):
             return self._ranged(clause, [ClausePart(clause, speaker)])
         spans = [span for stretch in found for span in self._spoken(clause, stretch, speaker)]
         parts = [ClausePart(text, who) for text, who in _texts(clause, spans)]
         if not parts:
-            if not clause.ends_utterance:
+            if not (clause.ends_utterance or clause.pause_after or clause.marks):
                 self._from = clause.chars[0] if self._from is None else self._from
                 return []
-            parts = [ClausePart(replace(clause, text="", origins=()), speaker)]
+            marks = tuple((name, 0) for name, _ in clause.marks)
+            parts = [ClausePart(replace(clause, text="", origins=(), readings=(), marks=marks), speaker)]
         return self._ranged(clause, parts)
 
     def unspoken(self, clause: ClauseText, speaker: ResolvedVoice, ranges: Sequence[tuple[int, int]]) -> None:
@@ -117,7 +119,7 @@ class ClauseSplitter:
     # -- languages ------------------------------------------------------------------------------------------------
 
     def _stretches(self, clause: ClauseText, speaker: ResolvedVoice) -> list[Stretch]:
-        found = stretches(clause.text, speaker.language)
+        found = _with_readings(stretches(clause.text, speaker.language), clause, speaker.language)
         if self.identify is None:
             return found
         found = [each for stretch in found for each in self._identified(clause.text, stretch, speaker.language)]
@@ -161,7 +163,7 @@ class ClauseSplitter:
 
     def _spoken(self, clause: ClauseText, stretch: Stretch, speaker: ResolvedVoice) -> Iterator[_Span]:
         """What of a stretch is spoken, and by whom."""
-        who = speaker if stretch.language == speaker.language else self._speaker_of(stretch.language, speaker)
+        who = speaker if stretch.language == speaker.language else self.speaker_of(stretch.language, speaker)
         if who is not None:
             yield from _cut(clause.text, _Span(stretch.start, stretch.end, who), _chars_max(who, speaker))
             return
@@ -182,7 +184,7 @@ class ClauseSplitter:
         found = [(each.start, each.end) for each in self.lexicon.aliases(text, language)]
         return [(start, end) for start, end in found if stretch.start <= start and end <= stretch.end]
 
-    def _speaker_of(self, language: str, beside: ResolvedVoice) -> ResolvedVoice | None:
+    def speaker_of(self, language: str, beside: ResolvedVoice) -> ResolvedVoice | None:
         """Who speaks a language beside a voice: that voice itself, else the best of those that may."""
         key = f"{beside.engine.name}/{beside.voice.name}/{language}"
         if key not in self._speakers:
@@ -230,6 +232,7 @@ class ClauseSplitter:
                     chars=(begins[at], max(begins[at], begins[at + 1])),
                     ends_utterance=clause.ends_utterance and at == last,
                     boundary=clause.boundary if at == last else Boundary.WORD,
+                    pause_after=clause.pause_after if at == last else 0.0,
                 ),
                 part.speaker,
             )
@@ -326,43 +329,89 @@ def _texts(clause: ClauseText, spans: Sequence[_Span]) -> Iterator[tuple[ClauseT
 
     A span without a letter or digit joins the next one, whoever speaks that.
     """
+    found: list[tuple[list[int], ResolvedVoice]] = []
     indexes: list[int] = []
     speaker: ResolvedVoice | None = None
     for span in spans:
         if span.start == span.end:
             continue
         if speaker is not None and (span.cut or span.speaker != speaker) and _has_letters(clause.text, indexes):
-            yield _picked(clause, indexes), speaker
+            found.append((indexes, speaker))
             indexes = []
         speaker = span.speaker
         indexes += range(span.start, span.end)
     if speaker is not None and _has_letters(clause.text, indexes):
-        yield _picked(clause, indexes), speaker
+        found.append((indexes, speaker))
+    begins = [0, *(each[0] for each, _ in found[1:]), len(clause.text) + 1]
+    for at, (each, who) in enumerate(found):
+        yield _picked(clause, each, begins[at], begins[at + 1]), who
 
 
 def _has_letters(text: str, indexes: Sequence[int]) -> bool:
     return any(text[at].isalnum() for at in indexes)
 
 
-def _picked(clause: ClauseText, indexes: Sequence[int]) -> ClauseText:
-    """The clause of some of its characters. A space stands for what is left out, or its mark if none stood before."""
+def _picked(clause: ClauseText, indexes: Sequence[int], start: int, end: int) -> ClauseText:
+    """The clause of some of its characters, with its readings and marks in [start, end).
+
+    A space stands for what is left out, or its mark if none stood before.
+    """
     kept: list[str] = []
-    origins: list[int] = []
+    sources: list[int] = []
     last, after_gap = indexes[0] - 1, indexes[0] > 0
     for at in indexes:
         char, gap = clause.text[at], at > last + 1
-        last, after_gap = at, gap or (after_gap and (char == " " or char in _STOPS))
         if gap and kept and kept[-1] != " ":
             kept.append(" ")
-            origins.append(origins[-1])
+            sources.append(last)
+        last, after_gap = at, gap or (after_gap and (char == " " or char in _STOPS))
         if after_gap and char in _STOPS:
             while kept and kept[-1] == " ":
                 kept.pop()
-                origins.pop()
+                sources.pop()
             if not kept or kept[-1] in _STOPS:
                 continue
         if char != " " or (kept and kept[-1] != " "):
             kept.append(char)
-            origins.append(clause.origins[at])
+            sources.append(at)
     length = len("".join(kept).rstrip(" "))
-    return replace(clause, text="".join(kept[:length]), origins=tuple(origins[:length]))
+    del kept[length:], sources[length:]
+    spans = [
+        replace(each, start=bisect_left(sources, each.start), end=bisect_left(sources, each.end))
+        for each in clause.readings
+        if start <= each.start and each.end <= end
+    ]
+    return replace(
+        clause,
+        text="".join(kept),
+        origins=tuple(clause.origins[at] for at in sources),
+        readings=tuple(each for each in spans if each.start < each.end),
+        marks=tuple((name, bisect_left(sources, at)) for name, at in clause.marks if start <= at < end),
+    )
+
+
+def _with_readings(found: list[Stretch], clause: ClauseText, language: str) -> list[Stretch]:
+    """The stretches, but what the text itself says how to read is in the clause's own language."""
+    if not clause.readings:
+        return found
+    parts: list[Stretch] = []
+    readings = iter((*clause.readings, None))
+    reading = next(readings)
+    for stretch in found:
+        at = stretch.start
+        while reading is not None and reading.start < stretch.end:
+            if at < reading.start:
+                parts.append(Stretch(at, reading.start, stretch.language))
+            at = min(max(at, reading.end), stretch.end)
+            parts.append(Stretch(max(reading.start, stretch.start), at, language))
+            if reading.end > stretch.end:
+                break
+            reading = next(readings)
+        if at < stretch.end:
+            parts.append(Stretch(at, stretch.end, stretch.language))
+    joined: list[Stretch] = []
+    for part in parts:
+        if joined and joined[-1].language == part.language:
+            part = Stretch(joined.pop().start, part.end, part.language)
+        joined.append(part)
+    return joined

@@ -62,8 +62,9 @@ class Markup(InlineMarkup):
     while `busy`, `go_on` before anything else.
     """
 
-    def __init__(self, language: str, start: int = 0) -> None:
-        super().__init__(language, start)
+    def __init__(self, language: str, start: int = 0, tags: frozenset[str] = frozenset()) -> None:
+        """`tags` are the names of those that are followed, beside "pause" for "[pause:1s]"."""
+        super().__init__(language, start, tags)
         self.busy = False
         self._finishing = False
         self._before = " "  # the character before _raw[0]
@@ -168,7 +169,14 @@ class Markup(InlineMarkup):
         """A copy with the same state, independent from now on."""
         twin = copy.copy(self)
         twin.origins, twin.tails, twin.skipped = self.origins[:], self.tails.copy(), []
+        twin.controls, twin.readings = self.controls[:], self.readings[:]
         return twin
+
+    def next_utterance(self, start: int) -> Markup:
+        """The text of the utterance that begins at input index `start`."""
+        following = Markup(self._language, start, self._tags)
+        following._set_style(self._style, start)
+        return following
 
     def _plain_until(self) -> int:
         """How much of `_raw` is whole tokens, if none of them is special; else 0."""

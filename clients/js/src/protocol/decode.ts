@@ -59,6 +59,7 @@ const TABLE: Table = {
     phonemes: optional(list(phoneme)),
     visemes: optional(list(viseme)),
   },
+  mark: { context: text, name: text, pts: whole },
   flushed: { context: text, id: optional(text), seq: optional(whole) },
   done: {
     context: text,

@@ -2,6 +2,9 @@
 
 /** How audio frames are encoded. */
 export type Codec = "pcm_s16le" | "opus" | "mulaw" | "alaw";
+/** How the text of a context is written. */
+export type TextFormat = "text" | "ssml";
+
 /** What a `timing` message can hold. */
 export type TimingKind = "word" | "phoneme" | "viseme";
 /** `realtime`: at the pace of a listener; `burst`: as fast as possible, for a file. */
@@ -43,6 +46,7 @@ export interface StartMessage {
   readonly pacing?: PacingRequest;
   readonly priority?: Priority;
   readonly seed?: number;
+  readonly format?: TextFormat;
   readonly lexicon?: Lexicon;
   readonly lexicons?: readonly string[];
 }
@@ -240,6 +244,14 @@ export interface TimingMessage {
   readonly visemes?: readonly VisemeTiming[];
 }
 
+/** A `mark` of the context's SSML is reached at `pts`; never sent later than the audio there. */
+export interface MarkMessage {
+  readonly type: "mark";
+  readonly context: string;
+  readonly name: string;
+  readonly pts: number;
+}
+
 /** All audio of a flush has been sent. */
 export interface FlushedMessage {
   readonly type: "flushed";
@@ -354,6 +366,7 @@ export type ServerMessage =
   | AcceptedMessage
   | ClauseMessage
   | TimingMessage
+  | MarkMessage
   | FlushedMessage
   | DoneMessage
   | CancelledMessage

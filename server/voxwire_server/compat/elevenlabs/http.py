@@ -118,6 +118,7 @@ async def _open(host: CompatHost, call: Call[SpeechBody, SpeechQuery], format: O
         timings=("word",),
         seed=body.seed,
         lexicons=lexicons_of(body.pronunciation_dictionary_locators),
+        format="ssml" if body.enable_ssml_parsing or call.query.enable_ssml_parsing else None,
     )
     return await SpeechStream.open(host, call.request, body.text, start, format)
 

@@ -70,6 +70,7 @@ class StreamQuery(BaseModel):
     language_code: str | None = None
     seed: int | None = Field(None, ge=0, le=SEED_MAX)
     auto_mode: bool = False
+    enable_ssml_parsing: bool = False
     inactivity_timeout: float = Field(INACTIVITY_SECONDS, gt=0, le=3600)
 
 
@@ -77,6 +78,7 @@ class SpeechQuery(BaseModel):
     """The parameters of an HTTP endpoint."""
 
     output_format: str = DEFAULT_FORMAT
+    enable_ssml_parsing: bool = False
 
 
 class SpeechBody(BaseModel):
@@ -88,6 +90,7 @@ class SpeechBody(BaseModel):
     voice_settings: VoiceSettings | None = None
     seed: int | None = Field(None, ge=0, le=SEED_MAX)
     pronunciation_dictionary_locators: Locators | None = None
+    enable_ssml_parsing: bool = False
 
 
 def client_message(raw: str | bytes) -> ClientMessage:

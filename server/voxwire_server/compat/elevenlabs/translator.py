@@ -49,6 +49,7 @@ class StreamOptions:
     language: str | None = None
     seed: int | None = None
     auto_mode: bool = False
+    ssml: bool = False
     cumulative: bool = False
     inactivity_seconds: float = 180.0
 
@@ -91,6 +92,7 @@ class Context:
             timings=("word",),
             seed=options.seed,
             lexicons=lexicons_of(message.pronunciation_dictionary_locators),
+            format="ssml" if options.ssml else None,
         )
         return StartContext(start, options.format)
 

@@ -23,6 +23,7 @@ namespace Voxwire.Protocol
                 .Add("pacing", Pacing(options.Pacing, options.LeadMs))
                 .Add("priority", options.Priority)
                 .Add("seed", options.Seed)
+                .Add("format", options.Format)
                 .Add("lexicon", Lexicon(options.Lexicon))
                 .Add("lexicons", options.Lexicons == null ? null : new List<object>(options.Lexicons));
             return message.Encode();

@@ -110,6 +110,7 @@ namespace Voxwire.Protocol
             { "accepted", m => new Accepted { Chars = m.Whole("chars"), TextSeq = m.OptionalWhole("text_seq") } },
             { "clause", m => new Clause { Chars = m.Range("chars"), Pts = m.Whole("pts") } },
             { "timing", ReadTiming },
+            { "mark", m => new Mark { Name = m.Text("name"), Pts = m.Whole("pts") } },
             { "flushed", m => new Flushed { Id = m.OptionalText("id"), Seq = m.OptionalWhole("seq") } },
             { "done", ReadDone },
             { "cancelled", ReadCancelled },

@@ -72,6 +72,8 @@ namespace Voxwire
 
         /// <summary>Names of lexicons of the server, used beside its default ones.</summary>
         public List<string> Lexicons { get; set; }
+        /// <summary>`ssml`: the text is SSML, in pieces of any size; null: plain text.</summary>
+        public string Format { get; set; }
 
         /// <summary>The context's name, 1 to 64 characters; null: the client makes one.</summary>
         public string Context { get; set; }

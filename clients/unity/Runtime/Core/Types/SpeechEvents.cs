@@ -83,6 +83,13 @@ namespace Voxwire
         public long Pts { get; internal set; }
     }
 
+    /// <summary>A `mark` of the context's SSML is reached at `Pts`.</summary>
+    public sealed class Mark : SpeechEvent
+    {
+        public string Name { get; internal set; }
+        public long Pts { get; internal set; }
+    }
+
     public sealed class Word
     {
         public string Text { get; internal set; }
