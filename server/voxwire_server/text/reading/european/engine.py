@@ -314,6 +314,8 @@ class EuropeanNormaliser:
     def _word_at(self, place: Place) -> tuple[int, str | None]:
         text, start, end, _ = place
         word = text[start:end]
+        if word in self._language.signs:
+            return end, self._language.signs[word]
         if not word[0].isupper():
             version = word == "v" and text[end : end + 1].isdecimal() and not text[max(start - 1, 0) : start].isalnum()
             return end, self._language.version if version else None
