@@ -135,6 +135,9 @@ class BoundedDirectory:
     def speakers(self, beside):
         return self.inner.speakers(beside)
 
+    def lexicon(self, names):
+        return self.inner.lexicon(names)
+
     def admit(self, engine, *, bulk, now, session, account):
         self.asked += 1
         if self.asked > self.room:

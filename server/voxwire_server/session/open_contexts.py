@@ -168,7 +168,7 @@ class OpenContexts:
         spec = self._spec(message, resolved, audio, lexicon)
         opening = front_end(message.format, resolved.language, self._settings)
         intake = TextIntake(resolved.language, clause_limits(resolved.engine), self._reading, opening)
-        splitter = ClauseSplitter(resolved, self._directory, identify)
+        splitter = ClauseSplitter(resolved, self._directory, identify, lexicon)
         context = Context(spec, self._settings.policy, intake, splitter, self._emit, now)
         context.playout.writable = self.writable
         context.set_frugal(self._frugal)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from voxwire_server.session.ports import Directory, Identify
     from voxwire_server.speech import Reading
+    from voxwire_server.text.lexicon import Lexicon
 
 SAMPLE_CHARS_MAX = 40
 """So much of a text that is left out is quoted in its warning."""
@@ -71,13 +72,15 @@ class LeftOut:
 class ClauseSplitter:
     """The languages of one context's text. `speaker` is the context's own voice with its language.
 
-    `identify` tells apart the languages of one script, where the client asked for that. `left_out` are the warnings
+    `identify` tells apart the languages of one script, where the client asked for that. `lexicon` is the context's: its
+    words are spoken whatever they are written in. `left_out` are the warnings
     that are to be sent; there is one for each language.
     """
 
     speaker: ResolvedVoice
     directory: Directory
     identify: Identify | None = None
+    lexicon: Lexicon | None = None
     left_out: list[LeftOut] = field(default_factory=list)
     _speakers: dict[str, ResolvedVoice | None] = field(default_factory=dict)
     """By language: who speaks it in this context; None: it is left out."""
@@ -165,12 +168,22 @@ class ClauseSplitter:
         if who is not None:
             yield from _cut(clause.text, _Span(stretch.start, stretch.end, who), _chars_max(who, speaker))
             return
-        start, end = _letters(clause.text, stretch)
-        if start < end:
-            self._leave_out(clause, Stretch(start, end, stretch.language), speaker)
-        # The marks around it stay with what is spoken.
-        yield _Span(stretch.start, start, speaker)
-        yield _Span(end, stretch.end, speaker)
+        # What is left out is letters and digits; the marks around them stay with what is spoken.
+        at = stretch.start
+        for known in (*self._known_words(clause.text, stretch, speaker.language), (stretch.end, stretch.end)):
+            start, end = _letters(clause.text, Stretch(at, known[0], stretch.language))
+            if start < end:
+                self._leave_out(clause, Stretch(start, end, stretch.language), speaker)
+            yield _Span(at, start, speaker)
+            yield _Span(end, known[1], speaker)
+            at = known[1]
+
+    def _known_words(self, text: str, stretch: Stretch, language: str) -> list[tuple[int, int]]:
+        """The ranges in a stretch of what the context's lexicon says in its own language."""
+        if self.lexicon is None:
+            return []
+        found = [(each.start, each.end) for each in self.lexicon.aliases(text, language)]
+        return [(start, end) for start, end in found if stretch.start <= start and end <= stretch.end]
 
     def _speaker_of(self, language: str, beside: ResolvedVoice) -> ResolvedVoice | None:
         """Who speaks a language beside a voice: that voice itself, else the best of those that may."""

@@ -133,6 +133,13 @@ def test_what_no_voice_reads_is_left_out_with_a_warning():
     }
 
 
+def test_words_of_the_contexts_lexicon_are_spoken_whatever_they_are_written_in():
+    start = m.Start(lexicon={"Привет": "privyet"}, pacing=m.PacingRequest(mode="burst"))
+    harness = spoken("He says Привет to мир.", start=start)
+    assert " ".join(harness.spoken) == "He says Привет to."
+    assert [each.details["sample"] for each in left_out(harness)] == ["мир"]
+
+
 def test_the_warning_names_a_voice_that_reads_it():
     class Elsewhere(FakeDirectory):
         def reader_of(self, language):
