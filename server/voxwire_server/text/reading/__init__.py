@@ -85,7 +85,17 @@ def _merged(first: Sequence[Rewrite], second: Iterable[Rewrite]) -> list[Rewrite
     return merged
 
 
-_MAKERS: dict[str, Callable[[], Normaliser]] = {}
+def _english(british: bool) -> Normaliser:
+    from voxwire_server.text.reading.english import EnglishNormaliser
+
+    return EnglishNormaliser(british)
+
+
+_MAKERS: dict[str, Callable[[], Normaliser]] = {
+    "en": functools.partial(_english, False),
+    "en-us": functools.partial(_english, False),
+    "en-gb": functools.partial(_english, True),
+}
 """By language tag."""
 
 
