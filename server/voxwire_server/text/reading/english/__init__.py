@@ -15,7 +15,7 @@ from voxwire_server.text.source_map import Rewrite
 
 __all__ = ["EnglishNormaliser"]
 
-_ORDINARY = re.compile(r"(?:[ \n\v]*+(?!vs?\b)[a-z]++(?:'[a-z]++)?(?=[ ,;!?\n])[,;!?]?)*+[ \n\v]*+")
+_ORDINARY = re.compile(r"(?:[ \n\v]*+(?!vs?\b)[a-z]{1,40}+(?:'[a-z]{1,8}+)?(?=[ ,;!?\n])[,;!?]?)*+[ \n\v]*+")
 """Words in small letters: nothing of them is read otherwise."""
 _BLANK = re.compile(r"[ \n\v]*+")
 

@@ -182,7 +182,7 @@ def day_month(scan: Scan, at: int) -> Said | None:
     said = f"{the}{numerals.ordinal(day)}"
     if until:
         said += f" to {'the ' if the else ''}{numerals.ordinal(int(until))}"
-    said += f" of {month}" if the or found[4] or not found[2] else f" {month}"
+    said += f" of {month}"
     return Said(end, said + (f", {numerals.year(int(found[7]), scan.british)}" if found[7] else ""))
 
 

@@ -6,7 +6,7 @@ import re
 
 from voxwire_server.text.reading.english import numerals
 from voxwire_server.text.reading.english.scan import WORD_CHARS_MAX, Said, Scan
-from voxwire_server.text.reading.english.tables import CALL_CONTEXT, SPOKEN_CAPITALS, SUBSCRIPTS, SUPERSCRIPTS
+from voxwire_server.text.reading.english.tables import ACRONYMS, CALL_CONTEXT, SPOKEN_CAPITALS, SUBSCRIPTS, SUPERSCRIPTS
 
 LETTER_A = "[A](/ˈA/)"
 """The letter's name, where the word before a number would be read as the article."""
@@ -37,6 +37,7 @@ _CODE = re.compile(rf"[^\W_]{{1,{WORD_CHARS_MAX}}}(?:[-‑][^\W_]{{1,40}}){{0,6}
 _CODE_PART = re.compile(r"\d+|[^\W\d_]+|[-‑]")
 _CASES = re.compile(r"[A-Z]{2,}(?=s?(?:[^a-zA-Z]|$))s?|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+")
 _VOWEL = re.compile(r"[aeiouyAEIOUY]")
+_VOWEL_FIRST = re.compile(r"[aeiou][^aeiouy]{2,}")
 _ELEMENTS = frozenset(
     """H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo Ag Cd
     Sn Sb Te I Xe Cs Ba W Pt Au Hg Pb Bi U""".split()
@@ -79,7 +80,7 @@ def phone(scan: Scan, at: int) -> Said | None:
     """A telephone number, or another run of digits in groups (cards, social security numbers)."""
     toll_free = _TOLL_FREE.match(scan.text, at)
     if toll_free is not None:
-        return Said(toll_free.end(), f"one, {_group(toll_free[1])},")
+        return Said(toll_free.end(), f"one, {_group(toll_free[1])}, ")
     for pattern in _PHONES:
         found = pattern.match(scan.text, at)
         if found is None:
@@ -147,7 +148,7 @@ def address(scan: Scan, at: int) -> Said | None:
     if found is None:
         return None
     stop = found.start(1) - 1 if found[1] else found.start(2) - 1 if found[2] else found.end()
-    said = " dot ".join(numerals.each_digit(part) for part in text[at:stop].split("."))
+    said = " dot ".join(numerals.integer(p) if len(p) < 3 else numerals.each_digit(p) for p in text[at:stop].split("."))
     said += f" colon {numerals.each_digit(found[1])}" if found[1] else ""
     said += f" slash {numerals.cardinal(int(found[2]))}" if found[2] else ""
     return Said(found.end(), said)
@@ -228,8 +229,12 @@ def code(scan: Scan, at: int) -> Said | None:
         return None
     text = found[0]
     hyphen_words = [part for part in re.split("[-‑]", text) if part.isalpha() and part.islower() and len(part) > 2]
-    if hyphen_words and text[0].isdigit():  # "5-year-old": the number alone is read
-        return None
+    if hyphen_words and text[0].isdigit():  # "5-year-old", "3D-printed": what stands before the dash is read
+        text = re.split("[-‑]", text)[0]
+        parts = _CODE_PART.findall(text)
+        if len(parts) < 2:
+            return None
+        return Said(at + len(text), " ".join(_code_part(part, parts, text) for part in parts))
     said = " ".join(_code_part(part, parts, text) for part in parts)
     return Said(found.end(), said)
 
@@ -254,18 +259,22 @@ def _code_letters(part: str, parts: list[str]) -> str:
         return letters(part)
     if part in SPOKEN_CAPITALS:
         return SPOKEN_CAPITALS[part]
+    if part == "IPv":
+        return "I P V"
     if part.isupper():
         return part if len(part) > 3 and _VOWEL.search(part) and len(parts) == 2 else letters(part)
     if part[0].isupper() and part[1:].islower():
         return part if _VOWEL.search(part) else letters(part)
     if part.islower():
-        return part if _VOWEL.search(part) else letters(part)
+        return part if _VOWEL.search(part) and not _VOWEL_FIRST.fullmatch(part) else letters(part)
     return identifier_words(part)
 
 
 def identifier_words(name: str) -> str:
     """The words of a name in code: "getUserName" is "get user name", "max_len" is "max len"."""
     said: list[str] = []
+    if name.isupper() and "_" in name:
+        return " ".join(part if part in ACRONYMS or len(part) < 3 else part.lower() for part in name.split("_") if part)
     for piece in re.split("_+", name):
         for part in _CASES.findall(piece):
             if part.isdigit():
@@ -275,7 +284,7 @@ def identifier_words(name: str) -> str:
             elif len(part) == 1:
                 said.append(letters(part))
             else:
-                said.append(part)
+                said.append(part.lower() if name[0].islower() else part)
     return " ".join(said)
 
 
@@ -311,7 +320,8 @@ def dotted(scan: Scan, at: int) -> Said | None:
         return None
     parts = found[0].rstrip("-").split(".")
     last = parts[-1]
-    is_file = last.lower() in EXTENSIONS
+    is_file = last.lower() in EXTENSIONS and (last.islower() or (len(last) > 1 and len(parts[0]) > 2)) and len(parts[-2]) > 0
+    is_file = is_file and not (len(last) == 1 and len(parts[-2]) == 1)
     is_domain = last.lower() in TLDS and last == last.lower()
     end = found.start() + len(found[0].rstrip("-"))
     called_ = _CALL.match(scan.text, end)

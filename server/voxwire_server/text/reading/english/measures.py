@@ -26,7 +26,7 @@ def _either(words: object) -> str:
 
 _SP = "[ \u00a0\u202f]"
 NUMBER = (
-    r"(?:\d{1,3}(?:,\d{3}){1,6}(?!\d)|\d{1,3}(?:[\u00a0\u202f\u2009']\d{3}){1,6}(?!\d)"
+    r"(?:\d{1,3}(?:,\d{3}){1,6}(?!\d)|\d{1,2}(?:,\d{2}){1,4},\d{3}(?!\d)|\d{1,3}(?:[\u00a0\u202f\u2009']\d{3}){1,6}(?!\d)"
     r"|[1-9]\d{0,2}(?: \d{3}){2,6}(?! ?\d)|[1-9]\d{0,2} 000(?![ ,.]?\d)|\d+)"
 )
 _AMOUNT = re.compile(rf"({NUMBER})(?:\.(\d+))?|\.(\d+)")
@@ -312,7 +312,8 @@ def _unit(scan: Scan, end: int, words: str, is_one: bool, value: Amount | None) 
     word = _powered(one if is_one or found["space"] == "-" else many, found["power"], found["sq"])
     if found["per"]:
         per = WORD_UNITS.get(found["per"]) or UNITS[found["per"]][0]
-        word += f" per {_powered(per, found['perpower'])}"
+        squared = found["perpower"] is not None and per in ("second", "minute", "hour")
+        word += f" per {per} squared" if squared else f" per {_powered(per, found['perpower'])}"
     if scan.char(after) == "." and scan.char(after + 1) in (" ", "\u00a0") and scan.char(after + 2).islower():
         after += 1
     return Said(after, f"{words} {word}")
@@ -323,7 +324,7 @@ def _is_unit(scan: Scan, found: re.Match[str]) -> bool:
     if found["power"] or found["per"] or found["sq"]:
         return not (space == "-" and len(unit) == 1)
     if unit == "in" and space:
-        return scan.char(found.end()) == "." and scan.word_after(found.end() + 1).islower()
+        return scan.char(found.end()) == "."
     if unit == "A" and scan.word_after(found.end()) in ("fuse", "circuit", "current", "breaker", "plug", "supply", "charger"):
         return True
     if space == "-":

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _RUN = re.compile(r"\d+")
 _ORDINAL = re.compile(r"(\d[\d,]{0,18})(?:\u00ad)?(st|nd|rd|th|ST|ND|RD|TH)(?![A-Za-z\d])")
 _DECADE = re.compile(r"(\d{2}|\d{3}0|\d{2}00)('?)s(?![A-Za-z\d])")
+_SCAN_LINES = re.compile(r"(\d{3,4})([pi])(?![A-Za-z\d])")
 _ERA = re.compile(r"(\d{1,5})(?= ?(?:BC|AD|BCE|CE|B\.C|A\.D)\b)")
 _MIXED = re.compile(r"(\d{1,4})(?:[ \u00a0-])(\d{1,3})/(\d{1,3})(?![\d/])")
 _MIXED_SIGN = re.compile(r"(\d{1,6})[ \u00a0]?([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒])")
@@ -106,18 +107,30 @@ def _slashed(scan: Scan, at: int) -> Said | None:
             return Said(end, f"{numerals.cardinal(top, british)} out of ten")
         said_words = numerals.fraction(top, bottom, british)
         counted = measures._unit(scan, end, said_words, top < bottom, None)
-        return counted or Said(end, said_words)
+        return counted or measures.foot_or_inch(scan, end, said_words, top < bottom) or Said(end, said_words)
+    if top >= bottom and len(found[1]) <= 3:
+        head = numerals.pairs(found[1], british) if len(found[1]) == 3 else numerals.integer(found[1], british)
+        return Said(end, f"{head} over {numerals.integer(found[2], british)}")
     if bottom < 2 or bottom > 1000 or top > bottom or top == 0:
         return Said(end, f"{numerals.integer(found[1], british)} slash {numerals.integer(found[2], british)}")
     return Said(end, f"{numerals.cardinal(top, british)} out of {numerals.cardinal(bottom, british)}")
 
 
 def _dashed(scan: Scan, at: int) -> Said | None:
-    for rule in (calendar.numeric, codes.address, codes.phone, calendar.day_month, _year_span, _mixed, codes.code):
+    for rule in (
+        calendar.numeric, codes.address, codes.phone, calendar.day_month, _year_span, _mixed, _hyphened_unit, codes.code,
+    ):  # fmt: skip
         said = rule(scan, at)
         if said is not None:
             return said
     return None
+
+
+def _hyphened_unit(scan: Scan, at: int) -> Said | None:
+    """"a 5-km run"."""
+    value = measures.amount(scan, at)
+    assert value is not None, "a digit is there"
+    return measures._unit(scan, value.end, value.words(scan.british), True, value) if scan.char(value.end) == "-" else None
 
 
 def _spaced(scan: Scan, at: int) -> Said | None:
@@ -226,6 +239,9 @@ def _counted(scan: Scan, at: int) -> Said | None:
     decade = _decade(scan, at)
     if decade is not None:
         return decade
+    scan_lines = _SCAN_LINES.match(scan.text, at)
+    if scan_lines is not None:
+        return Said(scan_lines.end(), f"{numerals.pairs(scan_lines[1])} {codes.letters(scan_lines[2])}")
     value = measures.amount(scan, at)
     assert value is not None, "a digit is there"
     words = _whole_words(scan, at, value)

@@ -252,7 +252,7 @@ def _star(scan: Scan, at: int) -> Said | None:
 
 def _tilde(scan: Scan, at: int) -> Said | None:
     if scan.char(at + 1) == "/":
-        return codes.path(scan, at)
+        return codes.path(scan, at) or Said(at + 1, _apart(scan, at, at + 1, "tilde"))
     after = scan.text[at + 1 : at + 3].lstrip()
     if after[:1].isdigit() or after[:1] in measures.CURRENCY_SIGNS and after:
         return Said(at + 1, _apart(scan, at, at + 1, "about"))

@@ -365,12 +365,16 @@ CHAPTERS = frozenset(
     vatican council division group category paragraph page item step exhibit factor""".split()
 )
 SPOKEN_CAPITALS = {
-    "YAML": "yammel", "WWI": "World War One", "WWII": "World War Two", "WW1": "World War One", "WW2": "World War Two",
-    "SCSI": "scuzzy", "FAQ": "F [A](/ˈA/) Q", "FAQs": "F [A](/ˈA/) Qs",
+    "YAML": "yammel", "JSON": "Jason", "TOML": "tommel", "WWI": "World War One", "WWII": "World War Two", "WW1": "World War One",
+    "WW2": "World War Two", "SCSI": "scuzzy", "SAAS": "sass", "PAAS": "pass", "PaaS": "pass", "JPG": "jay peg",
+    "WIFI": "Wi-Fi", "WiFi": "Wi-Fi", "IKEA": "Ikea", "MOMA": "Moma", "MoMA": "Moma", "FERPA": "Ferpa", "TOEFL": "toe full",
+    "SCADA": "Scada", "CORS": "cores", "OAuth": "O auth", "OAUTH": "O auth", "IEEE": "I triple E", "CUDA": "cooda",
+    "WASM": "wazzum", "HEPA": "heppa", "NGINX": "engine X", "nginx": "engine X", "SUDO": "sudo", "AVI": "[A](/ˈA/) V I",
+    "GIS": "G I S", "WAV": "wave",
 }  # fmt: skip
 
 NUMBER_CONTEXT_CODES = frozenset("pin pins code codes zip zipcode passcode password otp account confirmation tracking serial isbn ssn".split())
-ROOM_CONTEXT = frozenset("room rooms flight suite apartment apt gate bus route highway interstate hwy locker unit train boeing".split())
+ROOM_CONTEXT = frozenset("rtx gtx rx airbus room rooms flight suite apartment apt gate bus route highway interstate hwy locker unit train boeing".split())
 ORDER_CONTEXT = frozenset("order ticket case invoice reference booking reservation policy member id".split())
 CALL_CONTEXT = frozenset("call calls called calling dial dials dialed dialled dialing ring phone text tel telephone emergency".split())
 VERSION_CONTEXT = frozenset(
@@ -382,3 +386,10 @@ VERSION_CONTEXT = frozenset(
 )
 DATE_CONTEXT = frozenset("on by until till before after from since due of date dated expires through between".split())
 YEAR_WORDS = frozenset("in since from by until till during around circa before after early late mid of year".split())
+
+ACRONYMS = frozenset(
+    """NASA NATO FBI CIA USA USB API IBM CEO CFO CTO UN EU UK HTML CSS SQL HTTP HTTPS JSON XML YAML URL PDF CPU GPU RAM ROM OPEC ASAP UNESCO
+    UNICEF AIDS SARS COVID LASER RADAR NAFTA FIFA UEFA IKEA LEGO NASDAQ NYSE IEEE ISO ANSI ASCII JPEG GIF PNG BIOS CEOS APIS HIV DNA RNA
+    PIN SIM ATM VIP TV PC HR PR IT QA UI UX AI ML GUI IDE SDK AWS GCP IAEA OECD IMF""".split()
+)
+"""Not words, whatever stands beside them."""

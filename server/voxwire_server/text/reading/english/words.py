@@ -6,9 +6,10 @@ import re
 import unicodedata
 
 from voxwire_server.text.reading.english import calendar, codes, measures, numerals
-from voxwire_server.text.reading.english.scan import Said, Scan
+from voxwire_server.text.reading.english.scan import LETTER, Said, Scan
 from voxwire_server.text.reading.english.tables import (
     ABBREVIATIONS,
+    ACRONYMS,
     BEFORE_NUMBERS,
     CHAPTERS,
     GREEK,
@@ -26,7 +27,7 @@ from voxwire_server.text.reading.english.tables import (
     WORD_UNITS,
 )
 
-WORD = re.compile(r"[^\W\d_]{1,200}(?:['’´`‘][^\W\d_]{1,40}){0,4}")
+WORD = re.compile(rf"{LETTER}{{1,200}}(?:['’´`‘]{LETTER}{{1,40}}){{0,4}}")
 _ABBREVIATION = re.compile(r"(?:[A-Za-z]{1,7}\.){1,5}")
 _INITIALS = re.compile(r"(?:[A-Z]\.){2,6}|[a-z]\.[a-z]\.")
 _ROMAN = re.compile(r"[IVXLCDM]{1,12}(?![\w])")
@@ -36,6 +37,7 @@ _PLUS_NAME = re.compile(r"(?:C\+\+|[CFJ]#|Notepad\+\+|Google\+|Disney\+|c\+\+)(?
 _APOSTROPHE = re.compile("[’´`‘]")
 _INCREMENT = re.compile(r"([A-Za-z_]\w{0,30})(\+\+|--)(?!\w)")
 _NAME_PLUS = re.compile(r"\+(?![\w+=])")
+_BETWEEN_MEASURES = re.compile(r"\d ?[a-z]{1,3} $")
 _INDEX = re.compile(r"[₀-₉]{1,6}")
 _OR_PAIRS = frozenset(
     ("he/she", "she/he", "his/her", "him/her", "her/his", "her/him", "himself/herself", "yes/no", "true/false", "either/or",
@@ -52,11 +54,6 @@ _DEPARTMENTS = frozenset(
     "department dept team support staff manager specialist professional industry services service infrastructure director security admin budget".split()
 )
 _CAPITAL_WORD = re.compile(r"[A-Z]{2,}(?:'[A-Z]+)?")
-_ACRONYMS = frozenset(
-    """NASA NATO FBI CIA USA USB API IBM CEO CFO CTO UN EU UK HTML CSS SQL HTTP HTTPS JSON XML YAML URL PDF CPU GPU RAM ROM OPEC ASAP UNESCO
-    UNICEF AIDS SARS COVID LASER RADAR NAFTA FIFA UEFA IKEA LEGO NASDAQ NYSE IEEE ISO ANSI ASCII JPEG GIF PNG BIOS CEOS APIS HIV DNA RNA
-    PIN SIM ATM VIP TV PC HR PR IT QA UI UX AI ML GUI IDE SDK AWS GCP IAEA OECD IMF""".split()
-)
 _STRONG_RULERS = frozenset("King Queen Pope Emperor Tsar Czar Emperor King's Prince Saint".split())
 _ROMAN_WORDS = frozenset("MIX MILD DIM CIVIL LIVID VIVID MD CD DC CV MC CC MM DI LI XL DVI CI CL ID MI LCD DVD DIV LID MID MIC VIM CIV MV IV VI CM MCI DL ML DM XX LL CID CDC".split())
 _ROMAN_MEDICAL = frozenset("iv fluids drip".split())
@@ -77,6 +74,10 @@ def word(scan: Scan, at: int) -> Said:
         said = _glued(scan, at, token, end, follows)
         if said is not None:
             return said
+    if token.endswith(("'s", "'S")) and token[0].isupper():
+        said = _alone(scan, at, token[:-2], end - 2)
+        if said is not None and said.end == end - 2 and said.text:
+            return Said(end, said.text + "'s")
     said = _alone(scan, at, token, end)
     return said if said is not None else Said(end, _respelled(token))
 
@@ -133,7 +134,7 @@ def _with_index(scan: Scan, at: int, token: str, end: int) -> Said | None:
     said = codes.formula(scan, at)
     if said is not None:
         return said
-    name = codes.letters(token) if len(token) == 1 and token.isascii() else GREEK.get(token, token)
+    name = codes.LETTER_A if token in "aA" else GREEK.get(token, token)
     index = _INDEX.match(scan.text, end)
     if index is not None:
         digits = "".join(SUBSCRIPTS[char] for char in index[0])
@@ -195,6 +196,9 @@ def _dotted_name(scan: Scan, at: int) -> Said | None:
 
 
 def _hyphenated(scan: Scan, at: int, token: str) -> Said | None:
+    step = _INCREMENT.match(scan.text, at)
+    if step is not None:
+        return Said(step.end(), f"{codes.identifier_words(step[1])} minus minus")
     if token.lower() in WEEKDAY_BY_NAME and token[0].isupper():
         said = calendar.weekday(scan, at)
         if said is not None:
@@ -238,7 +242,7 @@ def _slashed(scan: Scan, at: int) -> Said | None:
     if len(parts) == 2 and parts[0] in UNITS and (parts[1] in UNITS or parts[1] in WORD_UNITS) and len(parts[0]) < 5:
         per = WORD_UNITS.get(parts[1]) or UNITS[parts[1]][0]
         return Said(found.end(), f"{UNITS[parts[0]][1]} per {per}")
-    if any(part in WEEKDAY_BY_NAME for part in parts):
+    if any(part.lower() in WEEKDAY_BY_NAME for part in parts):
         return None
     return Said(found.end(), " ".join(_part(part) for part in parts))
 
@@ -361,8 +365,10 @@ def _alone(scan: Scan, at: int, token: str, end: int) -> Said | None:
 
 
 def _lower(scan: Scan, at: int, token: str, end: int) -> Said | None:
-    if token in ("vs", "v") and token == "vs":
+    if token == "vs":
         return Said(end, "versus")
+    if token == "x" and _BETWEEN_MEASURES.search(scan.tail(at, 12)) and scan.text[end : end + 3].lstrip()[:1].isdigit():
+        return Said(end, "by")
     return _camel(scan, at, token, end)
 
 
@@ -401,7 +407,7 @@ def _among_capitals(scan: Scan, at: int, token: str, end: int) -> bool:
     before, after = scan.word_before(at), scan.word_after(end)
     if after.lower() in _DEPARTMENTS and after != after.upper():
         return False
-    return any(_CAPITAL_WORD.fullmatch(word) and word not in _ACRONYMS and len(word) > 2 or word in _FUNCTION_CAPITALS and word != "IT" and word != "US" for word in (before, after))
+    return any(_CAPITAL_WORD.fullmatch(word) and word not in ACRONYMS and len(word) > 2 or word in _FUNCTION_CAPITALS and word != "IT" and word != "US" for word in (before, after))
 
 
 def _roman(scan: Scan, at: int, token: str, end: int) -> Said | None:
