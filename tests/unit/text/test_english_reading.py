@@ -147,7 +147,7 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ("1:02:03", "one hour two minutes three seconds"),
         ("at 10:15:30", "at ten fifteen and thirty seconds"),
         ("2h 30m", "two hours thirty minutes"),
-        ("a 30s timeout", "a thirty seconds timeout"),
+        ("a 30s timeout", "a thirty second timeout"),
         ("16:9", "sixteen to nine"),
         ("9:00-17:30", "nine o'clock to seventeen thirty"),
     ],
@@ -193,7 +193,7 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ("45°", "forty-five degrees"),
         ("6'2\" tall", "six foot two tall"),
         ("5'10\".", "five foot ten."),
-        ("a 12\" ruler", "a twelve inches ruler"),
+        ("a 12\" ruler", "a twelve inch ruler"),
         ("He said “12”.", "He said “twelve”."),
         ("50%", "fifty percent"),
         ("16GB", "sixteen gigabytes"),
@@ -367,7 +367,11 @@ def test_a_text_is_read_as_its_reading(reader: EnglishReader, text: str, reading
 @pytest.mark.parametrize("kind", READINGS)
 def test_a_token_is_read_alike_wherever_it_stands(reader: EnglishReader, kind: str) -> None:
     for text, reading in READINGS[kind]:
-        if text.endswith((".", "!", "?", ",")) or kind in ("capitals", "roman") or text.startswith(("I ", "He ", "It ", "So ")):
+        if (
+            text.endswith((".", "!", "?", ","))
+            or kind in ("capitals", "roman")
+            or text.startswith(("I ", "He ", "It ", "So "))
+        ):
             continue
         for position in POSITIONS:
             written, right = position.format(text), position.format(reading)
@@ -439,7 +443,9 @@ def test_say_as(text: str, interpret_as: str, detail: str, reading: str) -> None
     assert EnglishNormaliser().say_as(text, interpret_as, detail) == reading
 
 
-@pytest.mark.parametrize(("text", "interpret_as"), [("x", "mood"), ("", "cardinal"), ("abc", "cardinal"), ("99/99", "date")])
+@pytest.mark.parametrize(
+    ("text", "interpret_as"), [("x", "mood"), ("", "cardinal"), ("abc", "cardinal"), ("99/99", "date")]
+)
 def test_say_as_says_none_where_it_says_nothing(text: str, interpret_as: str) -> None:
     assert EnglishNormaliser().say_as(text, interpret_as, "") is None
 
@@ -470,7 +476,10 @@ def test_any_text_is_read_without_a_digit_left(text: str) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.sampled_from([text for cases in READINGS.values() for text, _ in cases]), max_size=4), st.sampled_from(["", " ", "-", "/", "."]))
+@given(
+    st.lists(st.sampled_from([text for cases in READINGS.values() for text, _ in cases]), max_size=4),
+    st.sampled_from(["", " ", "-", "/", "."]),
+)
 def test_tokens_in_a_row_are_read_without_a_digit_left(tokens: list[str], joint: str) -> None:
     assert_sound(joint.join(tokens))
 

@@ -7,15 +7,16 @@ of text before and behind its token, and gives words for it. Pure; time grows wi
 from __future__ import annotations
 
 import re
+import unicodedata
 
-from voxwire_server.text.reading.english import numbers, signs, words
+from voxwire_server.text.reading.english import numbers, numerals, signs, words
 from voxwire_server.text.reading.english.say_as import say_as
 from voxwire_server.text.reading.english.scan import Said, Scan
 from voxwire_server.text.source_map import Rewrite
 
 __all__ = ["EnglishNormaliser"]
 
-_ORDINARY = re.compile(r"(?:[ \n\v]*+(?!vs?\b)[a-z]{1,40}+(?:'[a-z]{1,8}+)?(?=[ ,;!?\n])[,;!?]?)*+[ \n\v]*+")
+_ORDINARY = re.compile(r"(?:[ \n\v]*+(?!(?:vs?|x)\b)[a-z]{1,40}+(?:'[a-z]{1,8}+)?(?=[ ,;!?\n])[,;!?]?)*+[ \n\v]*+")
 """Words in small letters: nothing of them is read otherwise."""
 _BLANK = re.compile(r"[ \n\v]*+")
 
@@ -36,7 +37,7 @@ class EnglishNormaliser:
             said = _token(scan, at)
             end = min(max(said.end, at + 1), len(text))
             if said.text is not None:
-                found.append(Rewrite(at, end, said.text))
+                found.append(Rewrite(at, end, _without_digits(said.text)))
             elif scan.text is not text and scan.text[at:end] != text[at:end].replace("’", "'"):
                 found.append(Rewrite(at, end, scan.text[at:end]))
             at = ordinary.match(scan.text, end).end()  # type: ignore[union-attr]
@@ -55,9 +56,17 @@ def _token(scan: Scan, at: int) -> Said:
     char = scan.text[at]
     if char.isspace():
         return Said(at + 1, None)
-    if char.isdigit() and char.isascii():
+    if char.isdecimal() and char.isascii():
         return numbers.number(scan, at)
     return words.word(scan, at) if char.isalpha() else signs.sign(scan, at)
+
+
+def _without_digits(words: str) -> str:
+    """The words of a rule, in which no digit is left: an index in a name ("x²y" as a hashtag) is said by itself."""
+    if not any(map(str.isdigit, words)):
+        return words
+    said = (f" {numerals.cardinal(int(unicodedata.numeric(char)))} " if char.isdigit() else char for char in words)
+    return "".join(said)
 
 
 def _applied(text: str, rewrites: list[Rewrite]) -> str:

@@ -6,15 +6,15 @@ import re
 
 from voxwire_server.text.reading.english import numerals
 from voxwire_server.text.reading.english.scan import Said, Scan
-from voxwire_server.text.reading.english.tables import DATE_CONTEXT, MONTH_BY_NAME, MONTHS, WEEKDAY_BY_NAME
+from voxwire_server.text.reading.english.tables import DATE_CONTEXT, MONTH_BY_NAME, MONTHS, WEEKDAY_BY_NAME, word_set
 
 _MONTH = r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)"
-_WEEKDAY = r"(?:Mon(?:day)?|Tue(?:s(?:day)?)?|Wed(?:s|nesday)?|Thu(?:rs?(?:day)?)?|Fri(?:day)?|Sat(?:urday)?|Sun(?:day)?)"
+_WEEKDAY = (
+    r"(?:Mon(?:day)?|Tue(?:s(?:day)?)?|Wed(?:s|nesday)?|Thu(?:rs?(?:day)?)?|Fri(?:day)?|Sat(?:urday)?|Sun(?:day)?)"
+)
 _SEP = "[ \u00a0\u202f]"
 _AMPM = rf"{_SEP}?(?P<ap>[AaPp])(?:\.{_SEP}?[Mm](?P<dot>\.)?|[Mm])(?![A-Za-z0-9])"
-_CLOCK = re.compile(
-    r"(?P<h>\d{1,2}):(?P<m>[0-5]\d)(?::(?P<s>[0-5]\d)(?:\.\d{1,6})?)?(?![\d:])(?:" + _AMPM + ")?"
-)
+_CLOCK = re.compile(r"(?P<h>\d{1,2}):(?P<m>[0-5]\d)(?::(?P<s>[0-5]\d)(?:\.\d{1,6})?)?(?![\d:])(?:" + _AMPM + ")?")
 _HOUR = re.compile(r"(?P<h>\d{1,2})(?![\d:])(?:\.(?P<m>[0-5]\d))?(?:" + _AMPM + ")")
 _RATIO = re.compile(r"(\d{1,6}):(\d{1,6})(?![\d:])")
 _ISO = re.compile(
@@ -37,9 +37,17 @@ _DURATION = re.compile(
     rf"(?:(\d{{1,4}}){_SEP}?(?:d|days?){_SEP}?)?(?:(\d{{1,4}}){_SEP}?(?:h|hrs?){_SEP}?)?(?:(\d{{1,4}}){_SEP}?(?:m|mins?){_SEP}?)?(?:(\d{{1,4}}){_SEP}?(?:s|secs?))?(?![A-Za-z\d])"
 )
 _DURATION_UNITS = ("day", "hour", "minute", "second")
-_AMBIGUOUS_MONTHS = frozenset(["may", "mar", "march", "jan", "dec", "june", "sep", "jun", "august", "april"])
+_AMBIGUOUS_MONTHS = word_set(
+    """
+    may mar march jan dec june sep jun august april
+    """
+)
 _AMBIGUOUS_DAYS = frozenset(["mon", "wed", "sat", "sun"])
-_CLOCK_CONTEXT = frozenset("at by until till from since around before after and to time clock".split())
+_CLOCK_CONTEXT = word_set(
+    """
+    at by until till from since around before after and to time clock
+    """
+)
 _MONTH_CHARS_MAX = 40
 
 
@@ -49,7 +57,7 @@ def century(n: int) -> int:
 
 
 def date_words(year: int | None, month: int, day: int | None, british: bool) -> str:
-    """"March fourth, twenty twenty-four"; "the fourth of March, …" in British."""
+    """Reads "March fourth, twenty twenty-four"; "the fourth of March, …" in British."""
     name = MONTHS[month - 1]
     if day is None:
         said = name
@@ -59,7 +67,7 @@ def date_words(year: int | None, month: int, day: int | None, british: bool) -> 
 
 
 def clock_words(hour: int, minute: int, second: int | None = None, half: str = "", british: bool = False) -> str:
-    """"seven oh five", "twelve o'clock", "nine A.M", "fifteen hundred"."""
+    """Reads "seven oh five", "twelve o'clock", "nine A.M", "fifteen hundred"."""
     said = numerals.cardinal(hour)
     if minute:
         said += f" {numerals.cardinal(minute)}" if minute > 9 else f" oh {numerals.cardinal(minute)}"
@@ -80,7 +88,7 @@ def _valid(month: int, day: int) -> bool:
 
 
 def clock(scan: Scan, at: int) -> Said | None:
-    """"7:30", "7:05 p.m.", "1:02:03", "16:9"."""
+    """Reads "7:30", "7:05 p.m.", "1:02:03", "16:9"."""
     found = _CLOCK.match(scan.text, at)
     if found is not None and int(found["h"]) <= 24:
         hour, minute = int(found["h"]), int(found["m"])
@@ -93,11 +101,13 @@ def clock(scan: Scan, at: int) -> Said | None:
     found = _RATIO.match(scan.text, at)
     if found is None:
         return None
-    return Said(found.end(), f"{numerals.integer(found[1], scan.british)} to {numerals.integer(found[2], scan.british)}")
+    return Said(
+        found.end(), f"{numerals.integer(found[1], scan.british)} to {numerals.integer(found[2], scan.british)}"
+    )
 
 
 def hour(scan: Scan, at: int) -> Said | None:
-    """"9am", "9 a.m.", "5.30pm"."""
+    """Reads "9am", "9 a.m.", "5.30pm"."""
     found = _HOUR.match(scan.text, at)
     if found is None or int(found["h"]) > 24:
         return None
@@ -106,11 +116,14 @@ def hour(scan: Scan, at: int) -> Said | None:
 
 def half_behind(scan: Scan, at: int) -> bool:
     """Whether the time at `at` has a.m. or p.m. of its own, directly or at the end of its range."""
-    return re.compile(rf"\d{{1,2}}(?::\d\d)?{_SEP}?[-–]{_SEP}?\d{{1,2}}(?::\d\d)?" + _AMPM).match(scan.text, at) is not None
+    return (
+        re.compile(rf"\d{{1,2}}(?::\d\d)?{_SEP}?[-–]{_SEP}?\d{{1,2}}(?::\d\d)?" + _AMPM).match(scan.text, at)
+        is not None
+    )
 
 
 def duration_words(parts: tuple[int, int, int, int]) -> str:
-    """"two hours thirty minutes" of (days, hours, minutes, seconds)."""
+    """Reads "two hours thirty minutes" of (days, hours, minutes, seconds)."""
     said = [
         f"{numerals.cardinal(n)} {unit}{'s' if n != 1 else ''}"
         for n, unit in zip(parts, _DURATION_UNITS, strict=True)
@@ -120,7 +133,7 @@ def duration_words(parts: tuple[int, int, int, int]) -> str:
 
 
 def duration(scan: Scan, at: int) -> Said | None:
-    """"2h 30m", "1d 4h", "5m 10s": two units at least."""
+    """Reads "2h 30m", "1d 4h", "5m 10s": two units at least."""
     found = _DURATION.match(scan.text, at)
     if found is None or sum(part is not None for part in found.groups()) < 2:
         return None
@@ -129,7 +142,7 @@ def duration(scan: Scan, at: int) -> Said | None:
 
 
 def numeric(scan: Scan, at: int) -> Said | None:
-    """"2024-03-05", "3/4/2024", "21.11.2024"."""
+    """Reads "2024-03-05", "3/4/2024", "21.11.2024"."""
     found = _ISO.match(scan.text, at)
     if found is not None and _valid(int(found[3]), int(found[4])):
         said = date_words(int(found[1]), int(found[3]), int(found[4]), scan.british)
@@ -149,8 +162,8 @@ def numeric(scan: Scan, at: int) -> Said | None:
     return Said(found.end(), date_words(year if len(found[4]) == 4 else century(year), month, day, scan.british))
 
 
-def short(scan: Scan, at: int) -> Said | None:
-    """"12/25", and "3/4" where a date is expected."""
+def short(scan: Scan, at: int, padded: bool = False) -> Said | None:
+    """Reads "12/25", "05/06" (`padded`: with a zero before a figure), and "3/4" where a date is expected."""
     found = _SHORT.match(scan.text, at)
     if found is None:
         return None
@@ -158,7 +171,11 @@ def short(scan: Scan, at: int) -> Said | None:
     month, day = (second, first) if scan.british or first > 12 else (first, second)
     if not _valid(month, day):
         return None
-    expected = scan.word_before(at).lower() in DATE_CONTEXT - {"of", "to", "through"} and not scan.word_after(found.end())
+    if padded:
+        return Said(found.end(), date_words(None, month, day, scan.british))
+    expected = scan.word_before(at).lower() in DATE_CONTEXT - {"of", "to", "through"} and not scan.word_after(
+        found.end()
+    )
     weekday = scan.word_before(at).lower() in WEEKDAY_BY_NAME
     if (expected and scan.char(found.end()) not in tuple("%\"'")) or weekday:
         return Said(found.end(), date_words(None, month, day, scan.british))
@@ -170,7 +187,7 @@ def short(scan: Scan, at: int) -> Said | None:
 
 
 def day_month(scan: Scan, at: int) -> Said | None:
-    """"21 November 2024", "21st of May", "5-7 June"."""
+    """Reads "21 November 2024", "21st of May", "5-7 June"."""
     found = _DAY_MONTH.match(scan.text, at)
     if found is None or not 1 <= int(found[1]) <= 31 or (found[3] and not 1 <= int(found[3]) <= 31):
         return None
@@ -187,14 +204,16 @@ def day_month(scan: Scan, at: int) -> Said | None:
 
 
 def month(scan: Scan, at: int) -> Said | None:
-    """"Nov. 21", "July 4, 2024", "Jan 5–7", "Sept. 2024", "Nov."; `at` is at a capital letter."""
+    """Reads "Nov. 21", "July 4, 2024", "Jan 5–7", "Sept. 2024", "Nov."; `at` is at a capital letter."""
     text = scan.text
     found = _MONTH_DAY.match(text, at, at + _MONTH_CHARS_MAX)
     if found is not None and 1 <= int(found[3]) <= 31 and not (found[5] and not 1 <= int(found[5]) <= 31):
         said = f"{MONTH_BY_NAME[found[1].lower()]} {'the ' if scan.british else ''}{numerals.ordinal(int(found[3]))}"
         if found[5]:
             said += f" to {numerals.ordinal(int(found[5]))}"
-        return Said(found.end(), said + (f"{found[6]} {numerals.year(int(found[7]), scan.british)}" if found[7] else ""))
+        return Said(
+            found.end(), said + (f"{found[6]} {numerals.year(int(found[7]), scan.british)}" if found[7] else "")
+        )
     found = _MONTH_ALONE.match(text, at, at + _MONTH_CHARS_MAX)
     if found is None:
         return None
@@ -211,7 +230,7 @@ def month(scan: Scan, at: int) -> Said | None:
 
 
 def weekday(scan: Scan, at: int) -> Said | None:
-    """"Mon-Fri", "Mon.", "Tue"; `at` is at a capital letter."""
+    """Reads "Mon-Fri", "Mon.", "Tue"; `at` is at a capital letter."""
     found = _WEEKDAYS.match(scan.text, at, at + _MONTH_CHARS_MAX)
     if found is None:
         return None
@@ -225,7 +244,11 @@ def weekday(scan: Scan, at: int) -> Said | None:
         return None
     follows = scan.text[end : end + 2]
     if found[1].lower() in _AMBIGUOUS_DAYS:
-        timed = follows[:1] in (",", "") or follows[1:].isdigit() or scan.word_after(end) in ("at", "and", "to", "through")
+        timed = (
+            follows[:1] in (",", "")
+            or follows[1:].isdecimal()
+            or scan.word_after(end) in ("at", "and", "to", "through")
+        )
         timed = timed or scan.word_after(end).lower() in MONTH_BY_NAME
         if not found[2] and not timed:
             return None

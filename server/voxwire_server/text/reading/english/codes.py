@@ -6,7 +6,14 @@ import re
 
 from voxwire_server.text.reading.english import numerals
 from voxwire_server.text.reading.english.scan import WORD_CHARS_MAX, Said, Scan
-from voxwire_server.text.reading.english.tables import ACRONYMS, CALL_CONTEXT, SPOKEN_CAPITALS, SUBSCRIPTS, SUPERSCRIPTS
+from voxwire_server.text.reading.english.tables import (
+    ACRONYMS,
+    CALL_CONTEXT,
+    SPOKEN_CAPITALS,
+    SUBSCRIPTS,
+    SUPERSCRIPTS,
+    word_set,
+)
 
 LETTER_A = "[A](/ˈA/)"
 """The letter's name, where the word before a number would be read as the article."""
@@ -15,7 +22,7 @@ _EXTENSION = r"(?:,? ?(?:ext\.?|extension|x) ?(?P<ext>\d{1,6}))?(?![\w-]|\.\d)"
 _PHONES = tuple(
     re.compile(pattern + _EXTENSION)
     for pattern in (
-        r"\+\d{1,3}(?:[ \u00a0.-]?\(?\d{1,5}\)?){2,6}",
+        r"\+\d{1,3}(?:[ \u00a0.-]?(?:\(\d{1,5}\)|\d{1,5})){2,6}",
         r"(?:1[ .-])?\(\d{2,5}\)[ \u00a0-]?\d{3,4}[ \u00a0.-]\d{3,4}",
         r"(?:1[ .-])?\d{3}([ .-])\d{3}\1\d{4}",
         r"0\d{2,4}[ \u00a0-]\d{3,4}[ \u00a0-]\d{3,4}",
@@ -37,28 +44,44 @@ _CODE = re.compile(rf"[^\W_]{{1,{WORD_CHARS_MAX}}}(?:[-‑][^\W_]{{1,40}}){{0,6}
 _CODE_PART = re.compile(r"\d+|[^\W\d_]+|[-‑]")
 _CASES = re.compile(r"[A-Z]{2,}(?=s?(?:[^a-zA-Z]|$))s?|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+")
 _VOWEL = re.compile(r"[aeiouyAEIOUY]")
+_DECADE_BEHIND = re.compile(r"[A-Za-z]{2,12}-\d{1,3}0s")
 _VOWEL_FIRST = re.compile(r"[aeiou][^aeiouy]{2,}")
-_ELEMENTS = frozenset(
-    """H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo Ag Cd
-    Sn Sb Te I Xe Cs Ba W Pt Au Hg Pb Bi U""".split()
+_ELEMENTS = word_set(
+    """
+    H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb
+    Mo Ag Cd Sn Sb Te I Xe Cs Ba W Pt Au Hg Pb Bi U
+    """
 )
-_FORMULA = re.compile(r"(?:(?:[A-Z][a-z]?|[()])[\d₀-₉]{0,3}){1,12}(?:[⁺⁻]|[²³⁴][⁺⁻]|[+](?![\w+]))?")
+_FORMULA = re.compile(
+    r"(?:(?:[A-Z][a-z]?|\((?=[A-Z])|\)(?=[\d₀-₉]))[\d₀-₉]{0,3}){1,12}(?:[⁺⁻]|[²³⁴][⁺⁻]|[+](?![\w+]))?"
+)
 _FORMULA_PART = re.compile(r"([A-Z][a-z]?|[()])([\d₀-₉]*)")
-_FORMULAS = frozenset(
-    """CO2 H2O O2 N2 H2 O3 NO2 N2O SO2 SO3 H2SO4 HNO3 NH3 NH4 CH4 C2H4 C2H6 C2H2 C2H5OH C6H12O6 C6H6 H2O2 H2S HCl NaCl NaOH KOH
-    CaCO3 Na2CO3 NaHCO3 Fe2O3 Al2O3 SiO2 TiO2 CaCl2 CuSO4 MgO CaO KCl KNO3 Cl2 F2 Br2 I2 PO4 SO4 CO3 NO3 H3PO4 CH3OH CH3COOH C3H8
-    C4H10 C8H18 UF6 SF6 CF4 P2O5 AgNO3 MnO2 KMnO4 LiCoO2 LiPF6 PM2 CO H3O HCO3 OH""".split()
+_FORMULAS = word_set(
+    """
+    CO2 H2O O2 N2 H2 O3 NO2 N2O SO2 SO3 H2SO4 HNO3 NH3 NH4 CH4 C2H4 C2H6 C2H2 C2H5OH C6H12O6 C6H6 H2O2 H2S HCl NaCl
+    NaOH KOH CaCO3 Na2CO3 NaHCO3 Fe2O3 Al2O3 SiO2 TiO2 CaCl2 CuSO4 MgO CaO KCl KNO3 Cl2 F2 Br2 I2 PO4 SO4 CO3 NO3
+    H3PO4 CH3OH CH3COOH C3H8 C4H10 C8H18 UF6 SF6 CF4 P2O5 AgNO3 MnO2 KMnO4 LiCoO2 LiPF6 PM2 CO H3O HCO3 OH
+    """
 )
 
-EXTENSIONS = frozenset(
-    """py js ts jsx tsx html htm css scss json xml csv tsv pdf txt md rst yaml yml toml ini cfg conf sh bash zsh bat ps1 exe dll so c h
-    cpp cc hpp cs java kt go rs rb php swift sql db log lock zip tar gz tgz bz2 xz rar iso dmg jpg jpeg png gif svg webp bmp ico mp3 mp4
-    wav flac ogg opus avi mov mkv webm doc docx xls xlsx ppt pptx odt rtf epub ipynb env vue lua pl r m wasm onnx pt bin dat proto""".split()
+EXTENSIONS = word_set(
+    """
+    py js ts jsx tsx html htm css scss json xml csv tsv pdf txt md rst yaml yml toml ini cfg conf sh bash zsh bat
+    ps1 exe dll so c h cpp cc hpp cs java kt go rs rb php swift sql db log lock zip tar gz tgz bz2 xz rar iso dmg
+    jpg jpeg png gif svg webp bmp ico mp3 mp4 wav flac ogg opus avi mov mkv webm doc docx xls xlsx ppt pptx odt rtf
+    epub ipynb env vue lua pl r m wasm onnx pt bin dat proto
+    """
 )
-_SAID_EXTENSIONS = frozenset("py zip tar log lock conf bash toml env bin dat proto java go swift opus epub vue lua jar so bat ini".split())
-TLDS = frozenset(
-    """com org net io dev ai edu gov co uk de fr us info biz app me tv ca au eu nl ch jp cn in it es se no fi dk pl ru br mil int xyz
-    online site tech store cloud gg ly fm be at nz za kr tw ie pt gr example test local localhost""".split()
+_SAID_EXTENSIONS = word_set(
+    """
+    py zip tar log lock conf bash toml env bin dat proto java go swift opus epub vue lua jar so bat ini
+    """
+)
+TLDS = word_set(
+    """
+    com org net io dev ai edu gov co uk de fr us info biz app me tv ca au eu nl ch jp cn in it es se no fi dk pl ru
+    br mil int xyz online site tech store cloud gg ly fm be at nz za kr tw ie pt gr example test local localhost
+    """
 )
 _EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _URL = re.compile(r"(?:https?://|www\.)[^\s<>\"]{0,2048}", re.IGNORECASE)
@@ -155,7 +178,7 @@ def address(scan: Scan, at: int) -> Said | None:
 
 
 def version(scan: Scan, at: int, named: bool) -> Said | None:
-    """"2.0" and "3.11.4"; `named`: whether something says that it is a version."""
+    """Reads "2.0" and "3.11.4"; `named`: whether something says that it is a version."""
     found = _VERSION.match(scan.text, at)
     if found is None:
         return None
@@ -173,9 +196,9 @@ def version(scan: Scan, at: int, named: bool) -> Said | None:
 
 
 def colour(scan: Scan, at: int) -> Said | None:
-    """"#FF5733" by characters."""
+    """Reads "#FF5733" by characters."""
     found = _COLOUR.match(scan.text, at)
-    if found is None or found[0][1:].isdigit() and len(found[0]) == 4:
+    if found is None or (found[0][1:].isdecimal() and len(found[0]) == 4):
         return None
     return Said(found.end(), f"hash {characters(found[0][1:])}")
 
@@ -184,7 +207,7 @@ def characters(text: str) -> str:
     """Every letter and digit by its name; other signs are left out but for a pause at a dash."""
     said = []
     for char in text:
-        if char.isdigit() and char.isascii():
+        if char.isdecimal() and char.isascii():
             said.append(numerals.DIGITS[int(char)])
         elif char.isalpha():
             said.append(letters(char))
@@ -192,7 +215,7 @@ def characters(text: str) -> str:
 
 
 def formula(scan: Scan, at: int) -> Said | None:
-    """"CO2", "H₂O", "Na+": letters and numbers apart."""
+    """Reads "CO2", "H₂O", "Na+": letters and numbers apart."""
     found = _FORMULA.match(scan.text, at)
     if found is None or (found[0][-1].isalnum() and scan.char(found.end()).isalnum()):
         return None
@@ -204,8 +227,12 @@ def formula(scan: Scan, at: int) -> Said | None:
     parts = _FORMULA_PART.findall(ion)
     if not all(part in _ELEMENTS or part in "()" for part, _ in parts):
         return None
-    known = plainly in _FORMULAS and any(char.isdigit() for char in plainly)
-    charged = charge not in ("", "²", "³", "⁴") and (len(ion) <= 2 or plainly in _FORMULAS) and ion not in ("A", "I", "C", "B")
+    known = plainly in _FORMULAS and any(char.isdecimal() for char in plainly)
+    charged = (
+        charge not in ("", "²", "³", "⁴")
+        and (len(ion) <= 2 or plainly in _FORMULAS)
+        and ion not in ("A", "I", "C", "B")
+    )
     if not has_subscript and not known and not charged:
         return None
     said = []
@@ -224,12 +251,14 @@ def code(scan: Scan, at: int) -> Said | None:
     found = _CODE.match(scan.text, at)
     if found is None:
         return None
+    if _DECADE_BEHIND.fullmatch(found[0]) is not None:
+        return None
     parts = [part for part in _CODE_PART.findall(found[0]) if part not in "-‑"]
-    if not any(part[0].isdigit() for part in parts) or all(part[0].isdigit() for part in parts):
+    if not any(part[0].isdecimal() for part in parts) or all(part[0].isdecimal() for part in parts):
         return None
     text = found[0]
     hyphen_words = [part for part in re.split("[-‑]", text) if part.isalpha() and part.islower() and len(part) > 2]
-    if hyphen_words and text[0].isdigit():  # "5-year-old", "3D-printed": what stands before the dash is read
+    if hyphen_words and text[0].isdecimal():  # "5-year-old", "3D-printed": what stands before the dash is read
         text = re.split("[-‑]", text)[0]
         parts = _CODE_PART.findall(text)
         if len(parts) < 2:
@@ -240,7 +269,7 @@ def code(scan: Scan, at: int) -> Said | None:
 
 
 def _code_part(part: str, parts: list[str], text: str) -> str:
-    if not part[0].isdigit():
+    if not part[0].isdecimal():
         return _code_letters(part, parts)
     if len(parts) > 3 or len(part) > 4:
         return numerals.each_digit(part) if len(part) <= 6 else numerals.digit_groups(part)
@@ -277,7 +306,7 @@ def identifier_words(name: str) -> str:
         return " ".join(part if part in ACRONYMS or len(part) < 3 else part.lower() for part in name.split("_") if part)
     for piece in re.split("_+", name):
         for part in _CASES.findall(piece):
-            if part.isdigit():
+            if part.isdecimal():
                 said.append(numerals.integer(part))
             elif part.isupper() and len(part) > 1:
                 said.append(SPOKEN_CAPITALS.get(part, part))
@@ -299,7 +328,9 @@ def _ending(name: str) -> str:
         return "text"
     if low == "jpg" or low == "jpeg":
         return "jay peg"
-    return SPOKEN_CAPITALS.get(name.upper()) or (name_words(name) if any(c.isdigit() for c in name) else letters(name))
+    return SPOKEN_CAPITALS.get(name.upper()) or (
+        name_words(name) if any(c.isdecimal() for c in name) else letters(name)
+    )
 
 
 def name_words(name: str) -> str:
@@ -314,13 +345,15 @@ def name_words(name: str) -> str:
 
 
 def dotted(scan: Scan, at: int) -> Said | None:
-    """"example.org", "main.py", "user.name", "os.path.join()"."""
+    """Reads "example.org", "main.py", "user.name", "os.path.join()"."""
     found = _DOTTED.match(scan.text, at)
     if found is None:
         return None
     parts = found[0].rstrip("-").split(".")
     last = parts[-1]
-    is_file = last.lower() in EXTENSIONS and (last.islower() or (len(last) > 1 and len(parts[0]) > 2)) and len(parts[-2]) > 0
+    is_file = (
+        last.lower() in EXTENSIONS and (last.islower() or (len(last) > 1 and len(parts[0]) > 2)) and len(parts[-2]) > 0
+    )
     is_file = is_file and not (len(last) == 1 and len(parts[-2]) == 1)
     is_domain = last.lower() in TLDS and last == last.lower()
     end = found.start() + len(found[0].rstrip("-"))
@@ -345,7 +378,7 @@ def _is_code_path(parts: list[str]) -> bool:
 
 
 def email(scan: Scan, at: int) -> Said | None:
-    """"jane dot doe at example dot com"."""
+    """Reads "jane dot doe at example dot com"."""
     found = _EMAIL.match(scan.text, at)
     if found is None:
         return None
@@ -383,7 +416,7 @@ def url(scan: Scan, at: int) -> Said | None:
 
 
 def path(scan: Scan, at: int) -> Said | None:
-    """"/etc/hosts", "~/.bashrc", "./run.sh"."""
+    """Reads "/etc/hosts", "~/.bashrc", "./run.sh"."""
     found = _PATH.match(scan.text, at)
     if found is None or found[0] == "/":
         return None
@@ -398,7 +431,7 @@ def path(scan: Scan, at: int) -> Said | None:
 
 
 def windows_path(scan: Scan, at: int) -> Said | None:
-    """"C:\\Users"."""
+    """Reads "C:\\Users"."""
     found = _WINDOWS_PATH.match(scan.text, at)
     if found is None:
         return None
@@ -412,7 +445,7 @@ def windows_path(scan: Scan, at: int) -> Said | None:
 
 
 def flag(scan: Scan, at: int) -> Said | None:
-    """"--verbose", "-v"."""
+    """Reads "--verbose", "-v"."""
     found = _FLAG.match(scan.text, at)
     if found is None:
         return None
@@ -425,7 +458,7 @@ def flag(scan: Scan, at: int) -> Said | None:
 
 
 def identifier(scan: Scan, at: int) -> Said | None:
-    """"snake_case", "__init__", "camelCase", "foo()"."""
+    """Reads "snake_case", "__init__", "camelCase", "foo()"."""
     text = scan.text
     found = _SNAKE.match(text, at) or _CAMEL.match(text, at)
     if found is None:

@@ -30,7 +30,7 @@ NUMBER = (
     r"|[1-9]\d{0,2}(?: \d{3}){2,6}(?! ?\d)|[1-9]\d{0,2} 000(?![ ,.]?\d)|\d+)"
 )
 _AMOUNT = re.compile(rf"({NUMBER})(?:\.(\d+))?|\.(\d+)")
-_EUROPEAN = re.compile(r"(\d{1,3}(?:\.\d{3}){1,6}|\d{1,15}),(\d{1,2})(?![\d,])")
+_EUROPEAN = re.compile(r"(\d{1,3}(?:\.\d{3}){1,6}|\d{1,15}),(\d{1,2})(?!\d|,\d)")
 _NOT_DIGIT = re.compile(r"\D")
 DASH = rf"{_SP}?[-–—]{_SP}?"
 _DASH = re.compile(DASH)
@@ -40,7 +40,9 @@ _CODES = [code for code in CURRENCIES if code[-1].isalpha()]
 CURRENCY_SIGNS = frozenset(code for code in _SIGNS if len(code) == 1)
 _CURRENCY_BEFORE = re.compile(rf"({_either(_SIGNS)})({_SP}?)([-−+]?)|({_either(_CODES)})\.?{_SP}?([-−+]?)(?=\.?\d)")
 _CURRENCY_BEHIND = re.compile(rf"{_SP}?(?:({_either(_SIGNS)})(?!\d)|({_either(_CODES)})(?![A-Za-z\d]))")
-_MAGNITUDE = re.compile(rf"(?:{_SP}?(hundred|thousand|million|billion|trillion|bn|mn|tn|mil|grand)|{_SP}?([kKmMbBtT]|MM|mm|BN|Bn))(?![A-Za-z\d])")
+_MAGNITUDE = re.compile(
+    rf"(?:{_SP}?(hundred|thousand|million|billion|trillion|bn|mn|tn|mil|grand)|{_SP}?([kKmMbBtT]|MM|mm|BN|Bn))(?![A-Za-z\d])"
+)
 _WORD_MAGNITUDE = re.compile(
     rf"{_SP}?(hundred thousand|hundred million|thousand|million|billion|trillion|hundred)(?![A-Za-z])|(bn|mn|tn)(?![A-Za-z\d])"
 )
@@ -58,9 +60,14 @@ _ARC = re.compile(rf"°{_SP}?(\d{{1,2}})['′]{_SP}?(?:(\d{{1,2}})(?:\.\d{{1,4}}
 _FEET = re.compile(r"(\d{1,3})['′][ -]?(\d{1,2})(?:(\.\d{1,2})|[ -]?(\d{1,2})/(\d{1,2})|([½¼¾]))?(?:[\"″”]|''|′′)")
 _FOOT = re.compile(r"(['′])(?![\w'])")
 _INCH = re.compile(r"([\"″”]|''|′′)(?!\w)")
-_TIMES = re.compile(rf"({NUMBER}(?:\.\d+)?)((?:{_SP}?[x×]{_SP}?\.?\d{{1,15}}(?:\.\d{{1,15}})?){{1,4}})(?![\d.]\d|[A-Za-z]{{4}})")
+_TIMES = re.compile(
+    rf"({NUMBER}(?:\.\d+)?)((?:{_SP}?[x×]{_SP}?\.?\d{{1,15}}(?:\.\d{{1,15}})?){{1,4}})(?![\d.]\d|[A-Za-z]{{4}})"
+)
 _TIMES_SIGN = re.compile(rf"{_SP}?[x×]{_SP}?")
 _FACTOR = re.compile(r"[xX×](?![A-Za-z\d_])")
+_AFTER_MEASURE = frozenset(
+    "long tall wide deep thick high in by x and or of is was away from to at for per on with than apart more less later ago".split()
+)
 _PLURAL_NOUN = re.compile(
     rf"{_SP}(?:[a-z]{{2,20}}-?{_SP}?)?(?:people|(?!(?:is|was|has|this|vs|as|plus|its|does)\b)[a-z]{{2,20}}s)\b"
 )
@@ -76,6 +83,7 @@ class Amount(NamedTuple):
     end: int
     whole: str
     fraction: str | None
+    single: bool = False  # whether an article stands before it: "a 5 km run" has "kilometer"
 
     def words(self, british: bool) -> str:
         if self.fraction is None:
@@ -124,13 +132,20 @@ def _sum(value: Amount, currency: str, british: bool) -> str:
 
 
 def _per(scan: Scan, end: int) -> tuple[int, str]:
-    """"/month", "/1K tokens" after an amount."""
+    """Reads "/month", "/1K tokens" after an amount."""
     found = _PER.match(scan.text, end)
     if found is not None:
         if found[1]:
             number = numerals.integer(_NOT_DIGIT.sub("", found[1]), scan.british)
             return found.end(3), f" per {number}{' ' + MAGNITUDES[found[2]] if found[2] else ''} {found[3]}"
-        return found.end(), f" per {WORD_UNITS.get(found[3]) or UNITS.get(found[3], (found[3],))[0]}"
+        stop = found.end()
+        if (
+            scan.char(stop) == "."
+            and found[3] in ("mo", "yr", "hr", "wk", "min", "sec")
+            and not scan.ends_sentence(stop + 1)
+        ):
+            stop += 1
+        return stop, f" per {WORD_UNITS.get(found[3]) or UNITS.get(found[3], (found[3],))[0]}"
     found = _PER_NUMBER.match(scan.text, end)
     if found is None:
         return end, ""
@@ -158,7 +173,10 @@ def money(scan: Scan, at: int, sign: str = "") -> Said | None:
         again = _CURRENCY_BEFORE.match(scan.text, dash.end())
         repeated = again is not None and (again[1] or again[4]) == currency
         until = amount(scan, again.end() if again is not None and repeated else dash.end(), comma=True)
-        if until is not None and (scan.char(until.end) == "-" or (scan.char(until.end).isalpha() and not _MAGNITUDE.match(scan.text, until.end))):
+        if until is not None and (
+            scan.char(until.end) == "-"
+            or (scan.char(until.end).isalpha() and not _MAGNITUDE.match(scan.text, until.end))
+        ):
             until = None
     if until is not None:
         return _money_range(scan, value, until, currency, sign, magnitude)
@@ -169,13 +187,13 @@ def money(scan: Scan, at: int, sign: str = "") -> Said | None:
         said = _sum(value, currency, scan.british)
     end, said = _own_code(scan, end, said, currency)
     end, per = _per(scan, end)
-    if scan.char(end) == "+" and not scan.char(end + 1).isdigit():
+    if scan.char(end) == "+" and not scan.char(end + 1).isdecimal():
         end, per = end + 1, f"{per} plus"
     return Said(end, sign + said + per)
 
 
 def _own_code(scan: Scan, end: int, said: str, currency: str) -> tuple[int, str]:
-    """"$20 USD" is said once."""
+    """Reads "$20 USD" is said once."""
     found = _CURRENCY_BEHIND.match(scan.text, end)
     if found is None or not found[2] or currency != "$":
         return end, said
@@ -227,19 +245,33 @@ def behind(scan: Scan, end: int, words: str, value: Amount, plain: bool = True) 
 
 
 def _letter_magnitude(scan: Scan, end: int, value: Amount) -> Said | None:
-    """"10k", "5M", "7B": what the letter means depends on what follows."""
+    """Reads "10k", "5M", "7B": what the letter means depends on what follows."""
     found = _LETTER_MAGNITUDE.match(scan.text, end)
     if found is None:
         return None
     letter, after = found[1], found.end()
     currency = _CURRENCY_BEHIND.match(scan.text, after)
     counts = _PLURAL_NOUN.match(scan.text, after) is not None or currency is not None
-    race = scan.word_after(after) in ("run", "race", "training", "resolution", "tv", "monitor", "video", "screen", "display")
+    race = scan.word_after(after) in (
+        "run",
+        "race",
+        "training",
+        "resolution",
+        "tv",
+        "monitor",
+        "video",
+        "screen",
+        "display",
+    )
     if letter in "kK":
         if value.whole == "401":
             return None
         resolution = letter == "K" and value.whole in ("2", "4", "5", "8", "16") and not currency
-        thousand = not race and not resolution and (letter == "k" or counts or value.fraction is not None or len(value.whole) > 2)
+        thousand = (
+            not race
+            and not resolution
+            and (letter == "k" or counts or value.fraction is not None or len(value.whole) > 2)
+        )
         return Said(after, "thousand" if thousand else "K")
     if letter in "mb":
         nouns = ("people", "users", "views", "downloads", "subscribers", "followers", "customers", "dollars", "copies")
@@ -256,7 +288,13 @@ def _currency_behind(scan: Scan, end: int, words: str, is_one: bool, value: Amou
     if found is None:
         if scan.char(end) == "¢":
             return Said(end + 1, f"{words} cent{'' if is_one else 's'}")
-        if scan.char(end) == "p" and scan.british and value is not None and value.fraction is None and len(value.whole) < 3:
+        if (
+            scan.char(end) == "p"
+            and scan.british
+            and value is not None
+            and value.fraction is None
+            and len(value.whole) < 3
+        ):
             return None if scan.char(end + 1).isalnum() else Said(end + 1, f"{words} {'penny' if is_one else 'pence'}")
         return None
     currency = found[1] or found[2]
@@ -268,7 +306,8 @@ def _currency_behind(scan: Scan, end: int, words: str, is_one: bool, value: Amou
 def _percent(scan: Scan, end: int, words: str, is_one: bool, value: Amount | None) -> Said | None:
     at = end + (scan.char(end) in (" ", "\u00a0", "\u202f"))
     if scan.char(at) == "%":
-        return Said(at + 1, f"{words} percent")
+        after, per = _per(scan, at + 1)
+        return Said(after, f"{words} percent{per}")
     return Said(at + 1, f"{words} per mille") if scan.char(at) == "‰" else None
 
 
@@ -287,7 +326,8 @@ def _degrees(scan: Scan, end: int, words: str, is_one: bool, value: Amount | Non
         return None
     scale = {"C": " Celsius", "F": " Fahrenheit", "K": " Kelvin"}.get(found[1] or "", "")
     stop = found.end() if found[0].rstrip() == found[0] or scale else end + len(found[0].rstrip())
-    return Said(stop, f"{words} degree{'' if is_one else 's'}{scale}")
+    stop, per = _per(scan, stop)
+    return Said(stop, f"{words} degree{'' if is_one else 's'}{scale}{per}")
 
 
 def _powered(word: str, power: str | None, square: str | None = None) -> str:
@@ -309,7 +349,8 @@ def _unit(scan: Scan, end: int, words: str, is_one: bool, value: Amount | None) 
     if found["unit"] == "pt" and not found["space"]:
         one = many = "point"
     after = found.end()
-    word = _powered(one if is_one or found["space"] == "-" else many, found["power"], found["sq"])
+    single = is_one or found["space"] == "-" or (value is not None and value.single and _noun_follows(scan, after))
+    word = _powered(one if single else many, found["power"], found["sq"])
     if found["per"]:
         per = WORD_UNITS.get(found["per"]) or UNITS[found["per"]][0]
         squared = found["perpower"] is not None and per in ("second", "minute", "hour")
@@ -319,13 +360,26 @@ def _unit(scan: Scan, end: int, words: str, is_one: bool, value: Amount | None) 
     return Said(after, f"{words} {word}")
 
 
+def _noun_follows(scan: Scan, end: int) -> bool:
+    word = scan.word_after(end)
+    return scan.char(end) == " " and word.islower() and word not in _AFTER_MEASURE
+
+
 def _is_unit(scan: Scan, found: re.Match[str]) -> bool:
     unit, space = found["unit"], found["space"]
     if found["power"] or found["per"] or found["sq"]:
         return not (space == "-" and len(unit) == 1)
     if unit == "in" and space:
         return scan.char(found.end()) == "."
-    if unit == "A" and scan.word_after(found.end()) in ("fuse", "circuit", "current", "breaker", "plug", "supply", "charger"):
+    if unit == "A" and scan.word_after(found.end()) in (
+        "fuse",
+        "circuit",
+        "current",
+        "breaker",
+        "plug",
+        "supply",
+        "charger",
+    ):
         return True
     if space == "-":
         return len(unit) > 1 and unit not in SPACED_UNITS_NOT and unit not in ("in", "st", "us")
@@ -333,7 +387,7 @@ def _is_unit(scan: Scan, found: re.Match[str]) -> bool:
 
 
 def _is_decade(scan: Scan, end: int, value: Amount) -> bool:
-    """"the 90s", "1990s": not seconds."""
+    """Reads "the 90s", "1990s": not seconds."""
     if len(value.whole) == 4:
         return value.whole.endswith("0")
     if len(value.whole) != 2 or not value.whole.endswith("0"):
@@ -375,7 +429,8 @@ def foot_or_inch(scan: Scan, end: int, words: str, is_one: bool) -> Said | None:
     """12", 6'."""
     found = _INCH.match(scan.text, end)
     if found is not None and not _quote_open(scan, end, found[1]):
-        return Said(found.end(), f"{words} inch{'' if is_one else 'es'}")
+        single = is_one or _noun_follows(scan, found.end())
+        return Said(found.end(), f"{words} inch{'' if single else 'es'}")
     found = _FOOT.match(scan.text, end)
     if found is None or (found[1] == "'" and re.search(r"(?:^|[ (\"])'[^']*$", scan.tail(end))):
         return None
@@ -383,14 +438,14 @@ def foot_or_inch(scan: Scan, end: int, words: str, is_one: bool) -> Said | None:
 
 
 def dimensions(scan: Scan, at: int) -> Said | None:
-    """"1920x1080", "10 x 5", "2 × 3 × 4 cm"."""
+    """Reads "1920x1080", "10 x 5", "2 × 3 × 4 cm"."""
     found = _TIMES.match(scan.text, at)
     if found is None:
         return None
     sides = [_NOT_DIGIT.sub("", part) if "." not in part else part for part in _TIMES_SIGN.split(found[0])]
     equation = scan.text[found.end() : found.end() + 2].strip()[:1] == "=" or scan.tail(at, 3).strip().endswith("=")
     joint = " times " if equation or ("×" in found[0] and " " in found[0] and len(sides) == 2) else " by "
-    pixels = joint == " by " and all(len(side) in (3, 4) and side.isdigit() for side in sides)
+    pixels = joint == " by " and all(len(side) in (3, 4) and side.isdecimal() for side in sides)
     said = joint.join(_side(side, pixels, scan.british) for side in sides)
     counted = _unit(scan, found.end(), said, False, None)
     return counted or Said(found.end(), said)
@@ -404,7 +459,7 @@ def _side(side: str, pixels: bool, british: bool) -> str:
 
 
 def factor(scan: Scan, end: int, words: str) -> Said | None:
-    """"2x", "10x faster"."""
+    """Reads "2x", "10x faster"."""
     found = _FACTOR.match(scan.text, end)
     if found is None:
         return None
@@ -429,11 +484,11 @@ def exponent(scan: Scan, end: int) -> tuple[int, str]:
 
 
 def exponent_words(written: str, british: bool) -> str:
-    """" squared", " cubed", " to the power of minus three" for "2", "3", "-3"."""
+    """Reads " squared", " cubed", " to the power of minus three" for "2", "3", "-3"."""
     if written in ("2", "3"):
         return " squared" if written == "2" else " cubed"
     minus = "minus " if written.startswith("-") else ""
     rest = written.lstrip("+-")
-    if rest.isdigit():
+    if rest.isdecimal():
         return f" to the power of {minus}{numerals.integer(rest, british)}"
     return f" to the power of {minus}{rest}" if rest else ""

@@ -15,6 +15,7 @@ from voxwire_server.text.reading.english.tables import (
     UNITS,
     VERSION_CONTEXT,
     VULGAR,
+    word_set,
 )
 
 if TYPE_CHECKING:
@@ -24,6 +25,12 @@ _RUN = re.compile(r"\d+")
 _ORDINAL = re.compile(r"(\d[\d,]{0,18})(?:\u00ad)?(st|nd|rd|th|ST|ND|RD|TH)(?![A-Za-z\d])")
 _DECADE = re.compile(r"(\d{2}|\d{3}0|\d{2}00)('?)s(?![A-Za-z\d])")
 _SCAN_LINES = re.compile(r"(\d{3,4})([pi])(?![A-Za-z\d])")
+_SCIENTIFIC = re.compile(r"\d{1,15}(?:\.\d{1,15})?[eE]([-+]?)(\d{1,4})(?![\w])")
+_FIFTY = re.compile(r"50-50(?![\w-])")
+_HALVES_RANGE = re.compile(
+    r"(\d{1,2})(?::([0-5]\d))?[ \u00a0]?[-–—][ \u00a0]?(?=\d{1,2}(?::[0-5]\d)?[ \u00a0]?[AaPp]\.?[Mm])"
+)
+_ORDINAL_RANGE = re.compile(r"[ \u00a0]?[-–—][ \u00a0]?(?=\d{1,18}(?:st|nd|rd|th)(?![A-Za-z\d]))")
 _ERA = re.compile(r"(\d{1,5})(?= ?(?:BC|AD|BCE|CE|B\.C|A\.D)\b)")
 _MIXED = re.compile(r"(\d{1,4})(?:[ \u00a0-])(\d{1,3})/(\d{1,3})(?![\d/])")
 _MIXED_SIGN = re.compile(r"(\d{1,6})[ \u00a0]?([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒])")
@@ -36,18 +43,32 @@ _OUT_OF = re.compile(
     r" ?(?:stars?|points?|marks?|rating|score|people|users|students|correct|questions|dentists|answers|times|tests|passed|votes|stages|steps|chapters|done|complete)",
     re.IGNORECASE,
 )
-_RATED = frozenset("scored score rated rate rating gave got give stars review solid".split())
+_RATED = word_set(
+    """
+    scored score rated rate rating gave got give stars review solid
+    """
+)
 _FRACTION_BOTTOMS = frozenset((2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 20, 32, 64, 100, 1000))
 _YEAR_SPAN = re.compile(r"(\d{4})[-–/](\d{2})(?![\d\w]|[-–/.]\d)")
 _CONTEXT_NUMBER = re.compile(r"(\d{1,16})(?![\d.,:/%]\d|\d|[A-Za-z%])")
 _MEASURED = re.compile(
     r"[ \u00a0](?:[a-z]{3,20} ){0,1}(?:people|men|women|children|feet|(?!(?:is|was|has|this|as|plus|its|does|across|series|les|des)\b)[a-z]{2,20}[^s\W\d_']s)\b"
 )
-_YEAR_BEFORE = frozenset("in since from until till during around circa by of late early mid year summer winter spring fall autumn class".split())
-_COMMA_DECIMAL = re.compile(rf"(\d{{1,6}}),(\d{{1,2}})(?![\d,])(?=[ \u00a0]?(?:%|°|€|\$|£|(?:degrees?|percent|million|billion|thousand|meters?|metres?|kilometers?|kilometres?|liters?|litres?|euros?|dollars?|pounds?|grams?|kilos?|seconds?|minutes?|hours?|miles?|feet|inches|points?|volts?|times)\b|(?:{measures._either(set(UNITS) - {'in', 'A', 'a', 'as', 'at', 'us', 'au', 'st'})})(?![A-Za-z])))")
+_YEAR_BEFORE = word_set(
+    """
+    in since from until till during around circa by of late early mid year summer winter spring fall autumn class
+    """
+)
+_COMMA_DECIMAL = re.compile(
+    rf"(\d{{1,6}}),(\d{{1,2}})(?!\d|,\d)(?=[ \u00a0]?(?:%|°|€|\$|£|(?:degrees?|percent|million|billion|thousand|meters?|metres?|kilometers?|kilometres?|liters?|litres?|euros?|dollars?|pounds?|grams?|kilos?|seconds?|minutes?|hours?|miles?|feet|inches|points?|volts?|times)\b|(?:{measures._either(set(UNITS) - {'in', 'A', 'a', 'as', 'at', 'us', 'au', 'st'})})(?![A-Za-z])))"
+)
 _PI = re.compile(r"3,14(?!\d)")
 _CHAPTER_VERSE = re.compile(r"\d{1,3}:\d{1,3}")
-_SPORT = frozenset("won lost win lose beat score scored led lead leads tied draw drew defeated game final victory defeat loss".split())
+_SPORT = word_set(
+    """
+    won lost win lose beat score scored led lead leads tied draw drew defeated game final victory defeat loss
+    """
+)
 
 
 def number(scan: Scan, at: int, sign: str = "") -> Said:
@@ -94,23 +115,30 @@ def _slashed(scan: Scan, at: int) -> Said | None:
     unit = measures._unit(scan, end, "", True, None)
     word = scan.word_before(at).lower()
     rated = _OUT_OF.match(scan.text, end) or word in _RATED or any(w in _RATED for w in scan.words_before(at, 3))
-    if top >= bottom > 1 or (bottom > 1 and rated and unit is None):
+    padded = found[1][0] == "0" or (found[2][0] == "0" and len(found[2]) > 1)
+    if not padded and (top >= bottom > 1 or (bottom > 1 and rated and unit is None)):
         if top <= bottom or rated:
             return Said(end, f"{numerals.cardinal(top, british)} out of {numerals.cardinal(bottom, british)}")
-    date = calendar.short(scan, at)
+    date = calendar.short(scan, at, padded)
     if date is not None and unit is None:
         return date
     if len(found[1]) == 4 and len(found[2]) == 2:
         return Said(end, f"{numerals.year(top, british)} {numerals.integer(found[2])}")
-    if bottom in _FRACTION_BOTTOMS and 0 < top and (top < bottom or top in (1, 3, 5, 7, 9, 11, 13, 15)) and found[2][0] != "0":
-        if bottom == 10 and top > 1 and unit is None and not scan.word_after(end):
+    if (
+        bottom in _FRACTION_BOTTOMS
+        and top > 0
+        and (top < bottom or top in (1, 3, 5, 7, 9, 11, 13, 15))
+        and found[2][0] != "0"
+    ):
+        if bottom == 10 and top > 1 and unit is None and scan.word_after(end) not in ("of", "mile", "inch", "second"):
             return Said(end, f"{numerals.cardinal(top, british)} out of ten")
         said_words = numerals.fraction(top, bottom, british)
         counted = measures._unit(scan, end, said_words, top < bottom, None)
         return counted or measures.foot_or_inch(scan, end, said_words, top < bottom) or Said(end, said_words)
     if top >= bottom and len(found[1]) <= 3:
         head = numerals.pairs(found[1], british) if len(found[1]) == 3 else numerals.integer(found[1], british)
-        return Said(end, f"{head} over {numerals.integer(found[2], british)}")
+        said_words = f"{head} over {numerals.integer(found[2], british)}"
+        return measures._unit(scan, end, said_words, False, None) or Said(end, said_words)
     if bottom < 2 or bottom > 1000 or top > bottom or top == 0:
         return Said(end, f"{numerals.integer(found[1], british)} slash {numerals.integer(found[2], british)}")
     return Said(end, f"{numerals.cardinal(top, british)} out of {numerals.cardinal(bottom, british)}")
@@ -118,7 +146,8 @@ def _slashed(scan: Scan, at: int) -> Said | None:
 
 def _dashed(scan: Scan, at: int) -> Said | None:
     for rule in (
-        calendar.numeric, codes.address, codes.phone, calendar.day_month, _year_span, _mixed, _hyphened_unit, codes.code,
+        calendar.numeric, codes.address, codes.phone, calendar.day_month, _year_span, _half_range, _mixed,
+        _hyphened_unit, codes.code,
     ):  # fmt: skip
         said = rule(scan, at)
         if said is not None:
@@ -126,11 +155,28 @@ def _dashed(scan: Scan, at: int) -> Said | None:
     return None
 
 
+def _half_range(scan: Scan, at: int) -> Said | None:
+    """ "5-6pm" and "50-50"."""
+    fifty = _FIFTY.match(scan.text, at)
+    if fifty is not None:
+        return Said(fifty.end(), "fifty fifty")
+    found = _HALVES_RANGE.match(scan.text, at)
+    if found is None or int(found[1]) > 24:
+        return None
+    until = calendar.clock(scan, found.end()) or calendar.hour(scan, found.end())
+    if until is None:
+        return None
+    first = calendar.clock_words(int(found[1]), int(found[2] or 0), None, "x").removesuffix(" X.M")
+    return Said(until.end, f"{first} to {until.text}")
+
+
 def _hyphened_unit(scan: Scan, at: int) -> Said | None:
-    """"a 5-km run"."""
+    """Reads "a 5-km run"."""
     value = measures.amount(scan, at)
     assert value is not None, "a digit is there"
-    return measures._unit(scan, value.end, value.words(scan.british), True, value) if scan.char(value.end) == "-" else None
+    return (
+        measures._unit(scan, value.end, value.words(scan.british), True, value) if scan.char(value.end) == "-" else None
+    )
 
 
 def _spaced(scan: Scan, at: int) -> Said | None:
@@ -156,7 +202,7 @@ def _coloned(scan: Scan, at: int) -> Said | None:
 
 
 def _clock_range(scan: Scan, at: int) -> Said | None:
-    """"7:30-9:00", "5pm-7pm": each end as a time."""
+    """Reads "7:30-9:00", "5pm-7pm": each end as a time."""
     first = calendar.clock(scan, at) or calendar.hour(scan, at)
     if first is None:
         return None
@@ -186,7 +232,7 @@ def _bracketed(scan: Scan, at: int) -> Said | None:
 
 
 def _mixed(scan: Scan, at: int) -> Said | None:
-    """"2 1/2", "1½"."""
+    """Reads "2 1/2", "1½"."""
     found = _MIXED.match(scan.text, at)
     if found is not None and 0 < int(found[2]) < int(found[3]) and int(found[3]) in _FRACTION_BOTTOMS:
         words = numerals.mixed(int(found[1]), int(found[2]), int(found[3]), scan.british)
@@ -207,27 +253,33 @@ def _with_unit(scan: Scan, end: int, words: str) -> Said:
 
 
 def _era(scan: Scan, at: int) -> Said | None:
-    """"1200 BC"."""
+    """Reads "1200 BC"."""
     found = _ERA.match(scan.text, at)
     return None if found is None else Said(found.end(), numerals.year(int(found[1]), scan.british))
 
 
 def _ordinal(scan: Scan, at: int) -> Said | None:
-    """"21st", "1,000th"."""
+    """Reads "21st", "1,000th"."""
     found = _ORDINAL.match(scan.text, at)
     if found is None:
         return None
     date = calendar.day_month(scan, at)
     if date is not None:
         return date
-    digits = found[1].replace(",", "")
-    return Said(found.end(), numerals.ordinal(int(digits), scan.british))
+    said = numerals.ordinal(int(found[1].replace(",", "")), scan.british)
+    dash = _ORDINAL_RANGE.match(scan.text, found.end())
+    until = _ORDINAL.match(scan.text, dash.end()) if dash is not None else None
+    if until is None:
+        return Said(found.end(), said)
+    return Said(until.end(), f"{said} to {numerals.ordinal(int(until[1].replace(',', '')), scan.british)}")
 
 
 def _decade(scan: Scan, at: int) -> Said | None:
-    """"1990s", "90s" where it is no time."""
+    """Reads "1990s", "90s" where it is no time."""
     found = _DECADE.match(scan.text, at)
-    if found is None or (len(found[1]) == 2 and not measures._is_decade(scan, found.end(1), Amount(found.end(1), found[1], None))):
+    if found is None or (
+        len(found[1]) == 2 and not measures._is_decade(scan, found.end(1), Amount(found.end(1), found[1], None))
+    ):
         return None
     if found[2] and not found[1].endswith("0"):
         return None
@@ -242,8 +294,16 @@ def _counted(scan: Scan, at: int) -> Said | None:
     scan_lines = _SCAN_LINES.match(scan.text, at)
     if scan_lines is not None:
         return Said(scan_lines.end(), f"{numerals.pairs(scan_lines[1])} {codes.letters(scan_lines[2])}")
+    power = _SCIENTIFIC.match(scan.text, at)
+    if power is not None:
+        return _scientific(scan, power)
+    word = scan.word_before(at).lower()
+    if word in ROOM_CONTEXT:
+        return None
     value = measures.amount(scan, at)
     assert value is not None, "a digit is there"
+    if word in ("a", "an", "each", "every"):
+        value = value._replace(single=True)
     words = _whole_words(scan, at, value)
     factor = measures.factor(scan, value.end, words)
     if factor is not None:
@@ -254,8 +314,16 @@ def _counted(scan: Scan, at: int) -> Said | None:
     return None
 
 
+def _scientific(scan: Scan, found: re.Match[str]) -> Said:
+    """ "6.02e23": six point zero two times ten to the power of twenty-three."""
+    value = measures.amount(scan, found.start())
+    assert value is not None, "a digit is there"
+    power = f"{'minus ' if found[1] == '-' else ''}{numerals.integer(found[2], scan.british)}"
+    return Said(found.end(), f"{value.words(scan.british)} times ten to the power of {power}")
+
+
 def _year_span(scan: Scan, at: int) -> Said | None:
-    """"2020-21"."""
+    """Reads "2020-21"."""
     found = _YEAR_SPAN.match(scan.text, at)
     if found is None or not 1100 <= int(found[1]) <= 2099 or int(found[2]) <= int(found[1][2:]):
         return None
@@ -276,7 +344,7 @@ _RULES: dict[str, tuple[Callable[[Scan, int], Said | None], ...]] = {
     "′": (_feet,),
     "×": (measures.dimensions,),
     ")": (_mixed,),
-} | {sign: (_mixed,) for sign in VULGAR}
+} | dict.fromkeys(VULGAR, (_mixed,))
 _BY_LETTER: tuple[Callable[[Scan, int], Said | None], ...] = (_clock_range, _lettered)
 
 
@@ -299,13 +367,16 @@ def _amount(scan: Scan, at: int, sign: str) -> Said:
         return ranged
     end, power = measures.exponent(scan, value.end)
     if power:
-        return Said(end, sign + words + power)
+        counted = measures._unit(scan, end, words + power, False, None)
+        return Said(counted.end, sign + (counted.text or "")) if counted else Said(end, sign + words + power)
+    if scan.word_before(at).lower() in ("a", "an", "each", "every"):
+        value = value._replace(single=True)
     said = (
         measures.behind(scan, value.end, words, value)
         or measures.foot_or_inch(scan, value.end, words, value.is_one)
         or measures.factor(scan, value.end, words)
     )
-    if said is not None and not scan.char(said.end).isdigit():
+    if said is not None and not scan.char(said.end).isdecimal():
         return Said(said.end, sign + (said.text or ""))
     return Said(value.end, sign + words)
 
@@ -317,7 +388,11 @@ def _whole_words(scan: Scan, at: int, value: Amount) -> str:
     n = int(value.whole)
     if 1100 <= n <= 2099 and not _counts(scan, value.end):
         return numerals.year(n, scan.british)
-    if 1000 <= n <= 2999 and scan.word_before(at).lower() in ("in", "since", "year", "until") and not _counts(scan, value.end):
+    if (
+        1000 <= n <= 2999
+        and scan.word_before(at).lower() in ("in", "since", "year", "until")
+        and not _counts(scan, value.end)
+    ):
         return numerals.year(n, scan.british)
     return value.words(scan.british)
 
@@ -347,9 +422,12 @@ def _in_context(scan: Scan, at: int, value: Amount) -> str | None:
     name = word if not behind_is else next((w for w in reversed(words[:-1]) if w not in ("code", "number")), word)
     if len(digits) > 1 and (word in NUMBER_CONTEXT_CODES or (behind_is and {*words} & NUMBER_CONTEXT_CODES)):
         return codes.digits_in_context(digits)
-    if word in ROOM_CONTEXT and len(digits) in (3, 4):
+    placed = word in ROOM_CONTEXT or (len(word) == 2 and len(words) > 1 and words[-2] in ROOM_CONTEXT)
+    if placed and len(digits) in (3, 4):
         return numerals.each_digit(digits) if digits[0] == "0" else numerals.pairs(digits, scan.british)
-    if (word in ORDER_CONTEXT or (words and words[-1] in ORDER_CONTEXT) or (behind_is and name in ORDER_CONTEXT)) and len(digits) > 3:
+    if (
+        word in ORDER_CONTEXT or (words and words[-1] in ORDER_CONTEXT) or (behind_is and name in ORDER_CONTEXT)
+    ) and len(digits) > 3:
         return codes.digits_in_context(digits)
     return None
 
@@ -359,7 +437,7 @@ def _is_year(digits: str) -> bool:
 
 
 def _range(scan: Scan, at: int, value: Amount, words: str) -> Said | None:
-    """"5-10 km", "1990–1995", "5%-10%", and "5 - 3 = 2"."""
+    """Reads "5-10 km", "1990–1995", "5%-10%", and "5 - 3 = 2"."""
     end = value.end
     percent = scan.char(end) in ("%", "°")
     dash = _RANGE_DASH.match(scan.text, end + percent)
@@ -374,7 +452,11 @@ def _range(scan: Scan, at: int, value: Amount, words: str) -> Said | None:
     if until is None:
         return None
     after = scan.char(until.end)
-    if after in ("-", ":", "/", "_") and scan.char(until.end + 1).isalnum() and not (after == "-" and scan.char(until.end + 1).isalpha()):
+    if (
+        after in ("-", ":", "/", "_")
+        and scan.char(until.end + 1).isalnum()
+        and not (after == "-" and scan.char(until.end + 1).isalpha())
+    ):
         return None
     if spaced and _subtracts(scan, value, until, dash):
         return None
@@ -404,4 +486,3 @@ def _subtracts(scan: Scan, value: Amount, until: Amount, dash: re.Match[str]) ->
     if re.search(r"[=+×÷*] ?$", scan.tail(value.end - len(value.whole), 4)):
         return True
     return dash[2] == "-" and value.value > until.value
-

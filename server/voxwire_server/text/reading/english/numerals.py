@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_SMALL = (*DIGITS, *("ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()))
+_SMALL = (
+    *DIGITS,
+    *(["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]),
+)
 _TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _SCALES = ("", "thousand", "million", "billion", "trillion", "quadrillion")
 DIGITS_MAX = 16
@@ -37,7 +40,7 @@ def _below_thousand(n: int, british: bool) -> str:
 
 
 def cardinal(n: int, british: bool = False) -> str:
-    """"one hundred five", "one hundred and five" in British; digit by digit from 10^16 on."""
+    """Gives "one hundred five", "one hundred and five" in British; digit by digit from 10^16 on."""
     if n < 0:
         return f"minus {cardinal(-n, british)}"
     if n < 1000:
@@ -78,12 +81,12 @@ def as_ordinal(words: str) -> str:
 
 
 def ordinal(n: int, british: bool = False) -> str:
-    """"twenty-first"."""
+    """Gives "twenty-first"."""
     return as_ordinal(cardinal(n, british))
 
 
 def each_digit(digits: str) -> str:
-    """"zero zero four two"."""
+    """Gives "zero zero four two"."""
     return " ".join(DIGITS[int(digit)] for digit in digits)
 
 
@@ -104,7 +107,7 @@ def pairs(digits: str, british: bool = False) -> str:
 
 
 def year(n: int, british: bool = False) -> str:
-    """"nineteen oh five", "two thousand five", "twenty twenty-four"."""
+    """Gives "nineteen oh five", "two thousand five", "twenty twenty-four"."""
     if n % 1000 < 10 or not 1000 <= n <= 9999:
         return cardinal(n, british)
     return pairs(str(n), british)
@@ -120,18 +123,18 @@ def plural(word: str) -> str:
 
 
 def decade(n: int, british: bool = False) -> str:
-    """"nineteen nineties", "two thousands", "nineties" of 90."""
+    """Gives "nineteen nineties", "two thousands", "nineties" of 90."""
     return plural(year(n, british) if n >= 1000 else cardinal(n, british))
 
 
 def decimal(whole: str, fraction: str, british: bool = False) -> str:
-    """"three point one four"; an empty whole part (".5") is not said."""
+    """Gives "three point one four"; an empty whole part (".5") is not said."""
     said = f"point {each_digit(fraction)}" if len(fraction) <= DIGITS_MAX else f"point {digit_groups(fraction)}"
     return f"{integer(whole, british)} {said}" if whole else said
 
 
 def denominator(n: int, many: bool, british: bool = False) -> str:
-    """"half", "quarters", "tenth"."""
+    """Gives "half", "quarters", "tenth"."""
     if n == 2:
         return "halves" if many else "half"
     word = "quarter" if n == 4 else ordinal(n, british)
@@ -139,14 +142,14 @@ def denominator(n: int, many: bool, british: bool = False) -> str:
 
 
 def fraction(top: int, bottom: int, british: bool = False) -> str:
-    """"one half", "three quarters"; "seven over zero" where there are no such words."""
+    """Gives "one half", "three quarters"; "seven over zero" where there are no such words."""
     if bottom < 2 or bottom > 1000 or top < 1:
         return f"{cardinal(top, british)} over {cardinal(bottom, british)}"
     return f"{cardinal(top, british)} {denominator(bottom, top != 1, british)}"
 
 
 def mixed(whole: int, top: int, bottom: int, british: bool = False) -> str:
-    """"two and a half", "one and three quarters"."""
+    """Gives "two and a half", "one and three quarters"."""
     if not whole:
         return fraction(top, bottom, british)
     part = fraction(top, bottom, british)

@@ -62,7 +62,7 @@ def _digits(text: str, detail: str, british: bool) -> str | None:
 def _characters(text: str, detail: str, british: bool) -> str | None:
     said = []
     for char in Scan(text, "", british).text:
-        if char.isdigit() and char.isascii():
+        if char.isdecimal() and char.isascii():
             said.append(numerals.DIGITS[int(char)])
         elif char.isalpha():
             said.append(codes.letters(char))
@@ -80,13 +80,17 @@ def _date(text: str, detail: str, british: bool) -> str | None:
         order = ("ymd" if len(parts[0]) == 4 else "dmy" if british else "mdy")[: len(parts)] if parts else ""
         if len(parts) == 1:
             order = "y"
-    if len(parts) == 1 and len(order) > 1 and parts[0].isdigit():
+    if len(parts) == 1 and len(order) > 1 and parts[0].isdecimal():
         parts = _split_date(parts[0], order)
     if len(parts) != len(order):
         return None
     given = dict(zip(order, parts, strict=True))
     year, month, day = _part(given.get("y")), _month(given.get("m")), _part(given.get("d"))
-    if (month is not None and not 1 <= month <= 12) or (day is not None and not 1 <= day <= 31) or ("m" in given and month is None):
+    if (
+        (month is not None and not 1 <= month <= 12)
+        or (day is not None and not 1 <= day <= 31)
+        or ("m" in given and month is None)
+    ):
         return None
     if year is not None and len(given["y"]) == 2:
         year = calendar.century(year)
@@ -98,7 +102,7 @@ def _date(text: str, detail: str, british: bool) -> str | None:
 
 
 def _split_date(digits: str, order: str) -> list[str]:
-    """"20240305" as its parts."""
+    """Reads "20240305" as its parts."""
     years = len(digits) - 2 * (len(order) - 1) if "y" in order else 2
     parts, at = [], 0
     for what in order:
@@ -109,11 +113,11 @@ def _split_date(digits: str, order: str) -> list[str]:
 
 
 def _part(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdigit() else None
+    return int(text) if text is not None and text.isdecimal() else None
 
 
 def _month(text: str | None) -> int | None:
-    if text is None or text.isdigit():
+    if text is None or text.isdecimal():
         return _part(text)
     name = MONTH_BY_NAME.get(text.lower())
     return list(dict.fromkeys(MONTH_BY_NAME.values())).index(name) + 1 if name else None
@@ -151,12 +155,12 @@ def _telephone(text: str, detail: str, british: bool) -> str | None:
 def _currency(text: str, detail: str, british: bool) -> str | None:
     scan = Scan(text.strip(), "", british)
     code = detail.strip().upper()
-    if code in CURRENCIES and scan.text[:1].isdigit():
+    if code in CURRENCIES and scan.text[:1].isdecimal():
         value = measures.amount(scan, 0, comma=True)
         if value is not None and value.end == len(scan.text):
             return measures._sum(value, code, british)
     said = measures.money(scan, 0)
-    if said is None and scan.text[:1].isdigit():
+    if said is None and scan.text[:1].isdecimal():
         said = numbers.number(scan, 0)
     return said.text if said is not None and said.end == len(scan.text) else None
 
@@ -169,7 +173,11 @@ def _unit(text: str, detail: str, british: bool) -> str | None:
     if value is None:
         return None
     words = sign + value.words(british)
-    said = measures.feet(scan, at) or measures.behind(scan, value.end, words, value) or measures.foot_or_inch(scan, value.end, words, value.is_one)
+    said = (
+        measures.feet(scan, at)
+        or measures.behind(scan, value.end, words, value)
+        or measures.foot_or_inch(scan, value.end, words, value.is_one)
+    )
     return said.text if said is not None and said.end == len(scan.text) else None
 
 

@@ -39,7 +39,7 @@ def _plain_char(char: str) -> str:
     if char in SUPERSCRIPTS or char in SUBSCRIPTS or char in VULGAR:
         return char
     category = unicodedata.category(char)
-    if category == "Nd":
+    if char.isdigit():
         return str(unicodedata.digit(char))
     if category in ("Lu", "Ll", "Lo", "Lm", "No", "Nl", "So") or "\uff01" <= char <= "\uff5e":
         folded = unicodedata.normalize("NFKC", char)

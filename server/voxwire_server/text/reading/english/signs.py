@@ -7,7 +7,15 @@ import unicodedata
 
 from voxwire_server.text.reading.english import codes, measures, numbers, numerals
 from voxwire_server.text.reading.english.scan import Said, Scan
-from voxwire_server.text.reading.english.tables import GREEK, OPERATORS, SIGNS, SUBSCRIPTS, SUPERSCRIPTS, VULGAR
+from voxwire_server.text.reading.english.tables import (
+    GREEK,
+    OPERATORS,
+    SIGNS,
+    SUBSCRIPTS,
+    SUPERSCRIPTS,
+    VULGAR,
+    word_set,
+)
 
 LINK = re.compile(r"\[[^\[\]\n]{1,300}\]\(/[^()\n]{0,300}/\)")
 _OPERATOR = re.compile("|".join(re.escape(sign) for sign in sorted(OPERATORS, key=len, reverse=True)))
@@ -18,13 +26,17 @@ _DIGIT_BEHIND = re.compile(r"\.?\d")
 _SIGNED = re.compile(r"[-−–+±](?=\.?\d|[$£€¥₹₩₿])")
 _NUMBER_SIGN = re.compile(r"#[ \u00a0]?(?=\d)")
 _HASHTAG = re.compile(r"#([^\W\d_]\w{0,80})")
-_DIRECTIVES = frozenset("include define ifdef ifndef endif pragma undef elif else if error region import".split())
+_DIRECTIVES = word_set(
+    """
+    include define ifdef ifndef endif pragma undef elif else if error region import
+    """
+)
 _MENTION = re.compile(r"@([^\W\d][\w]{0,60})(?:\.([A-Za-z_]\w{0,60}))?")
 _DOT_NAME = re.compile(r"\.([A-Za-z][\w-]{0,40})(?:\.([A-Za-z]\w{0,20}))?")
 _DECADE = re.compile(r"['’‘]\d0s(?![A-Za-z\d])")
 _SHORT_YEAR = re.compile(r"['’‘](\d\d)(?![\w'’])")
-_BEFORE_OPERAND = re.compile(r"[\w)\]²³%] ?$")
-_OPERAND = re.compile(r" ?[\w($.√]")
+_BEFORE_OPERAND = re.compile(r"(?:[\d)\]²³%]|\b[A-Za-z]) ?$|\w$")
+_OPERAND = re.compile(r" ?(?:[\d($.√]|[A-Za-z]\b)|\w")
 _PARENTHESISED_PHONE = re.compile(r"\((?=\d{2,5}\))")
 _SECTION = re.compile(r"(§{1,2}|¶{1,2})[ \u00a0]?")
 _SQUARE_ROOT = re.compile(r"[√∛]")
@@ -73,7 +85,7 @@ def _other(scan: Scan, at: int, char: str) -> Said:
             end, power = measures.exponent(scan, at)
             return Said(end, _apart(scan, at, end, power.strip()))
         digit = SUPERSCRIPTS.get(char) or SUBSCRIPTS[char]
-        said = numerals.DIGITS[int(digit)] if digit.isdigit() else SIGNS.get(digit, digit)
+        said = numerals.DIGITS[int(digit)] if digit.isdecimal() else SIGNS.get(digit, digit)
         return Said(at + 1, _apart(scan, at, at + 1, said))
     if char.isascii() or char in GREEK:
         return Said(at + 1, None)
@@ -84,7 +96,7 @@ def _other(scan: Scan, at: int, char: str) -> Said:
             return Said(at + 1, _apart(scan, at, at + 1, numerals.integer(digits)))
         if numerals.roman(folded.upper()):
             return Said(at + 1, _apart(scan, at, at + 1, numerals.cardinal(numerals.roman(folded.upper()))))
-        if char.isdigit() or char.isnumeric():
+        if char.isnumeric():
             value = unicodedata.numeric(char)
             said = numerals.cardinal(int(value), scan.british) if value == int(value) and abs(value) < 10**15 else ""
             return Said(at + 1, _apart(scan, at, at + 1, said)) if said else Said(at + 1, None)
@@ -136,10 +148,10 @@ def _minus(scan: Scan, at: int) -> bool:
     if scan.text[at] == "−":
         return True
     if not spaced:
-        return bool(re.search(r"(?:^|[\s(=])[a-z0-9)²³]$", before) and re.match(r"[a-z0-9](?:[\s)=+*/.,?]|$)", after)) and bool(
-            re.match(r"[^.?!\n]{0,24}?=", text[at + 1 : at + 30])
-        )
-    if before[-1].isdigit() and after[0].isdigit():
+        return bool(
+            re.search(r"(?:^|[\s(=])[a-z0-9)²³]$", before) and re.match(r"[a-z0-9](?:[\s)=+*/.,?]|$)", after)
+        ) and bool(re.match(r"[^.?!\n]{0,24}?=", text[at + 1 : at + 30]))
+    if before[-1].isdecimal() and after[0].isdecimal():
         return True
     single = re.search(r"(?:^|\W)[a-zA-Z]$|[\d²³)]$", before) and re.match(r"[a-zA-Z](?:\W|$)|[\d(]", after)
     return bool(single)
@@ -168,13 +180,20 @@ def _hash(scan: Scan, at: int) -> Said | None:
         assert digits is not None, "a digit is there"
         word = scan.word_before(at).lower()
         label = "" if word == "number" else "number "
-        if word in ("order", "ticket", "case", "account", "confirmation", "booking", "tracking") and len(digits[0]) > 2 and not scan.char(digits.end()).isalnum():
+        if (
+            word in ("order", "ticket", "case", "account", "confirmation", "booking", "tracking")
+            and len(digits[0]) > 2
+            and not scan.char(digits.end()).isalnum()
+        ):
             return Said(digits.end(), label + codes.digits_in_context(digits[0]))
         number = numbers.number(scan, found.end())
         return Said(number.end, label + (number.text or ""))
     tag = _HASHTAG.match(text, at)
     if tag is None:
         return None
+    if re.match(r"[A-Za-z]{1,4}-?\d", text[at + 1 : at + 8]):
+        code = codes.code(scan, at + 1)
+        return None if code is None else Said(code.end, f"number {code.text}")
     if tag[1] in _DIRECTIVES:
         return Said(tag.end(), f"hash {tag[1]}")
     return Said(tag.end(), f"hashtag {codes.identifier_words(tag[1])}")
@@ -194,7 +213,7 @@ def _dot(scan: Scan, at: int) -> Said | None:
     text = scan.text
     if scan.char(at - 1).isalnum():
         return None
-    if scan.char(at + 1).isdigit():
+    if scan.char(at + 1).isdecimal():
         return numbers.number(scan, at) if scan.char(at - 1) != "." else None
     if scan.char(at + 1) == "/" or text.startswith("../", at):
         return codes.path(scan, at) if scan.starts_token(at) else None
@@ -211,7 +230,9 @@ def _dot(scan: Scan, at: int) -> Said | None:
     else:
         said = codes.name_words(name)
     if found[2]:
-        said += f" dot {codes._ending(found[2]) if found[2].lower() in codes.EXTENSIONS else codes.name_words(found[2])}"
+        said += (
+            f" dot {codes._ending(found[2]) if found[2].lower() in codes.EXTENSIONS else codes.name_words(found[2])}"
+        )
     return Said(found.end(), f"dot {said}")
 
 
@@ -239,7 +260,7 @@ def _star(scan: Scan, at: int) -> Said | None:
     end = at
     while end < len(text) and text[end] == "*" and end - at < 40:
         end += 1
-    if end - at == 1 and _BEFORE_OPERAND.search(scan.tail(at, 3)) and _OPERAND.match(text, end, end + 2):
+    if end - at == 1 and _BEFORE_OPERAND.search(scan.tail(at, 5)) and _OPERAND.match(text, end, end + 5):
         if scan.char(at - 1).isspace() == scan.char(end).isspace():
             return Said(end, _apart(scan, at, end, "times"))
     if end - at == 2 and re.search(r"[\w)] ?$", scan.tail(at, 3)) and re.match(r" ?[\w(]", text[end : end + 2]):
@@ -254,7 +275,7 @@ def _tilde(scan: Scan, at: int) -> Said | None:
     if scan.char(at + 1) == "/":
         return codes.path(scan, at) or Said(at + 1, _apart(scan, at, at + 1, "tilde"))
     after = scan.text[at + 1 : at + 3].lstrip()
-    if after[:1].isdigit() or after[:1] in measures.CURRENCY_SIGNS and after:
+    if after[:1].isdecimal() or (after[:1] in measures.CURRENCY_SIGNS and after):
         return Said(at + 1, _apart(scan, at, at + 1, "about"))
     end = at
     while end < len(scan.text) and scan.text[end] == "~" and end - at < 40:
@@ -281,16 +302,36 @@ def _apostrophe(scan: Scan, at: int) -> Said | None:
             return Said(found.end(), numerals.decade(int(text[at + 1 : at + 3]), scan.british))
         year = _SHORT_YEAR.match(text, at)
         if year is not None and "'" not in text[year.end() : year.end() + 40].split(".")[0]:
-            return Said(year.end(), numerals.integer(year[1]) if year[1][0] != "0" else f"oh {numerals.DIGITS[int(year[1][1])]}")
+            return Said(
+                year.end(), numerals.integer(year[1]) if year[1][0] != "0" else f"oh {numerals.DIGITS[int(year[1][1])]}"
+            )
     return Said(at + 1, None)
 
 
 def _comparison(scan: Scan, at: int) -> Said | None:
-    """"<" and ">", also after "is": "less than"."""
+    """Reads "<" and ">", also after "is": "less than"."""
     operator = _OPERATOR.match(scan.text, at)
     if operator is not None:
         return _operator(scan, at, operator[0])
     return Said(at + 1, _apart(scan, at, at + 1, SIGNS[scan.text[at]]))
+
+
+def _not(scan: Scan, at: int) -> Said | None:
+    """ "!x" of a programming language."""
+    if scan.starts_token(at) and scan.char(at + 1).isalpha() and scan.tail(at, 2).strip(" (&|="):
+        return None
+    operator = _OPERATOR.match(scan.text, at)
+    if operator is None and scan.starts_token(at) and scan.char(at + 1).isalpha():
+        return Said(at + 1, "not ")
+    return None
+
+
+def _modulo(scan: Scan, at: int) -> Said | None:
+    """ "x % 2"."""
+    if _OPERATOR.match(scan.text, at) is None and re.search(r"[A-Za-z)] $", scan.tail(at, 3)):
+        if re.match(r" [\w(]", scan.text[at + 1 : at + 3]):
+            return Said(at + 1, "mod")
+    return None
 
 
 def _section(scan: Scan, at: int) -> Said | None:
@@ -332,7 +373,8 @@ def _operator(scan: Scan, at: int, written: str) -> Said | None:
     """An operator of a programming language between its operands."""
     end = at + len(written)
     if written in ("--", "//", "**", "::", "<<", ">>", "??", "++") and not (
-        scan.char(at - 1).isalnum() or (scan.char(at - 1) == " " and scan.char(end) == " " and written in ("<<", ">>", "//", "**"))
+        scan.char(at - 1).isalnum()
+        or (scan.char(at - 1) == " " and scan.char(end) == " " and written in ("<<", ">>", "//", "**", "??"))
     ):
         return None
     if written == "--" or (written == "++" and not scan.char(at - 1).isalnum()):
@@ -341,6 +383,8 @@ def _operator(scan: Scan, at: int, written: str) -> Said | None:
 
 
 _RULES = {
+    "!": _not,
+    "%": _modulo,
     "[": _bracket, "(": _parenthesis, "#": _hash, "@": _at_sign, ".": _dot, "/": _slash, "*": _star, "~": _tilde,
     "^": _caret, "'": _apostrophe, "’": _apostrophe, "‘": _apostrophe, "+": _plus, "-": _dash, "−": _dash, "–": _dash,
     "<": _comparison, ">": _comparison, "§": _section, "¶": _section, "™": _mark, "®": _mark, "_": _underscores, "|": _underscores,

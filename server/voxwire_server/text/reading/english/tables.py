@@ -5,11 +5,19 @@ Units after the SI brochure (BIPM, 9th edition) and IEC 80000-13; currencies aft
 
 from __future__ import annotations
 
+
+def word_set(words: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(words.split())
+
+
 MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 )  # fmt: skip
-MONTH_BY_NAME = {name.lower(): name for name in MONTHS} | {name[:3].lower(): name for name in MONTHS} | {"sept": "September"}
+MONTH_BY_NAME = (
+    {name.lower(): name for name in MONTHS} | {name[:3].lower(): name for name in MONTHS} | {"sept": "September"}
+)
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 WEEKDAY_BY_NAME = (
     {name.lower(): name for name in WEEKDAYS}
@@ -17,11 +25,15 @@ WEEKDAY_BY_NAME = (
     | {"tues": "Tuesday", "thur": "Thursday", "thurs": "Thursday", "weds": "Wednesday"}
 )
 
-ZONES = frozenset("UTC GMT EST EDT CST CDT MST MDT PST PDT CET CEST BST IST JST ET PT CT MT EET EEST AEST AEDT".split())
+ZONES = word_set(
+    """
+    UTC GMT EST EDT CST CDT MST MDT PST PDT CET CEST BST IST JST ET PT CT MT EET EEST AEST AEDT
+    """
+)
 
 
 def _units(lines: str) -> dict[str, tuple[str, str]]:
-    """"km kilometer" a line, with a plural where it is not the word with an s."""
+    """Reads "km kilometer" a line, with a plural where it is not the word with an s."""
     found: dict[str, tuple[str, str]] = {}
     for line in lines.strip().splitlines():
         symbols, one, *many = (part.strip() for part in line.split(":"))
@@ -178,13 +190,18 @@ doz : dozen
 pcs : piece
 pct : percent : percent
 bp bps. : basis point
-"""
-)
-SPACED_UNITS_NOT = frozenset("in us A F H B N st au t MP s g h pt cd doz st bp ly HP hp l".split()) - frozenset(
-    "g h l hp HP".split()
-)
+""")
+SPACED_UNITS_NOT = word_set(
+    """
+    in us A F H B N st au t MP s g h pt cd doz st bp ly HP hp l
+    """
+) - frozenset(["g", "h", "l", "hp", "HP"])
 """Units that are words or names of their own when a space stands before them: "5 in total", "room 5 A"."""
-ATTACHED_UNITS_NOT = frozenset("A B F H N T st in au us t MP".split()) - frozenset(["in"])
+ATTACHED_UNITS_NOT = word_set(
+    """
+    A B F H N T st in au us t MP
+    """
+) - frozenset(["in"])
 """Units that are no units right behind a digit, where letters name a series: "5A", "1st"."""
 
 WORD_UNITS = {
@@ -258,7 +275,11 @@ CURRENCIES: dict[str, tuple[str, str, str, str]] = {
     "BTC": ("bitcoin", "bitcoin", "satoshi", "satoshi"),
     "ETH": ("ether", "ether", "gwei", "gwei"),
 }
-NO_CENTS = frozenset(["¥", "￥", "₩", "₿", "₫", "JPY", "KRW", "BTC", "ETH"])
+NO_CENTS = word_set(
+    """
+    ¥ ￥ ₩ ₿ ₫ JPY KRW BTC ETH
+    """
+)
 MAGNITUDES = {
     "k": "thousand", "K": "thousand", "m": "million", "M": "million", "mn": "million", "mm": "million", "MM": "million",
     "mil": "million", "bn": "billion", "Bn": "billion", "BN": "billion", "b": "billion", "B": "billion",
@@ -299,16 +320,26 @@ ABBREVIATIONS = {
     "pt": "part", "Pt": "Part", "Art": "Article", "art": "article", "intro": "intro", "bio": "bio",
 }  # fmt: skip
 """With a full stop."""
-BEFORE_NUMBERS = frozenset(
-    "no No nos Nos p pp v c ch Ch sec Sec eq Eq ed vol vols Vol Vols fig figs Fig Figs pt Pt art Art ca para max min temp".split()
+BEFORE_NUMBERS = word_set(
+    """
+    no No nos Nos p pp v c ch Ch sec Sec eq Eq ed vol vols Vol Vols fig figs Fig Figs pt Pt art Art ca para max min
+    temp
+    """
 )
 """Abbreviations that are words of their own unless a number follows ("No. 7", not "No.")."""
-NOT_ALONE = frozenset(
-    "no No nos Nos p pp v c ch Ch sec Sec eq Eq ed pt Pt art Art para max min temp intro bio ft oz lb al est Est St Dr Ct Pl Sat fig Fig".split()
+NOT_ALONE = word_set(
+    """
+    no No nos Nos p pp v c ch Ch sec Sec eq Eq ed pt Pt art Art para max min temp intro bio ft oz lb al est Est St
+    Dr Ct Pl Sat fig Fig
+    """
 )
 STREETS = frozenset(["St", "Dr", "Ct", "Pl"])
 """Streets after a name."""
-NEVER_ENDS = frozenset("e.g i.e vs approx dept Dept fig figs Fig Figs vol Vol pp incl excl cf viz ca no No nos Nos p".split())
+NEVER_ENDS = word_set(
+    """
+    e.g i.e vs approx dept Dept fig figs Fig Figs vol Vol pp incl excl cf viz ca no No nos Nos p
+    """
+)
 
 GREEK = {
     "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ϵ": "epsilon", "ζ": "zeta", "η": "eta",
@@ -349,20 +380,25 @@ VULGAR = {
     "⅙": (1, 6), "⅚": (5, 6), "⅐": (1, 7), "⅛": (1, 8), "⅜": (3, 8), "⅝": (5, 8), "⅞": (7, 8), "⅑": (1, 9), "⅒": (1, 10),
 }  # fmt: skip
 
-RULERS = frozenset(
-    """King Queen Pope Emperor Tsar Czar Henry Louis Charles George Edward William Richard James John Paul Pius Benedict
-    Elizabeth Mary Philip Napoleon Frederick Wilhelm Friedrich Ramses Ramesses Ptolemy Alexander Nicholas Peter Catherine
-    Ivan Leo Gregory Innocent Clement Urban Boniface Sixtus Julius Otto Ferdinand Francis Carlos Felipe Juan Alfonso Gustav
-    Christian Haakon Olaf Harald Umberto Victor Emmanuel Leopold Albert Baudouin Darius Xerxes Cyrus Antiochus Seleucus Mehmed
-    Murad Selim Suleiman Mahmud Abdulhamid Thutmose Amenhotep Seti Robert David Alexios Constantine Theodosius Justinian
-    Basil Leopold Joseph Rudolf Maximilian Sigismund Casimir Boleslaw Stephen Bela Andrew Ladislaus Matthias Hassan Hussein Abdullah
-    Farouk Fuad Rama Naresuan Pedro Manuel Afonso Celestine Martin Callixtus Eugene Adrian Honorius Lucius Anastasius Edmund Michael""".split()
+RULERS = word_set(
+    """
+    King Queen Pope Emperor Tsar Czar Henry Louis Charles George Edward William Richard James John Paul Pius
+    Benedict Elizabeth Mary Philip Napoleon Frederick Wilhelm Friedrich Ramses Ramesses Ptolemy Alexander Nicholas
+    Peter Catherine Ivan Leo Gregory Innocent Clement Urban Boniface Sixtus Julius Otto Ferdinand Francis Carlos
+    Felipe Juan Alfonso Gustav Christian Haakon Olaf Harald Umberto Victor Emmanuel Leopold Albert Baudouin Darius
+    Xerxes Cyrus Antiochus Seleucus Mehmed Murad Selim Suleiman Mahmud Abdulhamid Thutmose Amenhotep Seti Robert
+    David Alexios Constantine Theodosius Justinian Basil Leopold Joseph Rudolf Maximilian Sigismund Casimir Boleslaw
+    Stephen Bela Andrew Ladislaus Matthias Hassan Hussein Abdullah Farouk Fuad Rama Naresuan Pedro Manuel Afonso
+    Celestine Martin Callixtus Eugene Adrian Honorius Lucius Anastasius Edmund Michael
+    """
 )
-CHAPTERS = frozenset(
-    """chapter part act section war book volume title article appendix bowl phase stage type class grade level tier episode
-    season scene lesson unit module table figure round game edition version mark quest fantasy rocky apollo saturn
-    titan gemini column theorem schedule annex olympiad generation canto psalm movement symphony concerto sonata
-    vatican council division group category paragraph page item step exhibit factor""".split()
+CHAPTERS = word_set(
+    """
+    chapter part act section war book volume title article appendix bowl phase stage type class grade level tier
+    episode season scene lesson unit module table figure round game edition version mark quest fantasy rocky apollo
+    saturn titan gemini column theorem schedule annex olympiad generation canto psalm movement symphony gta concerto
+    sonata vatican council division group category paragraph page item step exhibit factor
+    """
 )
 SPOKEN_CAPITALS = {
     "YAML": "yammel", "JSON": "Jason", "TOML": "tommel", "WWI": "World War One", "WWII": "World War Two", "WW1": "World War One",
@@ -373,23 +409,48 @@ SPOKEN_CAPITALS = {
     "GIS": "G I S", "WAV": "wave",
 }  # fmt: skip
 
-NUMBER_CONTEXT_CODES = frozenset("pin pins code codes zip zipcode passcode password otp account confirmation tracking serial isbn ssn".split())
-ROOM_CONTEXT = frozenset("rtx gtx rx airbus room rooms flight suite apartment apt gate bus route highway interstate hwy locker unit train boeing".split())
-ORDER_CONTEXT = frozenset("order ticket case invoice reference booking reservation policy member id".split())
-CALL_CONTEXT = frozenset("call calls called calling dial dials dialed dialled dialing ring phone text tel telephone emergency".split())
-VERSION_CONTEXT = frozenset(
-    """version versions v ver python ios android windows ubuntu java node nodejs gpt chrome firefox macos linux kernel php ruby go
-    golang rust django react angular vue tls ssl http usb bluetooth openssl postgres postgresql mysql sqlite debian fedora swift
-    kotlin release build update firmware patch typescript javascript es c++ css html claude llama gemini mistral cuda
-    pytorch tensorflow numpy pandas redis nginx docker kubernetes git npm pip spring rails laravel unity unreal directx opengl
-    qt gcc clang llvm cmake""".split()
+NUMBER_CONTEXT_CODES = word_set(
+    """
+    pin pins code codes zip zipcode passcode password otp account confirmation tracking serial isbn ssn
+    """
 )
-DATE_CONTEXT = frozenset("on by until till before after from since due of date dated expires through between".split())
-YEAR_WORDS = frozenset("in since from by until till during around circa before after early late mid of year".split())
+ROOM_CONTEXT = word_set(
+    """
+    rtx gtx rx airbus room rooms flight suite apartment apt gate bus route highway interstate hwy locker unit train
+    boeing
+    """
+)
+ORDER_CONTEXT = word_set(
+    """
+    order ticket case invoice reference booking reservation policy member id
+    """
+)
+CALL_CONTEXT = word_set(
+    """
+    call calls called calling dial dials dialed dialled dialing ring phone text tel telephone emergency
+    """
+)
+VERSION_CONTEXT = word_set(
+    """
+    version versions v ver python ios android windows ubuntu java node nodejs gpt chrome firefox macos linux kernel
+    php ruby go golang rust django react angular vue tls ssl http usb bluetooth openssl postgres postgresql mysql
+    sqlite debian fedora swift kotlin release build update firmware patch typescript javascript es c++ css html
+    claude llama gemini mistral cuda pytorch tensorflow numpy pandas redis nginx docker kubernetes git npm pip
+    spring rails laravel unity unreal directx opengl qt gcc clang llvm cmake
+    """
+)
+DATE_CONTEXT = word_set(
+    """
+    on by until till before after from since due of date dated expires through between
+    """
+)
 
-ACRONYMS = frozenset(
-    """NASA NATO FBI CIA USA USB API IBM CEO CFO CTO UN EU UK HTML CSS SQL HTTP HTTPS JSON XML YAML URL PDF CPU GPU RAM ROM OPEC ASAP UNESCO
-    UNICEF AIDS SARS COVID LASER RADAR NAFTA FIFA UEFA IKEA LEGO NASDAQ NYSE IEEE ISO ANSI ASCII JPEG GIF PNG BIOS CEOS APIS HIV DNA RNA
-    PIN SIM ATM VIP TV PC HR PR IT QA UI UX AI ML GUI IDE SDK AWS GCP IAEA OECD IMF""".split()
+ACRONYMS = word_set(
+    """
+    NASA NATO FBI CIA USA USB API IBM CEO CFO CTO UN EU UK HTML CSS SQL HTTP HTTPS JSON XML YAML URL PDF CPU GPU RAM
+    ROM OPEC ASAP UNESCO UNICEF AIDS SARS COVID LASER RADAR NAFTA FIFA UEFA IKEA LEGO NASDAQ NYSE IEEE ISO ANSI
+    ASCII JPEG GIF PNG BIOS CEOS APIS HIV DNA RNA PIN SIM ATM VIP TV PC HR PR IT QA UI UX AI ML GUI IDE SDK AWS GCP
+    IAEA OECD IMF
+    """
 )
 """Not words, whatever stands beside them."""

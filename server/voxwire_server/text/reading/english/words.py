@@ -1,4 +1,4 @@
-"""A token that begins with a letter: abbreviations, Roman numerals, capitals, addresses, names of code. Pure."""
+"""A form that begins with a letter: abbreviations, Roman numerals, capitals, addresses, names of code. Pure."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from voxwire_server.text.reading.english.tables import (
     UNITS,
     WEEKDAY_BY_NAME,
     WORD_UNITS,
+    word_set,
 )
 
 WORD = re.compile(rf"{LETTER}{{1,200}}(?:['’´`‘]{LETTER}{{1,40}}){{0,4}}")
@@ -38,74 +39,100 @@ _APOSTROPHE = re.compile("[’´`‘]")
 _INCREMENT = re.compile(r"([A-Za-z_]\w{0,30})(\+\+|--)(?!\w)")
 _NAME_PLUS = re.compile(r"\+(?![\w+=])")
 _BETWEEN_MEASURES = re.compile(r"\d ?[a-z]{1,3} $")
+_GRADE = re.compile(r"([A-F])([+-])(?=[ .,;:!?)\"'”]|$)")
 _INDEX = re.compile(r"[₀-₉]{1,6}")
-_OR_PAIRS = frozenset(
-    ("he/she", "she/he", "his/her", "him/her", "her/his", "her/him", "himself/herself", "yes/no", "true/false", "either/or",
-     "pass/fail", "his/hers", "mr/mrs", "s/he", "he/him", "and/or")
+_OR_PAIRS = word_set(
+    """
+    he/she she/he his/her him/her her/his her/him himself/herself yes/no true/false either/or pass/fail his/hers
+    mr/mrs s/he he/him and/or
+    """
 )  # fmt: skip
 _SLASH_WORDS = {"w/o": "without", "b/c": "because", "n/a": "N [A](/ˈA/)", "c/o": "care of", "and/or": "and or", "either/or": "either or",
                 "s/he": "she or he", "w/e": "whatever", "i/o": "I O", "a/c": "[A](/ˈA/) C", "a/b": "[A](/ˈA/) B", "r/c": "R C",
                 "he/him": "he him", "she/her": "she her", "they/them": "they them"}  # fmt: skip
-_FUNCTION_CAPITALS = frozenset(
-    """IT US AM WHO AN AS AT BE BY DO GO HE IF IN IS ME MY NO OF ON OR SO TO UP WE AND ARE BUT CAN FOR HAD HAS HER HIM HIS ITS NOT OUR
-    OUT SHE THE THEY THIS THAT YOU YOUR WILL WITH WAS WERE WHAT WHEN ALL ANY NOW HOW WHY GET LET NEW ONE TWO FROM HAVE JUST""".split()
+_FUNCTION_CAPITALS = word_set(
+    """
+    IT US AM WHO AN AS AT BE BY DO GO HE IF IN IS ME MY NO OF ON OR SO TO UP WE AND ARE BUT CAN FOR HAD HAS HER HIM
+    HIS ITS NOT OUR OUT SHE THE THEY THIS THAT YOU YOUR WILL WITH WAS WERE WHAT WHEN ALL ANY NOW HOW WHY GET LET NEW
+    ONE TWO FROM HAVE JUST
+    """
 )
-_DEPARTMENTS = frozenset(
-    "department dept team support staff manager specialist professional industry services service infrastructure director security admin budget".split()
+_DEPARTMENTS = word_set(
+    """
+    department dept team support staff manager specialist professional industry services service infrastructure
+    director security admin budget
+    """
 )
 _CAPITAL_WORD = re.compile(r"[A-Z]{2,}(?:'[A-Z]+)?")
-_STRONG_RULERS = frozenset("King Queen Pope Emperor Tsar Czar Emperor King's Prince Saint".split())
-_ROMAN_WORDS = frozenset("MIX MILD DIM CIVIL LIVID VIVID MD CD DC CV MC CC MM DI LI XL DVI CI CL ID MI LCD DVD DIV LID MID MIC VIM CIV MV IV VI CM MCI DL ML DM XX LL CID CDC".split())
-_ROMAN_MEDICAL = frozenset("iv fluids drip".split())
+_STRONG_RULERS = word_set(
+    """
+    King Queen Pope Emperor Tsar Czar Emperor King's Prince Saint
+    """
+)
+_ROMAN_WORDS = word_set(
+    """
+    MIX MILD DIM CIVIL LIVID VIVID MD CD DC CV MC CC MM DI LI XL DVI CI CL ID MI LCD DVD DIV LID MID MIC VIM CIV MV
+    IV VI CM MCI DL ML DM XX LL CID CDC
+    """
+)
+_ROMAN_MEDICAL = frozenset(["iv", "fluids", "drip"])
 _CENTURIES = frozenset(["century", "centuries", "olympiad", "Olympiad", "Olympics", "Century"])
-_AFTER_FIRST = frozenset("of was and is ruled reigned died became the had".split())
+_AFTER_FIRST = word_set(
+    """
+    of was and is ruled reigned died became the had
+    """
+)
 _SENTENCE_START = re.compile(r"(?:^|[.!?:\n\v]['\"”’)\]]*\s*)['\"“‘(\[]*$")
 
 
 def word(scan: Scan, at: int) -> Said:
-    """The reading of the token at `at`, a letter."""
+    """The reading of the form at `at`, a letter."""
     text = scan.text
     found = WORD.match(text, at)
     if found is None:  # a letter that is none to the pattern: a mark of another script
         return Said(at + 1, None)
-    end, token = found.end(), found[0]
+    end, form = found.end(), found[0]
     follows = text[end : end + 1]
     if follows and follows not in ' ,;!?)"”\n\v':
-        said = _glued(scan, at, token, end, follows)
+        said = _glued(scan, at, form, end, follows)
         if said is not None:
             return said
-    if token.endswith(("'s", "'S")) and token[0].isupper():
-        said = _alone(scan, at, token[:-2], end - 2)
+    if form.endswith(("'s", "'S")) and form[0].isupper():
+        said = _alone(scan, at, form[:-2], end - 2)
         if said is not None and said.end == end - 2 and said.text:
             return Said(end, said.text + "'s")
-    said = _alone(scan, at, token, end)
-    return said if said is not None else Said(end, _respelled(token))
+    said = _alone(scan, at, form, end)
+    return said if said is not None else Said(end, _respelled(form))
 
 
-def _respelled(token: str) -> str | None:
+def _respelled(form: str) -> str | None:
     """A word with the right apostrophe and whole letters, where it has others."""
-    if token.isascii() and "`" not in token:
+    if form.isascii() and "`" not in form:
         return None
-    spelled = _APOSTROPHE.sub("'", token)
+    spelled = _APOSTROPHE.sub("'", form)
     if not spelled.isascii():
-        spelled = "".join(unicodedata.normalize("NFKC", char) if "\ufb00" <= char <= "\ufb06" else char for char in spelled)
-    return spelled if spelled != token.replace("’", "'") else None
+        spelled = "".join(
+            unicodedata.normalize("NFKC", char) if "\ufb00" <= char <= "\ufb06" else char for char in spelled
+        )
+    return spelled if spelled != form.replace("’", "'") else None
 
 
 # -- with a sign behind it -----------------------------------------------------------------------------------------------
 
 
-def _glued(scan: Scan, at: int, token: str, end: int, follows: str) -> Said | None:
-    """A token that goes on with a sign or digit behind its first letters."""
+def _glued(scan: Scan, at: int, form: str, end: int, follows: str) -> Said | None:
+    """A form that goes on with a sign or digit behind its first letters."""
     if follows == ".":
-        return _with_stop(scan, at, token, end)
+        return _with_stop(scan, at, form, end)
     if follows == "/":
         return _slashed(scan, at)
     if follows in "-–—":
-        return _hyphenated(scan, at, token)
+        return _hyphenated(scan, at, form)
     if follows == ":":
-        return codes.url(scan, at) if token.lower() in ("http", "https") else codes.address(scan, at) or (
-            codes.windows_path(scan, at) if len(token) == 1 else None
+        return (
+            codes.url(scan, at)
+            if form.lower() in ("http", "https")
+            else codes.address(scan, at) or (codes.windows_path(scan, at) if len(form) == 1 else None)
         )
     if follows == "@" or follows == "+":
         said = codes.email(scan, at)
@@ -115,39 +142,39 @@ def _glued(scan: Scan, at: int, token: str, end: int, follows: str) -> Said | No
         return codes.email(scan, at) or codes.identifier(scan, at)
     if follows == "(":
         called = codes._CALL.match(scan.text, end)
-        return None if called is None else Said(called.end(), codes.identifier_words(token))
+        return None if called is None else Said(called.end(), codes.identifier_words(form))
     if follows == "&":
         both = _AND_LETTERS.match(scan.text, at)
         return None if both is None else Said(both.end(), f"{codes.letters(both[1])} and {codes.letters(both[2])}")
     if follows == "$":
-        return measures.money(scan, at) if token.isupper() else None
+        return measures.money(scan, at) if form.isupper() else None
     if follows in "+#":
         return _signed_name(scan, at)
     if follows.isdecimal():
-        return _with_digits(scan, at, token, end)
+        return _with_digits(scan, at, form, end)
     if follows in SUBSCRIPTS or follows in SUPERSCRIPTS or follows == "^" or follows in "⁺⁻":
-        return _with_index(scan, at, token, end)
+        return _with_index(scan, at, form, end)
     return None
 
 
-def _with_index(scan: Scan, at: int, token: str, end: int) -> Said | None:
+def _with_index(scan: Scan, at: int, form: str, end: int) -> Said | None:
     said = codes.formula(scan, at)
     if said is not None:
         return said
-    name = codes.LETTER_A if token in "aA" else GREEK.get(token, token)
+    name = codes.LETTER_A if form in "aA" else GREEK.get(form, form)
     index = _INDEX.match(scan.text, end)
     if index is not None:
         digits = "".join(SUBSCRIPTS[char] for char in index[0])
         stop, power = measures.exponent(scan, index.end())
         return Said(stop, f"{name} sub {numerals.integer(digits)}{power}")
-    if token in UNITS and scan.text[end] in "²³":
-        return Said(end + 1, measures._powered(UNITS[token][1], scan.text[end]))
+    if form in UNITS and scan.text[end] in "²³":
+        return Said(end + 1, measures._powered(UNITS[form][1], scan.text[end]))
     stop, power = measures.exponent(scan, end)
     return Said(stop, name + power) if power else None
 
 
 def _signed_name(scan: Scan, at: int) -> Said | None:
-    """"C++", "C#", "i++", "Na+"."""
+    """Reads "C++", "C#", "i++", "Na+"."""
     found = _PLUS_NAME.match(scan.text, at)
     if found is not None:
         name = found[0]
@@ -157,6 +184,9 @@ def _signed_name(scan: Scan, at: int) -> Said | None:
     said_formula = codes.formula(scan, at)
     if said_formula is not None:
         return said_formula
+    grade = _GRADE.match(scan.text, at)
+    if grade is not None:
+        return Said(grade.end(), f"{codes.letters(grade[1])} {'plus' if grade[2] == '+' else 'minus'}")
     step = _INCREMENT.match(scan.text, at)
     if step is not None:
         sign = "plus plus" if step[2] == "++" else "minus minus"
@@ -164,10 +194,10 @@ def _signed_name(scan: Scan, at: int) -> Said | None:
     return None
 
 
-def _with_digits(scan: Scan, at: int, token: str, end: int) -> Said | None:
-    """"USD20", "v2.0", "COVID19", "No7", "CO2", "ISO9001"."""
+def _with_digits(scan: Scan, at: int, form: str, end: int) -> Said | None:
+    """Reads "USD20", "v2.0", "COVID19", "No7", "CO2", "ISO9001"."""
     text = scan.text
-    if token in ("v", "V") and not (scan.word_before(at) and scan.char(at - 1) not in " \u00a0"):
+    if form in ("v", "V") and not (scan.word_before(at) and scan.char(at - 1) not in " \u00a0"):
         version = codes.version(scan, end, named=True)
         if version is not None:
             return Said(version.end, f"version {version.text}")
@@ -177,7 +207,13 @@ def _with_digits(scan: Scan, at: int, token: str, end: int) -> Said | None:
     money = measures.money(scan, at)
     if money is not None:
         return money
-    for rule in (codes.email, codes.address, codes.formula, _dotted_name, codes.identifier if "_" in text[at : at + 64].split(" ")[0] else codes.formula):
+    for rule in (
+        codes.email,
+        codes.address,
+        codes.formula,
+        _dotted_name,
+        codes.identifier if "_" in text[at : at + 64].split(" ")[0] else codes.formula,
+    ):
         said = rule(scan, at)
         if said is not None:
             return said
@@ -185,7 +221,7 @@ def _with_digits(scan: Scan, at: int, token: str, end: int) -> Said | None:
     if found is None:
         return None
     version = re.compile(r"\.\d{1,4}(?:\.\d{1,4}){0,3}(?!\w)").match(text, found.end)
-    if version is not None and text[found.end - 1].isdigit():
+    if version is not None and text[found.end - 1].isdecimal():
         tail = " ".join(f"point {numerals.integer(part)}" for part in version[0][1:].split("."))
         return Said(version.end(), f"{found.text} {tail}")
     return found
@@ -195,11 +231,14 @@ def _dotted_name(scan: Scan, at: int) -> Said | None:
     return codes.dotted(scan, at)
 
 
-def _hyphenated(scan: Scan, at: int, token: str) -> Said | None:
+def _hyphenated(scan: Scan, at: int, form: str) -> Said | None:
     step = _INCREMENT.match(scan.text, at)
     if step is not None:
         return Said(step.end(), f"{codes.identifier_words(step[1])} minus minus")
-    if token.lower() in WEEKDAY_BY_NAME and token[0].isupper():
+    grade = _GRADE.match(scan.text, at)
+    if grade is not None and scan.word_before(at).lower() in ("a", "an", "grade", "got", "earned", "rated", "of"):
+        return Said(grade.end(), f"{codes.letters(grade[1])} minus")
+    if form.lower() in WEEKDAY_BY_NAME and form[0].isupper():
         said = calendar.weekday(scan, at)
         if said is not None:
             return said
@@ -210,23 +249,23 @@ def _hyphenated(scan: Scan, at: int, token: str) -> Said | None:
     found = codes.code(scan, at)
     if found is not None:
         version = re.compile(r"\.\d{1,4}(?!\w)").match(scan.text, found.end)
-        if version is not None and scan.text[found.end - 1].isdigit():
+        if version is not None and scan.text[found.end - 1].isdecimal():
             return Said(version.end(), f"{found.text} point {numerals.integer(version[0][1:])}")
         return found
-    if token.lower() in MONTH_BY_NAME and token[0].isupper():
-        return _month_range(scan, at, token)
+    if form.lower() in MONTH_BY_NAME and form[0].isupper():
+        return _month_range(scan, at, form)
     return None
 
 
-def _month_range(scan: Scan, at: int, token: str) -> Said | None:
+def _month_range(scan: Scan, at: int, form: str) -> Said | None:
     found = re.compile(r"([A-Z][a-z]{2,8})\.?[-–—]([A-Z][a-z]{2,8})(?![A-Za-z])").match(scan.text, at)
     if found is None or found[2].lower() not in MONTH_BY_NAME:
         return None
-    return Said(found.end(), f"{MONTH_BY_NAME[token.lower()]} to {MONTH_BY_NAME[found[2].lower()]}")
+    return Said(found.end(), f"{MONTH_BY_NAME[form.lower()]} to {MONTH_BY_NAME[found[2].lower()]}")
 
 
 def _slashed(scan: Scan, at: int) -> Said | None:
-    """"and/or", "he/she", "km/h", "w/"."""
+    """Reads "and/or", "he/she", "km/h", "w/"."""
     text = scan.text
     if text.startswith(("w/ ", "w/\u00a0"), at):
         return Said(at + 2, "with")
@@ -242,6 +281,8 @@ def _slashed(scan: Scan, at: int) -> Said | None:
     if len(parts) == 2 and parts[0] in UNITS and (parts[1] in UNITS or parts[1] in WORD_UNITS) and len(parts[0]) < 5:
         per = WORD_UNITS.get(parts[1]) or UNITS[parts[1]][0]
         return Said(found.end(), f"{UNITS[parts[0]][1]} per {per}")
+    if len(parts) == 2 and parts[1] in WORD_UNITS and re.search(r"\d ?$", scan.tail(at, 3)):
+        return Said(found.end(), f"{parts[0]} per {WORD_UNITS[parts[1]]}")
     if any(part.lower() in WEEKDAY_BY_NAME for part in parts):
         return None
     return Said(found.end(), " ".join(_part(part) for part in parts))
@@ -254,18 +295,18 @@ def _part(part: str) -> str:
 # -- with a full stop -----------------------------------------------------------------------------------------------------
 
 
-def _with_stop(scan: Scan, at: int, token: str, end: int) -> Said | None:
+def _with_stop(scan: Scan, at: int, form: str, end: int) -> Said | None:
     text = scan.text
-    if token == "www" or token == "WWW":
+    if form == "www" or form == "WWW":
         said = codes.url(scan, at)
         if said is not None:
             return said
-    capital = token[0].isupper()
-    if capital and token.lower() in MONTH_BY_NAME:
+    capital = form[0].isupper()
+    if capital and form.lower() in MONTH_BY_NAME:
         said = calendar.month(scan, at)
         if said is not None:
             return said
-    if capital and token.lower() in WEEKDAY_BY_NAME:
+    if capital and form.lower() in WEEKDAY_BY_NAME:
         said = calendar.weekday(scan, at)
         if said is not None:
             return said
@@ -284,17 +325,17 @@ def _abbreviation(scan: Scan, at: int) -> Said | None:
     written, end = found[0], found.end()
     name = written[:-1]
     if scan.char(end).isalnum() and name.count(".") == 0:
-        glued = scan.char(end).isdigit() and name in BEFORE_NUMBERS
+        glued = scan.char(end).isdecimal() and name in BEFORE_NUMBERS
         if not glued:
             return None
     final = scan.ends_sentence(end)
     after = scan.word_after(end)
-    numbered = scan.text[end : end + 2].strip(" \u00a0#")[:1].isdigit()
+    numbered = scan.text[end : end + 2].strip(" \u00a0#")[:1].isdecimal()
     if name in TITLES and after[:1].isupper() and not (name in STREETS and _is_street(scan, at, end)):
         return Said(end, TITLES[name])
     if name in BEFORE_NUMBERS and numbered:
         words = {"p": "page", "pp": "pages", "v": "version", "c": "circa"}.get(name, ABBREVIATIONS[name])
-        return Said(end, words + (" " if scan.char(end).isdigit() else ""))
+        return Said(end, words + (" " if scan.char(end).isdecimal() else ""))
     initials = _INITIALS.match(scan.text, at)
     if name in ABBREVIATIONS:
         if name in STREETS:
@@ -314,7 +355,7 @@ def _abbreviation(scan: Scan, at: int) -> Said | None:
 
 
 def _is_street(scan: Scan, at: int, end: int) -> bool:
-    """"Main St. is" and "5 Oak Dr.": a name before it; "on St. Paul" is a saint."""
+    """Reads "Main St. is" and "5 Oak Dr.": a name before it; "on St. Paul" is a saint."""
     before = scan.tail(at, 24).rstrip()
     named = bool(re.search(r"(?:[A-Z][a-z]+|\d+(?:st|nd|rd|th))$", before)) and before.rpartition(" ")[2] not in (
         "The", "And", "In", "At", "On", "To", "From", "Near", "With", "But", "When", "Mr", "Saw", "Ask", "Call", "See", "If", "Is"
@@ -322,20 +363,22 @@ def _is_street(scan: Scan, at: int, end: int) -> bool:
     if not named:
         return False
     after = scan.word_after(end)
-    return not after[:1].isupper() or scan.ends_sentence(end) and scan.text[end : end + 1] in ("", ",") or bool(
-        re.search(r"\d[\w ]{1,20}$", before)
+    return (
+        not after[:1].isupper()
+        or (scan.ends_sentence(end) and scan.text[end : end + 1] in ("", ","))
+        or bool(re.search(r"\d[\w ]{1,20}$", before))
     )
 
 
 # -- alone ----------------------------------------------------------------------------------------------------------------
 
 
-def _alone(scan: Scan, at: int, token: str, end: int) -> Said | None:
-    if token in GREEK and len(token) == 1:
-        return Said(end, GREEK[token])
-    if not token[0].isupper():
-        return _lower(scan, at, token, end)
-    low = token.lower()
+def _alone(scan: Scan, at: int, form: str, end: int) -> Said | None:
+    if form in GREEK and len(form) == 1:
+        return Said(end, GREEK[form])
+    if not form[0].isupper():
+        return _lower(scan, at, form, end)
+    low = form.lower()
     if low in MONTH_BY_NAME:
         said = calendar.month(scan, at)
         if said is not None:
@@ -344,93 +387,125 @@ def _alone(scan: Scan, at: int, token: str, end: int) -> Said | None:
         said = calendar.weekday(scan, at)
         if said is not None:
             return said
-    if token in TITLES and token not in ("Rep", "Gen", "Pt", "Ft", "Hon", "Col", "Fr", "Det", "Pres", "Sen", "Maj", "Rev", "Adm", "Sr"):
+    if form in TITLES and form not in (
+        "Rep",
+        "Gen",
+        "Pt",
+        "Ft",
+        "Hon",
+        "Col",
+        "Fr",
+        "Det",
+        "Pres",
+        "Sen",
+        "Maj",
+        "Rev",
+        "Adm",
+        "Sr",
+    ):
         after = scan.word_after(end)
         if after[:1].isupper() and scan.char(end) in (" ", "\u00a0"):
-            if token in STREETS and _is_street(scan, at, end):
-                return Said(end, ABBREVIATIONS[token])
-            return Said(end, TITLES[token])
-    if token.isupper():
-        return _capitals(scan, at, token, end)
-    if token in SPOKEN_CAPITALS:
-        return Said(end, SPOKEN_CAPITALS[token])
-    if token == "Am" and not _SENTENCE_START.search(scan.tail(at, 12)):
+            if form in STREETS and _is_street(scan, at, end):
+                return Said(end, ABBREVIATIONS[form])
+            return Said(end, TITLES[form])
+    if form.isupper():
+        return _capitals(scan, at, form, end)
+    if form in SPOKEN_CAPITALS:
+        return Said(end, SPOKEN_CAPITALS[form])
+    if form == "Am" and not _SENTENCE_START.search(scan.tail(at, 12)):
         return Said(end, "am")
-    if token in ("Jr", "Sr"):
-        return Said(end, ABBREVIATIONS[token])
-    if token in ("No", "Nos") and scan.text[end : end + 2].strip(" \u00a0").isdigit() and scan.char(end) == " ":
+    if form in ("Jr", "Sr"):
+        return Said(end, ABBREVIATIONS[form])
+    if form in ("No", "Nos") and scan.text[end : end + 2].strip(" \u00a0").isdecimal() and scan.char(end) == " ":
         return None
-    money = measures.money(scan, at) if token == "Rs" else None
-    return money or _camel(scan, at, token, end)
+    money = measures.money(scan, at) if form == "Rs" else None
+    return money or _camel(scan, at, form, end)
 
 
-def _lower(scan: Scan, at: int, token: str, end: int) -> Said | None:
-    if token == "vs":
+def _lower(scan: Scan, at: int, form: str, end: int) -> Said | None:
+    if form == "vs":
         return Said(end, "versus")
-    if token == "x" and _BETWEEN_MEASURES.search(scan.tail(at, 12)) and scan.text[end : end + 3].lstrip()[:1].isdigit():
+    if (
+        form == "x"
+        and _BETWEEN_MEASURES.search(scan.tail(at, 12))
+        and scan.text[end : end + 3].lstrip()[:1].isdecimal()
+    ):
         return Said(end, "by")
-    return _camel(scan, at, token, end)
+    return _camel(scan, at, form, end)
 
 
-def _camel(scan: Scan, at: int, token: str, end: int) -> Said | None:
-    """"camelCase" and "HttpRequestHandler" as words; names such as "iPhone" and "JavaScript" are known as they are."""
-    if token.islower() or token[1:].islower() or not token.isascii() or "'" in token:
+def _camel(scan: Scan, at: int, form: str, end: int) -> Said | None:
+    """Reads "camelCase" and "HttpRequestHandler" as words; names such as "iPhone" and "JavaScript" are known as they are."""
+    if form.islower() or form[1:].islower() or not form.isascii() or "'" in form:
         return None
-    found = codes._CAMEL.match(token)
-    if found is None or found.end() != len(token):
+    found = codes._CAMEL.match(form)
+    if found is None or found.end() != len(form):
         return None
-    humps = sum(char.isupper() for char in token)
-    if token[0].isupper() and (humps < 3 or token.endswith(("SQL", "AI", "TV"))):
+    humps = sum(char.isupper() for char in form)
+    if form[0].isupper() and (humps < 3 or form.endswith(("SQL", "AI", "TV"))):
         return None
-    return Said(end, codes.identifier_words(token))
+    return Said(end, codes.identifier_words(form))
 
 
-def _capitals(scan: Scan, at: int, token: str, end: int) -> Said | None:
-    if token in SPOKEN_CAPITALS:
-        return Said(end, SPOKEN_CAPITALS[token])
-    if len(token) > 2 and scan.text.startswith((" ", "\u00a0"), end):
+def _capitals(scan: Scan, at: int, form: str, end: int) -> Said | None:
+    if form in SPOKEN_CAPITALS:
+        return Said(end, SPOKEN_CAPITALS[form])
+    if len(form) > 2 and scan.text.startswith((" ", "\u00a0"), end):
         money = measures.money(scan, at)
         if money is not None:
             return money
-    numeral = _ROMAN.fullmatch(token)
+    numeral = _ROMAN.fullmatch(form)
     if numeral is not None:
-        said = _roman(scan, at, token, end)
+        said = _roman(scan, at, form, end)
         if said is not None:
             return said
-    if token in _FUNCTION_CAPITALS and _among_capitals(scan, at, token, end):
-        return Said(end, token.lower())
+    if form in _FUNCTION_CAPITALS and _among_capitals(scan, at, form, end):
+        return Said(end, form.lower())
     return None
 
 
-def _among_capitals(scan: Scan, at: int, token: str, end: int) -> bool:
+def _among_capitals(scan: Scan, at: int, form: str, end: int) -> bool:
     """Whether the words beside are in capitals, too, so that "IT" is "it"."""
     before, after = scan.word_before(at), scan.word_after(end)
     if after.lower() in _DEPARTMENTS and after != after.upper():
         return False
-    return any(_CAPITAL_WORD.fullmatch(word) and word not in ACRONYMS and len(word) > 2 or word in _FUNCTION_CAPITALS and word != "IT" and word != "US" for word in (before, after))
+    return any(
+        (_CAPITAL_WORD.fullmatch(word) and word not in ACRONYMS and len(word) > 2)
+        or (word in _FUNCTION_CAPITALS and word != "IT" and word != "US")
+        for word in (before, after)
+    )
 
 
-def _roman(scan: Scan, at: int, token: str, end: int) -> Said | None:
-    value = numerals.roman(token)
+def _roman(scan: Scan, at: int, form: str, end: int) -> Said | None:
+    value = numerals.roman(form)
     if not value:
         return None
     before, after = scan.word_before(at), scan.word_after(end)
-    if after in _CENTURIES and token not in ("I",):
+    if after in _CENTURIES and form not in ("I",):
         return Said(end, numerals.ordinal(value))
-    if before in RULERS and len(token) < 6:
-        return _ruler(scan, at, token, end, value)
+    if before in RULERS and len(form) < 6:
+        return _ruler(scan, at, form, end, value)
     if before.lower() in CHAPTERS and before.lower() != before.upper():
-        if len(token) == 1 and (token not in "IVX" or (token == "I" and not before[0].isupper())):
+        if len(form) == 1 and (form not in "IVX" or (form == "I" and not before[0].isupper())):
             return None
-        if token == "I" and (after.islower() and after not in _AFTER_FIRST and after not in ("in", "to", "that", "which")):
+        if form == "I" and (
+            after.islower() and after not in _AFTER_FIRST and after not in ("in", "to", "that", "which")
+        ):
             return None
         return Said(end, numerals.cardinal(value))
-    if len(token) == 1 or token in _ROMAN_WORDS and not (token in ("IV", "VI") and before[:1].isupper() and len(before) > 2):
+    if len(form) == 1 or (
+        form in _ROMAN_WORDS and not (form in ("IV", "VI") and before[:1].isupper() and len(before) > 2)
+    ):
         return None
-    if before[:1].isupper() and before[1:].islower() and set(token) <= set("IVX") and not _SENTENCE_START.search(scan.tail(at - len(before) - 1, 12)):
-        named = token in ("II", "III", "IV") and _two_names(scan, at)
+    if (
+        before[:1].isupper()
+        and before[1:].islower()
+        and set(form) <= set("IVX")
+        and not _SENTENCE_START.search(scan.tail(at - len(before) - 1, 12))
+    ):
+        named = form in ("II", "III", "IV") and _two_names(scan, at)
         return Said(end, f"the {numerals.ordinal(value)}" if named else numerals.cardinal(value))
-    if len(token) > 1 and set(token) <= set("IVX") and value < 40:
+    if len(form) > 1 and set(form) <= set("IVX") and value < 40:
         return Said(end, numerals.cardinal(value))
     return None
 
@@ -439,14 +514,14 @@ def _two_names(scan: Scan, at: int) -> bool:
     return bool(re.search(r"[A-Z][a-z]+ [A-Z][a-z]+ ?$", scan.tail(at, 40)))
 
 
-def _ruler(scan: Scan, at: int, token: str, end: int, value: int) -> Said | None:
+def _ruler(scan: Scan, at: int, form: str, end: int, value: int) -> Said | None:
     after = scan.word_after(end)
-    if token == "I" and after and scan.char(end) == " ":
+    if form == "I" and after and scan.char(end) == " ":
         titled = any(word.strip(".,").capitalize() in _STRONG_RULERS for word in scan.words_before(at, 3)[:-1])
         if after not in _AFTER_FIRST - {"was", "had"} and not titled and not after[:1].isupper():
             return None
         if after in ("am", "think", "have", "will", "know"):
             return None
-    if len(token) == 1 and token not in "IVX":
+    if len(form) == 1 and form not in "IVX":
         return None
     return Said(end, f"the {numerals.ordinal(value)}")
