@@ -1,7 +1,8 @@
 """How English is read: what of a text is said otherwise than it is written.
 
-One scan from left to right finds tokens by their first character (`words`, `numbers`, `signs`), each rule looks at a bounded piece
-of text before and behind its token, and gives words for it. Pure; time grows with the length of the text. `tables` has the facts.
+One scan from left to right finds tokens by their first character (`words`, `numbers`, `signs`). Each rule looks at a
+bounded piece of text before and behind its token, and gives words for it. Pure; time grows with the length of the text.
+`tables` has the facts.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def _without_digits(words: str) -> str:
 
 
 def _applied(text: str, rewrites: list[Rewrite]) -> str:
-    parts, at = [], 0
+    parts: list[str] = []
+    at = 0
     for start, end, said in rewrites:
         parts += (text[at:start], said)
         at = end

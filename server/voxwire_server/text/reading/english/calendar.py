@@ -8,7 +8,10 @@ from voxwire_server.text.reading.english import numerals
 from voxwire_server.text.reading.english.scan import Said, Scan
 from voxwire_server.text.reading.english.tables import DATE_CONTEXT, MONTH_BY_NAME, MONTHS, WEEKDAY_BY_NAME, word_set
 
-_MONTH = r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)"
+_MONTH = (
+    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?"
+    r"|Nov(?:ember)?|Dec(?:ember)?)"
+)
 _WEEKDAY = (
     r"(?:Mon(?:day)?|Tue(?:s(?:day)?)?|Wed(?:s|nesday)?|Thu(?:rs?(?:day)?)?|Fri(?:day)?|Sat(?:urday)?|Sun(?:day)?)"
 )
@@ -18,7 +21,8 @@ _CLOCK = re.compile(r"(?P<h>\d{1,2}):(?P<m>[0-5]\d)(?::(?P<s>[0-5]\d)(?:\.\d{1,6
 _HOUR = re.compile(r"(?P<h>\d{1,2})(?![\d:])(?:\.(?P<m>[0-5]\d))?(?:" + _AMPM + ")")
 _RATIO = re.compile(r"(\d{1,6}):(\d{1,6})(?![\d:])")
 _ISO = re.compile(
-    r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})(?!\d|[-/.]\d)(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.\d{1,9})?(Z|[+-]\d{2}:?\d{2})?(?![\d:]))?"
+    r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})(?!\d|[-/.]\d)"
+    r"(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.\d{1,9})?(Z|[+-]\d{2}:?\d{2})?(?![\d:]))?"
 )
 _NUMERIC = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})(?!\d|[-/.]\d)")
 _SHORT = re.compile(r"(\d{1,2})/(\d{1,2})(?![\d/]|\.\d)")
@@ -66,7 +70,7 @@ def date_words(year: int | None, month: int, day: int | None, british: bool) -> 
     return f"{said}, {numerals.year(year, british)}" if year is not None else said
 
 
-def clock_words(hour: int, minute: int, second: int | None = None, half: str = "", british: bool = False) -> str:
+def clock_words(hour: int, minute: int, second: int | None = None, half: str = "") -> str:
     """Reads "seven oh five", "twelve o'clock", "nine A.M", "fifteen hundred"."""
     said = numerals.cardinal(hour)
     if minute:
@@ -112,14 +116,6 @@ def hour(scan: Scan, at: int) -> Said | None:
     if found is None or int(found["h"]) > 24:
         return None
     return Said(_end(found, scan), clock_words(int(found["h"]), int(found["m"] or 0), None, found["ap"]))
-
-
-def half_behind(scan: Scan, at: int) -> bool:
-    """Whether the time at `at` has a.m. or p.m. of its own, directly or at the end of its range."""
-    return (
-        re.compile(rf"\d{{1,2}}(?::\d\d)?{_SEP}?[-–]{_SEP}?\d{{1,2}}(?::\d\d)?" + _AMPM).match(scan.text, at)
-        is not None
-    )
 
 
 def duration_words(parts: tuple[int, int, int, int]) -> str:

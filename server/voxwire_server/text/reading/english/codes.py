@@ -1,4 +1,4 @@
-"""What is said sign by sign or part by part: telephone numbers, versions, addresses, identifiers, serials, formulas. Pure."""
+"""What is said sign by sign or part by part: telephone numbers, versions, addresses, code, serials, formulas. Pure."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ _PHONES = tuple(
         r"\d{4}(?: \d{4}){2,4}",
     )
 )
+_SEVEN_DIGITS = re.compile(r"[+(]?\d(?:[ \u00a0().+-]{0,2}\d){6}")
 _TOLL_FREE = re.compile(r"1-(8\d\d)-(?=[A-Z])")
 _DIGITS = re.compile(r"\d+")
 _IP = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}(?!\.?\d)(?::(\d{1,5})(?!\d))?(?:/(\d{1,2})(?!\d))?")
@@ -104,6 +105,8 @@ def phone(scan: Scan, at: int) -> Said | None:
     toll_free = _TOLL_FREE.match(scan.text, at)
     if toll_free is not None:
         return Said(toll_free.end(), f"one, {_group(toll_free[1])}, ")
+    if _SEVEN_DIGITS.match(scan.text, at) is None:
+        return None
     for pattern in _PHONES:
         found = pattern.match(scan.text, at)
         if found is None:
@@ -241,17 +244,15 @@ def formula(scan: Scan, at: int) -> Said | None:
             said.append(letters(part))
         if count:
             said.append(numerals.integer("".join(SUBSCRIPTS.get(char, char) for char in count)))
-    for char in charge:
-        said.append({"⁺": "plus", "+": "plus", "⁻": "minus"}.get(char) or numerals.integer(SUPERSCRIPTS[char]))
+    signs = {"⁺": "plus", "+": "plus", "⁻": "minus"}
+    said += [signs.get(char) or numerals.integer(SUPERSCRIPTS[char]) for char in charge]
     return Said(found.end(), " ".join(said))
 
 
 def code(scan: Scan, at: int) -> Said | None:
     """Letters and digits in one: "A4", "B2B", "COVID-19", "QR4X7", "utf8", "3D"."""
     found = _CODE.match(scan.text, at)
-    if found is None:
-        return None
-    if _DECADE_BEHIND.fullmatch(found[0]) is not None:
+    if found is None or _DECADE_BEHIND.fullmatch(found[0]) is not None:
         return None
     parts = [part for part in _CODE_PART.findall(found[0]) if part not in "-‑"]
     if not any(part[0].isdecimal() for part in parts) or all(part[0].isdecimal() for part in parts):
@@ -263,12 +264,10 @@ def code(scan: Scan, at: int) -> Said | None:
         parts = _CODE_PART.findall(text)
         if len(parts) < 2:
             return None
-        return Said(at + len(text), " ".join(_code_part(part, parts, text) for part in parts))
-    said = " ".join(_code_part(part, parts, text) for part in parts)
-    return Said(found.end(), said)
+    return Said(at + len(text), " ".join(_code_part(part, parts) for part in parts))
 
 
-def _code_part(part: str, parts: list[str], text: str) -> str:
+def _code_part(part: str, parts: list[str]) -> str:
     if not part[0].isdecimal():
         return _code_letters(part, parts)
     if len(parts) > 3 or len(part) > 4:
@@ -395,10 +394,8 @@ def _host_words(host: str) -> str:
 
 
 def _address_words(text: str) -> str:
-    said = []
-    for part in re.split(r"([.+_-])", text):
-        if part:
-            said.append({".": "dot", "+": "plus", "_": "underscore", "-": "dash"}.get(part) or identifier_words(part))
+    signs = {".": "dot", "+": "plus", "_": "underscore", "-": "dash"}
+    said = [signs.get(part) or identifier_words(part) for part in re.split(r"([.+_-])", text) if part]
     return " ".join(word for word in said if word)
 
 

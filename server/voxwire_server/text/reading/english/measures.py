@@ -17,6 +17,7 @@ from voxwire_server.text.reading.english.tables import (
     UNITS,
     VULGAR,
     WORD_UNITS,
+    word_set,
 )
 
 
@@ -44,7 +45,8 @@ _MAGNITUDE = re.compile(
     rf"(?:{_SP}?(hundred|thousand|million|billion|trillion|bn|mn|tn|mil|grand)|{_SP}?([kKmMbBtT]|MM|mm|BN|Bn))(?![A-Za-z\d])"
 )
 _WORD_MAGNITUDE = re.compile(
-    rf"{_SP}?(hundred thousand|hundred million|thousand|million|billion|trillion|hundred)(?![A-Za-z])|(bn|mn|tn)(?![A-Za-z\d])"
+    rf"{_SP}?(hundred thousand|hundred million|thousand|million|billion|trillion|hundred)(?![A-Za-z])"
+    r"|(bn|mn|tn)(?![A-Za-z\d])"
 )
 _LETTER_MAGNITUDE = re.compile(r"([kKmMBbT])(?![A-Za-z\d])")
 _PER = re.compile(rf"/{_SP}?(?:({NUMBER})([kKM](?![A-Za-z]))?{_SP}?)?([A-Za-z]{{1,12}})(?![A-Za-z\d/])")
@@ -65,8 +67,11 @@ _TIMES = re.compile(
 )
 _TIMES_SIGN = re.compile(rf"{_SP}?[x×]{_SP}?")
 _FACTOR = re.compile(r"[xX×](?![A-Za-z\d_])")
-_AFTER_MEASURE = frozenset(
-    "long tall wide deep thick high in by x and or of is was away from to at for per on with than apart more less later ago".split()
+_AFTER_MEASURE = word_set(
+    """
+    long tall wide deep thick high in by x and or of is was away from to at for per on with than apart more less later
+    ago
+    """
 )
 _PLURAL_NOUN = re.compile(
     rf"{_SP}(?:[a-z]{{2,20}}-?{_SP}?)?(?:people|(?!(?:is|was|has|this|vs|as|plus|its|does)\b)[a-z]{{2,20}}s)\b"
@@ -86,16 +91,19 @@ class Amount(NamedTuple):
     single: bool = False  # whether an article stands before it: "a 5 km run" has "kilometer"
 
     def words(self, british: bool) -> str:
+        """The number as it is said."""
         if self.fraction is None:
             return numerals.integer(self.whole, british)
         return numerals.decimal(self.whole, self.fraction, british)
 
     @property
     def is_one(self) -> bool:
+        """Whether what it counts is singular."""
         return self.whole == "1" and self.fraction is None
 
     @property
     def value(self) -> int:
+        """Its whole part."""
         return int(self.whole[:18] or "0")
 
 
@@ -113,7 +121,7 @@ def amount(scan: Scan, at: int, comma: bool = False) -> Amount | None:
     return Amount(found.end(), _NOT_DIGIT.sub("", found[1]), found[2])
 
 
-# -- money ------------------------------------------------------------------------------------------------------------
+# -- money -----------------------------------------------------------------------------------------------------------
 
 
 def _sum(value: Amount, currency: str, british: bool) -> str:
@@ -221,7 +229,7 @@ def _money_range(
     return Said(end, sign + said + per)
 
 
-# -- what stands behind an amount ---------------------------------------------------------------------------------------
+# -- what stands behind an amount ------------------------------------------------------------------------------------
 
 
 def behind(scan: Scan, end: int, words: str, value: Amount, plain: bool = True) -> Said | None:
@@ -303,7 +311,7 @@ def _currency_behind(scan: Scan, end: int, words: str, is_one: bool, value: Amou
     return Said(after, said + per)
 
 
-def _percent(scan: Scan, end: int, words: str, is_one: bool, value: Amount | None) -> Said | None:
+def _percent(scan: Scan, end: int, words: str, _is_one: bool, _value: Amount | None) -> Said | None:
     at = end + (scan.char(end) in (" ", "\u00a0", "\u202f"))
     if scan.char(at) == "%":
         after, per = _per(scan, at + 1)
@@ -311,7 +319,7 @@ def _percent(scan: Scan, end: int, words: str, is_one: bool, value: Amount | Non
     return Said(at + 1, f"{words} per mille") if scan.char(at) == "‰" else None
 
 
-def _degrees(scan: Scan, end: int, words: str, is_one: bool, value: Amount | None) -> Said | None:
+def _degrees(scan: Scan, end: int, words: str, is_one: bool, _value: Amount | None) -> Said | None:
     arc = _ARC.match(scan.text, end)
     if arc is not None:
         minutes = f" {numerals.cardinal(int(arc[1]))} minute{'s' if arc[1] != '1' else ''}"
@@ -398,7 +406,7 @@ def _is_decade(scan: Scan, end: int, value: Amount) -> bool:
     )  # fmt: skip
 
 
-# -- feet, dimensions and factors -----------------------------------------------------------------------------------------
+# -- feet, dimensions and factors ------------------------------------------------------------------------------------
 
 
 def feet(scan: Scan, at: int) -> Said | None:

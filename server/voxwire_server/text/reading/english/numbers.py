@@ -19,7 +19,7 @@ from voxwire_server.text.reading.english.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 _RUN = re.compile(r"\d+")
 _ORDINAL = re.compile(r"(\d[\d,]{0,18})(?:\u00ad)?(st|nd|rd|th|ST|ND|RD|TH)(?![A-Za-z\d])")
@@ -40,7 +40,8 @@ _RANGE_DASH = re.compile("([ \u00a0\u202f]?)([-–—−~])([ \u00a0\u202f]?)(?=
 _EQUATION = re.compile(r"[^.?!\n]{0,24}?(?:[=≈]|equals)")
 _LIST_NUMBER = re.compile(r"(?:^|[\n\v])[ \u00a0]{0,8}\(?$")
 _OUT_OF = re.compile(
-    r" ?(?:stars?|points?|marks?|rating|score|people|users|students|correct|questions|dentists|answers|times|tests|passed|votes|stages|steps|chapters|done|complete)",
+    r" ?(?:stars?|points?|marks?|rating|score|people|users|students|correct|questions|dentists|answers|times|tests"
+    r"|passed|votes|stages|steps|chapters|done|complete)",
     re.IGNORECASE,
 )
 _RATED = word_set(
@@ -52,7 +53,8 @@ _FRACTION_BOTTOMS = frozenset((2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 20, 32, 64, 1
 _YEAR_SPAN = re.compile(r"(\d{4})[-–/](\d{2})(?![\d\w]|[-–/.]\d)")
 _CONTEXT_NUMBER = re.compile(r"(\d{1,16})(?![\d.,:/%]\d|\d|[A-Za-z%])")
 _MEASURED = re.compile(
-    r"[ \u00a0](?:[a-z]{3,20} ){0,1}(?:people|men|women|children|feet|(?!(?:is|was|has|this|as|plus|its|does|across|series|les|des)\b)[a-z]{2,20}[^s\W\d_']s)\b"
+    r"[ \u00a0](?:[a-z]{3,20} ){0,1}(?:people|men|women|children|feet"
+    r"|(?!(?:is|was|has|this|as|plus|its|does|across|series|les|des)\b)[a-z]{2,20}[^s\W\d_']s)\b"
 )
 _YEAR_BEFORE = word_set(
     """
@@ -60,7 +62,9 @@ _YEAR_BEFORE = word_set(
     """
 )
 _COMMA_DECIMAL = re.compile(
-    rf"(\d{{1,6}}),(\d{{1,2}})(?!\d|,\d)(?=[ \u00a0]?(?:%|°|€|\$|£|(?:degrees?|percent|million|billion|thousand|meters?|metres?|kilometers?|kilometres?|liters?|litres?|euros?|dollars?|pounds?|grams?|kilos?|seconds?|minutes?|hours?|miles?|feet|inches|points?|volts?|times)\b|(?:{measures._either(set(UNITS) - {'in', 'A', 'a', 'as', 'at', 'us', 'au', 'st'})})(?![A-Za-z])))"
+    r"(\d{1,6}),(\d{1,2})(?!\d|,\d)(?=[ \u00a0]?(?:%|°|€|\$|£|(?:degrees?|percent|million|billion|thousand|meters?"
+    r"|metres?|kilometers?|kilometres?|liters?|litres?|euros?|dollars?|pounds?|grams?|kilos?|seconds?|minutes?|hours?|miles?|feet"
+    rf"|inches|points?|volts?|times)\b|(?:{measures._either(set(UNITS) - {'in', 'A', 'us', 'au', 'st'})})(?![A-Za-z])))"
 )
 _PI = re.compile(r"3,14(?!\d)")
 _CHAPTER_VERSE = re.compile(r"\d{1,3}:\d{1,3}")
@@ -85,10 +89,13 @@ def number(scan: Scan, at: int, sign: str = "") -> Said:
     return _amount(scan, at, sign)
 
 
-# -- rules by what follows the first digits ----------------------------------------------------------------------------
+# -- rules by what follows the first digits --------------------------------------------------------------------------
 
 
 def _dotted(scan: Scan, at: int) -> Said | None:
+    power = _SCIENTIFIC.match(scan.text, at)
+    if power is not None:
+        return _scientific(scan, power)
     for rule in (calendar.numeric, codes.address, codes.phone, calendar.hour):
         said = rule(scan, at)
         if said is not None:
@@ -116,9 +123,8 @@ def _slashed(scan: Scan, at: int) -> Said | None:
     word = scan.word_before(at).lower()
     rated = _OUT_OF.match(scan.text, end) or word in _RATED or any(w in _RATED for w in scan.words_before(at, 3))
     padded = found[1][0] == "0" or (found[2][0] == "0" and len(found[2]) > 1)
-    if not padded and (top >= bottom > 1 or (bottom > 1 and rated and unit is None)):
-        if top <= bottom or rated:
-            return Said(end, f"{numerals.cardinal(top, british)} out of {numerals.cardinal(bottom, british)}")
+    if not padded and bottom > 1 and (top == bottom or (rated and (top > bottom or unit is None))):
+        return Said(end, f"{numerals.cardinal(top, british)} out of {numerals.cardinal(bottom, british)}")
     date = calendar.short(scan, at, padded)
     if date is not None and unit is None:
         return date
@@ -189,7 +195,8 @@ def _spaced(scan: Scan, at: int) -> Said | None:
 
 def _lettered(scan: Scan, at: int) -> Said | None:
     for rule in (
-        codes.address, _ordinal, calendar.hour, calendar.day_month, calendar.duration, measures.dimensions, _counted, codes.code,
+        codes.address, _ordinal, calendar.hour, calendar.day_month, calendar.duration, measures.dimensions, _counted,
+        codes.code,
     ):  # fmt: skip
         said = rule(scan, at)
         if said is not None:
@@ -330,7 +337,7 @@ def _year_span(scan: Scan, at: int) -> Said | None:
     return Said(found.end(), f"{numerals.year(int(found[1]), scan.british)} to {numerals.integer(found[2])}")
 
 
-_RULES: dict[str, tuple[Callable[[Scan, int], Said | None], ...]] = {
+_RULES: Mapping[str, tuple[Callable[[Scan, int], Said | None], ...]] = {
     ":": (_coloned,),
     "/": (_slashed,),
     "⁄": (_slashed,),
@@ -348,7 +355,7 @@ _RULES: dict[str, tuple[Callable[[Scan, int], Said | None], ...]] = {
 _BY_LETTER: tuple[Callable[[Scan, int], Said | None], ...] = (_clock_range, _lettered)
 
 
-# -- amounts ----------------------------------------------------------------------------------------------------------
+# -- amounts ---------------------------------------------------------------------------------------------------------
 
 
 def _amount(scan: Scan, at: int, sign: str) -> Said:

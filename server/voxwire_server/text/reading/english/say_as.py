@@ -22,8 +22,10 @@ _FRACTION = re.compile(r"\s*(?:(\d{1,9})[\s+]+)?(\d{1,9})\s*[/⁄]\s*(\d{1,9})\s
 _CODE = re.compile(r"[A-Z]{3}")
 _BLEEP = "bleep"
 _SPELLED_SIGNS = SIGNS | {
-    "-": "dash", ".": "dot", ",": "comma", ":": "colon", ";": "semicolon", "!": "exclamation mark", "?": "question mark",
-    "_": "underscore", "(": "open parenthesis", ")": "close parenthesis", "'": "apostrophe", '"': "quote", "*": "asterisk",
+    "-": "dash", ".": "dot", ",": "comma", ":": "colon", ";": "semicolon", "!": "exclamation mark",
+    "?": "question mark",
+    "_": "underscore", "(": "open parenthesis", ")": "close parenthesis", "'": "apostrophe", '"': "quote",
+    "*": "asterisk",
     "~": "tilde", "^": "caret", "|": "pipe", "$": "dollar sign", "€": "euro sign", "£": "pound sign",
 }  # fmt: skip
 
@@ -46,7 +48,7 @@ def _number(text: str, detail: str, british: bool) -> str | None:
     return sign + value.words(british)
 
 
-def _ordinal(text: str, detail: str, british: bool) -> str | None:
+def _ordinal(text: str, _detail: str, british: bool) -> str | None:
     found = re.fullmatch(r"\s*(\d[\d,]{0,18})(?:st|nd|rd|th)?\.?\s*", Scan(text, "", british).text)
     if found is not None:
         return numerals.ordinal(int(found[1].replace(",", "")), british)
@@ -54,12 +56,12 @@ def _ordinal(text: str, detail: str, british: bool) -> str | None:
     return numerals.ordinal(value, british) if value else None
 
 
-def _digits(text: str, detail: str, british: bool) -> str | None:
+def _digits(text: str, _detail: str, british: bool) -> str | None:
     groups = _DIGITS.findall(Scan(text, "", british).text)
     return ", ".join(numerals.each_digit(group) for group in groups) or None
 
 
-def _characters(text: str, detail: str, british: bool) -> str | None:
+def _characters(text: str, _detail: str, british: bool) -> str | None:
     said = []
     for char in Scan(text, "", british).text:
         if char.isdecimal() and char.isascii():
@@ -136,7 +138,7 @@ def _time(text: str, detail: str, british: bool) -> str | None:
     return calendar.clock_words(hour, int(found[2] or 0), second, half)
 
 
-def _telephone(text: str, detail: str, british: bool) -> str | None:
+def _telephone(text: str, _detail: str, british: bool) -> str | None:
     plain = Scan(text, "", british).text
     groups = _DIGITS.findall(plain)
     if not groups:
@@ -165,7 +167,7 @@ def _currency(text: str, detail: str, british: bool) -> str | None:
     return said.text if said is not None and said.end == len(scan.text) else None
 
 
-def _unit(text: str, detail: str, british: bool) -> str | None:
+def _unit(text: str, _detail: str, british: bool) -> str | None:
     scan = Scan(text.strip(), "", british)
     sign = {"-": "minus ", "−": "minus ", "+": "plus "}.get(scan.text[:1], "")
     at = 1 if sign else 0
@@ -181,7 +183,7 @@ def _unit(text: str, detail: str, british: bool) -> str | None:
     return said.text if said is not None and said.end == len(scan.text) else None
 
 
-def _fraction(text: str, detail: str, british: bool) -> str | None:
+def _fraction(text: str, _detail: str, british: bool) -> str | None:
     found = _FRACTION.fullmatch(Scan(text, "", british).text)
     if found is None:
         return None

@@ -14,7 +14,10 @@ BEFORE_CHARS_MAX = 80
 WORD_CHARS_MAX = 200
 """A run of characters without a space is looked at in pieces of so many."""
 
-LETTER = r"[^\W\d_\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u209c\u2150-\u218b\u2460-\u249b\u24ea-\u24ff\u2776-\u2793\u3192-\u3195\u3220-\u3229]"
+LETTER = (
+    r"[^\W\d_\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u209c\u2150-\u218b\u2460-\u249b\u24ea-\u24ff\u2776-\u2793"
+    r"\u3192-\u3195\u3220-\u3229]"
+)
 """A letter: a character of a word that is no digit, superscript, subscript or fraction."""
 
 _SPACES = " \t\n\v\r\u00a0\u2007\u2009\u200a\u202f"

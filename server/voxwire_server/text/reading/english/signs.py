@@ -105,7 +105,7 @@ def _other(scan: Scan, at: int, char: str) -> Said:
     return Said(at + 1, None)
 
 
-# -- by sign -----------------------------------------------------------------------------------------------------------
+# -- by sign ---------------------------------------------------------------------------------------------------------
 
 
 def _bracket(scan: Scan, at: int) -> Said | None:
@@ -249,7 +249,7 @@ def _slash(scan: Scan, at: int) -> Said | None:
     if before.isspace() and after.isspace():
         if re.search(r"[\d)] $", scan.tail(at, 3)) and re.match(r" [\d(]", text[at + 1 : at + 3]):
             return Said(at + 1, "divided by")
-        return Said(at + 1, ",") if False else Said(at + 1, "slash")
+        return Said(at + 1, "slash")
     if before.isalpha() and after.isalpha():
         return Said(at + 1, " ")
     return Said(at + 1, _apart(scan, at, at + 1, "slash"))
@@ -260,9 +260,9 @@ def _star(scan: Scan, at: int) -> Said | None:
     end = at
     while end < len(text) and text[end] == "*" and end - at < 40:
         end += 1
-    if end - at == 1 and _BEFORE_OPERAND.search(scan.tail(at, 5)) and _OPERAND.match(text, end, end + 5):
-        if scan.char(at - 1).isspace() == scan.char(end).isspace():
-            return Said(end, _apart(scan, at, end, "times"))
+    operands = _BEFORE_OPERAND.search(scan.tail(at, 5)) and _OPERAND.match(text, end, end + 5)
+    if end - at == 1 and operands and scan.char(at - 1).isspace() == scan.char(end).isspace():
+        return Said(end, _apart(scan, at, end, "times"))
     if end - at == 2 and re.search(r"[\w)] ?$", scan.tail(at, 3)) and re.match(r" ?[\w(]", text[end : end + 2]):
         return Said(end, _apart(scan, at, end, "to the power of"))
     alone = scan.starts_token(at) and (end == len(text) or text[end].isspace())
@@ -318,7 +318,7 @@ def _comparison(scan: Scan, at: int) -> Said | None:
 
 def _not(scan: Scan, at: int) -> Said | None:
     """ "!x" of a programming language."""
-    if scan.starts_token(at) and scan.char(at + 1).isalpha() and scan.tail(at, 2).strip(" (&|="):
+    if scan.starts_token(at) and scan.char(at + 1).isalpha() and scan.tail(at, 2).strip(" (&|=;{,"):
         return None
     operator = _OPERATOR.match(scan.text, at)
     if operator is None and scan.starts_token(at) and scan.char(at + 1).isalpha():
@@ -328,10 +328,8 @@ def _not(scan: Scan, at: int) -> Said | None:
 
 def _modulo(scan: Scan, at: int) -> Said | None:
     """ "x % 2"."""
-    if _OPERATOR.match(scan.text, at) is None and re.search(r"[A-Za-z)] $", scan.tail(at, 3)):
-        if re.match(r" [\w(]", scan.text[at + 1 : at + 3]):
-            return Said(at + 1, "mod")
-    return None
+    operands = re.search(r"[A-Za-z)] $", scan.tail(at, 3)) and re.match(r" [\w(]", scan.text[at + 1 : at + 3])
+    return Said(at + 1, "mod") if operands and _OPERATOR.match(scan.text, at) is None else None
 
 
 def _section(scan: Scan, at: int) -> Said | None:
@@ -387,6 +385,7 @@ _RULES = {
     "%": _modulo,
     "[": _bracket, "(": _parenthesis, "#": _hash, "@": _at_sign, ".": _dot, "/": _slash, "*": _star, "~": _tilde,
     "^": _caret, "'": _apostrophe, "’": _apostrophe, "‘": _apostrophe, "+": _plus, "-": _dash, "−": _dash, "–": _dash,
-    "<": _comparison, ">": _comparison, "§": _section, "¶": _section, "™": _mark, "®": _mark, "_": _underscores, "|": _underscores,
+    "<": _comparison, ">": _comparison, "§": _section, "¶": _section, "™": _mark, "®": _mark, "_": _underscores,
+    "|": _underscores,
     "√": _root, "∛": _root,
 }  # fmt: skip

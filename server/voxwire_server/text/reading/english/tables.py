@@ -1,6 +1,7 @@
 """What stands for what in English text: units, currencies, months, abbreviations, signs. Data only.
 
-Units after the SI brochure (BIPM, 9th edition) and IEC 80000-13; currencies after ISO 4217; Greek letters after Unicode's names.
+Units after the SI brochure (BIPM, 9th edition) and IEC 80000-13; currencies after ISO 4217; Greek letters after
+Unicode's names.
 """
 
 from __future__ import annotations
@@ -291,24 +292,28 @@ TITLES = {
     "Dr": "Doctor", "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Prof": "Professor", "Gen": "General",
     "Sen": "Senator", "Rep": "Representative", "Gov": "Governor", "Capt": "Captain", "Lt": "Lieutenant",
     "Col": "Colonel", "Sgt": "Sergeant", "Cpl": "Corporal", "Cmdr": "Commander", "Maj": "Major", "Adm": "Admiral",
-    "Rev": "Reverend", "Hon": "Honorable", "Pres": "President", "Fr": "Father", "Supt": "Superintendent", "Pvt": "Private",
+    "Rev": "Reverend", "Hon": "Honorable", "Pres": "President", "Fr": "Father", "Supt": "Superintendent",
+    "Pvt": "Private",
     "Msgr": "Monsignor", "Insp": "Inspector", "Det": "Detective", "St": "Saint", "Mt": "Mount", "Ft": "Fort",
     "Pt": "Point", "Messrs": "Messieurs", "Mme": "Madame", "Mlle": "Mademoiselle", "Sr": "Senior", "Amb": "Ambassador",
 }  # fmt: skip
 """Before a name, with or without a full stop."""
 
 ABBREVIATIONS = {
-    "e.g": "for example", "i.e": "that is", "etc": "et cetera", "vs": "versus", "v": "versus", "approx": "approximately",
+    "e.g": "for example", "i.e": "that is", "etc": "et cetera", "vs": "versus", "v": "versus",
+    "approx": "approximately",
     "dept": "department", "Dept": "Department", "est": "established", "Est": "Established", "fig": "figure",
     "figs": "figures", "Fig": "Figure", "Figs": "Figures", "vol": "volume", "vols": "volumes", "Vol": "Volume",
     "Vols": "Volumes", "pp": "pages", "ch": "chapter", "Ch": "Chapter", "sec": "section", "Sec": "Section",
     "eq": "equation", "Eq": "Equation", "ed": "edition", "eds": "editors", "Inc": "Incorporated", "Ltd": "Limited",
     "Corp": "Corporation", "Co": "Company", "Bros": "Brothers", "Jr": "Junior", "Sr": "Senior", "Ave": "Avenue",
     "Blvd": "Boulevard", "Rd": "Road", "Ln": "Lane", "Hwy": "Highway", "Pkwy": "Parkway", "Sq": "Square", "Ct": "Court",
-    "St": "Street", "Dr": "Drive", "Pl": "Place", "Apt": "Apartment", "apt": "apartment", "Ste": "Suite", "Bldg": "Building",
+    "St": "Street", "Dr": "Drive", "Pl": "Place", "Apt": "Apartment", "apt": "apartment", "Ste": "Suite",
+    "Bldg": "Building",
     "bldg": "building", "Rm": "Room", "Univ": "University", "Assn": "Association", "Govt": "Government",
     "govt": "government", "Intl": "International", "Mfg": "Manufacturing", "misc": "miscellaneous", "max": "maximum",
-    "min": "minimum", "avg": "average", "temp": "temperature", "tel": "telephone", "Tel": "Telephone", "ext": "extension",
+    "min": "minimum", "avg": "average", "temp": "temperature", "tel": "telephone", "Tel": "Telephone",
+    "ext": "extension",
     "Ext": "Extension", "incl": "including", "excl": "excluding", "cont": "continued", "ca": "circa", "c": "circa",
     "cf": "compare", "viz": "namely", "ibid": "ibidem", "al": "al", "assoc": "associate", "asst": "assistant",
     "Asst": "Assistant", "mgr": "manager", "Mgr": "Manager", "hrs": "hours", "mins": "minutes", "secs": "seconds",
@@ -352,7 +357,8 @@ GREEK = {
 }  # fmt: skip
 
 SIGNS = {
-    "&": "and", "@": "at", "%": "percent", "‰": "per mille", "+": "plus", "=": "equals", "×": "times", "÷": "divided by",
+    "&": "and", "@": "at", "%": "percent", "‰": "per mille", "+": "plus", "=": "equals", "×": "times",
+    "÷": "divided by",
     "−": "minus", "±": "plus or minus", "≈": "approximately", "≠": "not equal to", "≤": "less than or equal to",
     "≥": "greater than or equal to", "<": "less than", ">": "greater than", "√": "square root of", "∛": "cube root of",
     "∞": "infinity", "∑": "sum of", "∏": "product of", "∫": "integral of", "∂": "partial", "∇": "nabla", "∈": "in",
@@ -361,7 +367,8 @@ SIGNS = {
     "→": "to", "←": "from", "↔": "to and from", "↑": "up", "↓": "down", "➜": "to", "➔": "to", "§": "section",
     "¶": "paragraph", "©": "copyright", "®": "registered", "™": "trademark", "°": "degrees", "^": "to the power of",
     "#": "hash", "~": "about", "*": "times", "/": "slash", "\\": "backslash", "$": "dollars", "£": "pounds",
-    "€": "euros", "¥": "yen", "¢": "cents", "₹": "rupees", "₩": "won", "₿": "bitcoin", "№": "number", "∝": "proportional to",
+    "€": "euros", "¥": "yen", "¢": "cents", "₹": "rupees", "₩": "won", "₿": "bitcoin", "№": "number",
+    "∝": "proportional to",
     "≡": "equivalent to", "∴": "therefore", "∵": "because", "⋅": "times", "∘": "degrees", "†": "", "‡": "", "•": "",
     "◦": "", "▪": "", "|": "", "_": "", "`": "", "·": "", "‣": "", "●": "", "○": "", "■": "", "□": "",
 }  # fmt: skip
@@ -370,14 +377,17 @@ OPERATORS = {
     "->": "arrow", "<-": "left arrow", "&&": "and", "||": "or", "+=": "plus equals", "-=": "minus equals",
     "*=": "times equals", "/=": "divided by equals", "<=": "less than or equal to", ">=": "greater than or equal to",
     "++": "plus plus", "--": "minus minus", "**": "to the power of", "//": "slash slash", "<<": "left shift",
-    ">>": "right shift", "::": "colon colon", ":=": "colon equals", "|>": "pipe", "??": "or", "~=": "approximately equals",
-    "%=": "percent equals", "<>": "not equal to", "<->": "double arrow", "-->": "arrow", "==>": "arrow", "<=>": "double arrow",
+    ">>": "right shift", "::": "colon colon", ":=": "colon equals", "|>": "pipe", "??": "or",
+    "~=": "approximately equals",
+    "%=": "percent equals", "<>": "not equal to", "<->": "double arrow", "-->": "arrow", "==>": "arrow",
+    "<=>": "double arrow",
 }  # fmt: skip
 SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n", strict=True))
 SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
 VULGAR = {
     "½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5), "⅖": (2, 5), "⅗": (3, 5), "⅘": (4, 5),
-    "⅙": (1, 6), "⅚": (5, 6), "⅐": (1, 7), "⅛": (1, 8), "⅜": (3, 8), "⅝": (5, 8), "⅞": (7, 8), "⅑": (1, 9), "⅒": (1, 10),
+    "⅙": (1, 6), "⅚": (5, 6), "⅐": (1, 7), "⅛": (1, 8), "⅜": (3, 8), "⅝": (5, 8), "⅞": (7, 8), "⅑": (1, 9),
+    "⅒": (1, 10),
 }  # fmt: skip
 
 RULERS = word_set(
@@ -401,9 +411,11 @@ CHAPTERS = word_set(
     """
 )
 SPOKEN_CAPITALS = {
-    "YAML": "yammel", "JSON": "Jason", "TOML": "tommel", "WWI": "World War One", "WWII": "World War Two", "WW1": "World War One",
+    "YAML": "yammel", "JSON": "Jason", "TOML": "tommel", "WWI": "World War One", "WWII": "World War Two",
+    "WW1": "World War One",
     "WW2": "World War Two", "SCSI": "scuzzy", "SAAS": "sass", "PAAS": "pass", "PaaS": "pass", "JPG": "jay peg",
-    "WIFI": "Wi-Fi", "WiFi": "Wi-Fi", "IKEA": "Ikea", "MOMA": "Moma", "MoMA": "Moma", "FERPA": "Ferpa", "TOEFL": "toe full",
+    "WIFI": "Wi-Fi", "WiFi": "Wi-Fi", "IKEA": "Ikea", "MOMA": "Moma", "MoMA": "Moma", "FERPA": "Ferpa",
+    "TOEFL": "toe full",
     "SCADA": "Scada", "CORS": "cores", "OAuth": "O auth", "OAUTH": "O auth", "IEEE": "I triple E", "CUDA": "cooda",
     "WASM": "wazzum", "HEPA": "heppa", "NGINX": "engine X", "nginx": "engine X", "SUDO": "sudo", "AVI": "[A](/ˈA/) V I",
     "GIS": "G I S", "WAV": "wave",

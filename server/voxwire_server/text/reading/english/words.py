@@ -40,6 +40,7 @@ _INCREMENT = re.compile(r"([A-Za-z_]\w{0,30})(\+\+|--)(?!\w)")
 _NAME_PLUS = re.compile(r"\+(?![\w+=])")
 _BETWEEN_MEASURES = re.compile(r"\d ?[a-z]{1,3} $")
 _GRADE = re.compile(r"([A-F])([+-])(?=[ .,;:!?)\"'”]|$)")
+_POINTS = re.compile(r"\.\d{1,4}(?:\.\d{1,4}){0,3}(?!\w)")
 _INDEX = re.compile(r"[₀-₉]{1,6}")
 _OR_PAIRS = word_set(
     """
@@ -47,8 +48,11 @@ _OR_PAIRS = word_set(
     mr/mrs s/he he/him and/or
     """
 )  # fmt: skip
-_SLASH_WORDS = {"w/o": "without", "b/c": "because", "n/a": "N [A](/ˈA/)", "c/o": "care of", "and/or": "and or", "either/or": "either or",
-                "s/he": "she or he", "w/e": "whatever", "i/o": "I O", "a/c": "[A](/ˈA/) C", "a/b": "[A](/ˈA/) B", "r/c": "R C",
+_SLASH_WORDS = {
+    "w/o": "without", "b/c": "because", "n/a": "N [A](/ˈA/)", "c/o": "care of", "and/or": "and or",
+    "either/or": "either or",
+                "s/he": "she or he", "w/e": "whatever", "i/o": "I O", "a/c": "[A](/ˈA/) C", "a/b": "[A](/ˈA/) B",
+                "r/c": "R C",
                 "he/him": "he him", "she/her": "she her", "they/them": "they them"}  # fmt: skip
 _FUNCTION_CAPITALS = word_set(
     """
@@ -117,7 +121,7 @@ def _respelled(form: str) -> str | None:
     return spelled if spelled != form.replace("’", "'") else None
 
 
-# -- with a sign behind it -----------------------------------------------------------------------------------------------
+# -- with a sign behind it -------------------------------------------------------------------------------------------
 
 
 def _glued(scan: Scan, at: int, form: str, end: int, follows: str) -> Said | None:
@@ -217,14 +221,17 @@ def _with_digits(scan: Scan, at: int, form: str, end: int) -> Said | None:
         said = rule(scan, at)
         if said is not None:
             return said
-    found = codes.code(scan, at)
-    if found is None:
-        return None
-    version = re.compile(r"\.\d{1,4}(?:\.\d{1,4}){0,3}(?!\w)").match(text, found.end)
-    if version is not None and text[found.end - 1].isdecimal():
-        tail = " ".join(f"point {numerals.integer(part)}" for part in version[0][1:].split("."))
-        return Said(version.end(), f"{found.text} {tail}")
-    return found
+    code = codes.code(scan, at)
+    return None if code is None else _versioned(scan, code)
+
+
+def _versioned(scan: Scan, code: Said) -> Said:
+    """A code with what a version adds to it: "GPT-3.5"."""
+    found = _POINTS.match(scan.text, code.end)
+    if found is None or not scan.text[code.end - 1].isdecimal():
+        return code
+    tail = " ".join(f"point {numerals.integer(part)}" for part in found[0][1:].split("."))
+    return Said(found.end(), f"{code.text} {tail}")
 
 
 def _dotted_name(scan: Scan, at: int) -> Said | None:
@@ -246,12 +253,9 @@ def _hyphenated(scan: Scan, at: int, form: str) -> Said | None:
         said = rule(scan, at)
         if said is not None:
             return said
-    found = codes.code(scan, at)
-    if found is not None:
-        version = re.compile(r"\.\d{1,4}(?!\w)").match(scan.text, found.end)
-        if version is not None and scan.text[found.end - 1].isdecimal():
-            return Said(version.end(), f"{found.text} point {numerals.integer(version[0][1:])}")
-        return found
+    code = codes.code(scan, at)
+    if code is not None:
+        return _versioned(scan, code)
     if form.lower() in MONTH_BY_NAME and form[0].isupper():
         return _month_range(scan, at, form)
     return None
@@ -292,7 +296,7 @@ def _part(part: str) -> str:
     return codes.letters(part) if len(part) == 1 else SPOKEN_CAPITALS.get(part, part)
 
 
-# -- with a full stop -----------------------------------------------------------------------------------------------------
+# -- with a full stop ------------------------------------------------------------------------------------------------
 
 
 def _with_stop(scan: Scan, at: int, form: str, end: int) -> Said | None:
@@ -341,9 +345,12 @@ def _abbreviation(scan: Scan, at: int) -> Said | None:
         if name in STREETS:
             if not _is_street(scan, at, end):
                 return None
-        elif name in NOT_ALONE and not (numbered and name in ("fig", "Fig", "sec", "Sec")):
-            if name not in ("est", "Est", "al", "ft", "oz", "lb") or final:
-                return None
+        elif (
+            name in NOT_ALONE
+            and not (numbered and name in ("fig", "Fig", "sec", "Sec"))
+            and (name not in ("est", "Est", "al", "ft", "oz", "lb") or final)
+        ):
+            return None
         stop = end - 1 if final and not (name in NEVER_ENDS and scan.char(end)) else end
         return Said(stop, ABBREVIATIONS[name])
     if initials is not None and initials.end() == end:
@@ -358,7 +365,8 @@ def _is_street(scan: Scan, at: int, end: int) -> bool:
     """Reads "Main St. is" and "5 Oak Dr.": a name before it; "on St. Paul" is a saint."""
     before = scan.tail(at, 24).rstrip()
     named = bool(re.search(r"(?:[A-Z][a-z]+|\d+(?:st|nd|rd|th))$", before)) and before.rpartition(" ")[2] not in (
-        "The", "And", "In", "At", "On", "To", "From", "Near", "With", "But", "When", "Mr", "Saw", "Ask", "Call", "See", "If", "Is"
+        "The", "And", "In", "At", "On", "To", "From",
+        "Near", "With", "But", "When", "Mr", "Saw", "Ask", "Call", "See", "If", "Is"
     )  # fmt: skip
     if not named:
         return False
@@ -370,7 +378,7 @@ def _is_street(scan: Scan, at: int, end: int) -> bool:
     )
 
 
-# -- alone ----------------------------------------------------------------------------------------------------------------
+# -- alone -----------------------------------------------------------------------------------------------------------
 
 
 def _alone(scan: Scan, at: int, form: str, end: int) -> Said | None:
@@ -419,7 +427,7 @@ def _alone(scan: Scan, at: int, form: str, end: int) -> Said | None:
     if form in ("No", "Nos") and scan.text[end : end + 2].strip(" \u00a0").isdecimal() and scan.char(end) == " ":
         return None
     money = measures.money(scan, at) if form == "Rs" else None
-    return money or _camel(scan, at, form, end)
+    return money or _camel(form, end)
 
 
 def _lower(scan: Scan, at: int, form: str, end: int) -> Said | None:
@@ -431,11 +439,11 @@ def _lower(scan: Scan, at: int, form: str, end: int) -> Said | None:
         and scan.text[end : end + 3].lstrip()[:1].isdecimal()
     ):
         return Said(end, "by")
-    return _camel(scan, at, form, end)
+    return _camel(form, end)
 
 
-def _camel(scan: Scan, at: int, form: str, end: int) -> Said | None:
-    """Reads "camelCase" and "HttpRequestHandler" as words; names such as "iPhone" and "JavaScript" are known as they are."""
+def _camel(form: str, end: int) -> Said | None:
+    """Reads "camelCase" and "HttpRequestHandler" as words; "iPhone" and "JavaScript" are known as they are."""
     if form.islower() or form[1:].islower() or not form.isascii() or "'" in form:
         return None
     found = codes._CAMEL.match(form)
@@ -459,12 +467,12 @@ def _capitals(scan: Scan, at: int, form: str, end: int) -> Said | None:
         said = _roman(scan, at, form, end)
         if said is not None:
             return said
-    if form in _FUNCTION_CAPITALS and _among_capitals(scan, at, form, end):
+    if form in _FUNCTION_CAPITALS and _among_capitals(scan, at, end):
         return Said(end, form.lower())
     return None
 
 
-def _among_capitals(scan: Scan, at: int, form: str, end: int) -> bool:
+def _among_capitals(scan: Scan, at: int, end: int) -> bool:
     """Whether the words beside are in capitals, too, so that "IT" is "it"."""
     before, after = scan.word_before(at), scan.word_after(end)
     if after.lower() in _DEPARTMENTS and after != after.upper():
