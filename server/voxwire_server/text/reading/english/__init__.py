@@ -38,7 +38,8 @@ class EnglishNormaliser:
             said = _token(scan, at)
             end = min(max(said.end, at + 1), len(text))
             if said.text is not None:
-                found.append(Rewrite(at, end, _without_digits(said.text)))
+                left = found[-1].text[-1:] if found and found[-1].end == at else scan.char(at - 1)
+                found.append(Rewrite(at, end, _apart(_without_digits(said.text), left, scan.char(end))))
             elif scan.text is not text and scan.text[at:end] != text[at:end].replace("’", "'"):
                 found.append(Rewrite(at, end, scan.text[at:end]))
             at = ordinary.match(scan.text, end).end()  # type: ignore[union-attr]
@@ -60,6 +61,13 @@ def _token(scan: Scan, at: int) -> Said:
     if char.isdecimal() and char.isascii():
         return numbers.number(scan, at)
     return words.word(scan, at) if char.isalpha() else signs.sign(scan, at)
+
+
+def _apart(words: str, left: str, right: str) -> str:
+    """The words with a space towards a letter or digit that they would be glued to."""
+    if left.isalnum() and (words[:1].isalnum() or words[:1] == "["):
+        words = f" {words}"
+    return f"{words} " if right.isalnum() and (words[-1:].isalnum() or words[-1:] == ")") else words
 
 
 def _without_digits(words: str) -> str:

@@ -46,6 +46,7 @@ _CODE_PART = re.compile(r"\d+|[^\W\d_]+|[-‑]")
 _CASES = re.compile(r"[A-Z]{2,}(?=s?(?:[^a-zA-Z]|$))s?|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+")
 _VOWEL = re.compile(r"[aeiouyAEIOUY]")
 _DECADE_BEHIND = re.compile(r"[A-Za-z]{2,12}-\d{1,3}0s")
+_REACHED = word_set("call phone number reach contact whatsapp text dial fax mobile cell")
 _VOWEL_FIRST = re.compile(r"[aeiou][^aeiouy]{2,}")
 _ELEMENTS = word_set(
     """
@@ -145,7 +146,8 @@ def called(scan: Scan, at: int, digits: str) -> bool:
     if digits in ("112", "999", "000", "411", "311", "211", "711", "811", "988", "101", "111"):
         return scan.word_before(at).lower() in CALL_CONTEXT
     if 5 <= len(digits) <= 12:
-        return scan.word_before(at).lower() in CALL_CONTEXT
+        words = {word.strip(".,:") for word in scan.words_before(at, 4)}
+        return scan.word_before(at).lower() in CALL_CONTEXT or (len(digits) > 6 and bool(words & _REACHED))
     return False
 
 

@@ -48,7 +48,7 @@ _WORD_MAGNITUDE = re.compile(
     rf"{_SP}?(hundred thousand|hundred million|thousand|million|billion|trillion|hundred)(?![A-Za-z])"
     r"|(bn|mn|tn)(?![A-Za-z\d])"
 )
-_LETTER_MAGNITUDE = re.compile(r"([kKmMBbT])(?![A-Za-z\d])")
+_LETTER_MAGNITUDE = re.compile(r"([kKmMBbT])(?![^\W_])")
 _PER = re.compile(rf"/{_SP}?(?:({NUMBER})([kKM](?![A-Za-z]))?{_SP}?)?([A-Za-z]{{1,12}})(?![A-Za-z\d/])")
 _PER_NUMBER = re.compile(rf"/({NUMBER})([kKM](?![A-Za-z]))?")
 _POWER = r"(?:²|³|\^[23](?!\d))"
@@ -57,10 +57,16 @@ _UNIT = re.compile(
     rf"(?:/(?P<per>{_either(set(UNITS) | set(WORD_UNITS))})(?P<perpower>{_POWER})?)?(?![A-Za-z\d'&@])"
 )
 _FLUID = re.compile(rf"{_SP}?fl\.?{_SP}oz(?:\.(?={_SP}[a-z]))?(?![A-Za-z])")
-_DEGREES = re.compile(rf"{_SP}?[°º]{_SP}?(?:([CFK])(?![A-Za-z\d]))?")
+_DEGREES = re.compile(rf"{_SP}?[°º]{_SP}?(?:([CFKNSEW])(?![A-Za-z\d]))?")
+_SCALES = {
+    "C": " Celsius", "F": " Fahrenheit", "K": " Kelvin", "N": " north", "S": " south", "E": " east", "W": " west",
+}  # fmt: skip
+_NEXT_PART = re.compile(r"\. \d{1,2}(?:\.\d)? ?(?:in|oz|min|sec|mins)\b")
+_FEET_BEFORE = re.compile(r"(?:ft\.?|feet|foot|yd) ?\d{1,2}(?:\.\d+)?$")
 _ARC = re.compile(rf"°{_SP}?(\d{{1,2}})['′]{_SP}?(?:(\d{{1,2}})(?:\.\d{{1,4}})?[\"″]{_SP}?)?")
 _FEET = re.compile(r"(\d{1,3})['′][ -]?(\d{1,2})(?:(\.\d{1,2})|[ -]?(\d{1,2})/(\d{1,2})|([½¼¾]))?(?:[\"″”]|''|′′)")
 _FOOT = re.compile(r"(['′])(?![\w'])")
+_OPEN_QUOTE = re.compile(r"(?:(?:^|[ (\"])'[^']*|‘[^'‘]*)$")
 _INCH = re.compile(r"([\"″”]|''|′′)(?!\w)")
 _TIMES = re.compile(
     rf"({NUMBER}(?:\.\d+)?)((?:{_SP}?[x×]{_SP}?\.?\d{{1,15}}(?:\.\d{{1,15}})?){{1,4}})(?![\d.]\d|[A-Za-z]{{4}})"
@@ -332,7 +338,7 @@ def _degrees(scan: Scan, end: int, words: str, is_one: bool, _value: Amount | No
         if alone in ("℃", "℉"):
             return Said(end + 1, f"{words} degree{'' if is_one else 's'} {'Celsius' if alone == '℃' else 'Fahrenheit'}")
         return None
-    scale = {"C": " Celsius", "F": " Fahrenheit", "K": " Kelvin"}.get(found[1] or "", "")
+    scale = _SCALES.get(found[1] or "", "")
     stop = found.end() if found[0].rstrip() == found[0] or scale else end + len(found[0].rstrip())
     stop, per = _per(scan, stop)
     return Said(stop, f"{words} degree{'' if is_one else 's'}{scale}{per}")
@@ -363,7 +369,11 @@ def _unit(scan: Scan, end: int, words: str, is_one: bool, value: Amount | None) 
         per = WORD_UNITS.get(found["per"]) or UNITS[found["per"]][0]
         squared = found["perpower"] is not None and per in ("second", "minute", "hour")
         word += f" per {per} squared" if squared else f" per {_powered(per, found['perpower'])}"
-    if scan.char(after) == "." and scan.char(after + 1) in (" ", "\u00a0") and scan.char(after + 2).islower():
+    if (
+        scan.char(after) == "."
+        and scan.char(after + 1) in (" ", "\u00a0")
+        and (scan.char(after + 2).islower() or _NEXT_PART.match(scan.text, after, after + 16))
+    ):
         after += 1
     return Said(after, f"{words} {word}")
 
@@ -378,7 +388,7 @@ def _is_unit(scan: Scan, found: re.Match[str]) -> bool:
     if found["power"] or found["per"] or found["sq"]:
         return not (space == "-" and len(unit) == 1)
     if unit == "in" and space:
-        return scan.char(found.end()) == "."
+        return scan.char(found.end()) == "." or _FEET_BEFORE.search(scan.tail(found.start(), 12)) is not None
     if unit == "A" and scan.word_after(found.end()) in (
         "fuse",
         "circuit",
@@ -440,7 +450,7 @@ def foot_or_inch(scan: Scan, end: int, words: str, is_one: bool) -> Said | None:
         single = is_one or _noun_follows(scan, found.end())
         return Said(found.end(), f"{words} inch{'' if single else 'es'}")
     found = _FOOT.match(scan.text, end)
-    if found is None or (found[1] == "'" and re.search(r"(?:^|[ (\"])'[^']*$", scan.tail(end))):
+    if found is None or (found[1] == "'" and _OPEN_QUOTE.search(scan.tail(end))):
         return None
     return Said(found.end(), f"{words} {'foot' if is_one else 'feet'}")
 

@@ -37,6 +37,8 @@ class Said(NamedTuple):
 @functools.lru_cache(maxsize=4096)
 def _plain_char(char: str) -> str:
     """The plain form of a character that is a letter or digit in another guise ("Ｆ", "𝐛", "٣"), else itself."""
+    if char in "ºª":
+        return char
     if char in "’‘´ʼ`":
         return "'" if char in "’ʼ" else char
     if char in SUPERSCRIPTS or char in SUBSCRIPTS or char in VULGAR:

@@ -41,6 +41,7 @@ _NAME_PLUS = re.compile(r"\+(?![\w+=])")
 _BETWEEN_MEASURES = re.compile(r"\d ?[a-z]{1,3} $")
 _GRADE = re.compile(r"([A-F])([+-])(?=[ .,;:!?)\"'”]|$)")
 _POINTS = re.compile(r"\.\d{1,4}(?:\.\d{1,4}){0,3}(?!\w)")
+_SHORT_HUMP = re.compile(r"(?:^|[a-z])[A-Z][a-z]?(?=[A-Z])")
 _INDEX = re.compile(r"[₀-₉]{1,6}")
 _OR_PAIRS = word_set(
     """
@@ -450,7 +451,7 @@ def _camel(form: str, end: int) -> Said | None:
     if found is None or found.end() != len(form):
         return None
     humps = sum(char.isupper() for char in form)
-    if form[0].isupper() and (humps < 3 or form.endswith(("SQL", "AI", "TV"))):
+    if form[0].isupper() and (humps < 3 or _SHORT_HUMP.search(form) or form.endswith(("SQL", "AI", "TV"))):
         return None
     return Said(end, codes.identifier_words(form))
 
