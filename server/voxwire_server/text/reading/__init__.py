@@ -85,6 +85,12 @@ def _merged(first: Sequence[Rewrite], second: Iterable[Rewrite]) -> list[Rewrite
     return merged
 
 
+def _english(british: bool) -> Normaliser:
+    from voxwire_server.text.reading.english import EnglishNormaliser
+
+    return EnglishNormaliser(british)
+
+
 def _european(language: str) -> Normaliser:
     from voxwire_server.text.reading.european import normaliser
 
@@ -92,7 +98,10 @@ def _european(language: str) -> Normaliser:
 
 
 _MAKERS: dict[str, Callable[[], Normaliser]] = {
-    language: functools.partial(_european, language) for language in ("es", "fr", "hi", "it", "pt")
+    "en": functools.partial(_english, False),
+    "en-us": functools.partial(_english, False),
+    "en-gb": functools.partial(_english, True),
+    **{language: functools.partial(_european, language) for language in ("es", "fr", "hi", "it", "pt")},
 }
 """By language tag."""
 
