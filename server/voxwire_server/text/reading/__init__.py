@@ -85,7 +85,19 @@ def _merged(first: Sequence[Rewrite], second: Iterable[Rewrite]) -> list[Rewrite
     return merged
 
 
-_MAKERS: dict[str, Callable[[], Normaliser]] = {}
+def _mandarin() -> Normaliser:
+    from voxwire_server.text.reading.mandarin import MandarinNormaliser
+
+    return MandarinNormaliser()
+
+
+def _japanese() -> Normaliser:
+    from voxwire_server.text.reading.japanese import JapaneseNormaliser
+
+    return JapaneseNormaliser()
+
+
+_MAKERS: dict[str, Callable[[], Normaliser]] = {"ja": _japanese, "zh": _mandarin}
 """By language tag."""
 
 
