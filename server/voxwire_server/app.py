@@ -32,6 +32,7 @@ from voxwire_server.engines.registry import load_engines
 from voxwire_server.machine import cores, watch_memory
 from voxwire_server.ops.admission import Readiness, SessionAdmission, SpeechDirectory, watch_readiness
 from voxwire_server.ops.auth import Authenticator, Cors
+from voxwire_server.ops.lexicons import Lexicons
 from voxwire_server.ops.metrics import Metrics
 from voxwire_server.ops.reload import reloaded
 from voxwire_server.ops.scheduler_metrics import watch_devices, watch_scheduler, watch_workers
@@ -82,9 +83,10 @@ class Application:
         Raises:
             EngineUnavailable: the default engine can't be loaded, or lacks the default voice. Other engines that can't
                 be loaded are logged and left out.
-            ConfigError: the Wyoming protocol is configured and not installed.
+            ConfigError: the Wyoming protocol is configured and not installed, or a lexicon can't be read.
         """
         self.config = config
+        self._lexicons = Lexicons(config.text.lexicons)
         self._engines, self._unavailable = _loaded(config, engines)
         self._infos = {name: engine.info for name, engine in self._engines.items()}
         voice_aliases = Aliases(config.aliases.voices, BUILT_IN_VOICES)
@@ -234,8 +236,13 @@ class Application:
             ConfigError: it can't be used; everything stays as it is.
         """
         found = reloaded(self.config, given)
+        # Read again though nothing of the configuration may have changed: their files may have.
+        lexicons = await asyncio.to_thread(Lexicons, found.config.text.lexicons)
         self.config = config = found.config
         self.auth.reload(config)
+        self._lexicons = lexicons
+        if config.text.lexicons:
+            log.info("lexicons were read again: %s", lexicons)
         self._settings = session_settings(config)
         self.admission.change(config)
         self._memory_accounts.account_bytes_max = config.limits.account_bytes_max
@@ -390,7 +397,7 @@ class Application:
         """See `StreamHost` and `CompatHost`."""
         assert self._runner is not None, "started"
         settings = replace(self._settings, dialect=dialect) if dialect else self._settings
-        directory = SpeechDirectory(self._voices, self._runner)
+        directory = SpeechDirectory(self._voices, self._runner, lambda: self._lexicons)
         seeds = partial(self._seeds.getrandbits, 63)
         return SessionCore(
             session_id, token, settings, directory, seeds, time.monotonic(), identity, self._memory_accounts

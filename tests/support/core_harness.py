@@ -11,6 +11,7 @@ from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.audio.framing import FrameBlock, no_prefix
 from voxwire_server.audio.pipeline import AudioPipeline
 from voxwire_server.engines.base import EngineInfo, StageInfo
+from voxwire_server.ops.lexicons import Lexicons
 from voxwire_server.session import effects as fx
 from voxwire_server.session.core import SessionCore
 from voxwire_server.session.ports import ResolvedVoice
@@ -33,14 +34,18 @@ ENGINE = EngineInfo(
 
 @dataclass
 class FakeDirectory:
-    """One voice; `refusal` is raised instead of admitting."""
+    """One voice; `refusal` is raised instead of admitting; `lexicons` are the server's."""
 
     refusal: VoxwireError | None = None
+    lexicons: Lexicons = field(default_factory=Lexicons)
 
     def resolve(self, voice, language):
         if voice not in (None, "anna"):
             raise VoxwireError(ErrorCode.UNKNOWN_VOICE, f"there is no voice {voice!r}")
         return ResolvedVoice(ENGINE, ENGINE.voices[0], language or "en-us")
+
+    def lexicon(self, names):
+        return self.lexicons.select(names)
 
     def admit(self, engine, *, bulk, now, session, account):
         if self.refusal is not None:

@@ -304,6 +304,15 @@ BREAKS = ("break", "pause")
 """How pauses may be written in text that is no SSML."""
 
 
+@dataclass(frozen=True, slots=True)
+class LexiconFile:
+    """A file of pronunciations. `default`: it is used where a client names no lexicon, too."""
+
+    name: str
+    path: str
+    default: bool = True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextConfig:
     """How text is read aloud."""
@@ -315,6 +324,14 @@ class TextConfig:
             "`[pause:1s]`. What is not listed is no pause."
         ),
     ] = BREAKS
+    lexicons: Annotated[
+        tuple[LexiconFile, ...],
+        Setting(
+            "Files of pronunciations (TOML or PLS); later ones win. Each is a path, relative to the configuration's "
+            "file, or a table of `path`, `name` (else the file's name without its ending) and `default` (false: used "
+            "only where a client names it)."
+        ),
+    ] = ()
 
 
 VENDORS = ("elevenlabs", "openai", "cartesia", "deepgram", "gpt-sovits", "cosyvoice")
@@ -396,6 +413,7 @@ class Kind(Enum):
     KEYS = "table"
     ALIASES = "table of names"
     OPTIONS = "table by engine"
+    LEXICONS = "list of files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,6 +436,7 @@ _KINDS: Mapping[object, Kind] = {
     tuple[ApiKey, ...]: Kind.KEYS,
     tuple[Alias, ...]: Kind.ALIASES,
     tuple[EngineOption, ...]: Kind.OPTIONS,
+    tuple[LexiconFile, ...]: Kind.LEXICONS,
 }
 
 SECTIONS: Mapping[str, type[Any]] = {

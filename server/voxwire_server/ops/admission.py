@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.config import is_loopback
+from voxwire_server.ops.lexicons import Lexicons
 from voxwire_server.session.quotas import Granted, Places, Refused, SessionRateLimiter, fits, network_of
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from voxwire_server.session.ports import ResolvedVoice
     from voxwire_server.session.quotas import ClientIdentity, OccupiedPlace
     from voxwire_server.session.registry import Sessions
+    from voxwire_server.text.lexicon import Lexicon
 
 FULL_RETRY_MS = 5000
 """When a client may try again where all places for sessions are taken."""
@@ -47,10 +49,15 @@ class SpeechDirectory:
 
     voices: VoiceDirectory
     engines: EngineRoom
+    lexicons: Callable[[], Lexicons] = Lexicons
 
     def resolve(self, voice: str | None, language: str | None) -> ResolvedVoice:
         """See `VoiceDirectory.resolve`."""
         return self.voices.resolve(voice, language)
+
+    def lexicon(self, names: Sequence[str]) -> Lexicon:
+        """See `Lexicons.select`: of the lexicons in force now."""
+        return self.lexicons().select(names)
 
     def admit(
         self,

@@ -7,18 +7,37 @@ from typing import TYPE_CHECKING
 
 from voxwire_server.speech import Alignment, Clause, PhonemeMark, WordMark
 from voxwire_server.text.reading import read_out
+from voxwire_server.text.source_map import Rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from voxwire_server.text.source_map import SourceMap
 
+ALIAS_GROWTH_MAX = 4
+ALIAS_CHARS = 256
+"""A lexicon may add so many times a clause's length to it, and so many characters. The rest stays as it is."""
+
 
 def as_words(clause: Clause) -> tuple[Clause, SourceMap]:
     """The clause with numbers and signs read out, and the map to its own text."""
-    said = read_out(clause.text, clause.language, clause.before, clause.readings)
+    said = read_out(clause.text, clause.language, clause.before, clause.readings, _aliases(clause))
     origins = [clause.origins[start] for start in said.starts]
-    return replace(clause, text=said.text, origins=origins, readings=()), said
+    return replace(clause, text=said.text, origins=origins, readings=(), lexicon=None), said
+
+
+def _aliases(clause: Clause) -> list[Rewrite]:
+    """What the lexicon says of the clause, as far as the clause stays of a length that an engine is meant for."""
+    if clause.lexicon is None:
+        return []
+    found: list[Rewrite] = []
+    room = ALIAS_GROWTH_MAX * len(clause.text) + ALIAS_CHARS
+    for start, end, text in clause.lexicon.aliases(clause.text, clause.language):
+        room -= len(text) - (end - start)
+        if room < 0:
+            break
+        found.append(Rewrite(start, end, text))
+    return found
 
 
 def as_written(alignment: Alignment, said: SourceMap, written: str) -> Alignment:

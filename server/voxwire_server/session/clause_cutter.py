@@ -309,6 +309,7 @@ class ClauseCutter:
             gain=style.gain,
             pitch=style.pitch,
             pause_after=text.pause_after,
+            lexicon=spec.lexicon,
         )
 
     def _seconds_in_flight(self) -> float:

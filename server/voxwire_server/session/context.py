@@ -164,7 +164,8 @@ class Context:
         if self.phase is Phase.CLOSED:
             return 0
         flushes = self.flushes_waiting * FLUSH_BYTES
-        return self._cutter.text_bytes + self._sender.held_bytes + flushes + self._receiver.heard_log.old_bytes
+        given = self._cutter.text_bytes + self.spec.lexicon_bytes
+        return given + self._sender.held_bytes + flushes + self._receiver.heard_log.old_bytes
 
     def held_seconds(self, now: float) -> float:
         """For how long the client has held the context; 0 while it does not."""

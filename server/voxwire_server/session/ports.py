@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Sequence
 
     from voxwire_protocol.messages import ServerMessage
     from voxwire_server.audio.encoder_pool import EncoderPool
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from voxwire_server.scheduling.request import SynthesisRequest
     from voxwire_server.session.ticker import Ticker
     from voxwire_server.speech import Voice
+    from voxwire_server.text.lexicon import Lexicon
 
 
 class Sink(Protocol):
@@ -127,13 +128,20 @@ class ResolvedVoice(NamedTuple):
 
 
 class Directory(Protocol):
-    """Where voices are looked up and new contexts are admitted. Answers at once."""
+    """Where voices and lexicons are looked up and new contexts are admitted. Answers at once."""
 
     def resolve(self, voice: str | None, language: str | None) -> ResolvedVoice:
         """Find a voice by name (None: the default).
 
         Raises:
             VoxwireError: client.unknown_voice (details list what there is) or client.unsupported_language.
+        """
+
+    def lexicon(self, names: Sequence[str]) -> Lexicon:
+        """The server's lexicons that are used by default, and those of `names` over them.
+
+        Raises:
+            VoxwireError: client.invalid_field; there is no lexicon of that name.
         """
 
     def admit(self, engine: str, *, bulk: bool, now: float, session: str, account: str) -> None:

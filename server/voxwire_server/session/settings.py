@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from voxwire_protocol.messages import AudioFormat, Pacing
     from voxwire_server.engines.base import EngineInfo
     from voxwire_server.speech import Voice
+    from voxwire_server.text.lexicon import Lexicon
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,8 @@ def _first_attribute(objects: tuple[object, ...], name: str) -> Any:
 class ContextSpec:
     """What a context was opened with, all defaults resolved.
 
-    `serial` names the context for the life of the session, `number` in its audio frames.
+    `serial` names the context for the life of the session, `number` in its audio frames. `lexicon_bytes` is what the
+    client's own part of `lexicon` takes in memory.
     """
 
     name: str
@@ -109,3 +111,5 @@ class ContextSpec:
     pacing: Pacing
     bulk: bool
     seed: int
+    lexicon: Lexicon | None = None
+    lexicon_bytes: int = 0

@@ -47,6 +47,19 @@ export interface StartMessage {
   readonly priority?: Priority;
   readonly seed?: number;
   readonly format?: TextFormat;
+  readonly lexicon?: Lexicon;
+  readonly lexicons?: readonly string[];
+}
+
+/** How words are said: as other words, or as a `Pronunciation`. */
+export type Lexicon = Readonly<Record<string, string | Pronunciation>>;
+
+/** How a word is said: as other words (`alias`) or in IPA; one of them is given. */
+export interface Pronunciation {
+  readonly alias?: string;
+  readonly ipa?: string;
+  /** Whether the word is found in any case, or only as it is written; by default in any if it has no capitals. */
+  readonly case?: "any" | "exact";
 }
 
 /** Appends text. */

@@ -85,7 +85,15 @@ def _merged(first: Sequence[Rewrite], second: Iterable[Rewrite]) -> list[Rewrite
     return merged
 
 
-_MAKERS: dict[str, Callable[[], Normaliser]] = {}
+def _european(language: str) -> Normaliser:
+    from voxwire_server.text.reading.european import normaliser
+
+    return normaliser(language)
+
+
+_MAKERS: dict[str, Callable[[], Normaliser]] = {
+    language: functools.partial(_european, language) for language in ("es", "fr", "hi", "it", "pt")
+}
 """By language tag."""
 
 
