@@ -343,12 +343,12 @@ class ClauseCutter:
             language=part.speaker.language,
             speed=styled_speed(spec, style),
             seed=clause_seed(spec.seed, index),
-            lexicon=spec.lexicon,
             before=self._said,
             readings=text.readings,
             gain=style.gain,
             pitch=style.pitch,
             pause_after=text.pause_after,
+            lexicon=spec.lexicon,
         )
 
     def _seconds_in_flight(self) -> float:
