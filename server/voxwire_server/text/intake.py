@@ -24,7 +24,9 @@ from typing import TYPE_CHECKING, assert_never
 from voxwire_server.text.clauses import JUDGED_CHARS_MAX, Boundary, ClauseLimits, MarkFinder, speakable
 from voxwire_server.text.cuts import CUT_CHARS, CutChooser
 from voxwire_server.text.markup import Markup
-from voxwire_server.text.speakable import GLUE, HARD_BREAK, SILENT_CHARS_MAX, SOFT_BREAK
+from voxwire_server.text.pauses import given_text
+from voxwire_server.text.skipping import SKIPPED_NAMES
+from voxwire_server.text.speakable import HARD_BREAK, SILENT_CHARS_MAX, SOFT_BREAK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +41,6 @@ _PIECE_CHARS = 1024  # shorter pieces are joined
 _STATES_MAX = 16
 _CONTEXT_CHARS = JUDGED_CHARS_MAX + 16  # taken text kept, so that a mark is judged alike before and after a take
 _SPACES = re.compile(rf"[ {HARD_BREAK}{SOFT_BREAK}]*")
-_TO_SPACES = str.maketrans({HARD_BREAK: " ", SOFT_BREAK: " ", GLUE: " "})
 
 
 class Urgency(Enum):
@@ -115,13 +116,19 @@ PLAN_WORK = 30.0
 class TextIntake:
     """The text of one context: `feed` and `flush` in, `take` clauses out.
 
-    `language` is a BCP 47 tag. Memory: the original text, what is not read yet, and some clauses' length of what is.
+    `language` is a BCP 47 tag; what stands in tags named in `skip` (`<think>`) is not spoken. Memory: the original
+    text, what is not read yet, and some clauses' length of what is.
     """
 
     def __init__(
-        self, language: str = "en", limits: ClauseLimits | None = None, allowance: Allowance | None = None
+        self,
+        language: str = "en",
+        limits: ClauseLimits | None = None,
+        allowance: Allowance | None = None,
+        skip: tuple[str, ...] = SKIPPED_NAMES,
     ) -> None:
         self._language = language
+        self._skip = skip
         self._limits = (limits or ClauseLimits()).for_language(language)
         self._allowance = allowance or Allowance()
         self._pieces: list[str] = []
@@ -140,7 +147,7 @@ class TextIntake:
         self._states: list[Markup] = []  # as it was after each slice: for a retract
         self._kept_to = at  # what the last of them had read
         self._spoken = 0  # characters the utterance has said
-        self._read_from(Markup(self._language, at))
+        self._read_from(Markup(self._language, at, self._skip))
 
     def _read_from(self, markup: Markup) -> None:
         self._markup = markup
@@ -290,7 +297,7 @@ class TextIntake:
         while self._states and self._states[-1].read_to > kept:
             self._states.pop()
         self._kept_to = self._states[-1].read_to if self._states else self._utterance_at
-        markup = self._states[-1].copy() if self._states else Markup(self._language, self._utterance_at)
+        markup = self._states[-1].copy() if self._states else Markup(self._language, self._utterance_at, self._skip)
         again = self.original(markup.read_to, kept)
         self._read_from(markup)
         self._queue = deque([again] if again else [])
@@ -315,7 +322,7 @@ class TextIntake:
             markup.release()
         start, end = self._start(), len(markup.text) if cut.releases else self._local(cut.end)
         chars_end = self._chars_end(end) if cut.boundary is not Boundary.UTTERANCE else self._flushes[0]
-        text, origins = _plain(markup.text[start:end], markup.origins[start:end])
+        text, origins = given_text(markup.text[start:end], markup.origins[start:end])
         clause = ClauseText(text, origins, (self._taken, chars_end), cut.boundary is Boundary.UTTERANCE, cut.boundary)
         self._taken = chars_end
         self._changed()
@@ -477,17 +484,3 @@ class TextIntake:
 
     def _local(self, end: int) -> int:
         return end - self._markup.base
-
-
-def _plain(text: str, origins: list[int]) -> tuple[str, tuple[int, ...]]:
-    """Output as it is given to an engine: breaks and glue are spaces, no space at the ends or twice."""
-    kept = text.translate(_TO_SPACES).rstrip(" ")
-    if kept[:1] == " ":
-        lead = len(kept) - len(kept.lstrip(" "))
-        kept, origins = kept[lead:], origins[lead:]
-    if not speakable(kept):
-        return "", ()
-    if "  " not in kept:
-        return kept, tuple(origins[: len(kept)])
-    indexes = [i for i, char in enumerate(kept) if char != " " or kept[i - 1] != " "]
-    return "".join([kept[i] for i in indexes]), tuple([origins[i] for i in indexes])
