@@ -401,8 +401,8 @@ class Application:
     def new_core(self, session_id: str, token: str, identity: ClientIdentity, dialect: str = "") -> SessionCore:
         """See `StreamHost` and `CompatHost`."""
         assert self._runner is not None, "started"
-        settings = replace(self._settings, dialect=dialect) if dialect else self._settings
         identify = None if self._identifier is None else self._identifier.identify
+        settings = replace(self._settings, dialect=dialect) if dialect else self._settings
         directory = SpeechDirectory(self._voices, self._runner, lambda: self._lexicons, identify)
         seeds = partial(self._seeds.getrandbits, 63)
         return SessionCore(

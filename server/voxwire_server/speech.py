@@ -80,10 +80,10 @@ class Clause:
     seed: int
     before: str = ""
     readings: tuple[Reading, ...] = ()
-    lexicon: WordAliases | None = None
     gain: float = 1.0
     pitch: float = 0.0
     pause_after: float = 0.0
+    lexicon: WordAliases | None = None
 
     def __post_init__(self) -> None:
         assert len(self.origins) == len(self.text), "one origin per character"

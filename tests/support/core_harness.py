@@ -34,13 +34,12 @@ ENGINE = EngineInfo(
 
 @dataclass
 class FakeDirectory:
-    """One voice, and `others` that stand in for it; `refusal` is raised instead of admitting; `lexicons` are the
-    server's."""
+    """One voice; `refusal` is raised instead of admitting; `lexicons` are the server's; `others` stand in for it."""
 
     refusal: VoxwireError | None = None
+    lexicons: Lexicons = field(default_factory=Lexicons)
     others: tuple[ResolvedVoice, ...] = ()
     identify: Identify | None = None
-    lexicons: Lexicons = field(default_factory=Lexicons)
 
     def speakers(self, beside):
         return [beside, *self.others]

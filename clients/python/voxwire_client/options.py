@@ -15,9 +15,9 @@ class SpeakOptions(TypedDict, total=False):
     `audio` sets codec, sample_rate, frame_ms and bitrate at once; one that is given beside it overrides it. `lead_ms`
     goes with `pacing`. `context` names the context (1 to 64 characters); by default each gets a fresh name.
 
+    `format="ssml"`: the text is SSML, in pieces of any size.
     `lexicon` says how words are said ({"kubectl": "kube control", "Nguyen": {"ipa": "wɪn"}}); `lexicons` names
     lexicons of the server.
-    `format="ssml"`: the text is SSML, in pieces of any size.
 
     `codec="auto"` is PCM, and Opus once the link was measured to be too narrow for PCM: frames are Opus packets then,
     as `Started` says. `adapt` asks for lower bitrates (Opus) and longer leads while audio comes too late.
@@ -36,9 +36,9 @@ class SpeakOptions(TypedDict, total=False):
     lead_ms: int | None
     priority: m.Priority | None
     seed: int | None
+    format: m.TextFormat | None
     lexicon: Mapping[str, str | m.Pronunciation | dict[str, Any]] | None
     lexicons: Iterable[str] | None
-    format: m.TextFormat | None
     context: str | None
     adapt: bool
 
@@ -70,9 +70,9 @@ def start(options: SpeakOptions, default_context: str, *, narrow: bool = False) 
         pacing=_pacing(options),
         priority=options.get("priority"),
         seed=options.get("seed"),
+        format=options.get("format"),
         lexicon=_lexicon(options),
         lexicons=None if lexicons is None else tuple(lexicons),
-        format=options.get("format"),
     )
 
 

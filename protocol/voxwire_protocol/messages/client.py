@@ -27,9 +27,9 @@ class Start:
     pacing: v.PacingRequest | None = None
     priority: v.Priority | None = None
     seed: int | None = None
+    format: v.TextFormat | None = None
     lexicon: Mapping[str, str | v.Pronunciation] | None = None
     lexicons: tuple[str, ...] | None = None
-    format: v.TextFormat | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,9 +180,9 @@ CLIENT_MESSAGES: Mapping[type[Any], Mapping[str, Field]] = {
         "pacing": _PACING,
         "priority": Field(s.choice(*get_args(v.Priority))),
         "seed": Field(s.integer()),
+        "format": Field(s.choice(*get_args(v.TextFormat))),
         "lexicon": _LEXICON,
         "lexicons": Field(s.several(s.text(1, v.LEXICON_NAME_CHARS_MAX), v.LEXICONS_MAX)),
-        "format": Field(s.choice(*get_args(v.TextFormat))),
     },
     Text: {"context": v.CONTEXT, "text": v.REQUIRED_TEXT, "seq": v.COUNT, "flush": Field(s.boolean)},
     Flush: {"context": v.CONTEXT, "id": v.NAME},

@@ -308,6 +308,10 @@ class ModelsConfig:
     ] = ""
 
 
+BREAKS = ("break", "pause")
+"""How pauses may be written in text that is no SSML."""
+
+
 @dataclass(frozen=True, slots=True)
 class LexiconFile:
     """A file of pronunciations. `default`: it is used where a client names no lexicon, too."""
@@ -317,14 +321,17 @@ class LexiconFile:
     default: bool = True
 
 
-BREAKS = ("break", "pause")
-"""How pauses may be written in text that is no SSML."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextConfig:
     """How text is read aloud."""
 
+    breaks: Annotated[
+        tuple[str, ...],
+        Setting(
+            'How pauses may be written in text that is not SSML: `break` is `<break time="2s"/>`, `pause` is '
+            "`[pause:1s]`. What is not listed is no pause."
+        ),
+    ] = BREAKS
     lexicons: Annotated[
         tuple[LexiconFile, ...],
         Setting(
@@ -333,13 +340,6 @@ class TextConfig:
             "only where a client names it)."
         ),
     ] = ()
-    breaks: Annotated[
-        tuple[str, ...],
-        Setting(
-            'How pauses may be written in text that is not SSML: `break` is `<break time="2s"/>`, `pause` is '
-            "`[pause:1s]`. What is not listed is no pause."
-        ),
-    ] = BREAKS
 
 
 VENDORS = ("elevenlabs", "openai", "cartesia", "deepgram", "gpt-sovits", "cosyvoice")

@@ -58,6 +58,10 @@ class SpeechDirectory:
         """See `VoiceDirectory.resolve`."""
         return self.voices.resolve(voice, language)
 
+    def lexicon(self, names: Sequence[str]) -> Lexicon:
+        """See `Lexicons.select`: of the lexicons in force now."""
+        return self.lexicons().select(names)
+
     def speakers(self, beside: ResolvedVoice) -> Sequence[ResolvedVoice]:
         """See `VoiceDirectory.speakers`."""
         return self.voices.speakers(beside)
@@ -80,10 +84,6 @@ class SpeechDirectory:
                 hint="Name the language, or install the extra on the server: pip install 'voxwire[languages]'.",
             )
         return self.identify
-
-    def lexicon(self, names: Sequence[str]) -> Lexicon:
-        """See `Lexicons.select`: of the lexicons in force now."""
-        return self.lexicons().select(names)
 
     def admit(
         self,

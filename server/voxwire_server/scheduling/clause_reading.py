@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from voxwire_server.text.source_map import SourceMap
 
+ALIAS_GROWTH_MAX = 4
+ALIAS_CHARS = 256
+"""A lexicon may add so many times a clause's length to it, and so many characters. The rest stays as it is."""
 # espeak-ng, which reads all other languages, names the letters of other scripts.
 _STRICT = ("en", "zh", "ja")
 # `[word](/IPA/)`: IPA has Greek letters.
 _PRONUNCIATION = re.compile(r"(?<=\])\(/[^()/]{1,256}+/\)")
-ALIAS_GROWTH_MAX = 4
-ALIAS_CHARS = 256
-"""A lexicon may add so many times a clause's length to it, and so many characters. The rest stays as it is."""
 
 
 def as_words(clause: Clause) -> tuple[Clause, SourceMap]:

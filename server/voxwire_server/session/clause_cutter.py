@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from voxwire_server.session.playout import Playout, UnderrunWatch
     from voxwire_server.session.settings import ContextSpec, PlayoutPolicy
     from voxwire_server.session.stretches import ClausePart, ClauseSplitter
+    from voxwire_server.text.controls import Style
     from voxwire_server.text.intake import TextIntake
 
 MESSAGE_BYTES = 64
@@ -226,15 +227,15 @@ class ClauseCutter:
         text = self.intake.take(self._urgency(now))
         if text is None:
             return False
-        self._parts.extend(self.splitter.split(text, self._speaker(text)))
+        self._parts.extend(self.splitter.split(text, self._styled_speaker(text.style)))
         self._warn_of_left_out()
         return True
 
-    def _speaker(self, text: ClauseText) -> ResolvedVoice:
-        """Who says a clause in its style."""
-        voice, language, missing = spoken_by(self.spec, text.style)
+    def _styled_speaker(self, style: Style) -> ResolvedVoice:
+        """Who speaks text in a style; what of its wishes can't be had is told."""
+        voice, language, missing = spoken_by(self.spec, style)
         found = ResolvedVoice(self.spec.engine, voice, language)
-        other = self.splitter.speaker_of(text.style.language, found) if missing and text.style.language else None
+        other = self.splitter.speaker_of(style.language, found) if missing and style.language else None
         if other is not None:
             return other
         if missing and missing not in self._unspoken_wishes and len(self._unspoken_wishes) < WISHES_MAX:
@@ -346,12 +347,12 @@ class ClauseCutter:
             language=part.speaker.language,
             speed=styled_speed(spec, style),
             seed=clause_seed(spec.seed, index),
-            lexicon=spec.lexicon,
             before=self._said,
             readings=text.readings,
             gain=style.gain,
             pitch=style.pitch,
             pause_after=text.pause_after,
+            lexicon=spec.lexicon,
         )
 
     def _seconds_in_flight(self) -> float:

@@ -156,10 +156,10 @@ class OpenContexts:
             VoxwireError: the name is in use, a value can't be had, or there is no room.
         """
         self._check_start(message.context)
+        lexicon = self._lexicon(message)
         auto = (message.language or "").lower() == AUTO
         identify = self._directory.identifier() if auto else None
         resolved = self._directory.resolve(message.voice, None if auto else message.language)
-        lexicon = self._lexicon(message)
         audio = (message.audio or m.AudioRequest()).resolve(
             sample_rate=resolved.engine.sample_rate, bitrate=self._settings.opus_bitrate
         )
@@ -296,6 +296,13 @@ class OpenContexts:
         self._held.clear()
 
 
+def front_end(format: m.TextFormat | None, language: str, settings: SessionSettings) -> Markup | Ssml:
+    """What reads a context's text."""
+    if format == "ssml":
+        return Ssml(language, dialect=settings.dialect)
+    return Markup(language, tags=frozenset((*settings.breaks, *DIALECT_TAGS.get(settings.dialect, ()))))
+
+
 def entries_of(lexicon: Mapping[str, str | m.Pronunciation]) -> list[Entry]:
     """The entries of a client's lexicon.
 
@@ -321,13 +328,6 @@ def lexicon_bytes(lexicon: Mapping[str, str | m.Pronunciation] | None) -> int:
         spoken = said if isinstance(said, str) else said.alias or said.ipa or ""
         total += 4 * text_bytes(word) + text_bytes(spoken) + ENTRY_BYTES
     return total
-
-
-def front_end(format: m.TextFormat | None, language: str, settings: SessionSettings) -> Markup | Ssml:
-    """What reads a context's text."""
-    if format == "ssml":
-        return Ssml(language, dialect=settings.dialect)
-    return Markup(language, tags=frozenset((*settings.breaks, *DIALECT_TAGS.get(settings.dialect, ()))))
 
 
 def clause_limits(engine: EngineInfo) -> ClauseLimits:

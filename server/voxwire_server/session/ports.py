@@ -144,6 +144,13 @@ class Directory(Protocol):
             VoxwireError: client.unknown_voice (details list what there is) or client.unsupported_language.
         """
 
+    def lexicon(self, names: Sequence[str]) -> Lexicon:
+        """The server's lexicons that are used by default, and those of `names` over them.
+
+        Raises:
+            VoxwireError: client.invalid_field; there is no lexicon of that name.
+        """
+
     def speakers(self, beside: ResolvedVoice) -> Sequence[ResolvedVoice]:
         """The voices that may speak in a context of the voice `beside`: that one first, then those that stand in for
         it in languages that it does not read."""
@@ -156,13 +163,6 @@ class Directory(Protocol):
 
         Raises:
             VoxwireError: client.unsupported_language; it is not installed.
-        """
-
-    def lexicon(self, names: Sequence[str]) -> Lexicon:
-        """The server's lexicons that are used by default, and those of `names` over them.
-
-        Raises:
-            VoxwireError: client.invalid_field; there is no lexicon of that name.
         """
 
     def admit(self, engine: str, *, bulk: bool, now: float, session: str, account: str) -> None:

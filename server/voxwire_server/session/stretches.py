@@ -20,9 +20,10 @@ from voxwire_server.text.intake import Boundary, ClauseText
 from voxwire_server.text.scripts import Stretch, scripts_of, stretches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from voxwire_server.session.ports import Directory, Identify
+    from voxwire_server.speech import Reading
     from voxwire_server.text.lexicon import Lexicon
 
 SAMPLE_CHARS_MAX = 40
@@ -95,11 +96,11 @@ class ClauseSplitter:
         """What is spoken of a clause, in order: the parts' ranges touch, and only the last ends the utterance.
 
         `speaker` is who speaks the clause; left out, the context's voice. Empty where nothing is left of a clause that
-        neither ends an utterance nor is followed by a pause; the next clause's range then begins with it.
+        ends no utterance; the next clause's range then begins with it.
         """
         speaker = speaker or self.speaker
-        found = self._stretches(clause, speaker) if clause.text else []
-        if not found or (len(found) == 1 and found[0].language == speaker.language):
+        found = [Stretch(0, 0, speaker.language)] if not clause.text else self._stretches(clause, speaker)
+        if len(found) == 1 and found[0].language == speaker.language:
             return self._ranged(clause, [ClausePart(clause, speaker)])
         spans = [span for stretch in found for span in self._spoken(clause, stretch, speaker)]
         parts = [ClausePart(text, who) for text, who in _texts(clause, spans)]
@@ -119,7 +120,7 @@ class ClauseSplitter:
     # -- languages ------------------------------------------------------------------------------------------------
 
     def _stretches(self, clause: ClauseText, speaker: ResolvedVoice) -> list[Stretch]:
-        found = _with_readings(stretches(clause.text, speaker.language), clause, speaker.language)
+        found = stretches(_as_read(clause), speaker.language)
         if self.identify is None:
             return found
         found = [each for stretch in found for each in self._identified(clause.text, stretch, speaker.language)]
@@ -329,89 +330,75 @@ def _texts(clause: ClauseText, spans: Sequence[_Span]) -> Iterator[tuple[ClauseT
 
     A span without a letter or digit joins the next one, whoever speaks that.
     """
-    found: list[tuple[list[int], ResolvedVoice]] = []
     indexes: list[int] = []
     speaker: ResolvedVoice | None = None
+    given = 0  # the characters before it are in a part, with the marks among them
     for span in spans:
         if span.start == span.end:
             continue
         if speaker is not None and (span.cut or span.speaker != speaker) and _has_letters(clause.text, indexes):
-            found.append((indexes, speaker))
-            indexes = []
+            yield _picked(clause, indexes, given, span.start), speaker
+            indexes, given = [], span.start
         speaker = span.speaker
         indexes += range(span.start, span.end)
     if speaker is not None and _has_letters(clause.text, indexes):
-        found.append((indexes, speaker))
-    begins = [0, *(each[0] for each, _ in found[1:]), len(clause.text) + 1]
-    for at, (each, who) in enumerate(found):
-        yield _picked(clause, each, begins[at], begins[at + 1]), who
+        yield _picked(clause, indexes, given, len(clause.text) + 1), speaker
+
+
+def _as_read(clause: ClauseText) -> str:
+    """The clause's text; what is said as other words, or as IPA, is in the language of what stands around it."""
+    text = clause.text
+    for reading in clause.readings:
+        if reading.kind != "say-as":
+            text = text[: reading.start] + "0" * (reading.end - reading.start) + text[reading.end :]
+    return text
 
 
 def _has_letters(text: str, indexes: Sequence[int]) -> bool:
     return any(text[at].isalnum() for at in indexes)
 
 
-def _picked(clause: ClauseText, indexes: Sequence[int], start: int, end: int) -> ClauseText:
-    """The clause of some of its characters, with its readings and marks in [start, end).
+def _picked(clause: ClauseText, indexes: Sequence[int], since: int, until: int) -> ClauseText:
+    """The clause of some of its characters. A space stands for what is left out, or its mark if none stood before.
 
-    A space stands for what is left out, or its mark if none stood before.
+    Of the clause's marks it has those from index `since` to before `until`.
     """
     kept: list[str] = []
-    sources: list[int] = []
+    origins: list[int] = []
+    sources: list[int] = []  # the index in the clause's text of each character kept
     last, after_gap = indexes[0] - 1, indexes[0] > 0
     for at in indexes:
         char, gap = clause.text[at], at > last + 1
+        last, after_gap = at, gap or (after_gap and (char == " " or char in _STOPS))
         if gap and kept and kept[-1] != " ":
             kept.append(" ")
-            sources.append(last)
-        last, after_gap = at, gap or (after_gap and (char == " " or char in _STOPS))
+            origins.append(origins[-1])
+            sources.append(sources[-1])
         if after_gap and char in _STOPS:
             while kept and kept[-1] == " ":
                 kept.pop()
+                origins.pop()
                 sources.pop()
             if not kept or kept[-1] in _STOPS:
                 continue
         if char != " " or (kept and kept[-1] != " "):
             kept.append(char)
+            origins.append(clause.origins[at])
             sources.append(at)
     length = len("".join(kept).rstrip(" "))
-    del kept[length:], sources[length:]
-    spans = [
-        replace(each, start=bisect_left(sources, each.start), end=bisect_left(sources, each.end))
-        for each in clause.readings
-        if start <= each.start and each.end <= end
-    ]
+    marks = [(name, at) for name, at in clause.marks if since <= at < until]
     return replace(
         clause,
-        text="".join(kept),
-        origins=tuple(clause.origins[at] for at in sources),
-        readings=tuple(each for each in spans if each.start < each.end),
-        marks=tuple((name, bisect_left(sources, at)) for name, at in clause.marks if start <= at < end),
+        text="".join(kept[:length]),
+        origins=tuple(origins[:length]),
+        readings=tuple(_moved(clause.readings, sources[:length])),
+        marks=tuple((name, min(bisect_left(sources, at), length)) for name, at in marks),
     )
 
 
-def _with_readings(found: list[Stretch], clause: ClauseText, language: str) -> list[Stretch]:
-    """The stretches, but what the text itself says how to read is in the clause's own language."""
-    if not clause.readings:
-        return found
-    parts: list[Stretch] = []
-    readings = iter((*clause.readings, None))
-    reading = next(readings)
-    for stretch in found:
-        at = stretch.start
-        while reading is not None and reading.start < stretch.end:
-            if at < reading.start:
-                parts.append(Stretch(at, reading.start, stretch.language))
-            at = min(max(at, reading.end), stretch.end)
-            parts.append(Stretch(max(reading.start, stretch.start), at, language))
-            if reading.end > stretch.end:
-                break
-            reading = next(readings)
-        if at < stretch.end:
-            parts.append(Stretch(at, stretch.end, stretch.language))
-    joined: list[Stretch] = []
-    for part in parts:
-        if joined and joined[-1].language == part.language:
-            part = Stretch(joined.pop().start, part.end, part.language)
-        joined.append(part)
-    return joined
+def _moved(readings: Iterable[Reading], sources: Sequence[int]) -> Iterator[Reading]:
+    """The readings whose characters are all there, at their new places; `sources` are the old ones, ascending."""
+    for reading in readings:
+        start, end = bisect_left(sources, reading.start), bisect_left(sources, reading.end)
+        if end - start == reading.end - reading.start:
+            yield replace(reading, start=start, end=end)

@@ -94,7 +94,7 @@ func say(text: String, options: Dictionary = {}) -> String:
 
 # Begins to speak a text that is still being written: `append` pieces to the returned utterance, then `finish` it.
 # `options` are the fields of the protocol's `start`: voice, language, speed, seed, timings, audio, pacing, priority,
-# lexicon, lexicons, format ("ssml": the text is SSML); `audio.codec` is "pcm_s16le" or "mulaw".
+# format ("ssml": the text is SSML), lexicon, lexicons; `audio.codec` is "pcm_s16le" or "mulaw".
 func begin(options: Dictionary = {}) -> VoxwireUtterance:
 	var settings = _settings(options)
 	_count += 1

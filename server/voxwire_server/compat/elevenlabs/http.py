@@ -117,8 +117,8 @@ async def _open(host: CompatHost, call: Call[SpeechBody, SpeechQuery], format: O
         speed=body.voice_settings.speed if body.voice_settings is not None else None,
         timings=("word",),
         seed=body.seed,
-        lexicons=lexicons_of(body.pronunciation_dictionary_locators),
         format="ssml" if body.enable_ssml_parsing or call.query.enable_ssml_parsing else None,
+        lexicons=lexicons_of(body.pronunciation_dictionary_locators),
     )
     return await SpeechStream.open(host, call.request, body.text, start, format)
 

@@ -89,8 +89,8 @@ class SpeechBody(BaseModel):
     language_code: str | None = None
     voice_settings: VoiceSettings | None = None
     seed: int | None = Field(None, ge=0, le=SEED_MAX)
-    pronunciation_dictionary_locators: Locators | None = None
     enable_ssml_parsing: bool = False
+    pronunciation_dictionary_locators: Locators | None = None
 
 
 def client_message(raw: str | bytes) -> ClientMessage:

@@ -91,8 +91,8 @@ class Context:
             speed=message.voice_settings.speed if message.voice_settings is not None else None,
             timings=("word",),
             seed=options.seed,
-            lexicons=lexicons_of(message.pronunciation_dictionary_locators),
             format="ssml" if options.ssml else None,
+            lexicons=lexicons_of(message.pronunciation_dictionary_locators),
         )
         return StartContext(start, options.format)
 

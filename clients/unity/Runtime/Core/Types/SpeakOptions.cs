@@ -67,13 +67,14 @@ namespace Voxwire
         /// <summary>The same text, voice, options and seed give the same audio; null: a random one.</summary>
         public long? Seed { get; set; }
 
+        /// <summary>`ssml`: the text is SSML, in pieces of any size; null: plain text.</summary>
+        public string Format { get; set; }
+
         /// <summary>How words are said, at most 100 of them; null: as the server's lexicons say.</summary>
         public Dictionary<string, Pronunciation> Lexicon { get; set; }
 
         /// <summary>Names of lexicons of the server, used beside its default ones.</summary>
         public List<string> Lexicons { get; set; }
-        /// <summary>`ssml`: the text is SSML, in pieces of any size; null: plain text.</summary>
-        public string Format { get; set; }
 
         /// <summary>The context's name, 1 to 64 characters; null: the client makes one.</summary>
         public string Context { get; set; }
