@@ -158,6 +158,7 @@ class Markup(TokenExtents):
 
     def _decide(self, final: bool) -> None:
         self._steps_max = self.steps + STEPS_MAX
+        self.busy = False
         while self._raw:
             if self.steps >= self._steps_max:
                 self.busy = True
