@@ -12,9 +12,39 @@ import sys
 from collections.abc import Callable, Iterator
 from types import FrameType, ModuleType
 
-from voxwire_server.text import clauses, coarticulation, cuts, inline, intake, markup, phoneme_visemes, speakable
+from voxwire_server.text import (
+    clauses,
+    coarticulation,
+    cuts,
+    extents,
+    formulas,
+    inline,
+    intake,
+    markup,
+    mathematics,
+    mathematics_phrases,
+    pauses,
+    phoneme_visemes,
+    skipping,
+    speakable,
+)
 
-MODULES = (clauses, cuts, intake, markup, inline, speakable, phoneme_visemes, coarticulation)
+MODULES = (
+    clauses,
+    cuts,
+    extents,
+    formulas,
+    inline,
+    intake,
+    markup,
+    mathematics,
+    mathematics_phrases,
+    pauses,
+    skipping,
+    speakable,
+    phoneme_visemes,
+    coarticulation,
+)
 _FILES = frozenset(module.__file__ for module in MODULES)
 CHARS_PER_LINE = 16
 """A line of Python takes about as long as a pattern takes to pass so many characters."""
