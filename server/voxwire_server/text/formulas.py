@@ -36,6 +36,7 @@ _RUN = re.compile(rf"[^\s{{}}\\$*`\"”’<>&|@#%~{CJK}]+")
 _WORD = re.compile(r"[A-Za-z]{3,}")
 _TRAILING = re.compile(r"[.,;:!?)\]'_^=+/-]+\Z")
 _OPERAND = re.compile(r" (?:[A-Za-z](?:[_^][^\s{}\\$]{1,10}|[_^]\{[^{}\n]{1,20}\})*|\d+|\\[A-Za-z]+)(?=[\s.,;:!?)]|\Z)")
+_OPERAND_BEGUN = re.compile(r"(?: \S{0,60})?")
 _ENVIRONMENTS = frozenset((
     "equation", "align", "aligned", "gather", "gathered", "multline", "split", "cases", "matrix", "pmatrix", "bmatrix",
     "vmatrix", "Bmatrix", "Vmatrix", "array", "eqnarray", "displaymath", "math", "alignat",
@@ -43,7 +44,9 @@ _ENVIRONMENTS = frozenset((
 _COMMANDS = (
     frozenset(WORDS) | frozenset(FUNCTIONS) | frozenset(BIG) | frozenset(ACCENTS) | FONTS
     | {"frac", "dfrac", "tfrac", "sqrt", "binom", "text", "operatorname", "left", "lfloor", "lceil"}
-) - {"deg", "hom", "arg", "star", "check", "grave", "acute", "top", "bot", "mod", "colon", "because", "up", "dot", "bar"}  # fmt: skip
+) - {
+    "deg", "hom", "arg", "star", "check", "grave", "acute", "top", "bot", "mod", "colon", "because", "up", "dot", "bar",
+}  # fmt: skip
 
 
 class Formula(NamedTuple):
@@ -155,6 +158,8 @@ def _command(text: str, at: int, before: str, limit: int, final: bool) -> Formul
     if end is None:
         return None
     if name[1] in BIG or name[1] in FUNCTIONS:
+        if not final and _OPERAND_BEGUN.fullmatch(text, end) and len(text) < limit:
+            return None
         operand = _OPERAND.match(text, end, limit)
         if operand is not None:
             end = operand.end()
@@ -227,8 +232,8 @@ _PIECE_TOKEN = re.compile(r"\\(?:[A-Za-z]+|.)?|[{}()\[\]=<>≤≥≠+]|[^\\{}()\
 _DEEPER = frozenset(("{", "(", "[", "\\left", "\\begin"))
 _HIGHER = frozenset(("}", ")", "]", "\\right", "\\end"))
 _BETWEEN = frozenset((
-    "=", "<", ">", "≤", "≥", "≠", "+", "\\\\", "\\le", "\\leq", "\\ge", "\\geq", "\\approx", "\\Rightarrow", "\\implies",
-    "\\iff", "\\quad", "\\qquad", "\\to",
+    "=", "<", ">", "≤", "≥", "≠", "+", "\\\\", "\\le", "\\leq", "\\ge", "\\geq", "\\approx", "\\Rightarrow",
+    "\\implies", "\\iff", "\\quad", "\\qquad", "\\to",
 ))  # fmt: skip
 
 

@@ -40,7 +40,8 @@ _AHEAD_CHARS = CUT_CHARS + SILENT_CHARS_MAX + JUDGED_CHARS_MAX  # what is read a
 _PIECE_CHARS = 1024  # shorter pieces are joined
 _STATES_MAX = 16
 _CONTEXT_CHARS = JUDGED_CHARS_MAX + 16  # taken text kept, so that a mark is judged alike before and after a take
-_SPACES = re.compile(rf"[ {HARD_BREAK}{SOFT_BREAK}]*")
+_BREAKS = f" {HARD_BREAK}{SOFT_BREAK}"
+_SPACES = re.compile(f"[{_BREAKS}]*")
 
 
 class Urgency(Enum):
@@ -321,6 +322,8 @@ class TextIntake:
         if cut.releases:
             markup.release()
         start, end = self._start(), len(markup.text) if cut.releases else self._local(cut.end)
+        if cut.boundary is Boundary.WORD:
+            end = self._between_origins(start, end)
         chars_end = self._chars_end(end) if cut.boundary is not Boundary.UTTERANCE else self._flushes[0]
         text, origins = given_text(markup.text[start:end], markup.origins[start:end])
         clause = ClauseText(text, origins, (self._taken, chars_end), cut.boundary is Boundary.UTTERANCE, cut.boundary)
@@ -339,6 +342,14 @@ class TextIntake:
             while len(self._states) > 1 and self._states[1].read_to <= self._taken:
                 del self._states[0]
         return clause
+
+    def _between_origins(self, start: int, end: int) -> int:
+        """`end` moved back to where one character of the original ends: some stand for several (the dot of an address)."""
+        text, origins = self._markup.text, self._markup.origins
+        at = end
+        while start < at < len(text) and origins[at] == origins[at - 1] and text[at] not in _BREAKS:
+            at -= 1
+        return at if at > start else end
 
     def _chars_end(self, end: int) -> int:
         """Where the original of the output before `text[end]` ends."""

@@ -264,8 +264,9 @@ class Markup(TokenExtents):
                 self._marked = False
             self._advance(indent)
             return True
-        if self._rule_next:
-            return self._pass_rule()
+        if self._rule[0] <= self._start < self._rule[1]:
+            self._advance(self._rule[1] - self._start)
+            return True
         if raw[0] in "<[◁":
             hides = self._hide(final)
             if hides is not False:
@@ -287,13 +288,6 @@ class Markup(TokenExtents):
         if end is None:
             return False
         return self._start_with(raw[:end], is_task=task is not None, final=final)
-
-    def _pass_rule(self) -> bool:
-        """Pass the line below a table's head."""
-        self._rule_next = False
-        newline = self._raw.find("\n")
-        self._advance(len(self._raw) if newline < 0 else newline + 1)
-        return True
 
     def _start_with(self, token: str, *, is_task: bool, final: bool) -> bool:
         """Begin a line with this token: take a marker away, or leave the token for the inline rules."""
