@@ -20,31 +20,24 @@ from voxwire_server.text import (
     formulas,
     inline,
     intake,
+    lexicon,
     markup,
     mathematics,
     mathematics_phrases,
     pauses,
     phoneme_visemes,
+    scripts,
     skipping,
     speakable,
+    ssml,
 )
+from voxwire_server.text.ssml import elements as ssml_elements
+from voxwire_server.text.ssml import output as ssml_output
 
 MODULES = (
-    clauses,
-    cuts,
-    extents,
-    formulas,
-    inline,
-    intake,
-    markup,
-    mathematics,
-    mathematics_phrases,
-    pauses,
-    skipping,
-    speakable,
-    phoneme_visemes,
-    coarticulation,
-)
+    clauses, cuts, pauses, intake, markup, extents, inline, formulas, mathematics, mathematics_phrases, skipping,
+    speakable, phoneme_visemes, coarticulation, lexicon, scripts, ssml, ssml_elements, ssml_output,
+)  # fmt: skip
 _FILES = frozenset(module.__file__ for module in MODULES)
 CHARS_PER_LINE = 16
 """A line of Python takes about as long as a pattern takes to pass so many characters."""

@@ -7,13 +7,14 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from voxwire_server.config.schema import TOKEN_SECRET_CHARS_MIN, VENDORS, ConfigError, nearest_name
+from voxwire_server.config.schema import BREAKS, TOKEN_SECRET_CHARS_MIN, VENDORS, ConfigError, nearest_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from voxwire_server.config.schema import CompatConfig, Config, EnginesConfig, LimitsConfig, ServerConfig
 
+_BLOCK = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _NODE = re.compile(r"[A-Za-z0-9]{0,32}")
 
 
@@ -46,6 +47,14 @@ def check_config(config: Config) -> None:
     _check_limits(config.limits)
     _check_engines(config.engines)
     _check_compat(config.compat, config.server)
+    for way in config.text.breaks:
+        if way not in BREAKS:
+            raise ConfigError(f"text.breaks has {way!r}. {nearest_name(way, BREAKS)}", "text.breaks")
+    for name in config.text.skip:
+        if not _BLOCK.fullmatch(name):
+            raise ConfigError(
+                f"text.skip has {name!r}, which is no name of a block.", "text.skip", "Write `think` for `<think>`."
+            )
 
 
 def default_voice(engines: EnginesConfig, voices: Sequence[str]) -> str | None:

@@ -25,8 +25,8 @@ _ROWS = re.compile(r"[ \t|:-]*")
 class TokenExtents(InlineMarkup):
     """Where tokens of the input at hand end."""
 
-    def __init__(self, language: str, start: int, skip: tuple[str, ...]) -> None:
-        super().__init__(language, start)
+    def __init__(self, language: str, start: int, tags: frozenset[str], skip: tuple[str, ...]) -> None:
+        super().__init__(language, start, tags)
         self._skips = skipping(skip)
         self.busy = False
         self._before = " "  # the character before _raw[0]

@@ -5,9 +5,21 @@ from __future__ import annotations
 import html
 import math
 import re
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from voxwire_server.speech import Reading
+from voxwire_server.text.controls import (
+    PLAIN,
+    Pause,
+    Style,
+    StyleChange,
+    attributes_of,
+    break_seconds,
+    rate_of,
+    seconds_of,
+)
 from voxwire_server.text.formulas import formula_at, piece_end
 from voxwire_server.text.mathematics import spoken_parts, symbols
 from voxwire_server.text.speakable import CJK, CLOSED, EMOJI, GLUE, INVISIBLE, SOFT_BREAK, SPACE, SpeakableText
@@ -16,6 +28,11 @@ if TYPE_CHECKING:
     from voxwire_server.text.formulas import Formula
 
 LABEL_CHARS_MAX = 300
+CARTESIA = "cartesia"
+DIALECT_TAGS = {CARTESIA: ("break", "speed", "volume", "spell")}
+"""The tags that a vendor's clients may write into text that is no SSML."""
+SPELL_CHARS_MAX = 100
+"""The longest text that a tag has spelled."""
 FORMULA_STEPS = 2  # reading one character of a formula takes as long as so many decisions
 FORMULA_SUFFIXED_CHARS_MAX = 3  # what may go on as a word, with the space before it: the nth
 COMMENT, COMMENT_END = "<!--", "-->"
@@ -49,7 +66,8 @@ _TOP_DOMAIN = rf"(?-i:{TOP_DOMAINS})(?![\w-]|\.\w|\()"
 
 _URL = rf"(?:https?://|www\.){_PATH}|https?://"
 _INLINE = re.compile(
-    rf"(?P<link>!?\[(?P<label>[^\[\]\n]{{0,{LABEL_CHARS_MAX}}})\](?P<dest>{_DESTINATION}))"
+    r"(?P<silence>\[pause:\s{0,4}(?P<seconds>[\d.]{1,8}\s{0,4}m?s)\s{0,4}\])"
+    rf"|(?P<link>!?\[(?P<label>[^\[\]\n]{{0,{LABEL_CHARS_MAX}}})\](?P<dest>{_DESTINATION}))"
     r"|(?P<note>\[\^[^\]\n]{1,40}\]|(?<=[^\W_])\[\d{1,3}\](?:\[\d{1,3}\])*|(?<=[.,;!?)\"”])\[\d{1,3}\](?:\[\d{1,3}\])*|【[^【】†\n]*†[^【】\n]*】)"
     rf"|(?P<reference>\[(?P<name>[^\[\]\n]{{1,{LABEL_CHARS_MAX}}})\]\[[^\[\]\n]{{0,{LABEL_CHARS_MAX}}}\])"
     r"|(?P<autolink><(?:https?://[^\s<>]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+)>)"
@@ -106,8 +124,12 @@ class InlineMarkup(SpeakableText):
     `steps` counts what was decided: a measure of work, next to the number of characters.
     """
 
-    def __init__(self, language: str, start: int = 0) -> None:
+    def __init__(self, language: str, start: int = 0, tags: frozenset[str] = frozenset()) -> None:
         super().__init__(start)
+        self._language = language
+        self._tags = tags
+        self._style = PLAIN
+        self._spell_at = -1  # output index at which what is to be spelled begins
         base = language.partition("-")[0].lower()
         self._dot, self._at = _SPOKEN.get(base, _SPOKEN["en"])
         self._reads_formulas = base == "en"
@@ -248,6 +270,14 @@ class InlineMarkup(SpeakableText):
                     self._emit(SOFT_BREAK, (at,))
                 elif breaking:
                     self._hard_break(at)
+                elif name and name[1].lower() in self._tags:
+                    self._follow(name[1].lower(), found[0], end)
+            case "silence":
+                seconds = seconds_of(found["seconds"]) if "pause" in self._tags else None
+                if seconds:
+                    self._control(Pause(seconds), end)
+                elif seconds is None:
+                    self._emit(found[0], range(at, end))
             case "code":
                 self._code = len(found[0])
             case "escape":
@@ -279,6 +309,34 @@ class InlineMarkup(SpeakableText):
         """After something left out: no space before the punctuation that follows."""
         if context[at : at + 1] in tuple(".,;:!?"):
             self._trim_spaces()
+
+    def _follow(self, name: str, tag: str, end: int) -> None:
+        """Do what a tag says that is followed in this text: a pause, or what some vendors have."""
+        attributes = attributes_of(tag)
+        match name:
+            case "break":
+                seconds = break_seconds(attributes.get("time"), attributes.get("strength"))
+                if seconds and not tag.startswith("</"):
+                    self._control(Pause(seconds), end)
+            case "speed":
+                rate = rate_of(attributes.get("ratio", ""), self._style.rate)
+                self._set_style(replace(self._style, rate=self._style.rate if rate is None else rate), end)
+            case "volume":
+                gain = rate_of(attributes.get("ratio", ""), self._style.gain)
+                self._set_style(replace(self._style, gain=self._style.gain if gain is None else gain), end)
+            case "spell":
+                at = self.base + len(self.text)
+                if tag.startswith("</") and 0 <= self._spell_at < at <= self._spell_at + SPELL_CHARS_MAX:
+                    self.readings.append(Reading(self._spell_at, at, "say-as", "characters"))
+                self._spell_at = -1 if tag.startswith("</") else at
+            case _:
+                pass
+
+    def _set_style(self, style: Style, end: int) -> None:
+        """Say what follows in a style; `end` is where the input ends that says so."""
+        if style != self._style:
+            self._style = style
+            self._control(StyleChange(style), end)
 
     def _link(self, found: re.Match[str], start: int) -> None:
         destination = found["dest"]

@@ -30,6 +30,7 @@ _SPACES = re.compile(rf"[{SPACE}]*")
 _LAST_TOKEN_START = re.compile(rf"(?s:.*)(?:[{SPACE}]|[{CJK}](?=[^{JOINING}]))")
 _RULE = re.compile(r"[-*_=]{3,}|[-*+•‣▪◦·]")
 _HEADING = re.compile(r"#{1,6}")
+_AMOUNT = re.compile(r"\$(?P<first>\d)[\d,.]*\s")
 _ORDERED = re.compile(r"\d{1,3}[.)]|\(\d{1,3}\)|\(?(?:[A-Za-z]|[ivx]{2,5})\)")
 _PAUSES_BEFORE = re.compile(r"[*_~]{0,3}[\"'“‘«¿¡「『]?(?P<first>.)")
 _TABLE_RULE = re.compile(r"[|:]*-[-|:]*")
@@ -50,8 +51,17 @@ class Markup(TokenExtents):
     while `busy`, `go_on` before anything else.
     """
 
-    def __init__(self, language: str, start: int = 0, skip: tuple[str, ...] = SKIPPED_NAMES) -> None:
-        super().__init__(language, start, skip)
+    def __init__(
+        self,
+        language: str,
+        start: int = 0,
+        tags: frozenset[str] = frozenset(),
+        skip: tuple[str, ...] = SKIPPED_NAMES,
+    ) -> None:
+        """`tags` are the names of those that are followed, beside "pause" for "[pause:1s]"; `skip` those of blocks that
+        are not said."""
+        super().__init__(language, start, tags, skip)
+        self._skip_names = skip
         self._hidden = ""  # the name of the block at hand that is not said
         self._hidden_at = 0
         self._finishing = False
@@ -64,6 +74,7 @@ class Markup(TokenExtents):
         self._code_line = False  # the line at hand cannot close the fence
         self._token_left = 0  # characters of the token at hand, part of which has been given out
         self._token_from = 0  # where its output begins
+        self._released_dot = False  # the token before ended in a full stop that may yet be one of an address
 
     @property
     def held_chars(self) -> int:
@@ -89,7 +100,11 @@ class Markup(TokenExtents):
     def peek(self) -> str:
         """What will follow `text` up to the first letter or digit, if that is certain and is here; else ""."""
         raw = self._raw
-        if not raw or self.busy or self._fence or self._hidden or self._line_start or not raw[0].isalnum():
+        if not raw or self.busy or self._fence or self._hidden or self._line_start:
+            return ""
+        if amount := _AMOUNT.match(raw):  # of money or of a formula
+            return (self._pause or "") + amount["first"]
+        if not raw[0].isalnum():
             return ""
         if raw[0] in "hHwW" and len(raw) < 8:
             lowered = raw.lower()
@@ -101,6 +116,8 @@ class Markup(TokenExtents):
 
     def feed(self, piece: str) -> None:
         """Append input and decide what can be decided."""
+        if self._released_dot and piece:
+            self._go_on_after_dot(piece[0])
         held = self._raw
         if held and held[-1] < FIRST_CJK and not _ENDS_TOKEN.search(piece) and len(held) + len(piece) < TOKEN_CHARS_MAX:
             self._raw += piece  # the token goes on
@@ -136,15 +153,31 @@ class Markup(TokenExtents):
 
     def release(self) -> None:
         """Append the unfinished token to the output as it stands."""
+        self._released_dot = self._raw.endswith(".")
         self._inline(len(self._raw))
         while self._token_left:
             self._inline_part()
+
+    def _go_on_after_dot(self, char: str) -> None:
+        """After a token released at its full stop comes `char`: of "example." and "org" the dot is read now."""
+        self._released_dot = False
+        if char.isascii() and char.islower():
+            said = f"{GLUE}{self._dot}{GLUE}"
+            self._emit(said, (self._start,) * len(said))
+            self._before = " "
 
     def copy(self) -> Markup:
         """A copy with the same state, independent from now on."""
         twin = copy.copy(self)
         twin.origins, twin.tails, twin.skipped = self.origins[:], self.tails.copy(), []
+        twin.controls, twin.readings = self.controls[:], self.readings[:]
         return twin
+
+    def next_utterance(self, start: int) -> Markup:
+        """The text of the utterance that begins at input index `start`."""
+        following = Markup(self._language, start, self._tags, self._skip_names)
+        following._set_style(self._style, start)
+        return following
 
     def _plain_until(self) -> int:
         """How much of `_raw` is whole tokens, if none of them is special; else 0."""

@@ -226,9 +226,10 @@ class _Reader:
         """A number, or a fraction of two: 1/2."""
         at = self._at
         if self._tokens[at : at + 1] == ["/"] and self._kinds[at + 1 : at + 2] == ["number"]:
+            is_joined = self._starts[at + 1] == place + len(sign) + 1
             following = self._tokens[at + 2] if at + 2 < self._count else ""
             said = fraction_words(sign, self._tokens[at + 1])
-            if said and following not in ("^", "_", "/"):
+            if said and is_joined and following not in ("^", "_", "/"):
                 self._at += 2
                 return Part([(said, place)], simple=True, kind="operand")
         return Part([(sign, place)], simple=True, kind="operand")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from voxwire_server.text.clauses import speakable
 from voxwire_server.text.speakable import CJK, CLOSED, GLUE, HARD_BREAK, SOFT_BREAK
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _LINE_BREAKS = re.compile(rf"[ {HARD_BREAK}{SOFT_BREAK}]+")
 _CJK_CHAR = re.compile(rf"[{CJK}]")
@@ -13,29 +17,30 @@ _CLOSERS = "\"'”’»)]}」』）"
 _TO_SPACES = str.maketrans({HARD_BREAK: " ", SOFT_BREAK: " ", GLUE: " "})
 
 
-def given_text(text: str, origins: list[int]) -> tuple[str, tuple[int, ...]]:
-    """Output as it is given to an engine, and its origins; ("", ()) where nothing can be spoken.
+def given_text(text: str, origins: list[int]) -> tuple[str, tuple[int, ...], Sequence[int]]:
+    """Output as it is given to an engine, its origins, and their indexes in `text`; all empty where nothing is spoken.
 
     Glue is spaces, a break inside is a comma or full stop where the line has no mark of its own, and no space stands at
     the ends or twice.
     """
     text = text.rstrip(f" {HARD_BREAK}{SOFT_BREAK}{GLUE}")
+    if not speakable(text):
+        return "", (), ()
+    places: Sequence[int] = range(len(text))
     if HARD_BREAK in text or SOFT_BREAK in text:
-        text, origins = _with_pauses(text, origins)
+        text, places = _with_pauses(text)
     kept = text.translate(_TO_SPACES)
-    if kept[:1] == " ":
-        lead = len(kept) - len(kept.lstrip(" "))
-        kept, origins = kept[lead:], origins[lead:]
-    if not speakable(kept):
-        return "", ()
-    if "  " not in kept:
-        return kept, tuple(origins[: len(kept)])
-    indexes = [i for i, char in enumerate(kept) if char != " " or kept[i - 1] != " "]
-    return "".join([kept[i] for i in indexes]), tuple([origins[i] for i in indexes])
+    lead = len(kept) - len(kept.lstrip(" "))
+    if "  " not in kept[lead:]:
+        kept, places = kept[lead:], places[lead:]
+    else:
+        indexes = [i for i, char in enumerate(kept) if char != " " or (i > lead and kept[i - 1] != " ")]
+        kept, places = "".join([kept[i] for i in indexes]), [places[i] for i in indexes]
+    return kept, tuple([origins[at] for at in places]), places
 
 
-def _with_pauses(text: str, origins: list[int]) -> tuple[str, list[int]]:
-    """`text` with a mark before each break that has none; it has the origin of the character it follows."""
+def _with_pauses(text: str) -> tuple[str, list[int]]:
+    """`text` with a mark before each break that has none, and where each character was: a mark, where it follows."""
     parts: list[str] = []
     places: list[int] = []
     at = 0
@@ -48,9 +53,9 @@ def _with_pauses(text: str, origins: list[int]) -> tuple[str, list[int]]:
             continue
         marks = ",." if not _CJK_CHAR.match(said[-1]) else "，。"
         parts += (text[at:end], marks[HARD_BREAK in found[0]])
-        places += origins[at:end]
-        places.append(origins[end - 1])
+        places += range(at, end)
+        places.append(end - 1)
         at = end
     parts.append(text[at:])
-    places += origins[at:]
+    places += range(at, len(text))
     return "".join(parts), places

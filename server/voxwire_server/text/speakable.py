@@ -9,6 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from voxwire_server.text.controls import Control
+
+if TYPE_CHECKING:
+    from voxwire_server.speech import Reading
+    from voxwire_server.text.controls import Mark, Pause, StyleChange
 
 HARD_BREAK = "\n"
 SOFT_BREAK = "\v"
@@ -40,10 +47,14 @@ _BREAK_RANKS = {"": 0, " ": 1, SOFT_BREAK: 2, HARD_BREAK: 3}
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Text that is not spoken: what it was, and its half-open range in the input."""
+    """Text that is not spoken, or not as it asks: what it was, and its half-open range in the input.
+
+    With a `code`, that of the warning, `what` is the whole message.
+    """
 
     what: str
     chars: tuple[int, int]
+    code: str = ""
 
 
 class SpeakableText:
@@ -52,6 +63,7 @@ class SpeakableText:
     `text` are the characters, `origins[i]` the input index behind `text[i]`, `base` the number of characters dropped
     before `text[0]`. `tails` maps an index of all output to the end of the input that belongs to it, where that is more
     than the character itself (a URL's path, a closing `**`). `text` is copied for each token: drop what is used up.
+    `controls` (in order) and `readings` are placed by indexes of all output, too; who uses them up takes them out.
     """
 
     def __init__(self, start: int = 0) -> None:
@@ -61,6 +73,9 @@ class SpeakableText:
         self.base = 0
         self.tails: dict[int, int] = {}
         self.skipped: list[Skipped] = []
+        self.controls: list[Control] = []
+        self.readings: list[Reading] = []
+        self._fixed = 0  # output before this index is not taken back: a control stands there
         self._silent = 0  # how many characters without letter or digit `text` ends in, as far as that matters
         self._pause: str | None = None  # the break that what was left out behind them held; None: nothing was left out
         self._pause_at = start
@@ -134,11 +149,16 @@ class SpeakableText:
         if self._pause is not None:
             self._pause = "" if self._pause == " " else self._pause
             return
-        kept = len(self.text)
-        while kept and self.text[kept - 1] == " ":
+        kept, fixed = len(self.text), max(0, self._fixed - self.base)
+        while kept > fixed and self.text[kept - 1] == " ":
             kept -= 1
         if kept < len(self.text):
             self._trim(kept)
+
+    def _control(self, does: Pause | StyleChange | Mark, end: int) -> None:
+        """Place a control behind the output; `end` is where its input ends."""
+        self._fixed = self.base + len(self.text)
+        self.controls.append(Control(self._fixed, end, does))
 
     def _trim(self, length: int) -> None:
         """Take back the output from `text[length]` on."""
