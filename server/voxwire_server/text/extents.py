@@ -8,7 +8,16 @@ from __future__ import annotations
 import re
 
 from voxwire_server.text.formulas import formula_at
-from voxwire_server.text.inline import COMMENT, COMMENT_END, LABEL_CHARS_MAX, TAG, TAG_BEGUN, Block, InlineMarkup
+from voxwire_server.text.inline import (
+    COMMAND_STEPS,
+    COMMENT,
+    COMMENT_END,
+    LABEL_CHARS_MAX,
+    TAG,
+    TAG_BEGUN,
+    Block,
+    InlineMarkup,
+)
 from voxwire_server.text.skipping import skipping
 from voxwire_server.text.speakable import CJK, SPACE
 
@@ -115,6 +124,7 @@ class TokenExtents(InlineMarkup):
 
     def _closing_formula(self, at: int, final: bool) -> int | None:
         raw = self._raw
+        self.steps += COMMAND_STEPS
         found = formula_at(raw, at, raw[at - 1] if at else self._before, TOKEN_CHARS_MAX, final=final)
         if found is None:
             return None

@@ -386,7 +386,7 @@ class TextIntake:
         return clause
 
     def _between_origins(self, start: int, end: int) -> int:
-        """`end` moved back to where a character of the original ends: some stand for several (the dot of an address)."""
+        """`end` moved back to where a character of the original ends: the dot of an address stands for several."""
         text, origins = self._markup.text, self._markup.origins
         at = end
         while start < at < len(text) and origins[at] == origins[at - 1] and text[at] not in _BREAKS:

@@ -1,7 +1,7 @@
 """Turns what language models write (Markdown, HTML, URLs, emoji) into speakable text, piece by piece.
 
 `Markup` gives the same output for any split of its input: a token is decided only when what follows it can no longer
-change it. This module reads lines; `extents` finds where a token ends, `inline` renders it, `speakable` holds the output.
+change it. This module reads lines; `extents` finds where a token ends, `inline` renders it, `speakable` has the output.
 
 Each character of input is looked at a bounded number of times, whatever it is: what was looked for in vain (the end of
 a comment, of a link) is not looked for in the same place again.
