@@ -45,9 +45,12 @@ class HiddenMarkup:
         return self._shown + new[known:]
 
 
-def shown(text: str) -> str:
-    """Without what is hidden."""
-    return text if HIDDEN not in text else _BETWEEN_SPACES.sub("", text).replace(HIDDEN, "")
+def shown(text: str, before: str = "") -> str:
+    """Without what is hidden, nor the second of two spaces around it; `before` is the character before the text."""
+    if HIDDEN not in text:
+        return text
+    visible = _BETWEEN_SPACES.sub("", text).replace(HIDDEN, "")
+    return visible.lstrip() if text[0] == HIDDEN and before.isspace() else visible
 
 
 def _hidden(found: re.Match[str]) -> str:
