@@ -49,6 +49,7 @@ from voxwire_server.session.registry import Sessions
 from voxwire_server.session.resume import ReplayLog, ResumeTokens
 from voxwire_server.session.ticker import Ticker
 from voxwire_server.settings import connection_limits, make_connection_limiter, scheduling_policy, session_settings
+from voxwire_server.text.identify import LanguageIdentifier, is_installed
 from voxwire_server.transport import connection_limiter, http, websocket
 from voxwire_server.transport.fair_share import FairShare, FairShareMiddleware, FairShares
 
@@ -92,7 +93,9 @@ class Application:
         voice_aliases = Aliases(config.aliases.voices, BUILT_IN_VOICES)
         model_aliases = Aliases(config.aliases.models, BUILT_IN_MODELS)
         default = config.engines.default
-        self._voices = VoiceDirectory(self._infos, default, _default_voice(config, self._infos[default]), voice_aliases)
+        default_voice = _default_voice(config, self._infos[default])
+        self._voices = VoiceDirectory(self._infos, default, default_voice, voice_aliases, config.engines.fallback)
+        self._identifier = LanguageIdentifier(self._voices.languages()) if is_installed() else None
         self._models = ModelDirectory(self._infos.keys(), default, model_aliases)
         self.metrics = Metrics(version("voxwire"))
         self.connection_limiter = make_connection_limiter(config)
@@ -189,6 +192,8 @@ class Application:
                 began = time.monotonic()
                 await asyncio.wrap_future(runner.warm_up(name))
                 log.info("engine %s is warm after %.1f s", name, time.monotonic() - began)
+            if self._identifier is not None:
+                await asyncio.to_thread(self._identifier.load)
         except Exception:
             log.exception("an engine could not be warmed up")
             self._problem = "an engine could not be warmed up; the log has the reason"
@@ -396,8 +401,9 @@ class Application:
     def new_core(self, session_id: str, token: str, identity: ClientIdentity, dialect: str = "") -> SessionCore:
         """See `StreamHost` and `CompatHost`."""
         assert self._runner is not None, "started"
+        identify = None if self._identifier is None else self._identifier.identify
         settings = replace(self._settings, dialect=dialect) if dialect else self._settings
-        directory = SpeechDirectory(self._voices, self._runner, lambda: self._lexicons)
+        directory = SpeechDirectory(self._voices, self._runner, lambda: self._lexicons, identify)
         seeds = partial(self._seeds.getrandbits, 63)
         return SessionCore(
             session_id, token, settings, directory, seeds, time.monotonic(), identity, self._memory_accounts

@@ -14,7 +14,7 @@ from voxwire_server.engines.base import EngineInfo, StageInfo
 from voxwire_server.ops.lexicons import Lexicons
 from voxwire_server.session import effects as fx
 from voxwire_server.session.core import SessionCore
-from voxwire_server.session.ports import ResolvedVoice
+from voxwire_server.session.ports import Identify, ResolvedVoice
 from voxwire_server.session.quotas import ClientIdentity, MemoryAccounts
 from voxwire_server.session.settings import SessionSettings
 from voxwire_server.session.visemes import viseme_track_for
@@ -34,10 +34,23 @@ ENGINE = EngineInfo(
 
 @dataclass
 class FakeDirectory:
-    """One voice; `refusal` is raised instead of admitting; `lexicons` are the server's."""
+    """One voice; `refusal` is raised instead of admitting; `lexicons` are the server's; `others` stand in for it."""
 
     refusal: VoxwireError | None = None
     lexicons: Lexicons = field(default_factory=Lexicons)
+    others: tuple[ResolvedVoice, ...] = ()
+    identify: Identify | None = None
+
+    def speakers(self, beside):
+        return [beside, *self.others]
+
+    def reader_of(self, language):
+        return next((each.voice for each in self.others if language in each.voice.languages), None)
+
+    def identifier(self):
+        if self.identify is None:
+            raise VoxwireError(ErrorCode.UNSUPPORTED_LANGUAGE, "languages can not be told apart")
+        return self.identify
 
     def resolve(self, voice, language):
         if voice not in (None, "anna"):

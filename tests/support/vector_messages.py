@@ -189,6 +189,20 @@ SERVER: dict[str, dict[str, Any]] = {
     },
     "state without a count": {"type": "state", "contexts": {}},
     "warning": {"type": "warning", "code": "underrun", "message": "the listener ran dry for 80 ms", "context": "0"},
+    "warning with details": {
+        "type": "warning",
+        "code": "unreadable_text",
+        "message": "'你好' (zh) is left out: voice 'heart' does not read it",
+        "context": "0",
+        "details": {
+            "chars": [6, 8],
+            "sample": "你好",
+            "language": "zh",
+            "voice": "heart",
+            "languages": ["en-us"],
+            "reader": "kokoro/zf_xiaobei",
+        },
+    },
     "warning of the session": {"type": "warning", "code": "some_later_code", "message": "something"},
     "error of a context": {
         "type": "error",

@@ -21,6 +21,7 @@ from voxwire_server.text import (
     lexicon,
     markup,
     phoneme_visemes,
+    scripts,
     speakable,
     ssml,
 )
@@ -28,19 +29,9 @@ from voxwire_server.text.ssml import elements as ssml_elements
 from voxwire_server.text.ssml import output as ssml_output
 
 MODULES = (
-    clauses,
-    cuts,
-    intake,
-    markup,
-    inline,
-    speakable,
-    phoneme_visemes,
-    coarticulation,
-    lexicon,
-    ssml,
-    ssml_elements,
-    ssml_output,
-)
+    clauses, cuts, intake, markup, inline, speakable, phoneme_visemes, coarticulation, lexicon, scripts, ssml,
+    ssml_elements, ssml_output,
+)  # fmt: skip
 _FILES = frozenset(module.__file__ for module in MODULES)
 CHARS_PER_LINE = 16
 """A line of Python takes about as long as a pattern takes to pass so many characters."""

@@ -130,6 +130,7 @@ class WarningMessage:
     code: str
     message: str
     context: str | None = None
+    details: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,7 +310,12 @@ SERVER_MESSAGES: Mapping[type[Any], Mapping[str, Field]] = {
         "unheard": Field(s.record(v.Unheard, {"chars": v.REQUIRED_COUNT, "text": v.REQUIRED_TEXT}), required=True),
     },
     State: {"contexts": Field(s.mapping(s.member(v.ContextState)), required=True), "received": v.COUNT},
-    WarningMessage: {"code": v.REQUIRED_TEXT, "message": v.REQUIRED_TEXT, "context": v.CONTEXT},
+    WarningMessage: {
+        "code": v.REQUIRED_TEXT,
+        "message": v.REQUIRED_TEXT,
+        "context": v.CONTEXT,
+        "details": Field(s.mapping(s.free)),
+    },
     ErrorMessage: {
         "code": v.REQUIRED_TEXT,
         "message": v.REQUIRED_TEXT,

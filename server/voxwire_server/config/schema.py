@@ -276,6 +276,14 @@ class EnginesConfig:
     default_voice: Annotated[
         str, Setting("The voice of that engine to use, as `voice` or `engine/voice`; empty is its first.")
     ] = ""
+    fallback: Annotated[
+        str,
+        Setting(
+            "Whose voices speak text in a language that a context's voice does not read: no others (`off`: it is left "
+            "out with a warning), its `engine`'s, or `any` engine's of the same sample rate and timing.",
+            choices=("off", "engine", "any"),
+        ),
+    ] = "engine"
     options: Annotated[
         tuple[EngineOption, ...],
         Setting("Options of single engines, a table of engine.option = value; each engine's documentation names them."),

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from voxwire_server.ops.metrics import Metrics
     from voxwire_server.ops.voices import VoiceDirectory
     from voxwire_server.scheduling.admission import Refusal
-    from voxwire_server.session.ports import ResolvedVoice
+    from voxwire_server.session.ports import Identify, ResolvedVoice
     from voxwire_server.session.quotas import ClientIdentity, OccupiedPlace
     from voxwire_server.session.registry import Sessions
+    from voxwire_server.speech import Voice
     from voxwire_server.text.lexicon import Lexicon
 
 FULL_RETRY_MS = 5000
@@ -50,6 +51,8 @@ class SpeechDirectory:
     voices: VoiceDirectory
     engines: EngineRoom
     lexicons: Callable[[], Lexicons] = Lexicons
+    identify: Identify | None = None
+    """Tells languages apart; None where that is not installed."""
 
     def resolve(self, voice: str | None, language: str | None) -> ResolvedVoice:
         """See `VoiceDirectory.resolve`."""
@@ -58,6 +61,29 @@ class SpeechDirectory:
     def lexicon(self, names: Sequence[str]) -> Lexicon:
         """See `Lexicons.select`: of the lexicons in force now."""
         return self.lexicons().select(names)
+
+    def speakers(self, beside: ResolvedVoice) -> Sequence[ResolvedVoice]:
+        """See `VoiceDirectory.speakers`."""
+        return self.voices.speakers(beside)
+
+    def reader_of(self, language: str) -> Voice | None:
+        """See `VoiceDirectory.reader_of`."""
+        return self.voices.reader_of(language)
+
+    def identifier(self) -> Identify:
+        """What tells languages apart.
+
+        Raises:
+            VoxwireError: client.unsupported_language; it is not installed.
+        """
+        if self.identify is None:
+            raise VoxwireError(
+                ErrorCode.UNSUPPORTED_LANGUAGE,
+                'language "auto" is not available: this server can not tell languages apart',
+                details={"field": "language"},
+                hint="Name the language, or install the extra on the server: pip install 'voxwire[languages]'.",
+            )
+        return self.identify
 
     def admit(
         self,

@@ -32,6 +32,8 @@ class Lexicons:
         entries = {file.name: _read(file) for file in files}
         self._default = Lexicon(*(entries[file.name] for file in files if file.default))
         self._named: Mapping[str, Lexicon] = {name: Lexicon(each) for name, each in entries.items()}
+        for lexicon in (self._default, *self._named.values()):
+            lexicon.warm_up()
 
     @property
     def sizes(self) -> Mapping[str, int]:

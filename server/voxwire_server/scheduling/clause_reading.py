@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voxwire_server.speech import Alignment, Clause, PhonemeMark, WordMark
 from voxwire_server.text.reading import read_out
+from voxwire_server.text.scripts import foreign_letters
 from voxwire_server.text.source_map import Rewrite
 
 if TYPE_CHECKING:
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 ALIAS_GROWTH_MAX = 4
 ALIAS_CHARS = 256
 """A lexicon may add so many times a clause's length to it, and so many characters. The rest stays as it is."""
+# espeak-ng, which reads all other languages, names the letters of other scripts.
+_STRICT = ("en", "zh", "ja")
+# `[word](/IPA/)`: IPA has Greek letters.
+_PRONUNCIATION = re.compile(r"(?<=\])\(/[^()/]{1,256}+/\)")
 
 
 def as_words(clause: Clause) -> tuple[Clause, SourceMap]:
@@ -38,6 +44,21 @@ def _aliases(clause: Clause) -> list[Rewrite]:
             break
         found.append(Rewrite(start, end, text))
     return found
+
+
+def without_unreadable(clause: Clause, said: SourceMap) -> tuple[Clause, tuple[tuple[int, int], ...]]:
+    """The clause, as `as_words` gave it, without letters of scripts that its reader does not know; and where they were
+    written. hibari would guess at them, readers of Chinese and Japanese pass over them."""
+    if clause.language.partition("-")[0] not in _STRICT:
+        return clause, ()
+    text = _PRONUNCIATION.sub(lambda found: " " * len(found[0]), clause.text)
+    found = foreign_letters(text, clause.language)
+    if not found:
+        return clause, ()
+    readable = list(clause.text)
+    for start, end in found:
+        readable[start:end] = " " * (end - start)
+    return replace(clause, text="".join(readable)), tuple(said.span(*letters) for letters in found)
 
 
 def as_written(alignment: Alignment, said: SourceMap, written: str) -> Alignment:

@@ -12,7 +12,7 @@ import numpy as np
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.audio.samples import amplified, silence
 from voxwire_server.engines.base import Job, NoSlot, StepResult
-from voxwire_server.scheduling.clause_reading import as_words, as_written
+from voxwire_server.scheduling.clause_reading import as_words, as_written, without_unreadable
 from voxwire_server.scheduling.request import PREPARE, RequestOutput, StepOutcome, StepStatus
 from voxwire_server.speech import AudioChunk, Clause, EndReason
 
@@ -156,6 +156,8 @@ def _prepare(engine: Engine, request: SynthesisRequest, check: Callable[[], None
     check()
     if not job.empty:
         return StepOutcome(request, StepStatus.NEXT, job)
+    text = request.clause.text
+    request.unspoken = ((0, len(text)),) if any(character.isalnum() for character in text) else ()
     return _call_sink(engine, StepOutcome(request, StepStatus.FINISHED, job), None)
 
 
@@ -164,6 +166,7 @@ def _clause(engine: Engine, request: SynthesisRequest) -> Clause:
     if engine.info.reads_signs:
         return request.clause
     clause, request.source_map = as_words(request.clause)
+    clause, request.unspoken = without_unreadable(clause, request.source_map)
     return clause
 
 

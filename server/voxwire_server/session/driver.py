@@ -217,6 +217,7 @@ class Driver:
                 # A request's sums are complete with its last output.
                 queue_seconds=output.queue_seconds if output.finished else None,
                 synth_seconds=output.synth_seconds if output.finished else None,
+                unspoken=output.request.unspoken,
             )
         )
 

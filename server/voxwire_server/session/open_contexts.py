@@ -13,6 +13,7 @@ from voxwire_server.session.context import Context, Phase
 from voxwire_server.session.quotas import text_bytes
 from voxwire_server.session.resume import Frames
 from voxwire_server.session.settings import ContextSpec
+from voxwire_server.session.stretches import ClauseSplitter
 from voxwire_server.text.inline import DIALECT_TAGS
 from voxwire_server.text.intake import ClauseLimits, TextIntake
 from voxwire_server.text.lexicon import Lexicon, LexiconError, make_entry
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 CONTEXT_NUMBERS = 1 << 16
 """How many contexts of a session can have different numbers in audio frames."""
+
+AUTO = "auto"
+"""The language of a context whose sentences are identified."""
 
 NAMES_KEPT = 256
 """Of so many contexts that are over the number is kept, for clients that resume without counting; and of so many that
@@ -152,8 +156,10 @@ class OpenContexts:
             VoxwireError: the name is in use, a value can't be had, or there is no room.
         """
         self._check_start(message.context)
-        resolved = self._directory.resolve(message.voice, message.language)
         lexicon = self._lexicon(message)
+        auto = (message.language or "").lower() == AUTO
+        identify = self._directory.identifier() if auto else None
+        resolved = self._directory.resolve(message.voice, None if auto else message.language)
         audio = (message.audio or m.AudioRequest()).resolve(
             sample_rate=resolved.engine.sample_rate, bitrate=self._settings.opus_bitrate
         )
@@ -162,7 +168,8 @@ class OpenContexts:
         spec = self._spec(message, resolved, audio, lexicon)
         opening = front_end(message.format, resolved.language, self._settings)
         intake = TextIntake(resolved.language, clause_limits(resolved.engine), self._reading, opening)
-        context = Context(spec, self._settings.policy, intake, self._emit, now)
+        splitter = ClauseSplitter(resolved, self._directory, identify, lexicon)
+        context = Context(spec, self._settings.policy, intake, splitter, self._emit, now)
         context.playout.writable = self.writable
         context.set_frugal(self._frugal)
         self._add(context)

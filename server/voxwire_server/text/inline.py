@@ -1,4 +1,4 @@
-"""Turns the inline markup of one token into speakable text: links, addresses, code spans, emphasis, entities, emoji."""
+"""Turns the inline markup of one token into speakable text: links, addresses, code spans, emphasis, formulas, emoji."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import re
 from dataclasses import replace
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from voxwire_server.speech import Reading
 from voxwire_server.text.controls import (
@@ -19,7 +20,12 @@ from voxwire_server.text.controls import (
     rate_of,
     seconds_of,
 )
-from voxwire_server.text.speakable import CJK, EMOJI, GLUE, INVISIBLE, SOFT_BREAK, SPACE, SpeakableText
+from voxwire_server.text.formulas import formula_at, piece_end
+from voxwire_server.text.mathematics import spoken_parts, symbols
+from voxwire_server.text.speakable import CJK, CLOSED, EMOJI, GLUE, INVISIBLE, SOFT_BREAK, SPACE, SpeakableText
+
+if TYPE_CHECKING:
+    from voxwire_server.text.formulas import Formula
 
 LABEL_CHARS_MAX = 300
 CARTESIA = "cartesia"
@@ -27,10 +33,16 @@ DIALECT_TAGS = {CARTESIA: ("break", "speed", "volume", "spell")}
 """The tags that a vendor's clients may write into text that is no SSML."""
 SPELL_CHARS_MAX = 100
 """The longest text that a tag has spelled."""
+FORMULA_STEPS = 2  # reading one character of a formula takes as long as so many decisions
+FORMULA_SUFFIXED_CHARS_MAX = 3  # what may go on as a word, with the space before it: the nth
 COMMENT, COMMENT_END = "<!--", "-->"
 
-_EMOJI_RUN = rf"[{EMOJI}][{EMOJI}\u200d\ufe0e\ufe0f\u20e3\U000e0020-\U000e007f]*|[\ufe0e\ufe0f\u20e3\u200d]+(?![\w])"
-_BREAKING_TAGS = re.compile(r"blockquote|br|d[dlt]|div|h[1-6r]|li|ol|p|pre|table|t[dhr]|ul", re.IGNORECASE)
+_EMOJI_RUN = rf"[{EMOJI}][{EMOJI}\u200d\ufe0e\ufe0f\u20e3\U000e0020-\U000e007f]*|\ufe0f?\u20e3|[\ufe0e\ufe0f\u20e3\u200d]+(?![\w])"
+_BREAKING_TAGS = re.compile(
+    r"(?P<soft>br|t[dh]|wbr)|blockquote|article|section|caption|figcaption|d[dlt]|div|h[1-6r]|header|footer|li|ol|p|pre"
+    r"|table|tbody|thead|tr|ul",
+    re.IGNORECASE,
+)
 _TAG_NAME = re.compile(r"</?([A-Za-z][A-Za-z0-9-]*)")
 _ATTRIBUTES = r"(?:\s+[\w:@-]+\s*=\s*(?:\"[^\"<>\n]*\"|'[^'<>\n]*'|[^\s\"'<>=]+))*"
 TAG = re.compile(rf"</?[A-Za-z][\w:-]*{_ATTRIBUTES}\s*/?>|<\|[\w ]{{1,40}}\|>")
@@ -38,11 +50,20 @@ TAG_BEGUN = re.compile(
     rf"</?(?:[A-Za-z][\w:-]*{_ATTRIBUTES}(?:\s+(?:[\w:@-]+\s*(?:=\s*(?:\"[^\"<>\n]*|'[^'<>\n]*|[^\s\"'<>=]+)?)?)?)?\s*/?)?"
     r"|<\|[\w ]{0,40}\|?|<!-?"
 )
+_NUMBER_DOMAIN = re.compile(r"[\d.]+\.[A-Za-z]{2,}\Z")  # "no. 5.in all"
 _UNSPEAKABLE = re.compile(rf"[{SPACE}{INVISIBLE}]")
 _BACKTICKS = re.compile("`+")
 
 _DESTINATION = r"\((?:/[^/\n]+/|[^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?:\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?)\)"
 _PATH = rf"[^\s<>\"”’`|*\]{CJK}]*[^\s<>\"”’`|*\].,;:!?'…_~)}}{CJK}]"
+# Usual top-level domains (IANA), less those that are also common words or endings of file names.
+TOP_DOMAINS = (
+    "com|org|net|edu|gov|mil|int|info|biz|io|dev|ai|app|tv|me|co|us|ca|uk|ie|au|nz|za|de|at|ch|nl|lu|fr|es|pt|it|gr|eu"
+    "|pl|cz|sk|hu|ro|bg|hr|si|se|dk|fi|ee|lv|lt|ru|ua|tr|il|ae|in|cn|jp|kr|tw|hk|sg|vn|th|ph|br|mx|ar|cl|pe|ng|ke|gg|fm"
+    "|xyz|online|shop|blog|cloud|tech|wiki|museum|travel"
+)
+_TOP_DOMAIN = rf"(?-i:{TOP_DOMAINS})(?![\w-]|\.\w|\()"
+
 _URL = rf"(?:https?://|www\.){_PATH}|https?://"
 _INLINE = re.compile(
     r"(?P<silence>\[pause:\s{0,4}(?P<seconds>[\d.]{1,8}\s{0,4}m?s)\s{0,4}\])"
@@ -54,9 +75,12 @@ _INLINE = re.compile(
     rf"|(?P<comment>{COMMENT})"
     r"|(?P<email>(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,})"
     rf"|(?P<url>{_URL})"
-    rf"|(?P<domain>(?<![\w./@-])(?:[\w-]+\.)+(?:[A-Za-z]{{2,}}/{_PATH}|(?:com|org|net|io|dev|ai|edu|gov)/))"
+    rf"|(?P<domain>(?<![\w./@-])(?:[\w-]+\.)+(?:[A-Za-z]{{2,}}/{_PATH}|{_TOP_DOMAIN}/?))"
     r"|(?P<code>`+)"
     r"|(?P<escape>\\[!-/:-@\[-`{-~])"
+    r"|(?P<dunder>(?<![\w*])__(?:init|main|name|str|repr|call|new|del|eq|ne|lt|gt|le|ge|hash|len|iter|next|enter|exit|get|set"
+    r"|getitem|setitem|delitem|contains|getattr|setattr|dict|doc|file|all|slots|class|module|version|add|sub|mul|bool"
+    r"|post_init|future|annotations|pycache|aenter|aexit|await|import|path|package|author|format)__(?!\w))"
     r"|(?P<emphasis>\*+|_+|~~+)"
     r"|(?P<entity>&(?:\#\d{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});)"
     rf"|(?P<emoji>{_EMOJI_RUN})"
@@ -68,7 +92,7 @@ _INLINE = re.compile(
 
 # Where `_INLINE` may match: a glance, where the whole takes a microsecond a character.
 _INLINE_START = re.compile(
-    rf"(?i:http|www\.)|[\[<\\*_`&|【{EMOJI}\ufe0e\ufe0f\u20e3\u200d{INVISIBLE}]|!\[|~~|(?<![\w.-])[\w.+-]|(?<![^{SPACE}])[:;=]"
+    rf"(?i:http|www\.)|[\[<\\$*_`&|【{EMOJI}\ufe0e\ufe0f\u20e3\u200d{INVISIBLE}]|!\[|~~|(?<![\w.-])[\w.+-]|(?<![^{SPACE}])[:;=]"
 )
 
 _SPOKEN = {  # how "." and "@" are read inside addresses
@@ -82,7 +106,8 @@ _SPOKEN = {  # how "." and "@" are read inside addresses
     "ja": ("ドット", "アット"),
     "zh": ("点", "艾特"),
 }
-CLOSED = frozenset('.!?…:;,؟۔।،؛。！？：；，、—–-("')  # after these a line end needs no full stop of its own
+FORMULA_GLUE_CHARS_MAX = 60  # a formula of no more characters of speech is not cut
+_CJK_CHAR = re.compile(rf"[{CJK}]")
 
 
 class Block(Enum):
@@ -105,12 +130,17 @@ class InlineMarkup(SpeakableText):
         self._tags = tags
         self._style = PLAIN
         self._spell_at = -1  # output index at which what is to be spelled begins
-        self._dot, self._at = _SPOKEN.get(language.partition("-")[0].lower(), _SPOKEN["en"])
+        base = language.partition("-")[0].lower()
+        self._dot, self._at = _SPOKEN.get(base, _SPOKEN["en"])
+        self._reads_formulas = base == "en"
         self.steps = 0
         self._raw = ""
         self._start = start  # input index of _raw[0]
         self._block = Block.PARAGRAPH
         self._code = 0  # length of the backtick run that is open
+        self._formula: tuple[int, int, bool] | None = (
+            None  # where the open formula ends, and its delimiter; if it is short
+        )
         self._pipe_at = -1  # where the last table cell's comma came from
         self._emoji_skipped = False  # one warning an utterance is enough
 
@@ -129,11 +159,23 @@ class InlineMarkup(SpeakableText):
             if self._code:
                 at = given = self._code_span(context, at, end, start)
                 continue
+            if self._formula is not None:
+                work = self.steps
+                at = given = self._formula_piece(context, at, start)
+                steps -= self.steps - work
+                continue
             place = _INLINE_START.search(context, at, end)
             if place is None:
                 at = end
                 break
             at = place.start()
+            if context[at] in "$\\":
+                formula = formula_at(context, at, context[at - 1 : at], end, final=True)
+                if formula:
+                    self._verbatim(context, given, at, start)
+                    self._open_formula(context, formula, start)
+                    at = given = formula.body
+                    continue
             found = _INLINE.match(context, at, min(len(context), end + 1))
             if found is not None and found.end() > end:
                 found = _INLINE.match(context, at, end)
@@ -152,6 +194,45 @@ class InlineMarkup(SpeakableText):
             at = given = close
         self._verbatim(context, given, at, start)
         return at
+
+    def _open_formula(self, context: str, formula: Formula, start: int) -> None:
+        is_short = formula.body_end - formula.body <= FORMULA_GLUE_CHARS_MAX
+        self._formula = (start + formula.body_end, start + formula.end, is_short)
+        if self._is_joined(context[formula.start - 1 : formula.start]):
+            self._emit(" ", (start + formula.start,))
+
+    def _formula_piece(self, context: str, at: int, start: int) -> int:
+        """Append what is said for the formula at hand, or for as much of it as is read at once; returns its end."""
+        assert self._formula is not None, "a formula is open"
+        body_end, formula_end, is_short = self._formula
+        end = piece_end(context, at, body_end - start)
+        latex = context[at:end]
+        self.steps += FORMULA_STEPS * len(latex)
+        pieces = spoken_parts(latex) if self._reads_formulas else symbols(latex)
+        glues = is_short and sum(len(text) for text, _ in pieces) <= FORMULA_GLUE_CHARS_MAX
+        if pieces and self.text[-1:].isalnum():
+            self._emit(GLUE if is_short else " ", (start + at,))
+        before = -1
+        for text, position in pieces:
+            # A cut needs another origin behind it.
+            lead = "" if text[0] != " " else GLUE if glues or position <= before else " "
+            said = lead + text.lstrip(" ").replace(" ", GLUE)
+            self._emit(said, (start + at + position,) * len(said))
+            before = position
+        if end < body_end - start:
+            return end
+        self._formula = None
+        if pieces:
+            self.tails[self.base + len(self.text) - 1] = formula_end
+            following = context[formula_end - start : formula_end - start + 1]
+            if self._is_joined(following) and len(pieces[-1][0]) > FORMULA_SUFFIXED_CHARS_MAX:
+                self._emit(" ", (formula_end - 1,))
+        return formula_end - start
+
+    def _is_joined(self, neighbour: str) -> bool:
+        """Whether the output so far would become one word with `neighbour`, a character beside something replaced."""
+        last = self.text[-1:]
+        return last.isalnum() and neighbour.isalnum() and not (_CJK_CHAR.match(last) and _CJK_CHAR.match(neighbour))
 
     def _code_span(self, context: str, at: int, end: int, start: int) -> int:
         """Append code to the output, up to the run of backticks that is as long as the opening one; returns its end."""
@@ -184,8 +265,11 @@ class InlineMarkup(SpeakableText):
                 self._address(found[0], at, end)
             case "tag":
                 name = _TAG_NAME.match(found[0])
-                if name and _BREAKING_TAGS.fullmatch(name[1]):
+                breaking = _BREAKING_TAGS.fullmatch(name[1]) if name else None
+                if breaking and breaking["soft"]:
                     self._emit(SOFT_BREAK, (at,))
+                elif breaking:
+                    self._hard_break(at)
                 elif name and name[1].lower() in self._tags:
                     self._follow(name[1].lower(), found[0], end)
             case "silence":
@@ -210,6 +294,10 @@ class InlineMarkup(SpeakableText):
                     self._emoji_skipped = True
                     self._skip("an emoji", at, end)
                 self._close_up(context, found.end())
+                if self._is_joined(context[found.end() : found.end() + 1]):
+                    self._emit(" ", (at,))
+            case "dunder":
+                self._emit(found[0], range(at, end))
             case "pipe":
                 self._pipe(found[0], at)
             case "note":
@@ -272,6 +360,9 @@ class InlineMarkup(SpeakableText):
         if not host:
             self._skip("a link", at, end)
             return
+        if _NUMBER_DOMAIN.match(host):
+            self._emit(address, range(at, end))
+            return
         first = at + address.index(host)
         spoken: list[str] = []
         origins: list[int] = []
@@ -312,5 +403,5 @@ def _is_literal(run: re.Match[str], context: str) -> bool:
         return before.isalnum() and after.isalnum()
     inside = before.isascii() and after.isascii() and before.isalnum() and after.isalnum()
     if run[0] == "*":
-        return inside
+        return inside or (before in ")0123456789" and (after == "(" or (before == ")" and after.isalnum())))
     return inside and before.isdigit() and after.isdigit()

@@ -27,7 +27,8 @@ from voxwire_server.text.clauses import JUDGED_CHARS_MAX, Boundary, ClauseLimits
 from voxwire_server.text.controls import PLAIN, Mark, Pause, Style, StyleChange
 from voxwire_server.text.cuts import CUT_CHARS, Cut, CutChooser
 from voxwire_server.text.markup import Markup
-from voxwire_server.text.speakable import GLUE, HARD_BREAK, SILENT_CHARS_MAX, SOFT_BREAK
+from voxwire_server.text.pauses import given_text
+from voxwire_server.text.speakable import HARD_BREAK, SILENT_CHARS_MAX, SOFT_BREAK
 from voxwire_server.text.ssml import Ssml
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ _CONTEXT_CHARS = JUDGED_CHARS_MAX + 16  # taken text kept, so that a mark is jud
 _STRAY = re.compile(rf"[ {HARD_BREAK}{SOFT_BREAK}.,;:!?…)»”’]*[ {HARD_BREAK}{SOFT_BREAK}]")
 """Signs that a pause or a change of style has cut off from the words before them."""
 _SPACES = re.compile(rf"[ {HARD_BREAK}{SOFT_BREAK}]*")
-_TO_SPACES = str.maketrans({HARD_BREAK: " ", SOFT_BREAK: " ", GLUE: " "})
 
 
 class Urgency(Enum):
@@ -140,7 +140,8 @@ PLAN_WORK = 30.0
 class TextIntake:
     """The text of one context: `feed` and `flush` in, `take` clauses out.
 
-    `language` is a BCP 47 tag. Memory: the original text, what is not read yet, and some clauses' length of what is.
+    `language` is a BCP 47 tag; what stands in tags named in `skip` (`<think>`) is not spoken. Memory: the original
+    text, what is not read yet, and some clauses' length of what is.
     """
 
     def __init__(
@@ -358,7 +359,7 @@ class TextIntake:
         start = min(start, end)
         if self._controlled_end and (stray := _STRAY.match(markup.text, start, end)):
             start = stray.end()
-        text, origins, kept = _plain(markup.text[start:end], markup.origins[start:end])
+        text, origins, kept = given_text(markup.text[start:end], markup.origins[start:end])
         clause = ClauseText(
             text, origins, (self._taken, self._chars_end(cut, end)), cut.boundary is Boundary.UTTERANCE, cut.boundary
         )
@@ -603,21 +604,6 @@ class TextIntake:
 
     def _local(self, end: int) -> int:
         return end - self._markup.base
-
-
-def _plain(text: str, origins: list[int]) -> tuple[str, tuple[int, ...], Sequence[int]]:
-    """Output as it is given to an engine: breaks and glue are spaces, no space at the ends or twice.
-
-    Also the origins of its characters, and their indexes in `text`.
-    """
-    kept = text.translate(_TO_SPACES).rstrip(" ")
-    lead = len(kept) - len(kept.lstrip(" "))
-    if not speakable(kept):
-        return "", (), ()
-    if "  " not in kept[lead:]:
-        return kept[lead:], tuple(origins[lead : len(kept)]), range(lead, len(kept))
-    indexes = [i for i, char in enumerate(kept) if char != " " or (i > lead and kept[i - 1] != " ")]
-    return "".join([kept[i] for i in indexes]), tuple([origins[i] for i in indexes]), indexes
 
 
 def _parted(controls: list[Control], cut: Cut, chars_end: int) -> tuple[list[Control], list[Control]]:

@@ -10,8 +10,8 @@ otherwise. Language: an entry is for one BCP 47 tag and all below it ("en" for "
 that names no region ("en") takes those of any ("en-us"), too. Of several entries for one word the one of the later
 layer is used, then the one whose tag is the most exact, then the one whose case is exact.
 
-Finding takes time that grows with the text alone: one look-up for each of its words, and one more for each further word
-of an entry that has begun; no entry has more than `ENTRY_TOKENS_MAX`.
+Finding takes time that grows with the text alone: for each of its words one look-up, and one more for each number of
+words that an entry which begins with it has.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 WORD_CHARS_MAX = 256
 SPOKEN_CHARS_MAX = 1024
-ENTRY_TOKENS_MAX = 64
 
 UNSPACED = rf"{CJK}\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3130-\u318f\uac00-\ud7a3"
 """Scripts whose words are not parted by spaces, or take endings without one: Chinese, Japanese, Thai, Lao, Burmese,
@@ -38,7 +37,7 @@ Khmer, Korean."""
 LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 
 _TOKEN = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+|\s+|.", re.DOTALL)
-_GIVEN = re.compile(r"\[[^\[\]\n]*\]\(/[^/\n]*/\)")
+_GIVEN = re.compile(r"\[[^\[\]\n]*+\]\(/[^/\n]*+/\)")
 _ONE_UNSPACED = re.compile(rf"[{UNSPACED}]")
 _ALIKE = str.maketrans("’ʼ＇‐‑", "'''--")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -88,11 +87,10 @@ def make_entry(word: str, *, alias: str = "", ipa: str = "", language: str = "",
     word = _normal(word)
     alias, ipa = " ".join(alias.split()), " ".join(ipa.split()).strip("/[] ")
     language = language.replace("_", "-").lower()
-    tokens = _tokens(word)[0]
     if not word:
         raise LexiconError("a word is empty")
-    if len(word) > WORD_CHARS_MAX or len(tokens) > ENTRY_TOKENS_MAX:
-        raise LexiconError(f"{word[:32]!r}… is longer than {WORD_CHARS_MAX} characters or {ENTRY_TOKENS_MAX} words")
+    if len(word) > WORD_CHARS_MAX:
+        raise LexiconError(f"{word[:32]!r}… is longer than {WORD_CHARS_MAX} characters")
     if bool(alias) == bool(ipa):
         raise LexiconError(f"{word!r} needs an alias or a pronunciation, and not both")
     if len(alias) > SPOKEN_CHARS_MAX or len(ipa) > SPOKEN_CHARS_MAX:
@@ -104,27 +102,37 @@ def make_entry(word: str, *, alias: str = "", ipa: str = "", language: str = "",
     return Entry(word, alias, ipa, language, word != word.lower() if case is None else case == "exact")
 
 
-class _Node:
-    """The words that begin with the same tokens: those that end here, and those that go on, by their next token."""
-
-    __slots__ = ("entries", "further")
-
-    def __init__(self) -> None:
-        self.entries: tuple[tuple[int, Entry], ...] = ()
-        self.further: dict[str, _Node] = _LEAF
-
-    def child(self, token: str) -> _Node:
-        """The node of one token more, made where there is none."""
-        if self.further is _LEAF:
-            self.further = {}
-        found = self.further.get(token)
-        if found is None:
-            found = self.further[token] = _Node()
-        return found
+Candidates = tuple[tuple[int, Entry], ...]
+"""The entries of one word, each with the number of its layer."""
 
 
-_LEAF: dict[str, _Node] = {}
-"""What most nodes have behind them; never filled."""
+class _Index:
+    """Layers of entries, by their words; made at first use, so that a worker does it."""
+
+    __slots__ = ("_layers", "_tables")
+
+    def __init__(self, layers: Sequence[Sequence[Entry]]) -> None:
+        self._layers = layers
+        self._tables: tuple[dict[str, tuple[int, ...]], dict[str, Candidates]] | None = None
+
+    def tables(self) -> tuple[dict[str, tuple[int, ...]], dict[str, Candidates]]:
+        """How many tokens the words have that begin with a token, the most first; the entries of each whole word."""
+        if self._tables is None:
+            self._tables = self._make()
+        return self._tables
+
+    def _make(self) -> tuple[dict[str, tuple[int, ...]], dict[str, Candidates]]:
+        lengths: dict[str, tuple[int, ...]] = {}
+        words: dict[str, Candidates] = {}
+        for order, layer in enumerate(self._layers):
+            for entry in layer:
+                tokens, _ = _tokens(entry.word)
+                known = lengths.get(tokens[0], ())
+                if len(tokens) not in known:
+                    lengths[tokens[0]] = tuple(sorted((*known, len(tokens)), reverse=True))
+                word = "".join(tokens)
+                words[word] = (*words.get(word, ()), (order, entry))
+        return lengths, words
 
 
 class Lexicon:
@@ -134,12 +142,15 @@ class Lexicon:
 
     def __init__(self, *layers: Iterable[Entry]) -> None:
         """Made of `layers` of entries, of which later ones win; within one the first entry of a word wins."""
-        root = _Node()
-        self.size = 0
+        given = tuple(tuple(layer) for layer in layers)
+        self.size = sum(map(len, given))
         """How many entries there are."""
-        for order, layer in enumerate(layers):
-            self.size += _add(root, order, layer)
-        self._layers: tuple[_Node, ...] = (root,)
+        self._layers: tuple[_Index, ...] = (_Index(given),) if self.size else ()
+
+    def warm_up(self) -> None:
+        """Do now what is else done at first use: some microseconds for each entry."""
+        for layer in self._layers:
+            layer.tables()
 
     def under(self, other: Lexicon) -> Lexicon:
         """Both; entries of `other` win. Takes no time."""
@@ -174,28 +185,20 @@ class Lexicon:
     ) -> tuple[int, Entry | None]:
         """The entry of the longest word that begins with token `at`, and the token behind it; of later layers first."""
         best_end, best = at, None
-        for root in reversed(self._layers):
-            node, end = root.further.get(tokens[at]), at + 1
-            while node is not None:
-                if node.entries and end > best_end and _stands_alone(tokens, at, end):
-                    entry = _best(node.entries, text[starts[at] : starts[end]], language)
-                    if entry is not None:
-                        best_end, best = end, entry
-                node = node.further.get(tokens[end]) if end < len(tokens) else None
-                end += 1
+        for layer in reversed(self._layers):
+            lengths, words = layer.tables()
+            for length in lengths.get(tokens[at], ()):
+                end = at + length
+                if end <= best_end:
+                    break
+                entries = words.get("".join(tokens[at:end])) if end <= len(tokens) else None
+                if entries is None or not _stands_alone(tokens, at, end):
+                    continue
+                entry = _best(entries, text[starts[at] : starts[end]], language)
+                if entry is not None:
+                    best_end, best = end, entry
+                    break
         return best_end, best
-
-
-def _add(root: _Node, order: int, layer: Iterable[Entry]) -> int:
-    """Add a layer's entries; returns how many there were."""
-    count = 0
-    for entry in layer:
-        node = root
-        for token in _tokens(entry.word)[0]:
-            node = node.child(token)
-        node.entries += ((order, entry),)
-        count += 1
-    return count
 
 
 def _best(entries: Iterable[tuple[int, Entry]], written: str, language: str) -> Entry | None:

@@ -21,6 +21,9 @@ HARD_BREAK = "\n"
 SOFT_BREAK = "\v"
 GLUE = "\u00a0"
 
+CLOSED = frozenset('.!?…:;,؟۔।،؛。！？：；，、—–-("')
+"""After these a line end needs no full stop of its own."""
+
 SILENT_CHARS_MAX = 32  # so many characters without letter or digit are kept of a run
 
 # Whitespace that ends a token; the no-break spaces (00a0, 2007, 202f) do not.
@@ -164,6 +167,14 @@ class SpeakableText:
         self._silent = max(0, self._silent - (len(self.text) - length))
         self.text = self.text[:length]
         del self.origins[length:]
+
+    def _hard_break(self, at: int) -> None:
+        """End what was said before like a sentence: a full stop where it has no mark, and a break, both of origin `at`."""
+        self._trim_spaces()
+        last = self.text[-1:]
+        if last and last not in CLOSED and last not in f" {HARD_BREAK}{SOFT_BREAK}":
+            self._emit(".", (at,))
+        self._emit(HARD_BREAK, (at,))
 
     def _skip(self, what: str, at: int, end: int) -> None:
         self.skipped.append(Skipped(what, (at, end)))

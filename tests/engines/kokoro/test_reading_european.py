@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
+import re
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,9 +12,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from support.regex_steps import StepCounter
+from support.work_counter import Work, patterns_of
 from voxwire_server.engines.common.g2p import _own_vocabulary as vocabulary
 from voxwire_server.engines.common.pronunciations import split_links
 from voxwire_server.text.reading import _normaliser, read_out
+from voxwire_server.text.reading.european import engine, numbers
 
 pytest.importorskip("espeakng_loader", reason="needs espeak-ng: make test")
 pytest.importorskip("num2words", reason="needs num2words: make test")
@@ -176,21 +180,50 @@ def test_any_text_can_be_asked_to_be_said_in_any_way(language, text, kind, detai
     assert said is None or said.strip()
 
 
+UNITS = ("1", "1 ", "1.", "1-", "1/", "123 456 ", "a", "a.", "a@", "A1", "A. ", "$1", "[a](/", "etc. ", "1 a ", "www.")
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize(
-    "unit", ["1", "1 ", "1.", "1-", "1/", "123 456 ", "a", "a.", "a@", "A1", "A. ", "$1", "[a](/", "etc. "]
-)
-def test_the_time_taken_grows_with_the_length(language, unit):
+@pytest.mark.parametrize("unit", UNITS[:-1])
+def test_the_lines_that_run_grow_with_the_length(language, unit):
     normaliser = _normaliser(language)
 
-    def seconds(length: int) -> float:
-        text = (unit * length)[:length]
-        start = time.process_time()
-        normaliser.rewrites(text, "")
-        return time.process_time() - start
+    def lines(length: int) -> int:
+        work = Work(lambda file: "european" in file)
+        before = sys.gettrace()
+        sys.settrace(work.trace)
+        try:
+            normaliser.rewrites((unit * length)[:length], "")
+        finally:
+            sys.settrace(before)
+        return work.lines
 
-    # 16 times as long; were it to grow with the square, 256 times as much.
-    assert seconds(8000) < 64 * max(seconds(500), 0.001)
+    assert lines(1600) <= 5 * lines(400) + 100
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_pattern_backtracks_more_than_its_text_is_long(language):
+    normaliser = _normaliser(language)
+    own = {name: value for name, value in vars(normaliser).items() if isinstance(value, re.Pattern)}
+    patterns = patterns_of(engine) | patterns_of(numbers) | own
+    patterns |= {"phone": normaliser._language.phone, "ordinals": normaliser._language.ordinals}
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(50_000)
+    try:
+        for name, pattern in patterns.items():
+            counter, method = StepCounter(pattern), "search" if name == "_find" else "match"
+            for unit in UNITS:
+                steps = [counter.count((unit * chars)[:chars], method) for chars in (100, 200)]
+                assert steps[1] <= 2.5 * steps[0] + 2000, (name, unit, steps)
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_number_of_thousands_of_digits_is_said_digit_by_digit(language):
+    said = read_out("1" * 5000 + " €", language).text
+    assert len(said.split()) >= 5000
+    assert "€" not in said
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

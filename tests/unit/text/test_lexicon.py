@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from support.work_counter import counted
 from voxwire_server.text import lexicon as matching
-from voxwire_server.text.lexicon import ENTRY_TOKENS_MAX, Lexicon, LexiconError, make_entry
+from voxwire_server.text.lexicon import Lexicon, LexiconError, make_entry
 from voxwire_server.text.lexicon_files import parse_pls, parse_toml, read_lexicon
 from voxwire_server.text.reading import read_out
 from voxwire_server.text.source_map import rewritten
@@ -147,8 +147,9 @@ def test_later_layers_win_and_the_longest_word_counts_over_all_of_them() -> None
 
 @pytest.mark.parametrize("unit", ["a ", "a b ", "x", "我", "a.", "[a](/", "e\u0301", "'s ", "[a](/b/) ", "\u0301"])
 def test_finding_takes_work_in_proportion_to_the_text(unit: str) -> None:
-    words = ["a", "a b a b a b a c", "我我我", "[", *(" ".join(["a"] * n) for n in range(2, ENTRY_TOKENS_MAX // 2))]
+    words = ["a", "a b a b a b a c", "我我我", "[", *(" ".join(["a"] * n) for n in range(2, 32))]
     lexicon, works = lexicon_of(*words), []
+    lexicon.warm_up()
     for count in (500, 1000):
         with counted() as work:
             lexicon.aliases(unit * count, "en")
@@ -160,6 +161,7 @@ def test_many_entries_cost_no_more_to_look_up() -> None:
     works = []
     for count in (100, 10_000):
         lexicon = lexicon_of(*(f"word{i}" for i in range(count)))
+        lexicon.warm_up()
         with counted() as work:
             lexicon.aliases("a word7 is in this text and word9 is, too. " * 20, "en")
         works.append(work.total)
@@ -201,7 +203,6 @@ def test_a_word_among_spaces_is_found_in_any_text(text: str, word: str) -> None:
         ("a", {"alias": " "}, "needs"),
         ("a", {"alias": "b", "ipa": "b"}, "not both"),
         ("a" * 257, {"alias": "b"}, "longer"),
-        ("a " * 40, {"alias": "b"}, "longer"),
         ("a", {"alias": "b" * 1025}, "longer"),
         ("a", {"ipa": "a)b"}, "spoken"),
         ("a", {"alias": "a\x00b"}, "spoken"),

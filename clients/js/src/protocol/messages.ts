@@ -312,6 +312,7 @@ export interface WarningMessage {
   readonly code: string;
   readonly message: string;
   readonly context?: string;
+  readonly details?: Readonly<Record<string, JsonValue>>;
 }
 
 /** A request was refused, or failed. */

@@ -85,14 +85,37 @@ def _merged(first: Sequence[Rewrite], second: Iterable[Rewrite]) -> list[Rewrite
     return merged
 
 
+def _english(british: bool) -> Normaliser:
+    from voxwire_server.text.reading.english import EnglishNormaliser
+
+    return EnglishNormaliser(british)
+
+
 def _european(language: str) -> Normaliser:
     from voxwire_server.text.reading.european import normaliser
 
     return normaliser(language)
 
 
+def _mandarin() -> Normaliser:
+    from voxwire_server.text.reading.mandarin import MandarinNormaliser
+
+    return MandarinNormaliser()
+
+
+def _japanese() -> Normaliser:
+    from voxwire_server.text.reading.japanese import JapaneseNormaliser
+
+    return JapaneseNormaliser()
+
+
 _MAKERS: dict[str, Callable[[], Normaliser]] = {
-    language: functools.partial(_european, language) for language in ("es", "fr", "hi", "it", "pt")
+    "en": functools.partial(_english, False),
+    "en-us": functools.partial(_english, False),
+    "en-gb": functools.partial(_english, True),
+    "ja": _japanese,
+    "zh": _mandarin,
+    **{language: functools.partial(_european, language) for language in ("es", "fr", "hi", "it", "pt")},
 }
 """By language tag."""
 

@@ -115,7 +115,15 @@ namespace Voxwire.Protocol
             { "done", ReadDone },
             { "cancelled", ReadCancelled },
             { "state", ReadState },
-            { "warning", m => new Warning { Code = m.Text("code"), Message = m.Text("message") } },
+            {
+                "warning",
+                m => new Warning
+                {
+                    Code = m.Text("code"),
+                    Message = m.Text("message"),
+                    Details = m.OptionalRaw("details") ?? new Dictionary<string, object>(),
+                }
+            },
             { "error", m => new ErrorMessage { Error = ReadError(m) } },
             { "draining", m => new DrainingMessage { DeadlineMs = m.Whole("deadline_ms") } },
             { "resumed", ReadResumed },

@@ -169,6 +169,7 @@ namespace Voxwire
     {
         public string Code { get; internal set; }
         public string Message { get; internal set; }
+        public IDictionary<string, object> Details { get; internal set; }
     }
 
     /// <summary>The connection dropped; the client is reconnecting. Needs no reaction.</summary>

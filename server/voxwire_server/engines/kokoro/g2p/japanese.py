@@ -1,4 +1,4 @@
-"""Japanese, and the English in it, to phonemes: wetext for signs, Open JTalk for words, misaki's table for kana."""
+"""Japanese, and the English in it, to phonemes: Open JTalk finds words and their kana, misaki has a table for kana."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import jaconv
 import pyopenjtalk
 from misaki.cutlet import HEPBURN, JA_WORDS, Cutlet, Word
-from wetext import Normalizer
 
 from voxwire_server.engines.common.g2p import Sentence, pieces, sentence_of, sounds
-from voxwire_server.engines.kokoro.g2p.cjk import add_word, compose, english_words, source_spans
+from voxwire_server.engines.common.pronunciations import LINK, split_links
+from voxwire_server.engines.kokoro.g2p.cjk import add_word, aligned, english_words, single_spaces, spoken_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,20 +25,6 @@ _SYMBOL = "記号"
 _READ, _MARK = 6, 3  # misaki's kinds of words: one with a reading, a symbol
 _OPENING, _CLOSING = "「『«([“", "」』»]).,?!:;”"
 _SPELLED = "フィラー"  # Open JTalk's name for a word that it does not know and spells
-_DIGITS = r"\d+(?:,\d{3})*(?:\.\d+)?"
-# What Open JTalk skips or reads sign by sign, and wetext therefore normalises first; other digits Open JTalk reads.
-# Numbers in three or more groups are telephone numbers and the like, and stay as they are.
-_SIGNED = re.compile(
-    rf"""(?<![A-Za-z\d.-])(?:
-        \d{{4}}[/-]\d{{1,2}}[/-]\d{{1,2}}(?![\d/-])   # 2026/11/21
-      | [$€£¥₩]{_DIGITS}(?![\d-])                     # $1,200
-      | \d{{1,2}}:\d{{2}}(?![\d:])                    # 3:45
-      | \d+/\d+(?![\d/-])                           # 1/2
-      | {_DIGITS}(?:[+×÷=]{_DIGITS})+(?![\d/-])      # 1+1=2
-      | -{_DIGITS}(?![\d-])                          # -5
-    )""",
-    re.VERBOSE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,36 +58,44 @@ class JapaneseReader:
         self._vocabulary = vocabulary
         self._english = english
         self._table = _Table()
-        self._normalizer = Normalizer(lang="ja", operator="tn")
 
     def read(self, text: str) -> list[Sentence]:
-        """The sentences of `text` in which something sounds, in order."""
+        """The sentences of `text` in which something sounds, in order. Of numbers it knows plain digits."""
+        masked = LINK.sub(lambda link: "x" * len(link[0]), text)  # an IPA's full stop ends no sentence
         return [
             sentence
-            for match in _SENTENCE.finditer(text)
+            for match in _SENTENCE.finditer(masked)
             if match[0].strip()
-            for sentence in self._read(match[0], match.start())
+            for sentence in self._read(text[match.start() : match.end()], match.start())
         ]
 
     def _read(self, text: str, offset: int) -> Iterator[Sentence]:
-        plain = _SIGNED.sub(lambda match: self._normalizer.normalize(match[0]), _half_width(text))
-        nodes = _joined(list(_nodes(plain)))
-        composed = unicodedata.normalize("NFKC", plain)
-        spans = compose(source_spans(_half_width(text), plain), source_spans(plain, composed))
-        spans = compose(spans, source_spans(composed, "".join(node.surface for node in nodes)))
         words: list[tuple[int, int]] = []
         symbols: list[tuple[str, int]] = []
+        for phonemes, start, end in self._parts(text):
+            self._space(symbols, phonemes)
+            word = add_word(words, offset + start, offset + end) if start < end else -1
+            symbols += [(symbol, word if symbol != " " else -1) for symbol in phonemes if symbol in self._vocabulary]
+        for piece in pieces(single_spaces(symbols)):
+            if sounds(piece):
+                yield sentence_of(piece, words, self._vocabulary)
+
+    def _parts(self, text: str) -> Iterator[tuple[str, int, int]]:
+        """(phonemes, start, end) of each word of `text`; start and end are equal for a pause or a mark."""
+        for start, end, ipa in split_links(text):
+            if ipa is None:
+                yield from self._words(text[start:end], start)
+            else:
+                yield from spoken_link(ipa, start, end)
+
+    def _words(self, text: str, offset: int) -> Iterator[tuple[str, int, int]]:
+        nodes = _joined(list(_nodes(text)))
+        spans = aligned(text, "".join(node.surface for node in nodes))
         at = 0
         for node in nodes:
-            phonemes = self._phonemes(node)
             start, at = at, at + len(node.surface)
-            self._space(symbols, phonemes)
-            is_word = not node.mark and start < at
-            word = add_word(words, spans[start][0], spans[at - 1][1]) if is_word else -1
-            symbols += [(symbol, word if symbol != " " else -1) for symbol in phonemes if symbol in self._vocabulary]
-        for piece in pieces(symbols):
-            if sounds(piece):
-                yield sentence_of(piece, [(offset + a, offset + b) for a, b in words], self._vocabulary)
+            low = offset + (spans[start][0] if start < at else 0)
+            yield self._phonemes(node), low, low if node.mark or start == at else offset + spans[at - 1][1]
 
     def _phonemes(self, node: _Node) -> str:
         if node.english:
@@ -123,12 +117,6 @@ def _nodes(text: str) -> Iterator[_Node]:
         sound = jaconv.kata2hira(node["pron"].replace("’", "").replace("'", ""))
         english = node["pos"] == _SPELLED and surface.isascii() and surface.isalpha() and not surface.isupper()
         yield _Node(_mark(node["string"]) if mark else surface, sound, mark, english)
-
-
-def _half_width(text: str) -> str:
-    """`text` with the usual forms of full-width letters, digits and signs; as long as it was."""
-    usual = (unicodedata.normalize("NFKC", character) for character in text)
-    return "".join(new if len(new) == 1 else old for old, new in zip(text, usual, strict=True)).replace("\u2212", "-")
 
 
 def _mark(surface: str) -> str:

@@ -1,4 +1,4 @@
-"""Mandarin, and the English in it, to phonemes: wetext for numbers and signs, jieba for words, misaki for phonemes."""
+"""Mandarin in words, and the English in it, to phonemes: jieba finds the words, misaki has their phonemes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import jieba
 from misaki.zh import ZHG2P
-from wetext import Normalizer
 
 from voxwire_server.engines.common.g2p import Sentence, pieces, sentence_of, sounds
-from voxwire_server.engines.kokoro.g2p.cjk import add_word, english_words, source_spans
+from voxwire_server.engines.common.pronunciations import LINK, split_links
+from voxwire_server.engines.kokoro.g2p.cjk import add_word, english_words, single_spaces, spoken_link
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from voxwire_server.engines.common.g2p import EnglishReader
 
@@ -29,8 +29,6 @@ _MARKS = {
     "《": " “", "》": "” ", "「": " “", "」": "” ", "『": " “", "』": "” ", "【": " “", "】": "” ",
     "（": " (", "）": ") ", "\n": " ", "～": "—", "·": " ",
 }  # fmt: skip
-# wetext reads "1,234" as two numbers.
-_THOUSANDS = re.compile(r"(?<=\d)[,，](?=\d{3}(?!\d))")
 _SYLLABLE_BREAK = "\u032f"
 
 
@@ -41,39 +39,45 @@ class MandarinReader:
         jieba.setLogLevel(logging.WARNING)
         self._vocabulary = vocabulary
         self._english = english
-        self._normalizer = Normalizer(lang="zh", operator="tn")
 
     def read(self, text: str) -> list[Sentence]:
-        """The sentences of `text` in which something sounds, in order."""
+        """The sentences of `text`, which has no digits and signs, in which something sounds; in order."""
+        masked = LINK.sub(lambda link: "x" * len(link[0]), text)  # an IPA's full stop ends no sentence
         return [
             sentence
-            for match in _SENTENCE.finditer(text)
+            for match in _SENTENCE.finditer(masked)
             if match[0].strip()
-            for sentence in self._read(match[0], match.start())
+            for sentence in self._read(text[match.start() : match.end()], match.start())
         ]
 
     def _read(self, text: str, offset: int) -> Iterator[Sentence]:
-        plain = self._normalizer.normalize(_THOUSANDS.sub("", text))
-        spans = source_spans(text, plain)
         words: list[tuple[int, int]] = []
         symbols: list[tuple[str, int]] = []
-        for phonemes, start, end in self._runs(plain):
-            word = add_word(words, spans[start][0], spans[end - 1][1]) if start < end else -1
+        for phonemes, start, end in self._parts(text):
+            word = add_word(words, offset + start, offset + end) if start < end else -1
             symbols += [(symbol, word if symbol != " " else -1) for symbol in phonemes if symbol in self._vocabulary]
-        for piece in pieces(_single_spaces(symbols)):
+        for piece in pieces(single_spaces(symbols)):
             if sounds(piece):
-                yield sentence_of(piece, [(offset + a, offset + b) for a, b in words], self._vocabulary)
+                yield sentence_of(piece, words, self._vocabulary)
 
-    def _runs(self, text: str) -> Iterator[tuple[str, int, int]]:
+    def _parts(self, text: str) -> Iterator[tuple[str, int, int]]:
         """(phonemes, start, end) of each word of `text`; start and end are equal for a pause or a mark."""
+        for start, end, ipa in split_links(text):
+            if ipa is None:
+                yield from self._runs(text[start:end], start)
+            else:
+                yield from spoken_link(ipa, start, end)
+
+    def _runs(self, text: str, offset: int) -> Iterator[tuple[str, int, int]]:
         for match in _RUN.finditer(text):
+            at = offset + match.start()
             match match.lastgroup:
                 case "han":
-                    yield from self._chinese(match[0], match.start())
+                    yield from self._chinese(match[0], at)
                 case "latin":
-                    yield from self._latin(match[0], match.start())
+                    yield from self._latin(match[0], at)
                 case _:
-                    yield _MARKS.get(match[0], match[0]), match.start(), match.start()
+                    yield _MARKS.get(match[0], match[0]), at, at
 
     def _chinese(self, text: str, offset: int) -> Iterator[tuple[str, int, int]]:
         for word, start, end in jieba.tokenize(text):
@@ -86,7 +90,3 @@ class MandarinReader:
         for phonemes, start, end in english_words(self._english, text):
             yield phonemes, offset + start, offset + end
             yield " ", offset + end, offset + end
-
-
-def _single_spaces(symbols: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-    return [pair for i, pair in enumerate(symbols) if pair[0] != " " or i == 0 or symbols[i - 1][0] != " "]

@@ -43,7 +43,7 @@ _TIME = re.compile(
     rf"|{_SPACE}?[hH]{_SPACE}?(?P<half>\d{{2}}(?:min)?)?)(?![\w:])"
 )
 _POINT_TIME = re.compile(r"(\d{1,2})\.(\d{2})(?![\w:]|[.,]\d)")
-_DATE = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})(?![\w/-])")
+_DATE = re.compile(r"(\d{1,2})([/.-])(\d{1,2})([/.-])(\d{4}|\d{2})(?![\w/-])")
 _ISO = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:(?![\w/-])|T(?=\d\d:))|(\d{4})/(\d{1,2})/(\d{1,2})(?![\w/-])")
 _SLASH = re.compile(r"(\d{1,9})(?:/|(?<=24)[xX](?=7))(\d{1,9})(?![\w/])")
 _AND_FRACTION = re.compile(rf"{_SPACE}?([{_FRACTIONS}])|{_SPACE}(\d)/(\d{{1,2}})(?![\w/])")
@@ -84,7 +84,7 @@ class EuropeanNormaliser:
             rf"|(?P<money>(?:(?<!\w)(?:{'|'.join(self._codes())}){_SPACE}?|(?:{_MONEY}){_SPACE}?)[-−–]?(?=\d))"
             rf"|(?P<number>(?:(?<![\w)%°€])[-−–]|\+|\((?=\d{{1,4}}\)))?\d)"
             rf"|(?P<joint>(?<=[^\W\d_])-(?=\d)|(?<=\d):(?=\d)|(?<=\d){_SPACE}?x{_SPACE}?(?=\d))"
-            rf"|(?P<word>{_LETTER}+)"
+            rf"|(?P<word>{_LETTER}++)"
             rf"|(?P<fraction>[{_FRACTIONS}])|(?P<script>[{_SCRIPTS}])"
             rf"|(?P<hashtag>#(?=\w))|(?P<sign>[{signs}])"
         )
@@ -314,6 +314,8 @@ class EuropeanNormaliser:
     def _word_at(self, place: Place) -> tuple[int, str | None]:
         text, start, end, _ = place
         word = text[start:end]
+        if word in self._language.signs:
+            return end, self._language.signs[word]
         if not word[0].isupper():
             version = word == "v" and text[end : end + 1].isdecimal() and not text[max(start - 1, 0) : start].isalnum()
             return end, self._language.version if version else None
@@ -391,12 +393,14 @@ class EuropeanNormaliser:
         return self._say.date(day, month, year)
 
     def _written_date(self, found: re.Match[str]) -> str | None:
-        first, second, year = int(found[1]), int(found[3]), int(found[4])
-        if len(found[4]) == 2:
-            year += 2000 if year < 50 else 1900
-        if found[2] == "." and len(found[4]) == 2:
+        first, mark, second, other, digits = found.groups()
+        if mark != other or (mark == "." and len(digits) == 2):
             return None
-        return self._say.date(first, second, year) or self._say.date(second, first, year)
+        year = int(digits)
+        if len(digits) == 2:
+            year += 2000 if year < 50 else 1900
+        day, month = int(first), int(second)
+        return self._say.date(day, month, year) or self._say.date(month, day, year)
 
     def _time(self, found: re.Match[str]) -> str | None:
         hour, minute = int(found[1]), int(found[2] or (found["half"] or "0").removesuffix("min"))
@@ -424,7 +428,7 @@ class EuropeanNormaliser:
 
 
 _PUNCTUATION = frozenset(".,;:!?…·()[]{}\"'«»“”„‘’¡¿—–-।॥")
-_ANY_WORD = re.compile(rf"{_LETTER}+")
+_ANY_WORD = re.compile(rf"{_LETTER}++")
 _PERCENT = re.compile(rf"{_SPACE}?([%‰])")
 _DEGREE = re.compile(r"[°º](?![\w])")
 _EQUATION = re.compile(r"\d{1,15} ?=")

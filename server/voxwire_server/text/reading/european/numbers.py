@@ -16,7 +16,7 @@ _RUN_MAX = 6
 
 NUMBER = re.compile(
     r"(?>\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\d)(?:[.,]\d+(?!\d|[.,]\d))?(?![.,]\d)"
-    r"|\d{1,3}(?:['’]\d{3})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,]\d+)*)"
+    r"|\d{1,3}(?:['’]\d{3})+(?!\d)(?:[.,]\d+)?|\d++(?:[.,]\d++)*+)"
 )
 _POINTS = re.compile(r"\d{1,3}(?:\.\d{3})+")
 _COMMAS = re.compile(r"\d{1,3}(?:,\d{2,3})*,\d{3}")
@@ -35,8 +35,8 @@ class Number(NamedTuple):
 
     @property
     def n(self) -> int:
-        """The whole part."""
-        return int(self.whole)
+        """The whole part; of one that is too long to be said as a number, a number as large."""
+        return int(self.whole) if len(self.whole) <= _DIGITS_MAX else 10**_DIGITS_MAX
 
     @property
     def is_count(self) -> bool:
