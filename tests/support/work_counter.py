@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType, ModuleType
 
 from voxwire_server.text import (
+    clause_text,
     clauses,
     coarticulation,
     cuts,
@@ -30,7 +31,7 @@ from voxwire_server.text.ssml import output as ssml_output
 
 MODULES = (
     clauses, cuts, intake, markup, inline, speakable, phoneme_visemes, coarticulation, lexicon, scripts, ssml,
-    ssml_elements, ssml_output,
+    clause_text, ssml_elements, ssml_output,
 )  # fmt: skip
 _FILES = frozenset(module.__file__ for module in MODULES)
 CHARS_PER_LINE = 16
