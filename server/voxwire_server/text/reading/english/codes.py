@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from voxwire_server.text.reading.english import numerals
-from voxwire_server.text.reading.english.scan import WORD_CHARS_MAX, Said, Scan
+from voxwire_server.text.reading.english.scan import LETTER, WORD_CHARS_MAX, Said, Scan
 from voxwire_server.text.reading.english.tables import (
     ACRONYMS,
     CALL_CONTEXT,
@@ -41,13 +41,13 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?!\w)"
 _HEX = re.compile(r"0[xX][0-9a-fA-F]{1,64}(?!\w)|0b[01]{1,64}(?!\w)")
 _COLOUR = re.compile(r"#(?=[0-9a-fA-F]{0,7}(?:\d|[A-F]{3}))(?:[0-9a-fA-F]{8}|[0-9a-fA-F]{6}|[0-9a-fA-F]{3})(?!\w)")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}(?!\w)")
-_CODE = re.compile(rf"[^\W_]{{1,{WORD_CHARS_MAX}}}(?:[-‑][^\W_]{{1,40}}){{0,6}}")
+_CODE = re.compile(rf"(?:{LETTER}|\d){{1,{WORD_CHARS_MAX}}}(?:[-‑](?:{LETTER}|\d){{1,40}}){{0,6}}")
 _CODE_PART = re.compile(r"\d+|[^\W\d_]+|[-‑]")
 _CASES = re.compile(r"[A-Z]{2,}(?=s?(?:[^a-zA-Z]|$))s?|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+")
 _VOWEL = re.compile(r"[aeiouyAEIOUY]")
 _DECADE_BEHIND = re.compile(r"[A-Za-z]{2,12}-\d{1,3}0s")
 _REACHED = word_set("call phone number reach contact whatsapp text dial fax mobile cell")
-_VOWEL_FIRST = re.compile(r"[aeiou][^aeiouy]{2,}")
+_SPELLED = frozenset(("utf", "ipv", "usb", "gpu", "cpu", "ip"))
 _ELEMENTS = word_set(
     """
     H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb
@@ -91,8 +91,8 @@ _DOTTED = re.compile(r"[^\W_][\w-]{0,63}(?:\.[A-Za-z_][\w-]{0,63}){1,8}(?![\w@])
 _PATH = re.compile(r"(?:~|\.{1,2})?(?:/[\w.~+@-]{1,80}){1,20}/?|/")
 _WINDOWS_PATH = re.compile(r"[A-Za-z]:(?:\\[\w. ~+-]{1,60}?(?=[\\.,;:!?\s]|$)){1,20}\\?")
 _SNAKE = re.compile(r"_{0,2}[^\W_]{1,60}(?:_{1,2}[^\W_]{1,60}){1,20}_{0,2}|_{1,2}[^\W_]{1,60}_{0,2}")
-_CAMEL = re.compile(r"(?:[a-z]{2,40}|[A-Z][a-z]{1,40})(?:[A-Z][a-z0-9]{0,40}){1,12}(?![\w])")
-_CALL = re.compile(r"\(\)")
+CAMEL = re.compile(r"(?:[a-z]{2,40}|[A-Z][a-z]{1,40})(?:[A-Z][a-z0-9]{0,40}){1,12}(?![\w])")
+CALL = re.compile(r"\(\)")
 _FLAG = re.compile(r"(--?)([A-Za-z][\w-]{0,60})(?:=(?=\S))?")
 
 
@@ -296,7 +296,7 @@ def _code_letters(part: str, parts: list[str]) -> str:
     if part[0].isupper() and part[1:].islower():
         return part if _VOWEL.search(part) else letters(part)
     if part.islower():
-        return part if _VOWEL.search(part) and not _VOWEL_FIRST.fullmatch(part) else letters(part)
+        return part if _VOWEL.search(part) and part not in _SPELLED else letters(part)
     return identifier_words(part)
 
 
@@ -318,7 +318,7 @@ def identifier_words(name: str) -> str:
     return " ".join(said)
 
 
-def _ending(name: str) -> str:
+def ending(name: str) -> str:
     """How a file's ending is said: "py", "H T M L"."""
     low = name.lower()
     if low in _SAID_EXTENSIONS:
@@ -358,12 +358,12 @@ def dotted(scan: Scan, at: int) -> Said | None:
     is_file = is_file and not (len(last) == 1 and len(parts[-2]) == 1)
     is_domain = last.lower() in TLDS and last == last.lower()
     end = found.start() + len(found[0].rstrip("-"))
-    called_ = _CALL.match(scan.text, end)
+    called_ = CALL.match(scan.text, end)
     if not (is_file or is_domain or called_ or _is_code_path(parts)):
         return None
     said = [name_words(part) for part in parts[:-1]]
     if is_file and not is_domain and not called_:
-        said.append(_ending(last))
+        said.append(ending(last))
     elif is_domain and len(last) == 2 and last not in ("me", "so"):
         said.append(letters(last))
     else:
@@ -425,7 +425,7 @@ def path(scan: Scan, at: int) -> Said | None:
         if part in ("/", ".", "~"):
             said.append({"/": "slash", ".": "dot", "~": "tilde"}[part])
         elif part:
-            said.append(_ending(part) if said and said[-1] == "dot" and part in EXTENSIONS else name_words(part))
+            said.append(ending(part) if said and said[-1] == "dot" and part in EXTENSIONS else name_words(part))
     return Said(at + len(written), " ".join(said))
 
 
@@ -459,9 +459,9 @@ def flag(scan: Scan, at: int) -> Said | None:
 def identifier(scan: Scan, at: int) -> Said | None:
     """Reads "snake_case", "__init__", "camelCase", "foo()"."""
     text = scan.text
-    found = _SNAKE.match(text, at) or _CAMEL.match(text, at)
+    found = _SNAKE.match(text, at) or CAMEL.match(text, at)
     if found is None:
         return None
     end = found.end()
-    called_ = _CALL.match(text, end)
+    called_ = CALL.match(text, end)
     return Said(called_.end() if called_ else end, identifier_words(found[0]))

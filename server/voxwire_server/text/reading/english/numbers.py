@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from voxwire_server.text.reading.english import calendar, codes, measures, numerals
-from voxwire_server.text.reading.english.measures import Amount
+from voxwire_server.text.reading.english import amounts, calendar, codes, fractions, measures, numerals
+from voxwire_server.text.reading.english.amounts import Amount
 from voxwire_server.text.reading.english.scan import Said, Scan
 from voxwire_server.text.reading.english.tables import (
     NUMBER_CONTEXT_CODES,
@@ -34,22 +34,9 @@ _ORDINAL_RANGE = re.compile(r"[ \u00a0]?[-–—][ \u00a0]?(?=\d{1,18}(?:st|nd|r
 _ERA = re.compile(r"(\d{1,5})(?= ?(?:BC|AD|BCE|CE|B\.C|A\.D)\b)")
 _MIXED = re.compile(r"(\d{1,4})(?:[ \u00a0-])(\d{1,3})/(\d{1,3})(?![\d/])")
 _MIXED_SIGN = re.compile(r"(\d{1,6})[ \u00a0]?([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒])")
-_FRACTION = re.compile(r"(\d{1,9})[/⁄∕](\d{1,9})(?![/⁄∕]?\d)")
-_CHAIN = re.compile(r"\d{1,9}(?:/\d{1,9}){1,8}")
 _RANGE_DASH = re.compile("([ \u00a0\u202f]?)([-–—−~])([ \u00a0\u202f]?)(?=[.\\d$€£¥])")
 _EQUATION = re.compile(r"[^.?!\n]{0,24}?(?:[=≈]|equals)")
 _LIST_NUMBER = re.compile(r"(?:^|[\n\v])[ \u00a0]{0,8}\(?$")
-_OUT_OF = re.compile(
-    r" ?(?:stars?|points?|marks?|rating|score|people|users|students|correct|questions|dentists|answers|times|tests"
-    r"|passed|votes|stages|steps|chapters|done|complete)",
-    re.IGNORECASE,
-)
-_RATED = word_set(
-    """
-    scored score rated rate rating gave got give stars review solid
-    """
-)
-_FRACTION_BOTTOMS = frozenset((2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 20, 32, 64, 100, 1000))
 _YEAR_SPAN = re.compile(r"(\d{4})[-–/](\d{2})(?![\d\w]|[-–/.]\d)")
 _CONTEXT_NUMBER = re.compile(r"(\d{1,16})(?![\d.,:/%]\d|\d|[A-Za-z%])")
 _MEASURED = re.compile(
@@ -64,7 +51,7 @@ _YEAR_BEFORE = word_set(
 _COMMA_DECIMAL = re.compile(
     r"(\d{1,6}),(\d{1,2})(?!\d|,\d)(?=[ \u00a0]?(?:%|°|€|\$|£|(?:degrees?|percent|million|billion|thousand|meters?"
     r"|metres?|kilometers?|kilometres?|liters?|litres?|euros?|dollars?|pounds?|grams?|kilos?|seconds?|minutes?|hours?|miles?|feet"
-    rf"|inches|points?|volts?|times)\b|(?:{measures._either(set(UNITS) - {'in', 'A', 'us', 'au', 'st'})})(?![A-Za-z])))"
+    rf"|inches|points?|volts?|times)\b|(?:{amounts.either(set(UNITS) - {'in', 'A', 'us', 'au', 'st'})})(?![A-Za-z])))"
 )
 _PI = re.compile(r"3,14(?!\d)")
 _CHAPTER_VERSE = re.compile(r"\d{1,3}:\d{1,3}")
@@ -105,51 +92,6 @@ def _dotted(scan: Scan, at: int) -> Said | None:
     return codes.version(scan, at, named)
 
 
-def _slashed(scan: Scan, at: int) -> Said | None:
-    said = calendar.numeric(scan, at)
-    if said is not None:
-        return said
-    found = _FRACTION.match(scan.text, at)
-    if found is None:
-        chain = _CHAIN.match(scan.text, at)
-        if chain is None or "/" not in chain[0]:
-            return None
-        return Said(chain.end(), " slash ".join(numerals.integer(part, scan.british) for part in chain[0].split("/")))
-    top, bottom = int(found[1]), int(found[2])
-    british, end = scan.british, found.end()
-    if (found[1], found[2]) in (("24", "7"), ("50", "50"), ("9", "11"), ("7", "11"), ("20", "20")):
-        return Said(end, f"{numerals.cardinal(top)} {numerals.cardinal(bottom)}")
-    unit = measures._unit(scan, end, "", True, None)
-    word = scan.word_before(at).lower()
-    rated = _OUT_OF.match(scan.text, end) or word in _RATED or any(w in _RATED for w in scan.words_before(at, 3))
-    padded = found[1][0] == "0" or (found[2][0] == "0" and len(found[2]) > 1)
-    if not padded and bottom > 1 and (top == bottom or (rated and (top > bottom or unit is None))):
-        return Said(end, f"{numerals.cardinal(top, british)} out of {numerals.cardinal(bottom, british)}")
-    date = calendar.short(scan, at, padded)
-    if date is not None and unit is None:
-        return date
-    if len(found[1]) == 4 and len(found[2]) == 2:
-        return Said(end, f"{numerals.year(top, british)} {numerals.integer(found[2])}")
-    if (
-        bottom in _FRACTION_BOTTOMS
-        and top > 0
-        and (top < bottom or top in (1, 3, 5, 7, 9, 11, 13, 15))
-        and found[2][0] != "0"
-    ):
-        if bottom == 10 and top > 1 and unit is None and scan.word_after(end) not in ("of", "mile", "inch", "second"):
-            return Said(end, f"{numerals.cardinal(top, british)} out of ten")
-        said_words = numerals.fraction(top, bottom, british)
-        counted = measures._unit(scan, end, said_words, top < bottom, None)
-        return counted or measures.foot_or_inch(scan, end, said_words, top < bottom) or Said(end, said_words)
-    if top >= bottom and len(found[1]) <= 3:
-        head = numerals.pairs(found[1], british) if len(found[1]) == 3 else numerals.integer(found[1], british)
-        said_words = f"{head} over {numerals.integer(found[2], british)}"
-        return measures._unit(scan, end, said_words, False, None) or Said(end, said_words)
-    if bottom < 2 or bottom > 1000 or top > bottom or top == 0:
-        return Said(end, f"{numerals.integer(found[1], british)} slash {numerals.integer(found[2], british)}")
-    return Said(end, f"{numerals.cardinal(top, british)} out of {numerals.cardinal(bottom, british)}")
-
-
 def _dashed(scan: Scan, at: int) -> Said | None:
     for rule in (
         calendar.numeric, codes.address, codes.phone, calendar.day_month, _year_span, _half_range, _mixed,
@@ -162,7 +104,7 @@ def _dashed(scan: Scan, at: int) -> Said | None:
 
 
 def _half_range(scan: Scan, at: int) -> Said | None:
-    """ "5-6pm" and "50-50"."""
+    """Reads "5-6pm" and "50-50"."""
     fifty = _FIFTY.match(scan.text, at)
     if fifty is not None:
         return Said(fifty.end(), "fifty fifty")
@@ -178,10 +120,10 @@ def _half_range(scan: Scan, at: int) -> Said | None:
 
 def _hyphened_unit(scan: Scan, at: int) -> Said | None:
     """Reads "a 5-km run"."""
-    value = measures.amount(scan, at)
+    value = amounts.amount(scan, at)
     assert value is not None, "a digit is there"
     return (
-        measures._unit(scan, value.end, value.words(scan.british), True, value) if scan.char(value.end) == "-" else None
+        measures.unit(scan, value.end, value.words(scan.british), True, value) if scan.char(value.end) == "-" else None
     )
 
 
@@ -241,18 +183,19 @@ def _bracketed(scan: Scan, at: int) -> Said | None:
 def _mixed(scan: Scan, at: int) -> Said | None:
     """Reads "2 1/2", "1½"."""
     found = _MIXED.match(scan.text, at)
-    if found is not None and 0 < int(found[2]) < int(found[3]) and int(found[3]) in _FRACTION_BOTTOMS:
+    if found is not None and 0 < int(found[2]) < int(found[3]) and int(found[3]) in fractions.BOTTOMS:
         words = numerals.mixed(int(found[1]), int(found[2]), int(found[3]), scan.british)
-        return _with_unit(scan, found.end(), words)
+        return with_unit(scan, found.end(), words)
     sign = _MIXED_SIGN.match(scan.text, at)
     if sign is None:
         return None
-    return _with_unit(scan, sign.end(), numerals.mixed(int(sign[1]), *VULGAR[sign[2]], scan.british))
+    return with_unit(scan, sign.end(), numerals.mixed(int(sign[1]), *VULGAR[sign[2]], scan.british))
 
 
-def _with_unit(scan: Scan, end: int, words: str) -> Said:
+def with_unit(scan: Scan, end: int, words: str) -> Said:
+    """A fraction that was read as `words` up to `end`, with what it counts."""
     return (
-        measures._unit(scan, end, words, False, None)
+        measures.unit(scan, end, words, False, None)
         or measures.foot_or_inch(scan, end, words, False)
         or measures.behind(scan, end, words, Amount(end, "2", None), plain=False)
         or Said(end, words)
@@ -285,7 +228,7 @@ def _decade(scan: Scan, at: int) -> Said | None:
     """Reads "1990s", "90s" where it is no time."""
     found = _DECADE.match(scan.text, at)
     if found is None or (
-        len(found[1]) == 2 and not measures._is_decade(scan, found.end(1), Amount(found.end(1), found[1], None))
+        len(found[1]) == 2 and not measures.is_decade(scan, found.end(1), Amount(found.end(1), found[1], None))
     ):
         return None
     if found[2] and not found[1].endswith("0"):
@@ -307,7 +250,7 @@ def _counted(scan: Scan, at: int) -> Said | None:
     word = scan.word_before(at).lower()
     if word in ROOM_CONTEXT:
         return None
-    value = measures.amount(scan, at)
+    value = amounts.amount(scan, at)
     assert value is not None, "a digit is there"
     if word in ("a", "an", "each", "every"):
         value = value._replace(single=True)
@@ -322,8 +265,8 @@ def _counted(scan: Scan, at: int) -> Said | None:
 
 
 def _scientific(scan: Scan, found: re.Match[str]) -> Said:
-    """ "6.02e23": six point zero two times ten to the power of twenty-three."""
-    value = measures.amount(scan, found.start())
+    """Reads "6.02e23": six point zero two times ten to the power of twenty-three."""
+    value = amounts.amount(scan, found.start())
     assert value is not None, "a digit is there"
     power = f"{'minus ' if found[1] == '-' else ''}{numerals.integer(found[2], scan.british)}"
     return Said(found.end(), f"{value.words(scan.british)} times ten to the power of {power}")
@@ -339,8 +282,8 @@ def _year_span(scan: Scan, at: int) -> Said | None:
 
 _RULES: Mapping[str, tuple[Callable[[Scan, int], Said | None], ...]] = {
     ":": (_coloned,),
-    "/": (_slashed,),
-    "⁄": (_slashed,),
+    "/": (fractions.slashed,),
+    "⁄": (fractions.slashed,),
     "-": (_dashed,),
     "–": (_dashed,),
     ".": (_dotted,),
@@ -360,7 +303,7 @@ _BY_LETTER: tuple[Callable[[Scan, int], Said | None], ...] = (_clock_range, _let
 
 def _amount(scan: Scan, at: int, sign: str) -> Said:
     """A plain amount: with its range, its unit, or as a year, a code, a count."""
-    value = measures.amount(scan, at)
+    value = amounts.amount(scan, at)
     assert value is not None, "a digit is there"
     words = _whole_words(scan, at, value)
     if value.fraction is not None or sign or len(value.whole) > 15:
@@ -374,7 +317,7 @@ def _amount(scan: Scan, at: int, sign: str) -> Said:
         return ranged
     end, power = measures.exponent(scan, value.end)
     if power:
-        counted = measures._unit(scan, end, words + power, False, None)
+        counted = measures.unit(scan, end, words + power, False, None)
         return Said(counted.end, sign + (counted.text or "")) if counted else Said(end, sign + words + power)
     if scan.word_before(at).lower() in ("a", "an", "each", "every"):
         value = value._replace(single=True)
@@ -408,9 +351,9 @@ def _counts(scan: Scan, end: int) -> bool:
     """Whether what follows a number of four digits is counted by it."""
     if scan.char(end) in ("%", "°", "€", "$", "£", "¥"):
         return True
-    if measures._UNIT.match(scan.text, end) and measures._unit(scan, end, "", False, None) is not None:
+    if measures.UNIT.match(scan.text, end) and measures.unit(scan, end, "", False, None) is not None:
         return True
-    if measures._WORD_MAGNITUDE.match(scan.text, end) is not None:
+    if measures.WORD_MAGNITUDE.match(scan.text, end) is not None:
         return True
     return _MEASURED.match(scan.text, end) is not None
 
@@ -452,10 +395,10 @@ def _range(scan: Scan, at: int, value: Amount, words: str) -> Said | None:
         return None
     spaced = bool(dash[1])
     until_at = dash.end()
-    money = measures._CURRENCY_BEFORE.match(scan.text, until_at)
+    money = amounts.CURRENCY_BEFORE.match(scan.text, until_at)
     if money is not None:
         return None
-    until = measures.amount(scan, until_at)
+    until = amounts.amount(scan, until_at)
     if until is None:
         return None
     after = scan.char(until.end)

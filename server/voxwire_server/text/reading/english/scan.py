@@ -25,6 +25,8 @@ _OPENERS = " \t\n\v\u00a0:#\"'“‘([=~≈"
 _WORD_BEFORE = re.compile(r"[^\W\d_][\w'+-]*\Z")
 _NEXT_WORD = re.compile(r"[ \u00a0\u202f]{0,2}([^\W\d_]+)")
 _ENDS_SENTENCE = re.compile(r"[\"'”’)\]]{0,4}(?:\s+[\"'“‘(\[]{0,4}[A-Z]|\s*\Z|\s*\n)")
+SENTENCE_START = re.compile(r"(?:^|[.!?:\n\v]['\"”’)\]]*\s*)['\"“‘(\[]*$")
+"""Whether a text that ends so begins a sentence."""
 
 
 class Said(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from voxwire_server.text.reading.english import codes, measures, numbers, numerals
+from voxwire_server.text.reading.english import amounts, codes, measures, numbers, numerals
 from voxwire_server.text.reading.english.scan import Said, Scan
 from voxwire_server.text.reading.english.tables import (
     GREEK,
@@ -50,8 +50,8 @@ def sign(scan: Scan, at: int) -> Said:
         said = rule(scan, at)
         if said is not None:
             return said
-    if char in measures.CURRENCY_SIGNS:
-        return measures.money(scan, at) or Said(at + 1, _apart(scan, at, at + 1, SIGNS.get(char, "")))
+    if char in amounts.CURRENCY_SIGNS:
+        return amounts.money(scan, at) or Said(at + 1, _apart(scan, at, at + 1, SIGNS.get(char, "")))
     operator = _OPERATOR.match(scan.text, at)
     if operator is not None:
         said = _operator(scan, at, operator[0])
@@ -60,7 +60,7 @@ def sign(scan: Scan, at: int) -> Said:
     if char in _QUIET:
         return Said(at + 1, None)
     if char in VULGAR:
-        return numbers._with_unit(scan, at + 1, numerals.fraction(*VULGAR[char], scan.british))
+        return numbers.with_unit(scan, at + 1, numerals.fraction(*VULGAR[char], scan.british))
     if char in SIGNS:
         return Said(at + 1, _apart(scan, at, at + 1, SIGNS[char]))
     return _other(scan, at, char)
@@ -125,8 +125,8 @@ def _dash(scan: Scan, at: int) -> Said | None:
         return _operator(scan, at, operator[0])
     token = scan.starts_token(at)
     if token and _SIGNED.match(text, at) and char in "-−":
-        if scan.char(at + 1) in measures.CURRENCY_SIGNS:
-            return measures.money(scan, at + 1, "minus ")
+        if scan.char(at + 1) in amounts.CURRENCY_SIGNS:
+            return amounts.money(scan, at + 1, "minus ")
         phone = codes.phone(scan, at + 1) if char == "-" else None
         return phone or numbers.number(scan, at + 1, "minus ")
     if token and char == "-" and (at == 0 or text[at - 1] not in "—–"):
@@ -163,8 +163,8 @@ def _plus(scan: Scan, at: int) -> Said | None:
         phone = codes.phone(scan, at)
         if phone is not None:
             return phone
-        if scan.char(at + 1) in measures.CURRENCY_SIGNS:
-            return measures.money(scan, at + 1, "plus ")
+        if scan.char(at + 1) in amounts.CURRENCY_SIGNS:
+            return amounts.money(scan, at + 1, "plus ")
         return numbers.number(scan, at + 1, "plus ")
     return None
 
@@ -226,13 +226,11 @@ def _dot(scan: Scan, at: int) -> Said | None:
     if name == "NET":
         said = "net"
     elif name.lower() in codes.EXTENSIONS:
-        said = codes._ending(name)
+        said = codes.ending(name)
     else:
         said = codes.name_words(name)
     if found[2]:
-        said += (
-            f" dot {codes._ending(found[2]) if found[2].lower() in codes.EXTENSIONS else codes.name_words(found[2])}"
-        )
+        said += f" dot {codes.ending(found[2]) if found[2].lower() in codes.EXTENSIONS else codes.name_words(found[2])}"
     return Said(found.end(), f"dot {said}")
 
 
@@ -275,7 +273,7 @@ def _tilde(scan: Scan, at: int) -> Said | None:
     if scan.char(at + 1) == "/":
         return codes.path(scan, at) or Said(at + 1, _apart(scan, at, at + 1, "tilde"))
     after = scan.text[at + 1 : at + 3].lstrip()
-    if after[:1].isdecimal() or (after[:1] in measures.CURRENCY_SIGNS and after):
+    if after[:1].isdecimal() or (after[:1] in amounts.CURRENCY_SIGNS and after):
         return Said(at + 1, _apart(scan, at, at + 1, "about"))
     end = at
     while end < len(scan.text) and scan.text[end] == "~" and end - at < 40:
@@ -317,7 +315,7 @@ def _comparison(scan: Scan, at: int) -> Said | None:
 
 
 def _not(scan: Scan, at: int) -> Said | None:
-    """ "!x" of a programming language."""
+    """Reads "!x" of a programming language."""
     if scan.starts_token(at) and scan.char(at + 1).isalpha() and scan.tail(at, 2).strip(" (&|=;{,"):
         return None
     operator = _OPERATOR.match(scan.text, at)
@@ -327,7 +325,7 @@ def _not(scan: Scan, at: int) -> Said | None:
 
 
 def _modulo(scan: Scan, at: int) -> Said | None:
-    """ "x % 2"."""
+    """Reads "x % 2"."""
     operands = re.search(r"[A-Za-z)] $", scan.tail(at, 3)) and re.match(r" [\w(]", scan.text[at + 1 : at + 3])
     return Said(at + 1, "mod") if operands and _OPERATOR.match(scan.text, at) is None else None
 

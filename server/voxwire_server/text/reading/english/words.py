@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from voxwire_server.text.reading.english import calendar, codes, measures, numerals
-from voxwire_server.text.reading.english.scan import LETTER, Said, Scan
+from voxwire_server.text.reading.english import amounts, calendar, codes, measures, numerals, roman
+from voxwire_server.text.reading.english.scan import LETTER, SENTENCE_START, Said, Scan
 from voxwire_server.text.reading.english.tables import (
     ABBREVIATIONS,
     ACRONYMS,
     BEFORE_NUMBERS,
-    CHAPTERS,
     GREEK,
     MONTH_BY_NAME,
     NEVER_ENDS,
     NOT_ALONE,
-    RULERS,
     SPOKEN_CAPITALS,
     STREETS,
     SUBSCRIPTS,
@@ -31,7 +29,6 @@ from voxwire_server.text.reading.english.tables import (
 WORD = re.compile(rf"{LETTER}{{1,200}}(?:['’´`‘]{LETTER}{{1,40}}){{0,4}}")
 _ABBREVIATION = re.compile(r"(?:[A-Za-z]{1,7}\.){1,5}")
 _INITIALS = re.compile(r"(?:[A-Z]\.){2,6}|[a-z]\.[a-z]\.")
-_ROMAN = re.compile(r"[IVXLCDM]{1,12}(?![\w])")
 _AND_LETTERS = re.compile(r"([A-Z]{1,4})&([A-Z]{1,4})(?![A-Za-z\d])")
 _SLASHED = re.compile(r"[^\W\d_]{1,30}(?:['’][^\W\d_]{1,5})?(?:/[^\W\d_]{1,30}){1,4}(?![\w/])")
 _PLUS_NAME = re.compile(r"(?:C\+\+|[CFJ]#|Notepad\+\+|Google\+|Disney\+|c\+\+)(?!\w)")
@@ -69,25 +66,6 @@ _DEPARTMENTS = word_set(
     """
 )
 _CAPITAL_WORD = re.compile(r"[A-Z]{2,}(?:'[A-Z]+)?")
-_STRONG_RULERS = word_set(
-    """
-    King Queen Pope Emperor Tsar Czar Emperor King's Prince Saint
-    """
-)
-_ROMAN_WORDS = word_set(
-    """
-    MIX MILD DIM CIVIL LIVID VIVID MD CD DC CV MC CC MM DI LI XL DVI CI CL ID MI LCD DVD DIV LID MID MIC VIM CIV MV
-    IV VI CM MCI DL ML DM XX LL CID CDC
-    """
-)
-_ROMAN_MEDICAL = frozenset(["iv", "fluids", "drip"])
-_CENTURIES = frozenset(["century", "centuries", "olympiad", "Olympiad", "Olympics", "Century"])
-_AFTER_FIRST = word_set(
-    """
-    of was and is ruled reigned died became the had
-    """
-)
-_SENTENCE_START = re.compile(r"(?:^|[.!?:\n\v]['\"”’)\]]*\s*)['\"“‘(\[]*$")
 
 
 def word(scan: Scan, at: int) -> Said:
@@ -146,13 +124,13 @@ def _glued(scan: Scan, at: int, form: str, end: int, follows: str) -> Said | Non
     if follows == "_":
         return codes.email(scan, at) or codes.identifier(scan, at)
     if follows == "(":
-        called = codes._CALL.match(scan.text, end)
+        called = codes.CALL.match(scan.text, end)
         return None if called is None else Said(called.end(), codes.identifier_words(form))
     if follows == "&":
         both = _AND_LETTERS.match(scan.text, at)
         return None if both is None else Said(both.end(), f"{codes.letters(both[1])} and {codes.letters(both[2])}")
     if follows == "$":
-        return measures.money(scan, at) if form.isupper() else None
+        return amounts.money(scan, at) if form.isupper() else None
     if follows in "+#":
         return _signed_name(scan, at)
     if follows.isdecimal():
@@ -173,7 +151,7 @@ def _with_index(scan: Scan, at: int, form: str, end: int) -> Said | None:
         stop, power = measures.exponent(scan, index.end())
         return Said(stop, f"{name} sub {numerals.integer(digits)}{power}")
     if form in UNITS and scan.text[end] in "²³":
-        return Said(end + 1, measures._powered(UNITS[form][1], scan.text[end]))
+        return Said(end + 1, measures.powered(UNITS[form][1], scan.text[end]))
     stop, power = measures.exponent(scan, end)
     return Said(stop, name + power) if power else None
 
@@ -209,7 +187,7 @@ def _with_digits(scan: Scan, at: int, form: str, end: int) -> Said | None:
         run = re.compile(r"\d{1,4}(?![\w])").match(text, end)
         if run is not None:
             return Said(run.end(), f"version {numerals.integer(run[0])}")
-    money = measures.money(scan, at)
+    money = amounts.money(scan, at)
     if money is not None:
         return money
     for rule in (
@@ -421,13 +399,13 @@ def _alone(scan: Scan, at: int, form: str, end: int) -> Said | None:
         return _capitals(scan, at, form, end)
     if form in SPOKEN_CAPITALS:
         return Said(end, SPOKEN_CAPITALS[form])
-    if form == "Am" and not _SENTENCE_START.search(scan.tail(at, 12)):
+    if form == "Am" and not SENTENCE_START.search(scan.tail(at, 12)):
         return Said(end, "am")
     if form in ("Jr", "Sr"):
         return Said(end, ABBREVIATIONS[form])
     if form in ("No", "Nos") and scan.text[end : end + 2].strip(" \u00a0").isdecimal() and scan.char(end) == " ":
         return None
-    money = measures.money(scan, at) if form == "Rs" else None
+    money = amounts.money(scan, at) if form == "Rs" else None
     return money or _camel(form, end)
 
 
@@ -447,7 +425,7 @@ def _camel(form: str, end: int) -> Said | None:
     """Reads "camelCase" and "HttpRequestHandler" as words; "iPhone" and "JavaScript" are known as they are."""
     if form.islower() or form[1:].islower() or not form.isascii() or "'" in form:
         return None
-    found = codes._CAMEL.match(form)
+    found = codes.CAMEL.match(form)
     if found is None or found.end() != len(form):
         return None
     humps = sum(char.isupper() for char in form)
@@ -460,14 +438,12 @@ def _capitals(scan: Scan, at: int, form: str, end: int) -> Said | None:
     if form in SPOKEN_CAPITALS:
         return Said(end, SPOKEN_CAPITALS[form])
     if len(form) > 2 and scan.text.startswith((" ", "\u00a0"), end):
-        money = measures.money(scan, at)
+        money = amounts.money(scan, at)
         if money is not None:
             return money
-    numeral = _ROMAN.fullmatch(form)
-    if numeral is not None:
-        said = _roman(scan, at, form, end)
-        if said is not None:
-            return said
+    said = roman.numeral(scan, at, form, end)
+    if said is not None:
+        return said
     if form in _FUNCTION_CAPITALS and _among_capitals(scan, at, end):
         return Said(end, form.lower())
     return None
@@ -483,54 +459,3 @@ def _among_capitals(scan: Scan, at: int, end: int) -> bool:
         or (word in _FUNCTION_CAPITALS and word != "IT" and word != "US")
         for word in (before, after)
     )
-
-
-def _roman(scan: Scan, at: int, form: str, end: int) -> Said | None:
-    value = numerals.roman(form)
-    if not value:
-        return None
-    before, after = scan.word_before(at), scan.word_after(end)
-    if after in _CENTURIES and form not in ("I",):
-        return Said(end, numerals.ordinal(value))
-    if before in RULERS and len(form) < 6:
-        return _ruler(scan, at, form, end, value)
-    if before.lower() in CHAPTERS and before.lower() != before.upper():
-        if len(form) == 1 and (form not in "IVX" or (form == "I" and not before[0].isupper())):
-            return None
-        if form == "I" and (
-            after.islower() and after not in _AFTER_FIRST and after not in ("in", "to", "that", "which")
-        ):
-            return None
-        return Said(end, numerals.cardinal(value))
-    if len(form) == 1 or (
-        form in _ROMAN_WORDS and not (form in ("IV", "VI") and before[:1].isupper() and len(before) > 2)
-    ):
-        return None
-    if (
-        before[:1].isupper()
-        and before[1:].islower()
-        and set(form) <= set("IVX")
-        and not _SENTENCE_START.search(scan.tail(at - len(before) - 1, 12))
-    ):
-        named = form in ("II", "III", "IV") and _two_names(scan, at)
-        return Said(end, f"the {numerals.ordinal(value)}" if named else numerals.cardinal(value))
-    if len(form) > 1 and set(form) <= set("IVX") and value < 40:
-        return Said(end, numerals.cardinal(value))
-    return None
-
-
-def _two_names(scan: Scan, at: int) -> bool:
-    return bool(re.search(r"[A-Z][a-z]+ [A-Z][a-z]+ ?$", scan.tail(at, 40)))
-
-
-def _ruler(scan: Scan, at: int, form: str, end: int, value: int) -> Said | None:
-    after = scan.word_after(end)
-    if form == "I" and after and scan.char(end) == " ":
-        titled = any(word.strip(".,").capitalize() in _STRONG_RULERS for word in scan.words_before(at, 3)[:-1])
-        if after not in _AFTER_FIRST - {"was", "had"} and not titled and not after[:1].isupper():
-            return None
-        if after in ("am", "think", "have", "will", "know"):
-            return None
-    if len(form) == 1 and form not in "IVX":
-        return None
-    return Said(end, f"the {numerals.ordinal(value)}")
