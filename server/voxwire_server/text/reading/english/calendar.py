@@ -105,6 +105,8 @@ def clock(scan: Scan, at: int) -> Said | None:
     found = _RATIO.match(scan.text, at)
     if found is None:
         return None
+    if found[0] == "50:50":
+        return Said(found.end(), "fifty fifty")
     return Said(
         found.end(), f"{numerals.integer(found[1], scan.british)} to {numerals.integer(found[2], scan.british)}"
     )

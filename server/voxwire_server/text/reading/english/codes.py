@@ -9,6 +9,7 @@ from voxwire_server.text.reading.english.scan import LETTER, WORD_CHARS_MAX, Sai
 from voxwire_server.text.reading.english.tables import (
     ACRONYMS,
     CALL_CONTEXT,
+    GREEK,
     SPOKEN_CAPITALS,
     SUBSCRIPTS,
     SUPERSCRIPTS,
@@ -98,7 +99,7 @@ _FLAG = re.compile(r"(--?)([A-Za-z][\w-]{0,60})(?:=(?=\S))?")
 
 def letters(word: str) -> str:
     """Letter by letter: "Q R", "[A](/ˈA/) P I"."""
-    return " ".join(LETTER_A if letter in "aA" else letter.upper() for letter in word)
+    return " ".join(LETTER_A if letter in "aA" else GREEK.get(letter) or letter.upper() for letter in word)
 
 
 def phone(scan: Scan, at: int) -> Said | None:

@@ -1,4 +1,4 @@
-"""What an amount counts: magnitudes, currencies behind it, units, percent, degrees, feet and inches, dimensions. Pure."""
+"""What an amount counts: magnitudes, currencies, units, percent, degrees, feet and inches, dimensions. Pure."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ _NEXT_PART = re.compile(r"\. \d{1,2}(?:\.\d)? ?(?:in|oz|min|sec|mins)\b")
 _FEET_BEFORE = re.compile(r"(?:ft\.?|feet|foot|yd) ?\d{1,2}(?:\.\d+)?$")
 _ARC = re.compile(rf"°{SP}?(\d{{1,2}})['′]{SP}?(?:(\d{{1,2}})(?:\.\d{{1,4}})?[\"″]{SP}?)?")
 _FEET = re.compile(r"(\d{1,3})['′][ -]?(\d{1,2})(?:(\.\d{1,2})|[ -]?(\d{1,2})/(\d{1,2})|([½¼¾]))?(?:[\"″”]|''|′′)")
+_FEET_OPEN = re.compile(r"([1-8])['′](\d|1[01])(?![\w'\"″”])")
 _FOOT = re.compile(r"(['′])(?![\w'])")
 _OPEN_QUOTE = re.compile(r"(?:(?:^|[ (\"])'[^']*|‘[^'‘]*)$")
 _INCH = re.compile(r"([\"″”]|''|′′)(?!\w)")
@@ -247,7 +248,22 @@ def is_decade(scan: Scan, end: int, value: Amount) -> bool:
     if len(value.whole) != 2 or not value.whole.endswith("0"):
         return False
     start = end - 2
-    return scan.char(start - 1) == "'" or scan.word_before(start).lower() in (
+    if scan.word_after(end + 1) in (
+        "music",
+        "fashion",
+        "kid",
+        "kids",
+        "style",
+        "rock",
+        "movie",
+        "movies",
+        "song",
+        "songs",
+        "hip",
+        "nostalgia",
+    ):
+        return True
+    return scan.char(start - 1) == "'" or scan.word_before(start).lower().rstrip("-") in (
         "the", "early", "late", "mid", "his", "her", "their", "my", "your", "our"
     )  # fmt: skip
 
@@ -259,7 +275,10 @@ def feet(scan: Scan, at: int) -> Said | None:
     """6'2" and the like."""
     found = _FEET.match(scan.text, at)
     if found is None:
-        return None
+        short = _FEET_OPEN.match(scan.text, at)
+        if short is None:
+            return None
+        return Said(short.end(), f"{numerals.cardinal(int(short[1]))} foot {numerals.cardinal(int(short[2]))}")
     foot, inches = int(found[1]), int(found[2])
     said = numerals.cardinal(inches)
     if found[3]:

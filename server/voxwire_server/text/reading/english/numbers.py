@@ -26,7 +26,8 @@ _ORDINAL = re.compile(r"(\d[\d,]{0,18})(?:\u00ad)?(st|nd|rd|th|ST|ND|RD|TH)(?![A
 _DECADE = re.compile(r"(\d{2}|\d{3}0|\d{2}00)('?)s(?![A-Za-z\d])")
 _SCAN_LINES = re.compile(r"(\d{3,4})([pi])(?![A-Za-z\d])")
 _SCIENTIFIC = re.compile(r"\d{1,15}(?:\.\d{1,15})?[eE]([-+]?)(\d{1,4})(?![\w])")
-_FIFTY = re.compile(r"50-50(?![\w-])")
+_AS_TWO = re.compile(r"(50)-(50)(?![\w-])|(24)-(7)(?![\w-])")
+_PARAGRAPH = re.compile(r"(\d{3})\(([a-z])\)(?:\((\d)\))?")
 _HALVES_RANGE = re.compile(
     r"(\d{1,2})(?::([0-5]\d))?[ \u00a0]?[-–—][ \u00a0]?(?=\d{1,2}(?::[0-5]\d)?[ \u00a0]?[AaPp]\.?[Mm])"
 )
@@ -103,11 +104,20 @@ def _dashed(scan: Scan, at: int) -> Said | None:
     return None
 
 
+def _paragraph(scan: Scan, at: int) -> Said | None:
+    """Reads "401(k)", "501(c)(3)"."""
+    found = _PARAGRAPH.match(scan.text, at)
+    if found is None:
+        return None
+    said = f"{numerals.pairs(found[1])} {codes.letters(found[2])}"
+    return Said(found.end(), said + (f" {numerals.integer(found[3])}" if found[3] else ""))
+
+
 def _half_range(scan: Scan, at: int) -> Said | None:
     """Reads "5-6pm" and "50-50"."""
-    fifty = _FIFTY.match(scan.text, at)
-    if fifty is not None:
-        return Said(fifty.end(), "fifty fifty")
+    two = _AS_TWO.match(scan.text, at)
+    if two is not None:
+        return Said(two.end(), " ".join(numerals.cardinal(int(part)) for part in two.groups() if part))
     found = _HALVES_RANGE.match(scan.text, at)
     if found is None or int(found[1]) > 24:
         return None
@@ -227,11 +237,10 @@ def _ordinal(scan: Scan, at: int) -> Said | None:
 def _decade(scan: Scan, at: int) -> Said | None:
     """Reads "1990s", "90s" where it is no time."""
     found = _DECADE.match(scan.text, at)
-    if found is None or (
-        len(found[1]) == 2 and not measures.is_decade(scan, found.end(1), Amount(found.end(1), found[1], None))
-    ):
+    if found is None or (found[2] and not found[1].endswith("0")):
         return None
-    if found[2] and not found[1].endswith("0"):
+    short = len(found[1]) == 2 and not found[2]
+    if short and not measures.is_decade(scan, found.end(1), Amount(found.end(1), found[1], None)):
         return None
     return Said(found.end(), numerals.decade(int(found[1]), scan.british))
 
@@ -293,7 +302,7 @@ _RULES: Mapping[str, tuple[Callable[[Scan, int], Said | None], ...]] = {
     "'": (_feet,),
     "′": (_feet,),
     "×": (measures.dimensions,),
-    ")": (_mixed,),
+    "(": (_paragraph,),
 } | dict.fromkeys(VULGAR, (_mixed,))
 _BY_LETTER: tuple[Callable[[Scan, int], Said | None], ...] = (_clock_range, _lettered)
 

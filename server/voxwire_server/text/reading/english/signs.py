@@ -159,6 +159,8 @@ def _minus(scan: Scan, at: int) -> bool:
 
 def _plus(scan: Scan, at: int) -> Said | None:
     text = scan.text
+    if text.startswith("+/-", at):
+        return Said(at + 3, _apart(scan, at, at + 3, "plus or minus"))
     if scan.starts_token(at) and _SIGNED.match(text, at):
         phone = codes.phone(scan, at)
         if phone is not None:

@@ -28,7 +28,7 @@ from voxwire_server.text.reading.english.tables import (
 
 WORD = re.compile(rf"{LETTER}{{1,200}}(?:['’´`‘]{LETTER}{{1,40}}){{0,4}}")
 _ABBREVIATION = re.compile(r"(?:[A-Za-z]{1,7}\.){1,5}")
-_INITIALS = re.compile(r"(?:[A-Z]\.){2,6}|[a-z]\.[a-z]\.")
+_INITIALS = re.compile(r"(?:[A-Z]\.){2,6}|(?:[a-z]\.){2,4}")
 _AND_LETTERS = re.compile(r"([A-Z]{1,4})&([A-Z]{1,4})(?![A-Za-z\d])")
 _SLASHED = re.compile(r"[^\W\d_]{1,30}(?:['’][^\W\d_]{1,5})?(?:/[^\W\d_]{1,30}){1,4}(?![\w/])")
 _PLUS_NAME = re.compile(r"(?:C\+\+|[CFJ]#|Notepad\+\+|Google\+|Disney\+|c\+\+)(?!\w)")
@@ -280,7 +280,10 @@ def _part(part: str) -> str:
 
 def _with_stop(scan: Scan, at: int, form: str, end: int) -> Said | None:
     text = scan.text
-    if form == "www" or form == "WWW":
+    money = amounts.money(scan, at) if form == "Rs" else None
+    if money is not None:
+        return money
+    if form in ("www", "WWW"):
         said = codes.url(scan, at)
         if said is not None:
             return said
