@@ -56,6 +56,8 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ("the 1,000th", "the one thousandth"),
     ],
     "year": [
+        ("90s music", "nineties music"),
+        ("the mid-1980s", "the mid-nineteen eighties"),
         ("in 1905", "in nineteen oh five"),
         ("in 1999.", "in nineteen ninety-nine."),
         ("since 2008,", "since two thousand eight,"),
@@ -72,6 +74,8 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ("2020-21", "twenty twenty to twenty-one"),
     ],
     "range": [
+        ("10th–12th", "tenth to twelfth"),
+        ("a 50-50 chance", "a fifty fifty chance"),
         ("5-10", "five to ten"),
         ("pages 5 - 10", "pages five to ten"),
         ("a 9-5 job", "a nine to five job"),
@@ -116,6 +120,7 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ("$1,234.56", "one thousand two hundred thirty-four dollars and fifty-six cents"),
     ],
     "date": [
+        ("05/06", "May sixth"),
         ("on Nov. 21", "on November twenty-first"),
         ("Nov. 21, 2024", "November twenty-first, twenty twenty-four"),
         ("July 4, 2024", "July fourth, twenty twenty-four"),
@@ -136,6 +141,8 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ("It may be 5.", "It may be five."),
     ],
     "time": [
+        ("5-6pm", "five to six P.M"),
+        ("6:30-7 pm", "six thirty to seven P.M"),
         ("at 7:30", "at seven thirty"),
         ("7:05.", "seven oh five."),
         ("12:00", "twelve o'clock"),
@@ -182,6 +189,11 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ("he/she", "he or she"),
     ],
     "measure": [
+        ("3 ft 6 in", "three feet six inches"),
+        ("5'10 tall", "five foot ten tall"),
+        ("5 lb. 3 oz.", "five pounds three ounces."),
+        ("40° 26′ 46″ N", "forty degrees twenty-six minutes forty-six seconds north"),
+        ("120/80 mmHg", "one twenty over eighty millimeters of mercury"),
         ("5 km", "five kilometers"),
         ("1 kg", "one kilogram"),
         ("12 m²", "twelve square meters"),
@@ -215,6 +227,11 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ("a 7B model", "a seven B model"),
     ],
     "mathematics": [
+        ("6.02e23", "six point zero two times ten to the power of twenty-three"),
+        ("4.5 × 10^8 km", "four point five times ten to the power of eight kilometers"),
+        ("+/- 5", "plus or minus five"),
+        ("2π", "two pi"),
+        ("5 * 3", "five times three"),
         ("5 - 3 = 2", "five minus three equals two"),
         ("5 + 3", "five plus three"),
         ("6 × 7 = 42", "six times seven equals forty-two"),
@@ -232,6 +249,12 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ("Na+", f"N {A} plus"),
     ],
     "code": [
+        ("order #A-1234", f"order number {A} one two three four"),
+        ("Room 204B", "Room two oh four B"),
+        ("401(k)", "four oh one K"),
+        ("HTTP 404", "HTTP four oh four"),
+        ("GPT-3.5", "G P T three point five"),
+        ("3D-printed", "three D-printed"),
         ("version 2.0", "version two point zero"),
         ("Version 3.11.4.", "Version three point eleven point four."),
         ("v3.11.4", "version three point eleven point four"),
@@ -304,6 +327,9 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ("R&D", "R and D"),
     ],
     "abbreviation": [
+        ("an A+", f"an {A} plus"),
+        ("U.S.-based", "U.S-based"),
+        ("a.k.a. Bob", "A.K.A Bob"),
         ("Dr. Smith", "Doctor Smith"),
         ("Mr. Smith", "Mister Smith"),
         ("Prof. Lee", "Professor Lee"),

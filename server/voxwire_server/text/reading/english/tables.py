@@ -373,7 +373,8 @@ SIGNS = {
     "◦": "", "▪": "", "|": "", "_": "", "`": "", "·": "", "‣": "", "●": "", "○": "", "■": "", "□": "",
 }  # fmt: skip
 OPERATORS = {
-    "+/-": "plus or minus", "!=": "not equal to", "==": "equals", "===": "strictly equals", "!==": "strictly not equal to", "=>": "arrow",
+    "+/-": "plus or minus",
+    "!=": "not equal to", "==": "equals", "===": "strictly equals", "!==": "strictly not equal to", "=>": "arrow",
     "->": "arrow", "<-": "left arrow", "&&": "and", "||": "or", "+=": "plus equals", "-=": "minus equals",
     "*=": "times equals", "/=": "divided by equals", "<=": "less than or equal to", ">=": "greater than or equal to",
     "++": "plus plus", "--": "minus minus", "**": "to the power of", "//": "slash slash", "<<": "left shift",
@@ -428,8 +429,8 @@ NUMBER_CONTEXT_CODES = word_set(
 )
 ROOM_CONTEXT = word_set(
     """
-    http error status port xbox office rtx gtx rx airbus room rooms flight suite apartment apt gate bus route highway interstate hwy locker unit train
-    boeing
+    http error status port xbox office rtx gtx rx airbus room rooms flight suite apartment apt gate bus route
+    highway interstate hwy locker unit train boeing
     """
 )
 ORDER_CONTEXT = word_set(

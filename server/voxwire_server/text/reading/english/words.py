@@ -261,7 +261,13 @@ def _slashed(scan: Scan, at: int) -> Said | None:
         return Said(found.end(), _SLASH_WORDS[low])
     if low in _OR_PAIRS:
         return Said(found.end(), " or ".join(parts))
-    if len(parts) == 2 and parts[0] in UNITS and (parts[1] in UNITS or parts[1] in WORD_UNITS) and len(parts[0]) < 5:
+    if (
+        len(parts) == 2
+        and parts[0] in UNITS
+        and (parts[1] in UNITS or parts[1] in WORD_UNITS)
+        and len(parts[0]) < 5
+        and not found[0].isupper()
+    ):
         per = WORD_UNITS.get(parts[1]) or UNITS[parts[1]][0]
         return Said(found.end(), f"{UNITS[parts[0]][1]} per {per}")
     if len(parts) == 2 and parts[1] in WORD_UNITS and re.search(r"\d ?$", scan.tail(at, 3)):
