@@ -84,7 +84,7 @@ def clock_words(hour: int, minute: int, second: int | None = None, half: str = "
 
 def _end(found: re.Match[str], scan: Scan) -> int:
     """Where a time ends: a sentence's full stop after "a.m." is not part of it."""
-    return found.end() - 1 if found["dot"] and scan.ends_sentence(found.end()) else found.end()
+    return found.end() - 1 if found["dot"] and scan.ends_here(found.end()) else found.end()
 
 
 def _valid(month: int, day: int) -> bool:

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from voxwire_server.text.reading.english.tables import SUBSCRIPTS, SUPERSCRIPTS, VULGAR
+from voxwire_server.text.reading.english.tables import STARTERS, SUBSCRIPTS, SUPERSCRIPTS, VULGAR
 
 BEFORE_CHARS_MAX = 80
 """So far back a rule looks."""
@@ -103,3 +103,10 @@ class Scan:
     def ends_sentence(self, at: int) -> bool:
         """Whether what follows `at` begins a new sentence, or nothing follows."""
         return _ENDS_SENTENCE.match(self.text, at, at + 12) is not None
+
+    def ends_here(self, at: int) -> bool:
+        """Whether the sentence ends behind an abbreviation that names may follow ("U.S. Army", "4 p.m. EST")."""
+        if not self.ends_sentence(at):
+            return False
+        after = _NEXT_WORD.match(self.text, at, at + 40)
+        return after is None or after[1] in STARTERS

@@ -320,6 +320,7 @@ ABBREVIATIONS = {
     "yrs": "years", "lbs": "pounds", "qty": "quantity", "Qty": "Quantity", "resp": "respectively", "ref": "reference",
     "Ref": "Reference", "no": "number", "No": "Number", "nos": "numbers", "Nos": "Numbers", "p": "page",
     "Ph.D": "P H D", "M.D": "M D", "B.A": "B [A](/ˈA/)", "M.A": "M [A](/ˈA/)", "B.Sc": "B S C", "M.Sc": "M S C",
+    "a.k.a": "A.K.A",
     "Esq": "Esquire", "Sat": "Saturday", "appt": "appointment", "ft": "feet", "oz": "ounces", "lb": "pounds",
     "bday": "birthday", "Div": "Division", "Mtn": "Mountain", "Mts": "Mountains", "para": "paragraph",
     "pt": "part", "Pt": "Part", "Art": "Article", "art": "article", "intro": "intro", "bio": "bio",
@@ -342,7 +343,7 @@ STREETS = frozenset(["St", "Dr", "Ct", "Pl"])
 """Streets after a name."""
 NEVER_ENDS = word_set(
     """
-    e.g i.e vs approx dept Dept fig figs Fig Figs vol Vol pp incl excl cf viz ca no No nos Nos p
+    e.g i.e vs approx dept Dept fig figs Fig Figs vol Vol pp incl excl a.k.a cf viz ca no No nos Nos p
     """
 )
 
@@ -457,6 +458,16 @@ DATE_CONTEXT = word_set(
     on by until till before after from since due of date dated expires through between
     """
 )
+
+STARTERS = word_set(
+    """
+    He She It They We I You The This That These Those But And So In On At For When If What Then There Here My His
+    Her Our Their Its No Yes A An Why How Who Where Which After Before While Since Although Though However Now Not
+    Please Let Do Did Is Are Was Can Could Will Would Some Many Most All Also As By To From With Our Your Once Until
+    Because One Two Three
+    """
+)
+"""Words that begin a sentence and seldom a name."""
 
 ACRONYMS = word_set(
     """

@@ -339,13 +339,10 @@ def _abbreviation(scan: Scan, at: int) -> Said | None:
             and (name not in ("est", "Est", "al", "ft", "oz", "lb") or final)
         ):
             return None
-        stop = end - 1 if final and not (name in NEVER_ENDS and scan.char(end)) else end
-        return Said(stop, ABBREVIATIONS[name])
+        ends = scan.ends_here(end) and not (name in NEVER_ENDS and scan.char(end))
+        return Said(end - ends, ABBREVIATIONS[name])
     if initials is not None and initials.end() == end:
-        spelled = name.replace(".", "")
-        if spelled.lower() in ("am", "pm"):
-            return Said(end - 1 if final else end, ".".join(spelled.upper()))
-        return Said(end - 1 if final else end, ".".join(spelled.upper())) if final or len(spelled) > 1 else None
+        return Said(end - scan.ends_here(end), name.upper())
     return None
 
 
