@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from voxwire_server.text.reading.english import numerals
 from voxwire_server.text.reading.english.scan import Said, Scan
-from voxwire_server.text.reading.english.tables import CURRENCIES, MAGNITUDES, NO_CENTS, UNITS, WORD_UNITS
+from voxwire_server.text.reading.english.tables import CURRENCIES, MAGNITUDES, NO_CENTS, UNITS, WORD_UNITS, word_set
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,6 +39,15 @@ _MAGNITUDE = re.compile(
 )
 _PER = re.compile(rf"/{SP}?(?:({NUMBER})([kKM](?![A-Za-z]))?{SP}?)?([A-Za-z]{{1,12}})(?![A-Za-z\d/])")
 _PER_NUMBER = re.compile(rf"/({NUMBER})([kKM](?![A-Za-z]))?")
+
+
+_ARTICLES = frozenset(("a", "an", "another", "each", "every"))
+NOT_DESCRIBED = word_set(
+    """
+    long tall wide deep thick high in by x and or of is was away from to at for per on with than apart more less
+    later ago a an the if when that which who but as up down off
+    """
+)
 
 
 class Amount(NamedTuple):
@@ -117,6 +126,17 @@ def per_words(scan: Scan, end: int) -> tuple[int, str]:
     return found.end(), f" per {number}{' ' + MAGNITUDES[found[2]] if found[2] else ''}"
 
 
+def describes(scan: Scan, at: int, end: int) -> bool:
+    """Whether an amount describes the noun behind it: "a $20 bill", "a 5 km run"."""
+    word = scan.word_after(end)
+    return (
+        scan.char(end) in (" ", "\u00a0", "-")
+        and word.islower()
+        and word not in NOT_DESCRIBED
+        and scan.word_before(at).lower() in _ARTICLES
+    )
+
+
 def money(scan: Scan, at: int, sign: str = "") -> Said | None:
     """An amount behind its currency, from `at` on: "$5bn", "USD 20", "$20-$30", "$0.002/1K tokens"."""
     found = CURRENCY_BEFORE.match(scan.text, at)
@@ -150,6 +170,12 @@ def money(scan: Scan, at: int, sign: str = "") -> Said | None:
     else:
         said = sum_words(value, currency, scan.british)
     end, said = _own_code(scan, end, said, currency)
+    if describes(scan, at, end):
+        said = (
+            said.removesuffix(CURRENCIES[currency][1]) + CURRENCIES[currency][0]
+            if said.endswith(CURRENCIES[currency][1])
+            else said
+        )
     end, per = per_words(scan, end)
     if scan.char(end) == "+" and not scan.char(end + 1).isdecimal():
         end, per = end + 1, f"{per} plus"

@@ -45,6 +45,12 @@ _MAC = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}(?!\w)")
 _CODE = re.compile(rf"(?:{LETTER}|\d){{1,{WORD_CHARS_MAX}}}(?:[-‑](?:{LETTER}|\d){{1,40}}){{0,6}}")
 _CODE_PART = re.compile(r"\d+|[^\W\d_]+|[-‑]")
 _CASES = re.compile(r"[A-Z]{2,}(?=s?(?:[^a-zA-Z]|$))s?|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+")
+_KEYS = {
+    "Ctrl": "control", "ctrl": "control", "Control": "control", "Cmd": "command", "Command": "command", "Alt": "alt",
+    "Opt": "option", "Option": "option", "Shift": "shift", "Win": "Windows", "Fn": "function", "Meta": "meta",
+    "Super": "super",
+}  # fmt: skip
+_KEY_CHORD = re.compile(rf"(?:{'|'.join(_KEYS)})(?:[+-](?:[A-Za-z]{{2,9}}|F\d{{1,2}}|[A-Za-z\d])(?![A-Za-z\d])){{1,4}}")
 _VOWEL = re.compile(r"[aeiouyAEIOUY]")
 _DECADE_BEHIND = re.compile(r"[A-Za-z]{2,12}-\d{1,3}0s")
 _REACHED = word_set("call phone number reach contact whatsapp text dial fax mobile cell")
@@ -86,6 +92,7 @@ TLDS = word_set(
     br mil int xyz online site tech store cloud gg ly fm be at nz za kr tw ie pt gr example test local localhost
     """
 )
+_MARKED = re.compile(r"([\w+-]{1,64})(?:(?=\u00a0(at|dot)\u00a0)|(?![\w\u00a0@-]))")
 _EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _URL = re.compile(r"(?:https?://|www\.)[^\s<>\"]{0,2048}", re.IGNORECASE)
 _DOTTED = re.compile(r"[^\W_][\w-]{0,63}(?:\.[A-Za-z_][\w-]{0,63}){1,8}(?![\w@])")
@@ -161,6 +168,36 @@ def digits_in_context(digits: str) -> str:
     return numerals.each_digit(digits) if len(digits) <= 6 else numerals.digit_groups(digits)
 
 
+def keys(scan: Scan, at: int) -> Said | None:
+    """Reads "Ctrl+C", "Cmd+Shift+P"."""
+    found = _KEY_CHORD.match(scan.text, at)
+    if found is None:
+        return None
+    said = []
+    for key in re.split("[+-]", found[0]):
+        function = key[:1] == "F" and key[1:].isdecimal()
+        alone = numerals.integer(key) if key.isdecimal() else letters(key)
+        said.append(
+            f"F {numerals.integer(key[1:])}"
+            if function
+            else _KEYS.get(key) or (alone if len(key) == 1 else key.lower())
+        )
+    return Said(found.end(), " ".join(said))
+
+
+def marked(scan: Scan, at: int) -> Said | None:
+    """A part of an address whose dots were written out before: "john_smith99" of "john_smith99 at example dot com"."""
+    found = _MARKED.match(scan.text, at)
+    if found is None:
+        return None
+    last = found[2] is None
+    if last and (len(found[1]) != 2 or scan.tail(at, 5) != "\u00a0dot\u00a0" or found[1] in ("me", "so")):
+        return None
+    if last:
+        return Said(found.end(1), letters(found[1]))
+    return None if found[1].isalpha() and found[1].islower() else Said(found.end(1), _address_words(found[1]))
+
+
 def address(scan: Scan, at: int) -> Said | None:
     """An IP address with port and mask, a MAC address, a UUID, a hexadecimal number."""
     text = scan.text
@@ -233,7 +270,7 @@ def formula(scan: Scan, at: int) -> Said | None:
     parts = _FORMULA_PART.findall(ion)
     if not all(part in _ELEMENTS or part in "()" for part, _ in parts):
         return None
-    known = plainly in _FORMULAS and any(char.isdecimal() for char in plainly)
+    known = plainly in _FORMULAS and (any(map(str.isdecimal, plainly)) or not plainly.isupper())
     charged = (
         charge not in ("", "²", "³", "⁴")
         and (len(ion) <= 2 or plainly in _FORMULAS)
@@ -255,6 +292,8 @@ def formula(scan: Scan, at: int) -> Said | None:
 def code(scan: Scan, at: int) -> Said | None:
     """Letters and digits in one: "A4", "B2B", "COVID-19", "QR4X7", "utf8", "3D"."""
     found = _CODE.match(scan.text, at)
+    if found is not None and found[0] == "K-12":
+        return Said(found.end(), "K to twelve")
     if found is None or _DECADE_BEHIND.fullmatch(found[0]) is not None:
         return None
     parts = [part for part in _CODE_PART.findall(found[0]) if part not in "-‑"]

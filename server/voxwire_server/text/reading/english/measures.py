@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from voxwire_server.text.reading.english import numerals
 from voxwire_server.text.reading.english.amounts import (
     CURRENCY_BEHIND,
+    NOT_DESCRIBED,
     NOT_DIGIT,
     NUMBER,
     SP,
@@ -25,7 +27,6 @@ from voxwire_server.text.reading.english.tables import (
     UNITS,
     VULGAR,
     WORD_UNITS,
-    word_set,
 )
 
 WORD_MAGNITUDE = re.compile(
@@ -38,6 +39,11 @@ UNIT = re.compile(
     rf"(?P<space>{SP}?|-)(?:(?P<sq>sq|cu)\.?{SP})?(?P<unit>{either(UNITS)})(?P<power>{_POWER}|(?<=[mt])[23](?!\d))?"
     rf"(?:/(?P<per>{either(set(UNITS) | set(WORD_UNITS))})(?P<perpower>{_POWER})?)?(?![A-Za-z\d'&@])"
 )
+_UNIT_SIGNS = {
+    chr(code): written
+    for code in range(0x3380, 0x33E0)
+    if (written := unicodedata.normalize("NFKC", chr(code))).rstrip("23") in UNITS
+}
 _FLUID = re.compile(rf"{SP}?fl\.?{SP}oz(?:\.(?={SP}[a-z]))?(?![A-Za-z])")
 _DEGREES = re.compile(rf"{SP}?[°º]{SP}?(?:([CFKNSEW])(?![A-Za-z\d]))?")
 _SCALES = {
@@ -56,12 +62,6 @@ _TIMES = re.compile(
 )
 _TIMES_SIGN = re.compile(rf"{SP}?[x×]{SP}?")
 _FACTOR = re.compile(r"[xX×](?![A-Za-z\d_])")
-_AFTER_MEASURE = word_set(
-    """
-    long tall wide deep thick high in by x and or of is was away from to at for per on with than apart more less later
-    ago
-    """
-)
 _PLURAL_NOUN = re.compile(
     rf"{SP}(?:[a-z]{{2,20}}-?{SP}?)?(?:people|(?!(?:is|was|has|this|vs|as|plus|its|does)\b)[a-z]{{2,20}}s)\b"
 )
@@ -73,7 +73,7 @@ _COMPARATIVE = re.compile(
 # -- what stands behind an amount ------------------------------------------------------------------------------------
 
 
-def behind(scan: Scan, end: int, words: str, value: Amount, plain: bool = True) -> Said | None:
+def behind(scan: Scan, end: int, words: str, value: Amount, plain: bool = True, alone: bool = True) -> Said | None:
     """What counts an amount that was read as `words` up to `end`: magnitude, currency, unit, percent, degrees."""
     text = scan.text
     magnitude = WORD_MAGNITUDE.match(text, end)
@@ -87,7 +87,7 @@ def behind(scan: Scan, end: int, words: str, value: Amount, plain: bool = True) 
             end, words, big = letter.end, f"{words} {letter.text}", True
     is_one = value.is_one and not big
     for rule in (_currency_behind, _percent, _degrees, unit):
-        said = rule(scan, end, words, is_one, value if not big else None)
+        said = rule(scan, end, words, is_one, value if alone and not big else None)
         if said is not None:
             return said
     return Said(end, words) if big else None
@@ -191,6 +191,12 @@ def unit(scan: Scan, end: int, words: str, is_one: bool, value: Amount | None) -
     fluid = _FLUID.match(scan.text, end)
     if fluid is not None:
         return Said(fluid.end(), f"{words} fluid ounce{'' if is_one else 's'}")
+    sign = scan.char(end + (scan.char(end) in (" ", "\u00a0")))
+    if sign in _UNIT_SIGNS:
+        written = _UNIT_SIGNS[sign]
+        one, many = UNITS[written.rstrip("23")]
+        power = written[-1] if written[-1].isdecimal() else None
+        return Said(scan.text.index(sign, end) + 1, f"{words} {powered(one if is_one else many, power)}")
     found = UNIT.match(scan.text, end)
     if found is None or not _is_unit(scan, found):
         return None
@@ -217,7 +223,7 @@ def unit(scan: Scan, end: int, words: str, is_one: bool, value: Amount | None) -
 
 def _noun_follows(scan: Scan, end: int) -> bool:
     word = scan.word_after(end)
-    return scan.char(end) == " " and word.islower() and word not in _AFTER_MEASURE
+    return scan.char(end) == " " and word.islower() and word not in NOT_DESCRIBED
 
 
 def _is_unit(scan: Scan, found: re.Match[str]) -> bool:
@@ -226,6 +232,8 @@ def _is_unit(scan: Scan, found: re.Match[str]) -> bool:
         return not (space == "-" and len(unit) == 1)
     if unit == "in" and space:
         return scan.char(found.end()) == "." or _FEET_BEFORE.search(scan.tail(found.start(), 12)) is not None
+    if unit == "st" and scan.british:
+        return bool(space)
     if unit == "A" and scan.word_after(found.end()) in (
         "fuse",
         "circuit",

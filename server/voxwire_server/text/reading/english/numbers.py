@@ -12,6 +12,7 @@ from voxwire_server.text.reading.english.tables import (
     NUMBER_CONTEXT_CODES,
     ORDER_CONTEXT,
     ROOM_CONTEXT,
+    STATES,
     UNITS,
     VERSION_CONTEXT,
     VULGAR,
@@ -32,6 +33,8 @@ _HALVES_RANGE = re.compile(
     r"(\d{1,2})(?::([0-5]\d))?[ \u00a0]?[-–—][ \u00a0]?(?=\d{1,2}(?::[0-5]\d)?[ \u00a0]?[AaPp]\.?[Mm])"
 )
 _ORDINAL_RANGE = re.compile(r"[ \u00a0]?[-–—][ \u00a0]?(?=\d{1,18}(?:st|nd|rd|th)(?![A-Za-z\d]))")
+_RATING = re.compile(r"(\d{1,3}\.\d{1,2})/(\d{1,3})(?![\d/.]\d|\d)")
+_ENDING = frozenset(("ends", "ending", "end"))
 _ERA = re.compile(r"(\d{1,5})(?= ?(?:BC|AD|BCE|CE|B\.C|A\.D)\b)")
 _MIXED = re.compile(r"(\d{1,4})(?:[ \u00a0-])(\d{1,3})/(\d{1,3})(?![\d/])")
 _MIXED_SIGN = re.compile(r"(\d{1,6})[ \u00a0]?([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒])")
@@ -81,6 +84,10 @@ def number(scan: Scan, at: int, sign: str = "") -> Said:
 
 
 def _dotted(scan: Scan, at: int) -> Said | None:
+    rating = _RATING.match(scan.text, at)
+    if rating is not None:
+        whole, _, part = rating[1].partition(".")
+        return Said(rating.end(), f"{numerals.decimal(whole, part)} out of {numerals.integer(rating[2])}")
     power = _SCIENTIFIC.match(scan.text, at)
     if power is not None:
         return _scientific(scan, power)
@@ -202,12 +209,13 @@ def _mixed(scan: Scan, at: int) -> Said | None:
     return with_unit(scan, sign.end(), numerals.mixed(int(sign[1]), *VULGAR[sign[2]], scan.british))
 
 
-def with_unit(scan: Scan, end: int, words: str) -> Said:
-    """A fraction that was read as `words` up to `end`, with what it counts."""
+def with_unit(scan: Scan, end: int, words: str, one: bool = False) -> Said:
+    """A fraction that was read as `words` up to `end`, with what it counts; `one`: whether it is less than one."""
+    value = Amount(end, "1" if one else "2", None)
     return (
-        measures.unit(scan, end, words, False, None)
-        or measures.foot_or_inch(scan, end, words, False)
-        or measures.behind(scan, end, words, Amount(end, "2", None), plain=False)
+        measures.unit(scan, end, words, one, None)
+        or measures.foot_or_inch(scan, end, words, one)
+        or measures.behind(scan, end, words, value, plain=False, alone=False)
         or Said(end, words)
     )
 
@@ -381,6 +389,18 @@ def _in_context(scan: Scan, at: int, value: Amount) -> str | None:
     name = word if not behind_is else next((w for w in reversed(words[:-1]) if w not in ("code", "number")), word)
     if len(digits) > 1 and (word in NUMBER_CONTEXT_CODES or (behind_is and {*words} & NUMBER_CONTEXT_CODES)):
         return codes.digits_in_context(digits)
+    if len(words) > 1 and words[-1] == "in" and words[-2] in _ENDING and len(digits) == 4:
+        return numerals.each_digit(digits)
+    if word in ("a", "an") and len(digits) == 3 and digits[0] != "0" and not _counts(scan, value.end):
+        after = scan.word_after(value.end)
+        if (
+            not after.islower()
+            or after in ("error", "page", "response", "status")
+            or scan.char(value.end) not in (" ", "\u00a0")
+        ):
+            return numerals.pairs(digits, scan.british)
+    if len(digits) == 5 and scan.word_before(at) in STATES:
+        return numerals.each_digit(digits)
     placed = word in ROOM_CONTEXT or (len(word) == 2 and len(words) > 1 and words[-2] in ROOM_CONTEXT)
     if placed and len(digits) in (3, 4):
         return numerals.each_digit(digits) if digits[0] == "0" else numerals.pairs(digits, scan.british)
@@ -431,7 +451,7 @@ def _range(scan: Scan, at: int, value: Amount, words: str) -> Said | None:
     if percent and scan.char(until.end) == scan.char(end):
         percent = False
     said = f"{first}{(' percent' if scan.char(end) == '%' else ' degrees') if percent else ''} to {until_words}"
-    counted = measures.behind(scan, until.end, said, Amount(until.end, "2", None), plain=True)
+    counted = measures.behind(scan, until.end, said, Amount(until.end, "2", None), plain=True, alone=False)
     counted = counted or measures.foot_or_inch(scan, until.end, said, False)
     if counted is None and scan.char(until.end).isalpha():
         return None

@@ -58,7 +58,7 @@ def numeral(scan: Scan, at: int, form: str, end: int) -> Said | None:
     ):
         named = form in ("II", "III", "IV") and _two_names(scan, at)
         return Said(end, f"the {numerals.ordinal(value)}" if named else numerals.cardinal(value))
-    if len(form) > 1 and set(form) <= set("IVX") and value < 40:
+    if form not in ("IV", "VI") and set(form) <= set("IVX") and value < 40:
         return Said(end, numerals.cardinal(value))
     return None
 

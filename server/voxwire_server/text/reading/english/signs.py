@@ -60,7 +60,7 @@ def sign(scan: Scan, at: int) -> Said:
     if char in _QUIET:
         return Said(at + 1, None)
     if char in VULGAR:
-        return numbers.with_unit(scan, at + 1, numerals.fraction(*VULGAR[char], scan.british))
+        return numbers.with_unit(scan, at + 1, numerals.fraction(*VULGAR[char], scan.british), True)
     if char in SIGNS:
         return Said(at + 1, _apart(scan, at, at + 1, SIGNS[char]))
     return _other(scan, at, char)
@@ -110,11 +110,20 @@ def _other(scan: Scan, at: int, char: str) -> Said:
 
 def _bracket(scan: Scan, at: int) -> Said | None:
     found = LINK.match(scan.text, at)
-    return None if found is None else Said(found.end(), None)
+    if found is not None:
+        return Said(found.end(), None)
+    return Said(at + 1, " (" if scan.char(at - 1).isalnum() else "(")
+
+
+def _closing_bracket(_scan: Scan, at: int) -> Said | None:
+    """Reads "]" as ")": hibari takes square brackets for part of the word within."""
+    return Said(at + 1, ")")
 
 
 def _parenthesis(scan: Scan, at: int) -> Said | None:
-    return codes.phone(scan, at) if _PARENTHESISED_PHONE.match(scan.text, at) else None
+    if _PARENTHESISED_PHONE.match(scan.text, at):
+        return codes.phone(scan, at)
+    return Said(at + 1, " (") if scan.char(at - 1).isalnum() else None
 
 
 def _dash(scan: Scan, at: int) -> Said | None:
@@ -383,9 +392,11 @@ def _operator(scan: Scan, at: int, written: str) -> Said | None:
 _RULES = {
     "!": _not,
     "%": _modulo,
-    "[": _bracket, "(": _parenthesis, "#": _hash, "@": _at_sign, ".": _dot, "/": _slash, "*": _star, "~": _tilde,
+    "[": _bracket,
+    "]": _closing_bracket, "(": _parenthesis, "#": _hash, "@": _at_sign, ".": _dot, "/": _slash, "*": _star, "~": _tilde,
     "^": _caret, "'": _apostrophe, "’": _apostrophe, "‘": _apostrophe, "+": _plus, "-": _dash, "−": _dash, "–": _dash,
-    "<": _comparison, ">": _comparison, "§": _section, "¶": _section, "™": _mark, "®": _mark, "_": _underscores,
+    "<": _comparison, ">": _comparison, "§": _section, "¶": _section, "™": _mark, "®": _mark,
+    "_": _underscores,
     "|": _underscores,
     "√": _root, "∛": _root,
 }  # fmt: skip

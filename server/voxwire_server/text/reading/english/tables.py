@@ -6,6 +6,8 @@ Unicode's names.
 
 from __future__ import annotations
 
+import re
+
 
 def word_set(words: str) -> frozenset[str]:
     """The words of a text."""
@@ -459,6 +461,19 @@ DATE_CONTEXT = word_set(
     """
 )
 
+STATES = dict(
+    pair.split(":")
+    for pair in re.split(
+        r"\s*\n\s*|\|",
+        """AL:Alabama|AK:Alaska|AZ:Arizona|AR:Arkansas|CA:California|CO:Colorado|CT:Connecticut|DE:Delaware|FL:Florida
+        GA:Georgia|HI:Hawaii|ID:Idaho|IL:Illinois|IN:Indiana|IA:Iowa|KS:Kansas|KY:Kentucky|LA:Louisiana|ME:Maine|MD:Maryland
+        MA:Massachusetts|MI:Michigan|MN:Minnesota|MS:Mississippi|MO:Missouri|MT:Montana|NE:Nebraska|NV:Nevada
+        NH:New Hampshire|NJ:New Jersey|NM:New Mexico|NY:New York|NC:North Carolina|ND:North Dakota|OH:Ohio|OK:Oklahoma
+        OR:Oregon|PA:Pennsylvania|RI:Rhode Island|SC:South Carolina|SD:South Dakota|TN:Tennessee|TX:Texas|UT:Utah
+        VT:Vermont|VA:Virginia|WA:Washington|WV:West Virginia|WI:Wisconsin|WY:Wyoming|DC:D C""",
+    )
+)
+"""By the postal service's abbreviation."""
 STARTERS = word_set(
     """
     He She It They We I You The This That These Those But And So In On At For When If What Then There Here My His

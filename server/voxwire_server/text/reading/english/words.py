@@ -16,6 +16,7 @@ from voxwire_server.text.reading.english.tables import (
     NEVER_ENDS,
     NOT_ALONE,
     SPOKEN_CAPITALS,
+    STATES,
     STREETS,
     SUBSCRIPTS,
     SUPERSCRIPTS,
@@ -39,6 +40,9 @@ _BETWEEN_MEASURES = re.compile(r"\d ?[a-z]{1,3} $")
 _GRADE = re.compile(r"([A-F])([+-])(?=[ .,;:!?)\"'”]|$)")
 _POINTS = re.compile(r"\.\d{1,4}(?:\.\d{1,4}){0,3}(?!\w)")
 _SHORT_HUMP = re.compile(r"(?:^|[a-z])[A-Z][a-z]?(?=[A-Z])")
+_OPERATOR_BEHIND = re.compile(r" ?(?:[!=<>]=|[=<>+*/^×÷≤≥≠≈±²³]|&&|\|\|| [-−] [\w(])")
+_OPERATOR_BEFORE = re.compile(r"(?:[=<>+*/×÷≤≥≠≈±(]|&&|\|\|) ?$")
+_DIRECTORIES = word_set("src lib bin usr etc var opt tmp node_modules dist build docs assets public static api tests")
 _INDEX = re.compile(r"[₀-₉]{1,6}")
 _OR_PAIRS = word_set(
     """
@@ -75,8 +79,12 @@ def word(scan: Scan, at: int) -> Said:
     if found is None:  # a letter that is none to the pattern: a mark of another script
         return Said(at + 1, None)
     end, form = found.end(), found[0]
+    if "\u00a0" in scan.text[at : at + 70] or scan.char(at - 1) == "\u00a0":
+        part = codes.marked(scan, at)
+        if part is not None:
+            return part
     follows = text[end : end + 1]
-    if follows and follows not in ' ,;!?)"”\n\v':
+    if follows and follows not in ' ,;!?"”\n\v':
         said = _glued(scan, at, form, end, follows)
         if said is not None:
             return said
@@ -109,6 +117,12 @@ def _glued(scan: Scan, at: int, form: str, end: int, follows: str) -> Said | Non
         return _with_stop(scan, at, form, end)
     if follows == "/":
         return _slashed(scan, at)
+    if follows in "+-":
+        chord = codes.keys(scan, at)
+        if chord is not None:
+            return chord
+    if follows == ")" and len(form) == 1 and form.isascii() and scan.starts_token(at) and scan.char(at - 1) != "(":
+        return Said(end, codes.letters(form))
     if follows in "-–—":
         return _hyphenated(scan, at, form)
     if follows == ":":
@@ -144,7 +158,7 @@ def _with_index(scan: Scan, at: int, form: str, end: int) -> Said | None:
     said = codes.formula(scan, at)
     if said is not None:
         return said
-    name = codes.LETTER_A if form in "aA" else GREEK.get(form, form)
+    name = codes.LETTER_A if form in "aA" else _greek(form) or form
     index = _INDEX.match(scan.text, end)
     if index is not None:
         digits = "".join(SUBSCRIPTS[char] for char in index[0])
@@ -270,6 +284,8 @@ def _slashed(scan: Scan, at: int) -> Said | None:
     ):
         per = WORD_UNITS.get(parts[1]) or UNITS[parts[1]][0]
         return Said(found.end(), f"{UNITS[parts[0]][1]} per {per}")
+    if any(part in _DIRECTORIES for part in parts):
+        return Said(found.end(), " slash ".join(parts))
     if len(parts) == 2 and parts[1] in WORD_UNITS and re.search(r"\d ?$", scan.tail(at, 3)):
         return Said(found.end(), f"{parts[0]} per {WORD_UNITS[parts[1]]}")
     if any(part.lower() in WEEKDAY_BY_NAME for part in parts):
@@ -367,8 +383,11 @@ def _is_street(scan: Scan, at: int, end: int) -> bool:
 
 
 def _alone(scan: Scan, at: int, form: str, end: int) -> Said | None:
-    if form in GREEK and len(form) == 1:
-        return Said(end, GREEK[form])
+    if form in ("a", "A") and _letter_a(scan, at, form, end):
+        return Said(end, codes.LETTER_A)
+    greek = _greek(form)
+    if greek is not None:
+        return Said(end, greek)
     if not form[0].isupper():
         return _lower(scan, at, form, end)
     low = form.lower()
@@ -412,7 +431,33 @@ def _alone(scan: Scan, at: int, form: str, end: int) -> Said | None:
     if form in ("No", "Nos") and scan.text[end : end + 2].strip(" \u00a0").isdecimal() and scan.char(end) == " ":
         return None
     money = amounts.money(scan, at) if form == "Rs" else None
+    if any(map(str.isupper, form[1:])):
+        formula = codes.formula(scan, at)
+        if formula is not None and formula.end == end:
+            return formula
     return money or _camel(form, end)
+
+
+def _greek(form: str) -> str | None:
+    """The names of a Greek letter, or of letters in a formula ("πr"); None of a word."""
+    if form.isascii() or not any(char in GREEK for char in form) or (len(form) > 1 and not any(map(str.isascii, form))):
+        return None
+    return " ".join(GREEK.get(char) or codes.letters(char) for char in form if char.isalpha())
+
+
+def _letter_a(scan: Scan, at: int, form: str, end: int) -> bool:
+    """Whether a single "a" is the letter: an operand, or a capital within a sentence ("Plan A works")."""
+    text = scan.text
+    if _OPERATOR_BEHIND.match(text, end) is not None or (
+        _OPERATOR_BEFORE.search(scan.tail(at, 4)) is not None and not text[end : end + 2].strip().isalpha()
+    ):
+        return True
+    return (
+        form == "A"
+        and not SENTENCE_START.search(scan.tail(at, 12))
+        and not (scan.char(end) in (" ", "\u00a0") and scan.word_after(end)[:1].isupper())
+        and scan.char(end) not in ("-", "'")
+    )
 
 
 def _lower(scan: Scan, at: int, form: str, end: int) -> Said | None:
@@ -443,6 +488,8 @@ def _camel(form: str, end: int) -> Said | None:
 def _capitals(scan: Scan, at: int, form: str, end: int) -> Said | None:
     if form in SPOKEN_CAPITALS:
         return Said(end, SPOKEN_CAPITALS[form])
+    if form in STATES and re.match(r",? \d{5}(?!\d)", scan.text[end : end + 8]):
+        return Said(end, STATES[form])
     if len(form) > 2 and scan.text.startswith((" ", "\u00a0"), end):
         money = amounts.money(scan, at)
         if money is not None:
