@@ -428,6 +428,10 @@ def test_a_token_is_read_alike_wherever_it_stands(reader: EnglishReader, kind: s
         ("Go to Room", "0305", "zero three zero five"),
         ("We use Python", "3.12", "three point twelve"),
         ("in", "1905", "nineteen oh five"),
+        ("On Nov.", "21 we leave", "twenty-first we leave"),
+        ("Wait 30", "sec. and go", "seconds and go"),
+        ("Mobile 07700", "900123", "nine zero zero one two three"),
+        ("Call +1 (212)", "555-0187", "five five five, zero one eight seven"),
     ],
 )
 def test_what_was_said_before_decides_the_first_token(before: str, text: str, reading: str) -> None:

@@ -159,6 +159,12 @@ def called(scan: Scan, at: int, digits: str) -> bool:
     return False
 
 
+def is_dialled(scan: Scan, at: int) -> bool:
+    """Whether an area code in brackets is expected: "Call +1 (212)"."""
+    words = {word.strip(".,:") for word in scan.words_before(at, 6)}
+    return bool(words & (_REACHED | CALL_CONTEXT)) or any(word[:1] == "+" and word[1:].isdecimal() for word in words)
+
+
 def digits_in_context(digits: str) -> str:
     """A number that is called, a PIN, a code: digit by digit, in groups where there are many."""
     if len(digits) == 10:

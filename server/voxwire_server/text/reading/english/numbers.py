@@ -9,6 +9,7 @@ from voxwire_server.text.reading.english import amounts, calendar, codes, fracti
 from voxwire_server.text.reading.english.amounts import Amount
 from voxwire_server.text.reading.english.scan import Said, Scan
 from voxwire_server.text.reading.english.tables import (
+    MONTH_BY_NAME,
     NUMBER_CONTEXT_CODES,
     ORDER_CONTEXT,
     ROOM_CONTEXT,
@@ -383,6 +384,12 @@ def _in_context(scan: Scan, at: int, value: Amount) -> str | None:
     digits = found[1]
     if codes.called(scan, at, digits):
         return codes.digits_in_context(digits)
+    if scan.continues_number(at):
+        return numerals.each_digit(digits)
+    if at == 0 and is_month(scan.word_before(at)) and len(digits) < 3 and 1 <= int(digits) <= 31:
+        return numerals.ordinal(int(digits), scan.british)
+    if len(digits) == 3 and scan.char(at - 1) == "(" and scan.char(value.end) == ")" and codes.is_dialled(scan, at):
+        return numerals.each_digit(digits)
     word = scan.word_before(at).lower()
     words = [w.strip(".,:;#") for w in scan.words_before(at, 3)]
     behind_is = len(words) > 1 and words[-1] in ("is", "was", "number", "no", "code") and len(digits) > 2
@@ -409,6 +416,11 @@ def _in_context(scan: Scan, at: int, value: Amount) -> str | None:
     ) and len(digits) > 3:
         return codes.digits_in_context(digits)
     return None
+
+
+def is_month(word: str) -> bool:
+    """Whether a word before a number is a month."""
+    return word[:1].isupper() and word.lower() in MONTH_BY_NAME
 
 
 def _is_year(digits: str) -> bool:

@@ -96,6 +96,10 @@ class Scan:
         found = _NEXT_WORD.match(self.text, at, at + 40)
         return found[1] if found else ""
 
+    def continues_number(self, at: int) -> bool:
+        """Whether what is at `at` begins the text, and what was said before ended in a digit: "30" before " sec"."""
+        return self.before.rstrip(_SPACES)[-1:].isdecimal() and not self.text[:at].strip(_SPACES)
+
     def starts_token(self, at: int) -> bool:
         """Whether nothing is glued to the left of `at`."""
         return at == 0 or self.text[at - 1] in " \t\n\v\u00a0\u2007\u2009\u202f(\"'“‘[{<,;:=>|—–/~"

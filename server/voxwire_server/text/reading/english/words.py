@@ -36,7 +36,7 @@ _PLUS_NAME = re.compile(r"(?:C\+\+|[CFJ]#|Notepad\+\+|Google\+|Disney\+|c\+\+)(?
 _APOSTROPHE = re.compile("[’´`‘]")
 _INCREMENT = re.compile(r"([A-Za-z_]\w{0,30})(\+\+|--)(?!\w)")
 _NAME_PLUS = re.compile(r"\+(?![\w+=])")
-_BETWEEN_MEASURES = re.compile(r"\d ?[a-z]{1,3} $")
+_BETWEEN_MEASURES = re.compile(r"\d ?(?:[a-z]{1,3})? $")
 _GRADE = re.compile(r"([A-F])([+-])(?=[ .,;:!?)\"'”]|$)")
 _POINTS = re.compile(r"\.\d{1,4}(?:\.\d{1,4}){0,3}(?!\w)")
 _SHORT_HUMP = re.compile(r"(?:^|[a-z])[A-Z][a-z]?(?=[A-Z])")
@@ -79,6 +79,10 @@ def word(scan: Scan, at: int) -> Said:
     if found is None:  # a letter that is none to the pattern: a mark of another script
         return Said(at + 1, None)
     end, form = found.end(), found[0]
+    if scan.continues_number(at):
+        unit = measures.unit(scan, at, "", scan.tail(at).split()[-1:] == ["1"], None)
+        if unit is not None:
+            return Said(unit.end, (unit.text or "").strip())
     if "\u00a0" in scan.text[at : at + 70] or scan.char(at - 1) == "\u00a0":
         part = codes.marked(scan, at)
         if part is not None:
@@ -264,7 +268,7 @@ def _month_range(scan: Scan, at: int, form: str) -> Said | None:
 def _slashed(scan: Scan, at: int) -> Said | None:
     """Reads "and/or", "he/she", "km/h", "w/"."""
     text = scan.text
-    if text.startswith(("w/ ", "w/\u00a0"), at):
+    if text.startswith(("w/ ", "w/\u00a0"), at) or text[at:] == "w/":
         return Said(at + 2, "with")
     found = _SLASHED.match(text, at)
     if found is None:
@@ -466,7 +470,7 @@ def _lower(scan: Scan, at: int, form: str, end: int) -> Said | None:
     if (
         form == "x"
         and _BETWEEN_MEASURES.search(scan.tail(at, 12))
-        and scan.text[end : end + 3].lstrip()[:1].isdecimal()
+        and (scan.text[end : end + 3].lstrip()[:1].isdecimal() or end == len(scan.text))
     ):
         return Said(end, "by")
     return _camel(form, end)
