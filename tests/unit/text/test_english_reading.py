@@ -123,6 +123,7 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ("$1,234.56", "one thousand two hundred thirty-four dollars and fifty-six cents"),
     ],
     "date": [
+        ("Jan.–Mar.", "January to March."),
         ("05/06", "May sixth"),
         ("on Nov. 21", "on November twenty-first"),
         ("Nov. 21, 2024", "November twenty-first, twenty twenty-four"),
@@ -144,6 +145,8 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ("It may be 5.", "It may be five."),
     ],
     "time": [
+        ("in 25:30", "in twenty-five thirty"),
+        ("Psalm 23:4", "Psalm twenty-three four"),
         ("5-6pm", "five to six P.M"),
         ("6:30-7 pm", "six thirty to seven P.M"),
         ("at 7:30", "at seven thirty"),
@@ -341,6 +344,13 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ("R&D", "R and D"),
     ],
     "abbreviation": [
+        ("123 N Main St.", "one hundred twenty-three North Main Street."),
+        ("on 5th Ave and", "on fifth Avenue and"),
+        ("W. 4th St.", "West fourth Street."),
+        ("est. 2 hrs", "estimated two hours"),
+        ("the no. of items", "the number of items"),
+        ("At 4 p.m. EST", "At four P.M EST"),
+        ("the U.S. Army", "the U.S Army"),
         ("an A+", f"an {A} plus"),
         ("U.S.-based", "U.S-based"),
         ("a.k.a. Bob", "A.K.A Bob"),

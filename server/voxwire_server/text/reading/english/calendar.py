@@ -47,6 +47,14 @@ _AMBIGUOUS_MONTHS = word_set(
     """
 )
 _AMBIGUOUS_DAYS = frozenset(["mon", "wed", "sat", "sun"])
+_BOOKS = word_set(
+    """
+    Genesis Exodus Leviticus Numbers Deuteronomy Joshua Judges Ruth Samuel Kings Chronicles Ezra Nehemiah Esther
+    Job Psalm Psalms Proverbs Ecclesiastes Isaiah Jeremiah Lamentations Ezekiel Daniel Hosea Joel Amos Micah
+    Malachi Matthew Mark Luke John Acts Romans Corinthians Galatians Ephesians Philippians Colossians
+    Thessalonians Timothy Titus Hebrews James Peter Jude Revelation Surah Quran
+    """
+)
 _CLOCK_CONTEXT = word_set(
     """
     at by until till from since around before after and to time clock
@@ -91,6 +99,11 @@ def _valid(month: int, day: int) -> bool:
     return 1 <= month <= 12 and 1 <= day <= 31
 
 
+def pair_words(digits: str) -> str:
+    """Minutes or seconds: "oh five", "thirty"."""
+    return f"oh {numerals.DIGITS[int(digits)]}" if digits[0] == "0" else numerals.cardinal(int(digits))
+
+
 def clock(scan: Scan, at: int) -> Said | None:
     """Reads "7:30", "7:05 p.m.", "1:02:03", "16:9"."""
     found = _CLOCK.match(scan.text, at)
@@ -107,6 +120,11 @@ def clock(scan: Scan, at: int) -> Said | None:
         return None
     if found[0] == "50:50":
         return Said(found.end(), "fifty fifty")
+    minutes = len(found[2]) == 2 and int(found[2]) < 60 and int(found[1]) < 60 and found[2] != "00"
+    if minutes and not (len(found[1]) == 1 or int(found[1]) < 25):
+        return Said(found.end(), f"{numerals.cardinal(int(found[1]))} {pair_words(found[2])}")
+    if scan.word_before(at) in _BOOKS:
+        return Said(found.end(), f"{numerals.integer(found[1])} {numerals.integer(found[2])}")
     return Said(
         found.end(), f"{numerals.integer(found[1], scan.british)} to {numerals.integer(found[2], scan.british)}"
     )

@@ -96,6 +96,7 @@ _MARKED = re.compile(r"([\w+-]{1,64})(?:(?=\u00a0(at|dot)\u00a0)|(?![\w\u00a0@-]
 _EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _URL = re.compile(r"(?:https?://|www\.)[^\s<>\"]{0,2048}", re.IGNORECASE)
 _DOTTED = re.compile(r"[^\W_][\w-]{0,63}(?:\.[A-Za-z_][\w-]{0,63}){1,8}(?![\w@])")
+_WEB_PATH = re.compile(r"(?:/[\w~-][\w.~-]{0,60}(?<!\.)){1,8}/?")
 _PATH = re.compile(r"(?:~|\.{1,2})?(?:/[\w.~+@-]{1,80}){1,20}/?|/")
 _WINDOWS_PATH = re.compile(r"[A-Za-z]:(?:\\[\w. ~+-]{1,60}?(?=[\\.,;:!?\s]|$)){1,20}\\?")
 _SNAKE = re.compile(r"_{0,2}[^\W_]{1,60}(?:_{1,2}[^\W_]{1,60}){1,20}_{0,2}|_{1,2}[^\W_]{1,60}_{0,2}")
@@ -414,6 +415,12 @@ def dotted(scan: Scan, at: int) -> Said | None:
         said.append(letters(last))
     else:
         said.append(name_words(last))
+    if is_domain and not called_:
+        way = _WEB_PATH.match(scan.text, end)
+        if way is not None:
+            parts = [part for part in way[0].split("/") if part]
+            tail = " ".join(f"slash {' dot '.join(name_words(p) for p in part.split('.') if p)}" for part in parts)
+            return Said(way.end(), f"{' dot '.join(said)} {tail}".rstrip())
     return Said(called_.end() if called_ else end, " dot ".join(said))
 
 

@@ -21,6 +21,7 @@ _RATED = word_set(
     """
 )
 BOTTOMS = frozenset((2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 20, 32, 64, 100, 1000))
+_SUFFIX = re.compile(r"(?:ths?|rds?|nds?)(?![A-Za-z])")
 _SAID_AS_TWO = frozenset(("24/7", "50/50", "9/11", "7/11", "20/20"))
 _TENTHS_OF = frozenset(("of", "mile", "inch", "second"))
 _ODD_HALVES_MAX = 15
@@ -72,6 +73,9 @@ def _fraction(scan: Scan, found: re.Match[str], counts: bool) -> Said | None:
     if bottom == 10 and top > 1 and not counts and scan.word_after(end) not in _TENTHS_OF:
         return _out_of(scan, found)
     words = numerals.fraction(top, bottom, scan.british)
+    suffix = _SUFFIX.match(scan.text, end)
+    if suffix is not None:
+        end = suffix.end()
     one = top < bottom
     return (
         measures.unit(scan, end, words, one, None) or measures.foot_or_inch(scan, end, words, one) or Said(end, words)

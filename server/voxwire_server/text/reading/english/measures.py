@@ -58,7 +58,7 @@ _FOOT = re.compile(r"(['′])(?![\w'])")
 _OPEN_QUOTE = re.compile(r"(?:(?:^|[ (\"])'[^']*|‘[^'‘]*)$")
 _INCH = re.compile(r"([\"″”]|''|′′)(?!\w)")
 _TIMES = re.compile(
-    rf"({NUMBER}(?:\.\d+)?)((?:{SP}?[x×]{SP}?\.?\d{{1,15}}(?:\.\d{{1,15}})?){{1,4}})(?![\d.]\d|[A-Za-z]{{4}})"
+    rf"({NUMBER}(?:\.\d+)?)((?:{SP}?[x×]{SP}?\.?\d{{1,15}}(?:\.\d{{1,15}})?){{1,4}})(?![\d./]\d|[A-Za-z]{{4}})"
 )
 _TIMES_SIGN = re.compile(rf"{SP}?[x×]{SP}?")
 _FACTOR = re.compile(r"[xX×](?![A-Za-z\d_])")

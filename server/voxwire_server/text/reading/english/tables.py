@@ -306,7 +306,8 @@ ABBREVIATIONS = {
     "approx": "approximately",
     "dept": "department", "Dept": "Department", "est": "established", "Est": "Established", "fig": "figure",
     "figs": "figures", "Fig": "Figure", "Figs": "Figures", "vol": "volume", "vols": "volumes", "Vol": "Volume",
-    "Vols": "Volumes", "pp": "pages", "ch": "chapter", "Ch": "Chapter", "sec": "section", "Sec": "Section",
+    "Vols": "Volumes", "pp": "pages", "pg": "page", "pgs": "pages", "ver": "version", "Ver": "Version",
+    "intl": "international", "ch": "chapter", "Ch": "Chapter", "sec": "section", "Sec": "Section",
     "eq": "equation", "Eq": "Equation", "ed": "edition", "eds": "editors", "Inc": "Incorporated", "Ltd": "Limited",
     "Corp": "Corporation", "Co": "Company", "Bros": "Brothers", "Jr": "Junior", "Sr": "Senior", "Ave": "Avenue",
     "Blvd": "Boulevard", "Rd": "Road", "Ln": "Lane", "Hwy": "Highway", "Pkwy": "Parkway", "Sq": "Square", "Ct": "Court",
@@ -330,8 +331,8 @@ ABBREVIATIONS = {
 """With a full stop."""
 BEFORE_NUMBERS = word_set(
     """
-    no No nos Nos p pp v c ch Ch sec Sec eq Eq ed vol vols Vol Vols fig figs Fig Figs pt Pt art Art ca para max min
-    temp
+    no No nos Nos p pp v c ch Ch sec Sec eq Eq ed vol vols Vol Vols fig figs Fig Figs pt Pt art Art ca para max
+    min temp
     """
 )
 """Abbreviations that are words of their own unless a number follows ("No. 7", not "No.")."""
@@ -401,17 +402,17 @@ RULERS = word_set(
     Peter Catherine Ivan Leo Gregory Innocent Clement Urban Boniface Sixtus Julius Otto Ferdinand Francis Carlos
     Felipe Juan Alfonso Gustav Christian Haakon Olaf Harald Umberto Victor Emmanuel Leopold Albert Baudouin Darius
     Xerxes Cyrus Antiochus Seleucus Mehmed Murad Selim Suleiman Mahmud Abdulhamid Thutmose Amenhotep Seti Robert
-    David Alexios Constantine Theodosius Justinian Basil Leopold Joseph Rudolf Maximilian Sigismund Casimir Boleslaw
-    Stephen Bela Andrew Ladislaus Matthias Hassan Hussein Abdullah Farouk Fuad Rama Naresuan Pedro Manuel Afonso
-    Celestine Martin Callixtus Eugene Adrian Honorius Lucius Anastasius Edmund Michael
+    David Alexios Constantine Theodosius Justinian Basil Leopold Joseph Rudolf Maximilian Sigismund Casimir
+    Boleslaw Stephen Bela Andrew Ladislaus Matthias Hassan Hussein Abdullah Farouk Fuad Rama Naresuan Pedro Manuel
+    Afonso Celestine Martin Callixtus Eugene Adrian Honorius Lucius Anastasius Edmund Michael
     """
 )
 CHAPTERS = word_set(
     """
     chapter part act section war book volume title article appendix bowl phase stage type class grade level tier
-    episode season scene lesson unit module table figure round game edition version mark quest fantasy rocky apollo
-    saturn titan gemini column theorem schedule annex olympiad generation canto psalm movement symphony gta concerto
-    sonata vatican council division group category paragraph page item step exhibit factor
+    episode season scene lesson unit module table figure round game edition version mark quest fantasy rocky
+    apollo saturn titan gemini column theorem schedule annex olympiad generation canto psalm movement symphony gta
+    concerto sonata vatican council division group category paragraph page item step exhibit factor
     """
 )
 SPOKEN_CAPITALS = {
@@ -448,11 +449,11 @@ CALL_CONTEXT = word_set(
 )
 VERSION_CONTEXT = word_set(
     """
-    version versions v ver python ios android windows ubuntu java node nodejs gpt chrome firefox macos linux kernel
-    php ruby go golang rust django react angular vue tls ssl http usb bluetooth openssl postgres postgresql mysql
-    sqlite debian fedora swift kotlin release build update firmware patch typescript javascript es c++ css html
-    claude llama gemini mistral cuda pytorch tensorflow numpy pandas redis nginx docker kubernetes git npm pip
-    spring rails laravel unity unreal directx opengl qt gcc clang llvm cmake
+    version versions v ver python ios android windows ubuntu java node nodejs gpt chrome firefox macos linux
+    kernel php ruby go golang rust django react angular vue tls ssl http usb bluetooth openssl postgres postgresql
+    mysql sqlite debian fedora swift kotlin release build update firmware patch typescript javascript es c++ css
+    html claude llama gemini mistral cuda pytorch tensorflow numpy pandas redis nginx docker kubernetes git npm
+    pip spring rails laravel unity unreal directx opengl qt gcc clang llvm cmake
     """
 )
 DATE_CONTEXT = word_set(
@@ -478,18 +479,18 @@ STARTERS = word_set(
     """
     He She It They We I You The This That These Those But And So In On At For When If What Then There Here My His
     Her Our Their Its No Yes A An Why How Who Where Which After Before While Since Although Though However Now Not
-    Please Let Do Did Is Are Was Can Could Will Would Some Many Most All Also As By To From With Our Your Once Until
-    Because One Two Three
+    Please Let Do Did Is Are Was Can Could Will Would Some Many Most All Also As By To From With Our Your Once
+    Until Because One Two Three
     """
 )
 """Words that begin a sentence and seldom a name."""
 
 ACRONYMS = word_set(
     """
-    NASA NATO FBI CIA USA USB API IBM CEO CFO CTO UN EU UK HTML CSS SQL HTTP HTTPS JSON XML YAML URL PDF CPU GPU RAM
-    ROM OPEC ASAP UNESCO UNICEF AIDS SARS COVID LASER RADAR NAFTA FIFA UEFA IKEA LEGO NASDAQ NYSE IEEE ISO ANSI
-    ASCII JPEG GIF PNG BIOS CEOS APIS HIV DNA RNA PIN SIM ATM VIP TV PC HR PR IT QA UI UX AI ML GUI IDE SDK AWS GCP
-    IAEA OECD IMF
+    NASA NATO FBI CIA USA USB API IBM CEO CFO CTO UN EU UK HTML CSS SQL HTTP HTTPS JSON XML YAML URL PDF CPU GPU
+    RAM ROM OPEC ASAP UNESCO UNICEF AIDS SARS COVID LASER RADAR NAFTA FIFA UEFA IKEA LEGO NASDAQ NYSE IEEE ISO
+    ANSI ASCII JPEG GIF PNG BIOS CEOS APIS HIV DNA RNA PIN SIM ATM VIP TV PC HR PR IT QA UI UX AI ML GUI IDE SDK
+    AWS GCP IAEA OECD IMF
     """
 )
 """Not words, whatever stands beside them."""

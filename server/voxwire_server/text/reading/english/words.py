@@ -43,6 +43,13 @@ _SHORT_HUMP = re.compile(r"(?:^|[a-z])[A-Z][a-z]?(?=[A-Z])")
 _OPERATOR_BEHIND = re.compile(r" ?(?:[!=<>]=|[=<>+*/^×÷≤≥≠≈±²³]|&&|\|\|| [-−] [\w(])")
 _OPERATOR_BEFORE = re.compile(r"(?:[=<>+*/×÷≤≥≠≈±(]|&&|\|\|) ?$")
 _DIRECTORIES = word_set("src lib bin usr etc var opt tmp node_modules dist build docs assets public static api tests")
+_COMPASS = {"N": "North", "S": "South", "E": "East", "W": "West"}
+_ORDINAL_BEHIND = re.compile(r"[ \u00a0]\d{1,3}(?:st|nd|rd|th)\b")
+_YEAR_BEHIND = re.compile(r"[ \u00a0](?:in )?1?\d{3,4}(?![\d,.]\d)(?! ?[a-z])|[ \u00a0]in\b")
+_NAME_BEFORE = re.compile(r"(?:[A-Z][a-z]+(?:'s)?|\d+(?:st|nd|rd|th))$")
+_NO_NAMES = word_set("The And In At On To From Near With But When Mr Saw Ask Call See If Is")
+_STREET_FORMS = frozenset(("Ave", "Blvd", "Rd", "Ln", "Hwy", "Pkwy", "St"))
+_STREET_NAME = re.compile(r"(?:\b[A-Z][a-z']+|\d(?:st|nd|rd|th)) $")
 _INDEX = re.compile(r"[₀-₉]{1,6}")
 _OR_PAIRS = word_set(
     """
@@ -58,9 +65,9 @@ _SLASH_WORDS = {
                 "he/him": "he him", "she/her": "she her", "they/them": "they them"}  # fmt: skip
 _FUNCTION_CAPITALS = word_set(
     """
-    IT US AM WHO AN AS AT BE BY DO GO HE IF IN IS ME MY NO OF ON OR SO TO UP WE AND ARE BUT CAN FOR HAD HAS HER HIM
-    HIS ITS NOT OUR OUT SHE THE THEY THIS THAT YOU YOUR WILL WITH WAS WERE WHAT WHEN ALL ANY NOW HOW WHY GET LET NEW
-    ONE TWO FROM HAVE JUST
+    IT US AM WHO AN AS AT BE BY DO GO HE IF IN IS ME MY NO OF ON OR SO TO UP WE AND ARE BUT CAN FOR HAD HAS HER
+    HIM HIS ITS NOT OUR OUT SHE THE THEY THIS THAT YOU YOUR WILL WITH WAS WERE WHAT WHEN ALL ANY NOW HOW WHY GET
+    LET NEW ONE TWO FROM HAVE JUST
     """
 )
 _DEPARTMENTS = word_set(
@@ -315,7 +322,7 @@ def _with_stop(scan: Scan, at: int, form: str, end: int) -> Said | None:
             return said
     capital = form[0].isupper()
     if capital and form.lower() in MONTH_BY_NAME:
-        said = calendar.month(scan, at)
+        said = _month_range(scan, at, form) or calendar.month(scan, at)
         if said is not None:
             return said
     if capital and form.lower() in WEEKDAY_BY_NAME:
@@ -342,7 +349,15 @@ def _abbreviation(scan: Scan, at: int) -> Said | None:
             return None
     final = scan.ends_sentence(end)
     after = scan.word_after(end)
-    numbered = scan.text[end : end + 2].strip(" \u00a0#")[:1].isdecimal()
+    if name in ("no", "temp", "min", "max") and after in ("of", "is", "was", "for"):
+        return Said(end, ABBREVIATIONS[name])
+    if name in ("est", "Est") and not _YEAR_BEHIND.match(scan.text, end):
+        return Said(end, "estimated") if not final or scan.text[end : end + 2].strip(" ~$").isdecimal() else None
+    if len(name) == 1:
+        return _compass(scan, at, end)
+    numbered = (
+        scan.text[end : end + 5].strip()[:1] in tuple("IVX") and name in ("ch", "Ch", "pt", "Pt", "art", "Art")
+    ) or scan.text[end : end + 2].strip(" \u00a0#")[:1].isdecimal()
     if name in TITLES and after[:1].isupper() and not (name in STREETS and _is_street(scan, at, end)):
         return Said(end, TITLES[name])
     if name in BEFORE_NUMBERS and numbered:
@@ -366,13 +381,22 @@ def _abbreviation(scan: Scan, at: int) -> Said | None:
     return None
 
 
+def _compass(scan: Scan, at: int, end: int) -> Said | None:
+    """Reads "123 N. Main", "W. 4th St.", and "p. 5"; None of an initial."""
+    name = scan.text[at]
+    if name in ("p", "v", "c") and scan.text[end : end + 2].strip(" \u00a0#")[:1].isdecimal():
+        return Said(end, {"p": "page", "v": "version", "c": "circa"}[name])
+    if name not in _COMPASS:
+        return None
+    numbered = re.search(r"\d $", scan.tail(at, 4)) is not None and scan.word_after(end)[:1].isupper()
+    ordinal = _ORDINAL_BEHIND.match(scan.text, end) is not None
+    return Said(end, _COMPASS[name]) if numbered or ordinal else None
+
+
 def _is_street(scan: Scan, at: int, end: int) -> bool:
     """Reads "Main St. is" and "5 Oak Dr.": a name before it; "on St. Paul" is a saint."""
     before = scan.tail(at, 24).rstrip()
-    named = bool(re.search(r"(?:[A-Z][a-z]+|\d+(?:st|nd|rd|th))$", before)) and before.rpartition(" ")[2] not in (
-        "The", "And", "In", "At", "On", "To", "From",
-        "Near", "With", "But", "When", "Mr", "Saw", "Ask", "Call", "See", "If", "Is"
-    )  # fmt: skip
+    named = _NAME_BEFORE.search(before) is not None and before.rpartition(" ")[2] not in _NO_NAMES
     if not named:
         return False
     after = scan.word_after(end)
@@ -424,6 +448,12 @@ def _alone(scan: Scan, at: int, form: str, end: int) -> Said | None:
             if form in STREETS and _is_street(scan, at, end):
                 return Said(end, ABBREVIATIONS[form])
             return Said(end, TITLES[form])
+    if form in _STREET_FORMS and _STREET_NAME.search(scan.tail(at, 24)) and not after_name(scan, end):
+        return Said(end, ABBREVIATIONS[form])
+    if form in _COMPASS and scan.char(end) == " ":
+        compass = _compass(scan, at, end)
+        if compass is not None:
+            return compass
     if form.isupper():
         return _capitals(scan, at, form, end)
     if form in SPOKEN_CAPITALS:
@@ -447,6 +477,11 @@ def _greek(form: str) -> str | None:
     if form.isascii() or not any(char in GREEK for char in form) or (len(form) > 1 and not any(map(str.isascii, form))):
         return None
     return " ".join(GREEK.get(char) or codes.letters(char) for char in form if char.isalpha())
+
+
+def after_name(scan: Scan, end: int) -> bool:
+    """Whether a name follows: "St Paul" after another name is a saint."""
+    return scan.char(end) in (" ", "\u00a0") and scan.word_after(end)[:1].isupper() and len(scan.word_after(end)) > 2
 
 
 def _letter_a(scan: Scan, at: int, form: str, end: int) -> bool:
