@@ -1,4 +1,4 @@
-"""What is said sign by sign or part by part: telephone numbers, versions, addresses, code, serials, formulas. Pure."""
+"""What is said sign by sign or part by part: versions, addresses, code, serials, formulas. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from voxwire_server.text.reading.english import numerals
 from voxwire_server.text.reading.english.scan import LETTER, WORD_CHARS_MAX, Said, Scan
 from voxwire_server.text.reading.english.tables import (
     ACRONYMS,
-    CALL_CONTEXT,
     GREEK,
     SPOKEN_CAPITALS,
     SUBSCRIPTS,
@@ -19,23 +18,6 @@ from voxwire_server.text.reading.english.tables import (
 LETTER_A = "[A](/ˈA/)"
 """The letter's name, where the word before a number would be read as the article."""
 
-_EXTENSION = r"(?:,? ?(?:ext\.?|extension|x) ?(?P<ext>\d{1,6}))?(?![\w-]|\.\d)"
-_PHONES = tuple(
-    re.compile(pattern + _EXTENSION)
-    for pattern in (
-        r"\+\d{1,3}(?:[ \u00a0.-]?(?:\(\d{1,5}\)|\d{1,5})){2,6}",
-        r"(?:1[ .-])?\(\d{2,5}\)[ \u00a0-]?\d{3,4}[ \u00a0.-]\d{3,4}",
-        r"(?:1[ .-])?\d{3}([ .-])\d{3}\1\d{4}",
-        r"0\d{2,4}[ \u00a0-]\d{3,4}[ \u00a0-]\d{3,4}",
-        r"0\d{4}[ \u00a0-]\d{6}",
-        r"\d{3}-\d{4}",
-        r"\d{1,8}(?:-\d{2,8}){2,6}",
-        r"\d{4}(?: \d{4}){2,4}",
-    )
-)
-_SEVEN_DIGITS = re.compile(r"[+(]?\d(?:[ \u00a0().+-]{0,2}\d){6}")
-_TOLL_FREE = re.compile(r"1-(8\d\d)-(?=[A-Z])")
-_DIGITS = re.compile(r"\d+")
 _IP = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}(?!\.?\d)(?::(\d{1,5})(?!\d))?(?:/(\d{1,2})(?!\d))?")
 _VERSION = re.compile(r"\d{1,6}(?:\.\d{1,6}){1,5}(?!\d)(?:-?(alpha|beta|rc|dev|a|b|post)\.?(\d{1,3})?(?!\w))?")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?!\w)")
@@ -53,7 +35,7 @@ _KEYS = {
 _KEY_CHORD = re.compile(rf"(?:{'|'.join(_KEYS)})(?:[+-](?:[A-Za-z]{{2,9}}|F\d{{1,2}}|[A-Za-z\d])(?![A-Za-z\d])){{1,4}}")
 _VOWEL = re.compile(r"[aeiouyAEIOUY]")
 _DECADE_BEHIND = re.compile(r"[A-Za-z]{2,12}-\d{1,3}0s")
-_REACHED = word_set("call phone number reach contact whatsapp text dial fax mobile cell")
+
 _SPELLED = frozenset(("utf", "ipv", "usb", "gpu", "cpu", "ip"))
 _ELEMENTS = word_set(
     """
@@ -108,71 +90,6 @@ _FLAG = re.compile(r"(--?)([A-Za-z][\w-]{0,60})(?:=(?=\S))?")
 def letters(word: str) -> str:
     """Letter by letter: "Q R", "[A](/ˈA/) P I"."""
     return " ".join(LETTER_A if letter in "aA" else GREEK.get(letter) or letter.upper() for letter in word)
-
-
-def phone(scan: Scan, at: int) -> Said | None:
-    """A telephone number, or another run of digits in groups (cards, social security numbers)."""
-    toll_free = _TOLL_FREE.match(scan.text, at)
-    if toll_free is not None:
-        return Said(toll_free.end(), f"one, {_group(toll_free[1])}, ")
-    if _SEVEN_DIGITS.match(scan.text, at) is None:
-        return None
-    for pattern in _PHONES:
-        found = pattern.match(scan.text, at)
-        if found is None:
-            continue
-        ext = found["ext"]
-        stop = found.start("ext") if ext else found.end()
-        groups = [group[0] for group in _DIGITS.finditer(scan.text, at, stop)]
-        if sum(map(len, groups)) > 20:
-            return None
-        return Said(found.end(), phone_words(groups, plus=found[0].startswith("+"), extension=ext))
-    return None
-
-
-def _group(digits: str) -> str:
-    return f"{numerals.DIGITS[int(digits[0])]} hundred" if digits in ("800", "900") else numerals.each_digit(digits)
-
-
-def phone_words(groups: list[str], plus: bool = False, extension: str | None = None) -> str:
-    """Groups of digits with a pause behind each; a long group is said in parts."""
-    said: list[str] = []
-    for group in groups:
-        if len(group) <= 5:
-            said.append(_group(group))
-            continue
-        half = 3 if len(group) != 8 else 4
-        parts = [group[:half], group[half : 2 * half], group[2 * half :]]
-        said += [numerals.each_digit(part) for part in parts if part]
-    words = ("plus " if plus else "") + ", ".join(said)
-    return f"{words}, extension {numerals.each_digit(extension)}" if extension else words
-
-
-def called(scan: Scan, at: int, digits: str) -> bool:
-    """Whether the digits at `at` are a number that is called: "call 911"."""
-    if digits == "911":
-        return scan.word_before(at).lower() not in ("porsche", "carrera")
-    if digits in ("112", "999", "000", "411", "311", "211", "711", "811", "988", "101", "111"):
-        return scan.word_before(at).lower() in CALL_CONTEXT
-    if 5 <= len(digits) <= 12:
-        words = {word.strip(".,:") for word in scan.words_before(at, 4)}
-        return scan.word_before(at).lower() in CALL_CONTEXT or (len(digits) > 6 and bool(words & _REACHED))
-    return False
-
-
-def is_dialled(scan: Scan, at: int) -> bool:
-    """Whether an area code in brackets is expected: "Call +1 (212)"."""
-    words = {word.strip(".,:") for word in scan.words_before(at, 6)}
-    return bool(words & (_REACHED | CALL_CONTEXT)) or any(word[:1] == "+" and word[1:].isdecimal() for word in words)
-
-
-def digits_in_context(digits: str) -> str:
-    """A number that is called, a PIN, a code: digit by digit, in groups where there are many."""
-    if len(digits) == 10:
-        return phone_words([digits[:3], digits[3:6], digits[6:]])
-    if len(digits) == 7:
-        return phone_words([digits[:3], digits[3:]])
-    return numerals.each_digit(digits) if len(digits) <= 6 else numerals.digit_groups(digits)
 
 
 def keys(scan: Scan, at: int) -> Said | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from voxwire_server.text.reading.english import amounts, calendar, codes, fractions, measures, numerals
+from voxwire_server.text.reading.english import amounts, calendar, codes, fractions, measures, numerals, phones
 from voxwire_server.text.reading.english.amounts import Amount
 from voxwire_server.text.reading.english.scan import Said, Scan
 from voxwire_server.text.reading.english.tables import (
@@ -92,7 +92,7 @@ def _dotted(scan: Scan, at: int) -> Said | None:
     power = _SCIENTIFIC.match(scan.text, at)
     if power is not None:
         return _scientific(scan, power)
-    for rule in (calendar.numeric, codes.address, codes.phone, calendar.hour):
+    for rule in (calendar.numeric, codes.address, phones.phone, calendar.hour):
         said = rule(scan, at)
         if said is not None:
             return said
@@ -103,7 +103,7 @@ def _dotted(scan: Scan, at: int) -> Said | None:
 
 def _dashed(scan: Scan, at: int) -> Said | None:
     for rule in (
-        calendar.numeric, codes.address, codes.phone, calendar.day_month, _year_span, _half_range, _mixed,
+        calendar.numeric, codes.address, phones.phone, calendar.day_month, _year_span, _half_range, _mixed,
         _hyphened_unit, codes.code,
     ):  # fmt: skip
         said = rule(scan, at)
@@ -146,7 +146,7 @@ def _hyphened_unit(scan: Scan, at: int) -> Said | None:
 
 
 def _spaced(scan: Scan, at: int) -> Said | None:
-    for rule in (codes.phone, calendar.hour, calendar.day_month, _mixed, calendar.duration, _era, measures.dimensions):
+    for rule in (phones.phone, calendar.hour, calendar.day_month, _mixed, calendar.duration, _era, measures.dimensions):
         said = rule(scan, at)
         if said is not None:
             return said
@@ -382,20 +382,20 @@ def _in_context(scan: Scan, at: int, value: Amount) -> str | None:
     if found is None or found.end() != value.end:
         return None
     digits = found[1]
-    if codes.called(scan, at, digits):
-        return codes.digits_in_context(digits)
+    if phones.called(scan, at, digits):
+        return phones.digits_in_context(digits)
     if scan.continues_number(at):
         return numerals.each_digit(digits)
     if at == 0 and is_month(scan.word_before(at)) and len(digits) < 3 and 1 <= int(digits) <= 31:
         return numerals.ordinal(int(digits), scan.british)
-    if len(digits) == 3 and scan.char(at - 1) == "(" and scan.char(value.end) == ")" and codes.is_dialled(scan, at):
+    if len(digits) == 3 and scan.char(at - 1) == "(" and scan.char(value.end) == ")" and phones.is_dialled(scan, at):
         return numerals.each_digit(digits)
     word = scan.word_before(at).lower()
     words = [w.strip(".,:;#") for w in scan.words_before(at, 3)]
     behind_is = len(words) > 1 and words[-1] in ("is", "was", "number", "no", "code") and len(digits) > 2
     name = word if not behind_is else next((w for w in reversed(words[:-1]) if w not in ("code", "number")), word)
     if len(digits) > 1 and (word in NUMBER_CONTEXT_CODES or (behind_is and {*words} & NUMBER_CONTEXT_CODES)):
-        return codes.digits_in_context(digits)
+        return phones.digits_in_context(digits)
     if len(words) > 1 and words[-1] == "in" and words[-2] in _ENDING and len(digits) == 4:
         return numerals.each_digit(digits)
     if word in ("a", "an") and len(digits) == 3 and digits[0] != "0" and not _counts(scan, value.end):
@@ -414,7 +414,7 @@ def _in_context(scan: Scan, at: int, value: Amount) -> str | None:
     if (
         word in ORDER_CONTEXT or (words and words[-1] in ORDER_CONTEXT) or (behind_is and name in ORDER_CONTEXT)
     ) and len(digits) > 3:
-        return codes.digits_in_context(digits)
+        return phones.digits_in_context(digits)
     return None
 
 

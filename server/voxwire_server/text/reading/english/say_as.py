@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from voxwire_server.text.reading.english import amounts, calendar, codes, measures, numbers, numerals
+from voxwire_server.text.reading.english import amounts, calendar, codes, measures, numbers, numerals, phones
 from voxwire_server.text.reading.english.scan import Scan
 from voxwire_server.text.reading.english.tables import CURRENCIES, MONTH_BY_NAME, SIGNS
 
@@ -151,7 +151,7 @@ def _telephone(text: str, _detail: str, british: bool) -> str | None:
         head = [digits[0]] if len(digits) == 11 else []
         rest = digits[len(head) :]
         groups = head + ([rest[:3], rest[3:6], rest[6:]] if len(rest) == 10 else [rest[:3], rest[3:]])
-    return codes.phone_words(groups, plain.lstrip().startswith("+"), extension[1] if extension else None)
+    return phones.phone_words(groups, plain.lstrip().startswith("+"), extension[1] if extension else None)
 
 
 def _currency(text: str, detail: str, british: bool) -> str | None:

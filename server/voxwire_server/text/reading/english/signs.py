@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from voxwire_server.text.reading.english import amounts, codes, measures, numbers, numerals
+from voxwire_server.text.reading.english import amounts, codes, measures, numbers, numerals, phones
 from voxwire_server.text.reading.english.scan import Said, Scan
 from voxwire_server.text.reading.english.tables import (
     GREEK,
@@ -122,7 +122,7 @@ def _closing_bracket(_scan: Scan, at: int) -> Said | None:
 
 def _parenthesis(scan: Scan, at: int) -> Said | None:
     if _PARENTHESISED_PHONE.match(scan.text, at):
-        return codes.phone(scan, at)
+        return phones.phone(scan, at)
     return Said(at + 1, " (") if scan.char(at - 1).isalnum() else None
 
 
@@ -136,7 +136,7 @@ def _dash(scan: Scan, at: int) -> Said | None:
     if token and _SIGNED.match(text, at) and char in "-−":
         if scan.char(at + 1) in amounts.CURRENCY_SIGNS:
             return amounts.money(scan, at + 1, "minus ")
-        phone = codes.phone(scan, at + 1) if char == "-" else None
+        phone = phones.phone(scan, at + 1) if char == "-" else None
         return phone or numbers.number(scan, at + 1, "minus ")
     if token and char == "-" and (at == 0 or text[at - 1] not in "—–"):
         said = codes.flag(scan, at)
@@ -171,7 +171,7 @@ def _plus(scan: Scan, at: int) -> Said | None:
     if text.startswith("+/-", at):
         return Said(at + 3, _apart(scan, at, at + 3, "plus or minus"))
     if scan.starts_token(at) and _SIGNED.match(text, at):
-        phone = codes.phone(scan, at)
+        phone = phones.phone(scan, at)
         if phone is not None:
             return phone
         if scan.char(at + 1) in amounts.CURRENCY_SIGNS:
@@ -196,7 +196,7 @@ def _hash(scan: Scan, at: int) -> Said | None:
             and len(digits[0]) > 2
             and not scan.char(digits.end()).isalnum()
         ):
-            return Said(digits.end(), label + codes.digits_in_context(digits[0]))
+            return Said(digits.end(), label + phones.digits_in_context(digits[0]))
         number = numbers.number(scan, found.end())
         return Said(number.end, label + (number.text or ""))
     tag = _HASHTAG.match(text, at)

@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from voxwire_server.text.reading.english import amounts, calendar, codes, measures, numerals, roman
+from voxwire_server.text.reading.english import abbreviations, amounts, calendar, codes, measures, numerals, roman
 from voxwire_server.text.reading.english.scan import LETTER, SENTENCE_START, Said, Scan
 from voxwire_server.text.reading.english.tables import (
     ABBREVIATIONS,
     ACRONYMS,
-    BEFORE_NUMBERS,
     GREEK,
     MONTH_BY_NAME,
-    NEVER_ENDS,
-    NOT_ALONE,
     SPOKEN_CAPITALS,
     STATES,
     STREETS,
@@ -28,8 +25,8 @@ from voxwire_server.text.reading.english.tables import (
 )
 
 WORD = re.compile(rf"{LETTER}{{1,200}}(?:['’´`‘]{LETTER}{{1,40}}){{0,4}}")
-_ABBREVIATION = re.compile(r"(?:[A-Za-z]{1,7}\.){1,5}")
-_INITIALS = re.compile(r"(?:[A-Z]\.){2,6}|(?:[a-z]\.){2,4}")
+
+
 _AND_LETTERS = re.compile(r"([A-Z]{1,4})&([A-Z]{1,4})(?![A-Za-z\d])")
 _SLASHED = re.compile(r"[^\W\d_]{1,30}(?:['’][^\W\d_]{1,5})?(?:/[^\W\d_]{1,30}){1,4}(?![\w/])")
 _PLUS_NAME = re.compile(r"(?:C\+\+|[CFJ]#|Notepad\+\+|Google\+|Disney\+|c\+\+)(?!\w)")
@@ -43,11 +40,8 @@ _SHORT_HUMP = re.compile(r"(?:^|[a-z])[A-Z][a-z]?(?=[A-Z])")
 _OPERATOR_BEHIND = re.compile(r" ?(?:[!=<>]=|[=<>+*/^×÷≤≥≠≈±²³]|&&|\|\|| [-−] [\w(])")
 _OPERATOR_BEFORE = re.compile(r"(?:[=<>+*/×÷≤≥≠≈±(]|&&|\|\|) ?$")
 _DIRECTORIES = word_set("src lib bin usr etc var opt tmp node_modules dist build docs assets public static api tests")
-_COMPASS = {"N": "North", "S": "South", "E": "East", "W": "West"}
-_ORDINAL_BEHIND = re.compile(r"[ \u00a0]\d{1,3}(?:st|nd|rd|th)\b")
-_YEAR_BEHIND = re.compile(r"[ \u00a0](?:in )?1?\d{3,4}(?![\d,.]\d)(?! ?[a-z])|[ \u00a0]in\b")
-_NAME_BEFORE = re.compile(r"(?:[A-Z][a-z]+(?:'s)?|\d+(?:st|nd|rd|th))$")
-_NO_NAMES = word_set("The And In At On To From Near With But When Mr Saw Ask Call See If Is")
+
+
 _STREET_FORMS = frozenset(("Ave", "Blvd", "Rd", "Ln", "Hwy", "Pkwy", "St"))
 _STREET_NAME = re.compile(r"(?:\b[A-Z][a-z']+|\d(?:st|nd|rd|th)) $")
 _INDEX = re.compile(r"[₀-₉]{1,6}")
@@ -334,77 +328,7 @@ def _with_stop(scan: Scan, at: int, form: str, end: int) -> Said | None:
             said = rule(scan, at)
             if said is not None:
                 return said
-    return _abbreviation(scan, at)
-
-
-def _abbreviation(scan: Scan, at: int) -> Said | None:
-    found = _ABBREVIATION.match(scan.text, at)
-    if found is None:
-        return None
-    written, end = found[0], found.end()
-    name = written[:-1]
-    if scan.char(end).isalnum() and name.count(".") == 0:
-        glued = scan.char(end).isdecimal() and name in BEFORE_NUMBERS
-        if not glued:
-            return None
-    final = scan.ends_sentence(end)
-    after = scan.word_after(end)
-    if name in ("no", "temp", "min", "max") and after in ("of", "is", "was", "for"):
-        return Said(end, ABBREVIATIONS[name])
-    if name in ("est", "Est") and not _YEAR_BEHIND.match(scan.text, end):
-        return Said(end, "estimated") if not final or scan.text[end : end + 2].strip(" ~$").isdecimal() else None
-    if len(name) == 1:
-        return _compass(scan, at, end)
-    numbered = (
-        scan.text[end : end + 5].strip()[:1] in tuple("IVX") and name in ("ch", "Ch", "pt", "Pt", "art", "Art")
-    ) or scan.text[end : end + 2].strip(" \u00a0#")[:1].isdecimal()
-    if name in TITLES and after[:1].isupper() and not (name in STREETS and _is_street(scan, at, end)):
-        return Said(end, TITLES[name])
-    if name in BEFORE_NUMBERS and numbered:
-        words = {"p": "page", "pp": "pages", "v": "version", "c": "circa"}.get(name, ABBREVIATIONS[name])
-        return Said(end, words + (" " if scan.char(end).isdecimal() else ""))
-    initials = _INITIALS.match(scan.text, at)
-    if name in ABBREVIATIONS:
-        if name in STREETS:
-            if not _is_street(scan, at, end):
-                return None
-        elif (
-            name in NOT_ALONE
-            and not (numbered and name in ("fig", "Fig", "sec", "Sec"))
-            and (name not in ("est", "Est", "al", "ft", "oz", "lb") or final)
-        ):
-            return None
-        ends = scan.ends_here(end) and not (name in NEVER_ENDS and scan.char(end))
-        return Said(end - ends, ABBREVIATIONS[name])
-    if initials is not None and initials.end() == end:
-        return Said(end - scan.ends_here(end), name.upper())
-    return None
-
-
-def _compass(scan: Scan, at: int, end: int) -> Said | None:
-    """Reads "123 N. Main", "W. 4th St.", and "p. 5"; None of an initial."""
-    name = scan.text[at]
-    if name in ("p", "v", "c") and scan.text[end : end + 2].strip(" \u00a0#")[:1].isdecimal():
-        return Said(end, {"p": "page", "v": "version", "c": "circa"}[name])
-    if name not in _COMPASS:
-        return None
-    numbered = re.search(r"\d $", scan.tail(at, 4)) is not None and scan.word_after(end)[:1].isupper()
-    ordinal = _ORDINAL_BEHIND.match(scan.text, end) is not None
-    return Said(end, _COMPASS[name]) if numbered or ordinal else None
-
-
-def _is_street(scan: Scan, at: int, end: int) -> bool:
-    """Reads "Main St. is" and "5 Oak Dr.": a name before it; "on St. Paul" is a saint."""
-    before = scan.tail(at, 24).rstrip()
-    named = _NAME_BEFORE.search(before) is not None and before.rpartition(" ")[2] not in _NO_NAMES
-    if not named:
-        return False
-    after = scan.word_after(end)
-    return (
-        not after[:1].isupper()
-        or (scan.ends_sentence(end) and scan.text[end : end + 1] in ("", ","))
-        or bool(re.search(r"\d[\w ]{1,20}$", before))
-    )
+    return abbreviations.abbreviation(scan, at)
 
 
 # -- alone -----------------------------------------------------------------------------------------------------------
@@ -445,13 +369,13 @@ def _alone(scan: Scan, at: int, form: str, end: int) -> Said | None:
     ):
         after = scan.word_after(end)
         if after[:1].isupper() and scan.char(end) in (" ", "\u00a0"):
-            if form in STREETS and _is_street(scan, at, end):
+            if form in STREETS and abbreviations.is_street(scan, at, end):
                 return Said(end, ABBREVIATIONS[form])
             return Said(end, TITLES[form])
     if form in _STREET_FORMS and _STREET_NAME.search(scan.tail(at, 24)) and not after_name(scan, end):
         return Said(end, ABBREVIATIONS[form])
-    if form in _COMPASS and scan.char(end) == " ":
-        compass = _compass(scan, at, end)
+    if form in abbreviations.COMPASS and scan.char(end) == " ":
+        compass = abbreviations.compass(scan, at, end)
         if compass is not None:
             return compass
     if form.isupper():
