@@ -309,6 +309,11 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ("We're #1", "We're number one"),
     ],
     "roman": [
+        ("a Type I error", "a Type one error"),
+        ("Elizabeth I was", "Elizabeth the first was"),
+        ("the year MMXXIV", "the year twenty twenty-four"),
+        ("Pope Leo XIV", "Pope Leo the fourteenth"),
+        ("the IV drip", "the IV drip"),
         ("King Charles III", "King Charles the third"),
         ("Louis XIV was king.", "Louis the fourteenth was king."),
         ("Elizabeth II's reign", "Elizabeth the second's reign"),
@@ -327,6 +332,7 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ("the part I like", "the part I like"),
     ],
     "capitals": [
+        ("THE US ARMY", "the US ARMY"),
         ("Plan A works.", f"Plan {A} works."),
         ("THIS IS A TEST", "this is A TEST"),
         ("Denver, CO 80202", "Denver, Colorado eight zero two zero two"),

@@ -16,10 +16,20 @@ _STRONG_RULERS = word_set(
 )
 _ROMAN_WORDS = word_set(
     """
-    MIX MILD DIM CIVIL LIVID VIVID MD CD DC CV MC CC MM DI LI XL DVI CI CL ID MI LCD DVD DIV LID MID MIC VIM CIV MV
-    IV VI CM MCI DL ML DM XX LL CID CDC
+    MIX MILD DIM CIVIL LIVID VIVID MD CD DC CV MC CC MM DI LI XL DVI CI CL ID MI LCD DVD DIV LID MID MIC VIM CIV
+    MV IV VI CM MCI DL ML DM XX LL CID CDC
     """
 )
+_VERBS = word_set(
+    """
+    am was have had will would shall should can could may might must do did don think thought want wanted like
+    liked love loved know knew need needed read wrote saw see said say told hate hated enjoyed found find mean
+    meant missed played took take made make got get went go remember forgot prefer feel felt believe hope guess
+    just really never always also
+    """
+)
+"""Before them "I" is the speaker: "Part I liked"."""
+_YEAR_CHARS_MIN = 5
 _CENTURIES = frozenset(["century", "centuries", "olympiad", "Olympiad", "Olympics", "Century"])
 _AFTER_FIRST = word_set(
     """
@@ -41,9 +51,7 @@ def numeral(scan: Scan, at: int, form: str, end: int) -> Said | None:
     if before.lower() in CHAPTERS and before.lower() != before.upper():
         if len(form) == 1 and (form not in "IVX" or (form == "I" and not before[0].isupper())):
             return None
-        if form == "I" and (
-            after.islower() and after not in _AFTER_FIRST and after not in ("in", "to", "that", "which")
-        ):
+        if form == "I" and after in _VERBS:
             return None
         return Said(end, numerals.cardinal(value))
     if len(form) == 1 or (
@@ -58,6 +66,8 @@ def numeral(scan: Scan, at: int, form: str, end: int) -> Said | None:
     ):
         named = form in ("II", "III", "IV") and _two_names(scan, at)
         return Said(end, f"the {numerals.ordinal(value)}" if named else numerals.cardinal(value))
+    if len(form) >= _YEAR_CHARS_MIN and 1000 < value < 2100:
+        return Said(end, numerals.year(value, scan.british))
     if form not in ("IV", "VI") and set(form) <= set("IVX") and value < 40:
         return Said(end, numerals.cardinal(value))
     return None
@@ -71,6 +81,7 @@ def _ruler(scan: Scan, at: int, form: str, end: int, value: int) -> Said | None:
     after = scan.word_after(end)
     if form == "I" and after and scan.char(end) == " ":
         titled = any(word.strip(".,").capitalize() in _STRONG_RULERS for word in scan.words_before(at, 3)[:-1])
+        titled = titled or (scan.word_before(at) == "Elizabeth" and after in _AFTER_FIRST)
         if after not in _AFTER_FIRST - {"was", "had"} and not titled and not after[:1].isupper():
             return None
         if after in ("am", "think", "have", "will", "know"):

@@ -468,6 +468,8 @@ def _capitals(scan: Scan, at: int, form: str, end: int) -> Said | None:
 def _among_capitals(scan: Scan, at: int, end: int) -> bool:
     """Whether the words beside are in capitals, too, so that "IT" is "it"."""
     before, after = scan.word_before(at), scan.word_after(end)
+    if before.lower() in ("the", "our", "an") and scan.text[at:end] in ("US", "IT", "WHO"):
+        return False
     if after.lower() in _DEPARTMENTS and after != after.upper():
         return False
     return any(
