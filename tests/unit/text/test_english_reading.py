@@ -74,6 +74,8 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ("2020-21", "twenty twenty to twenty-one"),
     ],
     "range": [
+        ("24-70mm", "twenty-four to seventy millimeters"),
+        ("3-2-1", "three two one"),
         ("10th–12th", "tenth to twelfth"),
         ("a 50-50 chance", "a fifty fifty chance"),
         ("5-10", "five to ten"),
@@ -235,6 +237,9 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ("a 7B model", "a seven B model"),
     ],
     "mathematics": [
+        ("x^2 + 3x - 5", "x squared plus three x minus five"),
+        ("3 * -2", "three times minus two"),
+        ("x/y", "x over y"),
         ("6.02e23", "six point zero two times ten to the power of twenty-three"),
         ("4.5 × 10^8 km", "four point five times ten to the power of eight kilometers"),
         ("+/- 5", "plus or minus five"),

@@ -68,7 +68,7 @@ def _out_of(scan: Scan, found: re.Match[str]) -> Said:
 def _fraction(scan: Scan, found: re.Match[str], counts: bool) -> Said | None:
     top, bottom, end = int(found[1]), int(found[2]), found.end()
     proper = 0 < top < bottom or (top % 2 == 1 and top <= _ODD_HALVES_MAX)
-    if bottom not in BOTTOMS or not proper or found[2][0] == "0":
+    if (bottom not in BOTTOMS and top != 1) or bottom > 1000 or not proper or found[2][0] == "0":
         return None
     if bottom == 10 and top > 1 and not counts and scan.word_after(end) not in _TENTHS_OF:
         return _out_of(scan, found)

@@ -44,6 +44,8 @@ _UNIT_SIGNS = {
     for code in range(0x3380, 0x33E0)
     if (written := unicodedata.normalize("NFKC", chr(code))).rstrip("23") in UNITS
 }
+_BASIS_POINTS_MAX = 1000
+"""From here on "bps" is bits per second."""
 _FLUID = re.compile(rf"{SP}?fl\.?{SP}oz(?:\.(?={SP}[a-z]))?(?![A-Za-z])")
 _DEGREES = re.compile(rf"{SP}?[°º]{SP}?(?:([CFKNSEW])(?![A-Za-z\d]))?")
 _SCALES = {
@@ -203,6 +205,8 @@ def unit(scan: Scan, end: int, words: str, is_one: bool, value: Amount | None) -
     if found["space"] == "" and found["unit"] == "s" and value is not None and is_decade(scan, end, value):
         return None
     one, many = UNITS[found["unit"]]
+    if found["unit"] == "bps" and value is not None and value.value < _BASIS_POINTS_MAX:
+        one, many = "basis point", "basis points"
     if found["unit"] == "pt" and not found["space"]:
         one = many = "point"
     after = found.end()

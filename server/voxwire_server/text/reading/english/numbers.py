@@ -36,6 +36,7 @@ _HALVES_RANGE = re.compile(
 _ORDINAL_RANGE = re.compile(r"[ \u00a0]?[-–—][ \u00a0]?(?=\d{1,18}(?:st|nd|rd|th)(?![A-Za-z\d]))")
 _RATING = re.compile(r"(\d{1,3}\.\d{1,2})/(\d{1,3})(?![\d/.]\d|\d)")
 _ENDING = frozenset(("ends", "ending", "end"))
+_COUNTDOWN = re.compile(r"\d{1,3}(?:-\d{1,3}){2,6}(?![\w-])")
 _ERA = re.compile(r"(\d{1,5})(?= ?(?:BC|AD|BCE|CE|B\.C|A\.D)\b)")
 _MIXED = re.compile(r"(\d{1,4})(?:[ \u00a0-])(\d{1,3})/(\d{1,3})(?![\d/])")
 _MIXED_SIGN = re.compile(r"(\d{1,6})[ \u00a0]?([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒])")
@@ -104,7 +105,7 @@ def _dotted(scan: Scan, at: int) -> Said | None:
 def _dashed(scan: Scan, at: int) -> Said | None:
     for rule in (
         calendar.numeric, codes.address, phones.phone, calendar.day_month, _year_span, _half_range, _mixed,
-        _hyphened_unit, codes.code,
+        _hyphened_unit, _countdown, _dashed_range, codes.code,
     ):  # fmt: skip
         said = rule(scan, at)
         if said is not None:
@@ -119,6 +120,19 @@ def _paragraph(scan: Scan, at: int) -> Said | None:
         return None
     said = f"{numerals.pairs(found[1])} {codes.letters(found[2])}"
     return Said(found.end(), said + (f" {numerals.integer(found[3])}" if found[3] else ""))
+
+
+def _countdown(scan: Scan, at: int) -> Said | None:
+    """Reads "3-2-1"."""
+    found = _COUNTDOWN.match(scan.text, at)
+    return None if found is None else Said(found.end(), " ".join(map(numerals.integer, found[0].split("-"))))
+
+
+def _dashed_range(scan: Scan, at: int) -> Said | None:
+    """Reads "24-70mm": a range with a unit behind it."""
+    value = amounts.amount(scan, at)
+    assert value is not None, "a digit is there"
+    return _range(scan, at, value, _whole_words(scan, at, value))
 
 
 def _half_range(scan: Scan, at: int) -> Said | None:

@@ -33,10 +33,12 @@ _DIRECTIVES = word_set(
 )
 _MENTION = re.compile(r"@([^\W\d][\w]{0,60})(?:\.([A-Za-z_]\w{0,60}))?")
 _DOT_NAME = re.compile(r"\.([A-Za-z][\w-]{0,40})(?:\.([A-Za-z]\w{0,20}))?")
+_CLOSING_QUOTE = re.compile(r"'(?!\d)")
+_QUARTER = re.compile(r"(?:^|\W)[QH]\d$")
 _DECADE = re.compile(r"['’‘]\d0s(?![A-Za-z\d])")
 _SHORT_YEAR = re.compile(r"['’‘](\d\d)(?![\w'’])")
 _BEFORE_OPERAND = re.compile(r"(?:[\d)\]²³%]|\b[A-Za-z]) ?$|\w$")
-_OPERAND = re.compile(r" ?(?:[\d($.√]|[A-Za-z]\b)|\w")
+_OPERAND = re.compile(r" ?(?:[\d($.√]|-\d|[A-Za-z]\b)|\w")
 _PARENTHESISED_PHONE = re.compile(r"\((?=\d{2,5}\))")
 _SECTION = re.compile(r"(§{1,2}|¶{1,2})[ \u00a0]?")
 _SQUARE_ROOT = re.compile(r"[√∛]")
@@ -160,9 +162,9 @@ def _minus(scan: Scan, at: int) -> bool:
         return bool(
             re.search(r"(?:^|[\s(=])[a-z0-9)²³]$", before) and re.match(r"[a-z0-9](?:[\s)=+*/.,?]|$)", after)
         ) and bool(re.match(r"[^.?!\n]{0,24}?=", text[at + 1 : at + 30]))
-    if before[-1].isdecimal() and after[0].isdecimal():
+    if before[-1].isdecimal() and after.lstrip("-(")[:1].isdecimal():
         return True
-    single = re.search(r"(?:^|\W)[a-zA-Z]$|[\d²³)]$", before) and re.match(r"[a-zA-Z](?:\W|$)|[\d(]", after)
+    single = re.search(r"(?:^|[\W\d])[a-zA-Z]$|[\d²³)]$", before) and re.match(r"[a-zA-Z](?:\W|$)|[\d(]", after)
     return bool(single)
 
 
@@ -259,6 +261,8 @@ def _slash(scan: Scan, at: int) -> Said | None:
         if re.search(r"[\d)] $", scan.tail(at, 3)) and re.match(r" [\d(]", text[at + 1 : at + 3]):
             return Said(at + 1, "divided by")
         return Said(at + 1, "slash")
+    if before.isdecimal() and after.isalpha() and not scan.char(at + 2).isalnum():
+        return Said(at + 1, " over ")
     if before.isalpha() and after.isalpha():
         return Said(at + 1, " ")
     return Said(at + 1, _apart(scan, at, at + 1, "slash"))
@@ -305,12 +309,15 @@ def _caret(scan: Scan, at: int) -> Said | None:
 
 def _apostrophe(scan: Scan, at: int) -> Said | None:
     text = scan.text
-    if not scan.char(at - 1).isalnum():
+    quarter = _QUARTER.search(scan.tail(at, 3)) is not None
+    if quarter or not scan.char(at - 1).isalnum():
         found = _DECADE.match(text, at)
         if found is not None:
             return Said(found.end(), numerals.decade(int(text[at + 1 : at + 3]), scan.british))
         year = _SHORT_YEAR.match(text, at)
-        if year is not None and "'" not in text[year.end() : year.end() + 40].split(".")[0]:
+        if year is not None and (
+            quarter or not _CLOSING_QUOTE.search(text[year.end() : year.end() + 40].split(".")[0])
+        ):
             return Said(
                 year.end(), numerals.integer(year[1]) if year[1][0] != "0" else f"oh {numerals.DIGITS[int(year[1][1])]}"
             )

@@ -289,6 +289,8 @@ def _slashed(scan: Scan, at: int) -> Said | None:
     ):
         per = WORD_UNITS.get(parts[1]) or UNITS[parts[1]][0]
         return Said(found.end(), f"{UNITS[parts[0]][1]} per {per}")
+    if len(found[0]) == 3 and found[0].islower():
+        return Said(found.end(), " over ".join(_part(part) if part == "a" else part for part in parts))
     if any(part in _DIRECTORIES for part in parts):
         return Said(found.end(), " slash ".join(parts))
     if len(parts) == 2 and parts[1] in WORD_UNITS and re.search(r"\d ?$", scan.tail(at, 3)):
