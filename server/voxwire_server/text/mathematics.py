@@ -222,6 +222,8 @@ class _Reader:
             return Part([("factorial", place)], kind="mark")
         if sign in _ATTACHED:
             return Part([(sign, place)], kind="operator")
+        if not sign.isascii():
+            return Part([])
         return Part([(sign, place)], simple=True, kind="operand")
 
     def _number(self, sign: str, place: int) -> Part:
@@ -444,6 +446,11 @@ class _Reader:
                     self._at += 1
                     self._argument()
                 return part
+            case _:
+                return self._unknown(name, place)
+
+    def _unknown(self, name: str, place: int) -> Part:
+        """A command that is read by its name, or left out with its arguments."""
         if name in _DROPPED_ARGUMENTS:
             for _ in range(_DROPPED_ARGUMENTS[name]):
                 self._argument()
