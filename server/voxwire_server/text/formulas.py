@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
-from voxwire_server.text.mathematics import TOKEN
+from voxwire_server.text.mathematics_signs import TOKEN
 from voxwire_server.text.mathematics_words import ACCENTS, BIG, FONTS, FUNCTIONS, WORDS
 from voxwire_server.text.speakable import CJK
 
