@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType, ModuleType
 
 from voxwire_server.text import (
+    clause_text,
     clauses,
     coarticulation,
     cuts,
@@ -37,8 +38,8 @@ from voxwire_server.text.ssml import output as ssml_output
 
 MODULES = (
     clauses, cuts, pauses, intake, markup, extents, inline, formulas, mathematics, mathematics_phrases,
-    mathematics_signs, skipping,
-    speakable, phoneme_visemes, coarticulation, lexicon, scripts, ssml, ssml_elements, ssml_output,
+    mathematics_signs, skipping, speakable, phoneme_visemes, coarticulation, lexicon, scripts, ssml, ssml_elements,
+    ssml_output, clause_text,
 )  # fmt: skip
 _FILES = frozenset(module.__file__ for module in MODULES)
 CHARS_PER_LINE = 16

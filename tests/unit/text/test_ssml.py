@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from support.work_counter import counted
 from voxwire_server.speech import Reading
-from voxwire_server.text import xsampa
 from voxwire_server.text.controls import PLAIN, Style, VoiceWish, gain_of, linear, pitch_of, rate_of, seconds_of
 from voxwire_server.text.intake import Boundary, ClauseText, IntakeWarning, TextIntake, Urgency
 from voxwire_server.text.markup import Markup
 from voxwire_server.text.ssml import TAG_CHARS_MAX, Ssml
 from voxwire_server.text.ssml.output import READING_CHARS_MAX, WARNINGS_MAX
+from voxwire_server.text.xsampa import to_ipa
 
 
 def new_intake(opening: Markup | Ssml | None = None) -> TextIntake:
@@ -353,9 +353,13 @@ def test_text_that_is_too_long_for_a_reading_is_read_as_it_stands() -> None:
 
 
 def test_x_sampa_is_read_as_ipa() -> None:
-    assert xsampa.ipa("tS_hi:z") == "tʃʰiːz"
-    assert xsampa.ipa('"hE.l@U') == "ˈhɛ.ləʊ"
-    assert xsampa.ipa("r\\`E~") == "ɻɛ\u0303"
+    assert to_ipa("tS_hi:z") == "tʃʰiːz"
+    assert to_ipa('"hE.l@U') == "ˈhɛ.ləʊ"
+    assert to_ipa("r\\`E~") == "ɻɛ\u0303"
+    with pytest.raises(ValueError, match="Ж"):
+        to_ipa("aЖ")
+    assert codes('<phoneme alphabet="x-sampa" ph="Ж">a</phoneme>') == ["ssml_malformed"]
+    assert codes('<phoneme alphabet="pinyin" ph="ma3">a</phoneme>') == ["ssml_unsupported"]
 
 
 # -- what is not followed (3.3.1, 3.1.4) ------------------------------------------------------------------------------
@@ -519,6 +523,8 @@ def test_text_retracted_before_it_was_taken_was_never_there(text: str, at: int, 
 @settings(max_examples=150, deadline=None)
 @given(PROSE, st.integers(0, 600), PROSE, st.sampled_from(Urgency))
 def test_retracting_keeps_marks_pauses_and_styles(text: str, at: int, more: str, urgency: Urgency) -> None:
+    # The pause between paragraphs is there once text follows; it stays when that text is taken back.
+    text, more = (re.sub("</?p>", "", each) for each in (text, more))
     intake = new_intake()
     intake.feed(text)
     first = drain(intake, urgency)
