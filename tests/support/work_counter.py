@@ -25,6 +25,7 @@ from voxwire_server.text import (
     markup,
     mathematics,
     mathematics_phrases,
+    mathematics_signs,
     pauses,
     phoneme_visemes,
     scripts,
@@ -36,8 +37,9 @@ from voxwire_server.text.ssml import elements as ssml_elements
 from voxwire_server.text.ssml import output as ssml_output
 
 MODULES = (
-    clauses, cuts, pauses, intake, markup, extents, inline, formulas, mathematics, mathematics_phrases, skipping,
-    speakable, phoneme_visemes, coarticulation, lexicon, scripts, ssml, ssml_elements, ssml_output, clause_text,
+    clauses, cuts, pauses, intake, markup, extents, inline, formulas, mathematics, mathematics_phrases,
+    mathematics_signs, skipping, speakable, phoneme_visemes, coarticulation, lexicon, scripts, ssml, ssml_elements,
+    ssml_output, clause_text,
 )  # fmt: skip
 _FILES = frozenset(module.__file__ for module in MODULES)
 CHARS_PER_LINE = 16

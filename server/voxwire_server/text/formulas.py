@@ -6,9 +6,9 @@ Pure. Money ("$5 and $10") is no formula, nor are paths, escaped brackets and pr
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from voxwire_server.text.mathematics import TOKEN
+from voxwire_server.text.mathematics_signs import TOKEN
 from voxwire_server.text.mathematics_words import ACCENTS, BIG, FONTS, FUNCTIONS, WORDS
 from voxwire_server.text.speakable import CJK
 
@@ -68,7 +68,7 @@ class Formula(NamedTuple):
     end: int
 
 
-def formula_at(text: str, at: int, before: str, limit: int, *, final: bool) -> Formula | bool | None:
+def formula_at(text: str, at: int, before: str, limit: int, *, final: bool) -> Formula | Literal[False] | None:
     """The formula that begins at `text[at]`, a dollar sign or a backslash; False where none does.
 
     None: that depends on what follows the text. `before` is the character before, `limit` the most of `text` that is
@@ -92,7 +92,9 @@ def formula_at(text: str, at: int, before: str, limit: int, *, final: bool) -> F
     return _command(text, at, before, limit, final)
 
 
-def _delimited(text: str, at: int, opener: str, closer: str, limit: int, final: bool) -> Formula | bool | None:
+def _delimited(
+    text: str, at: int, opener: str, closer: str, limit: int, final: bool
+) -> Formula | Literal[False] | None:
     body = at + len(opener)
     if len(text) < body:
         return False if final else None
@@ -105,7 +107,7 @@ def _delimited(text: str, at: int, opener: str, closer: str, limit: int, final: 
     return Formula(at, body, close, close + len(closer))
 
 
-def _in_dollars(text: str, at: int, before: str, limit: int, final: bool) -> Formula | bool | None:
+def _in_dollars(text: str, at: int, before: str, limit: int, final: bool) -> Formula | Literal[False] | None:
     """After Pandoc's rules: no space inside beside the signs, no digit behind the second."""
     if before.isascii() and before.isalnum():
         return False
@@ -137,7 +139,7 @@ def _is_prose(content: str) -> bool:
     return _PROSE.search(bare) is not None or _FOREIGN.search(bare) is not None
 
 
-def _environment(text: str, at: int, limit: int, final: bool) -> Formula | bool | None:
+def _environment(text: str, at: int, limit: int, final: bool) -> Formula | Literal[False] | None:
     opened = _BEGIN.match(text, at, limit)
     if opened is None:
         short = not final and len(text) < min(limit, at + 30) and not re.search(r"\s", text[at:])
@@ -153,7 +155,7 @@ def _environment(text: str, at: int, limit: int, final: bool) -> Formula | bool 
     return Formula(at, at, end, end)
 
 
-def _command(text: str, at: int, before: str, limit: int, final: bool) -> Formula | bool | None:
+def _command(text: str, at: int, before: str, limit: int, final: bool) -> Formula | Literal[False] | None:
     """A command outside of delimiters, with its arguments and what is written on to it without a space."""
     name = _NAME.match(text, at, limit)
     if name is None or name[1] not in _COMMANDS:
