@@ -17,12 +17,18 @@ from voxwire_server.text import (
     clauses,
     coarticulation,
     cuts,
+    extents,
+    formulas,
     inline,
     intake,
     lexicon,
     markup,
+    mathematics,
+    mathematics_phrases,
+    pauses,
     phoneme_visemes,
     scripts,
+    skipping,
     speakable,
     ssml,
 )
@@ -30,8 +36,8 @@ from voxwire_server.text.ssml import elements as ssml_elements
 from voxwire_server.text.ssml import output as ssml_output
 
 MODULES = (
-    clauses, cuts, intake, markup, inline, speakable, phoneme_visemes, coarticulation, lexicon, scripts, ssml,
-    clause_text, ssml_elements, ssml_output,
+    clauses, cuts, pauses, intake, markup, extents, inline, formulas, mathematics, mathematics_phrases, skipping,
+    speakable, phoneme_visemes, coarticulation, lexicon, scripts, ssml, ssml_elements, ssml_output, clause_text,
 )  # fmt: skip
 _FILES = frozenset(module.__file__ for module in MODULES)
 CHARS_PER_LINE = 16

@@ -234,10 +234,14 @@ class ClauseCutter:
     def _styled_speaker(self, style: Style) -> ResolvedVoice:
         """Who speaks text in a style; what of its wishes can't be had is told."""
         voice, language, missing = spoken_by(self.spec, style)
+        found = ResolvedVoice(self.spec.engine, voice, language)
+        other = self.splitter.speaker_of(style.language, found) if missing and style.language else None
+        if other is not None:
+            return other
         if missing and missing not in self._unspoken_wishes and len(self._unspoken_wishes) < WISHES_MAX:
             self._unspoken_wishes.add(missing)
             self._warn("ssml_unsupported", missing)
-        return ResolvedVoice(self.spec.engine, voice, language)
+        return found
 
     def unspoken(self, index: int, ranges: Sequence[tuple[int, int]]) -> None:
         """The engine could pronounce nothing of these ranges of a clause's text."""

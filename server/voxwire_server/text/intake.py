@@ -44,7 +44,8 @@ _STATES_MAX = 16
 _CONTEXT_CHARS = JUDGED_CHARS_MAX + 16  # taken text kept, so that a mark is judged alike before and after a take
 _STRAY = re.compile(rf"[ {HARD_BREAK}{SOFT_BREAK}.,;:!?…)»”’]*[ {HARD_BREAK}{SOFT_BREAK}]")
 """Signs that a pause or a change of style has cut off from the words before them."""
-_SPACES = re.compile(rf"[ {HARD_BREAK}{SOFT_BREAK}]*")
+_BREAKS = f" {HARD_BREAK}{SOFT_BREAK}"
+_SPACES = re.compile(f"[{_BREAKS}]*")
 
 
 class Urgency(Enum):
@@ -61,8 +62,7 @@ class Urgency(Enum):
 class TextIntake:
     """The text of one context: `feed` and `flush` in, `take` clauses out.
 
-    `language` is a BCP 47 tag; what stands in tags named in `skip` (`<think>`) is not spoken. Memory: the original
-    text, what is not read yet, and some clauses' length of what is.
+    `language` is a BCP 47 tag. Memory: the original text, what is not read yet, and some clauses' length of what is.
     """
 
     def __init__(
@@ -277,6 +277,8 @@ class TextIntake:
         if cut.releases:
             markup.release()
         start, end = self._start(), len(markup.text) if cut.releases else self._local(cut.end)
+        if cut.boundary is Boundary.WORD and not cut.controls:
+            end = self._between_origins(start, end)
         start = min(start, end)
         if self._controlled_end and (stray := _STRAY.match(markup.text, start, end)):
             start = stray.end()
@@ -304,6 +306,14 @@ class TextIntake:
             while len(self._states) > 1 and self._states[1].read_to <= self._taken:
                 del self._states[0]
         return clause
+
+    def _between_origins(self, start: int, end: int) -> int:
+        """`end` moved back to where a character of the original ends: the dot of an address stands for several."""
+        text, origins = self._markup.text, self._markup.origins
+        at = end
+        while start < at < len(text) and origins[at] == origins[at - 1] and text[at] not in _BREAKS:
+            at -= 1
+        return at if at > start else end
 
     def _chars_end(self, cut: Cut, end: int) -> int:
         """Where the original of a clause ends whose output ends before `text[end]`."""

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 DEPTH_MAX = 8
 
-_TOKEN = re.compile(
+TOKEN = re.compile(
     r"(?P<command>\\(?:[A-Za-z]+\*?|.|\Z))|(?P<number>\d+(?:,\d{3}(?!\d))*(?:\.\d+)?)|(?P<word>[A-Za-z]{4,})|(?P<letter>[^\W\d_])"
     r"|(?P<primes>['’]+)|(?P<other>\S)",
     re.DOTALL,
@@ -68,7 +68,7 @@ def spoken(latex: str) -> str:
 
 
 def spoken_parts(latex: str) -> list[Word]:
-    """The same in pieces, with the space before each, and the index in `latex` that each is read for: never decreasing."""
+    """The same in pieces, with the space before each, and the index in `latex` that each is read for, in its order."""
     pieces: list[Word] = []
     at = 0
     for word, position in _Reader(latex).read():
@@ -84,12 +84,14 @@ def spoken_parts(latex: str) -> list[Word]:
 
 
 def symbols(latex: str) -> list[Word]:
-    """A formula with signs in place of its commands, for languages in which it is not read: pieces as `spoken_parts`."""
+    """A formula with signs in place of its commands, where it is not read: pieces as those of `spoken_parts`."""
     pieces: list[Word] = []
     depth = 0
+    spaced = False
     fractions: list[int] = []  # depths at which an argument is to be followed by a stroke
-    for found in _TOKEN.finditer(latex):
+    for found in TOKEN.finditer(latex):
         sign, said = found[0], found[0]
+        spaced = spaced or latex[found.start() - 1 : found.start()].isspace()
         if sign == "{":
             depth += 1
             continue
@@ -109,8 +111,8 @@ def symbols(latex: str) -> list[Word]:
         if said in ("2", "3") and pieces and pieces[-1][0] == "^":
             pieces[-1] = ("²" if said == "2" else "³", pieces[-1][1])
         elif said:
-            spaced = pieces and found.start() and latex[found.start() - 1].isspace()
-            pieces.append((f" {said}" if spaced else said, found.start()))
+            pieces.append((f" {said}" if pieces and spaced else said, found.start()))
+            spaced = False
     return pieces
 
 
@@ -119,7 +121,7 @@ class _Reader:
 
     def __init__(self, latex: str) -> None:
         self._latex = latex
-        found = list(_TOKEN.finditer(latex))
+        found = list(TOKEN.finditer(latex))
         self._tokens = [each[0] for each in found]
         self._kinds = [each.lastgroup or "" for each in found]
         self._starts = [each.start() for each in found]
@@ -226,9 +228,10 @@ class _Reader:
         """A number, or a fraction of two: 1/2."""
         at = self._at
         if self._tokens[at : at + 1] == ["/"] and self._kinds[at + 1 : at + 2] == ["number"]:
+            is_joined = self._starts[at + 1] == place + len(sign) + 1
             following = self._tokens[at + 2] if at + 2 < self._count else ""
             said = fraction_words(sign, self._tokens[at + 1])
-            if said and following not in ("^", "_", "/"):
+            if said and is_joined and following not in ("^", "_", "/"):
                 self._at += 2
                 return Part([(said, place)], simple=True, kind="operand")
         return Part([(sign, place)], simple=True, kind="operand")

@@ -169,7 +169,7 @@ class SpeakableText:
         del self.origins[length:]
 
     def _hard_break(self, at: int) -> None:
-        """End what was said before like a sentence: a full stop where it has no mark, and a break, both of origin `at`."""
+        """End what was said before like a sentence: a full stop where it has no mark, and a break, of origin `at`."""
         self._trim_spaces()
         last = self.text[-1:]
         if last and last not in CLOSED and last not in f" {HARD_BREAK}{SOFT_BREAK}":
