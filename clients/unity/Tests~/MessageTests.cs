@@ -185,6 +185,8 @@ namespace Voxwire.Tests
                 return Map("chars", Range(((Clause)message).Chars), "pts", ((Clause)message).Pts);
             if (message is Timing)
                 return OfTiming((Timing)message);
+            if (message is Mark)
+                return Map("name", ((Mark)message).Name, "pts", ((Mark)message).Pts);
             if (message is Flushed)
                 return Map("id", ((Flushed)message).Id, "seq", ((Flushed)message).Seq);
             if (message is Done)
@@ -300,6 +302,7 @@ namespace Voxwire.Tests
                 LeadMs = (int?)Whole(pacing, "lead_ms"),
                 Priority = Text(map, "priority"),
                 Seed = Whole(map, "seed"),
+                Format = Text(map, "format"),
             };
             if (map.ContainsKey("speed"))
                 options.Speed = Convert.ToDouble(map["speed"]);

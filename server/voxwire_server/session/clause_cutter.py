@@ -317,7 +317,7 @@ class ClauseCutter:
             if text.ends_utterance:
                 self._end_utterance(index)
             else:
-                self.emit(fx.Silence(self.spec.serial, index, text.pause_after))
+                self.emit(fx.Silence(self.spec.serial, self._request(index, part, waited_since, now, first=False)))
         self._said = "" if text.ends_utterance else f"{self._said} {text.text}"[-BEFORE_CHARS:].lstrip()
         self._next_index += 1
         self._utterance_clauses = 0 if text.ends_utterance else self._utterance_clauses + 1
@@ -325,17 +325,20 @@ class ClauseCutter:
     def _synthesise(self, index: int, part: ClausePart, text_at: float, now: float) -> None:
         spec = self.spec
         first = not self.in_flight and self.playout.remaining(now) <= 0
-        request = fx.ClauseSpec(
+        request = self._request(index, part, text_at, now, first=first)
+        self.in_flight[index] = ClauseInFlight(part.text, self._wanted_at(now), first, text_at, part.speaker)
+        self.emit(fx.Synthesise(spec.serial, request))
+
+    def _request(self, index: int, part: ClausePart, text_at: float, now: float, *, first: bool) -> fx.ClauseSpec:
+        return fx.ClauseSpec(
             engine=part.speaker.engine.name,
             clause=self._clause(index, part),
             index=index,
             deadline=text_at if first else self.playout.dry_at(now) + self._seconds_in_flight(),
-            bulk=spec.bulk,
+            bulk=self.spec.bulk,
             first=first,
             ends_utterance=part.text.ends_utterance,
         )
-        self.in_flight[index] = ClauseInFlight(part.text, self._wanted_at(now), first, text_at, part.speaker)
-        self.emit(fx.Synthesise(spec.serial, request))
 
     def _clause(self, index: int, part: ClausePart) -> Clause:
         spec, text, style = self.spec, part.text, part.text.style

@@ -174,7 +174,7 @@ def pauses(harness: CoreHarness) -> list[tuple[str, float]]:
         if isinstance(effect, fx.Synthesise):
             found.append((effect.spec.clause.text, effect.spec.clause.pause_after))
         elif isinstance(effect, fx.Silence):
-            found.append(("", effect.seconds))
+            found.append(("", effect.spec.clause.pause_after))
     return found
 
 

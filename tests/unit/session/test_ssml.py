@@ -12,7 +12,7 @@ from support.in_process_app import running
 from voxwire_protocol import messages as m
 from voxwire_server.audio.samples import LIMIT_KNEE, amplified, pcm_s16le, silence
 from voxwire_server.compat.session import CompatSession, EncodedAudio, OutputFormat
-from voxwire_server.engines.tone import CHAR_SAMPLES, SAMPLE_RATE, tones
+from voxwire_server.engines.tone import CHAR_SAMPLES, SAMPLE_RATE, ToneEngine, tones
 from voxwire_server.session import effects as fx
 from voxwire_server.session.clause_cutter import clause_seed
 from voxwire_server.session.quotas import ClientIdentity
@@ -276,3 +276,18 @@ def test_loud_samples_are_limited_softly():
     below = np.abs(samples) * 2 <= LIMIT_KNEE
     np.testing.assert_allclose(louder[below], samples[below] * 2)
     np.testing.assert_allclose(amplified(samples, 0.5), samples / 2)
+
+
+@on_loop
+async def test_pauses_alone_are_made_in_the_workers_and_never_by_the_engine(monkeypatch):
+    prepared = []
+    prepare = ToneEngine.prepare
+
+    def noted(engine: ToneEngine, clause: Clause):
+        prepared.append(clause.text)
+        return prepare(engine, clause)
+
+    monkeypatch.setattr(ToneEngine, "prepare", noted)
+    samples, _ = await speak('<break time="10s"/>' * 3 + "Hi.")
+    assert len(samples) == 30 * SAMPLE_RATE + 3 * CHAR_SAMPLES
+    assert [text for text in prepared if text != "one"] == ["Hi."]
