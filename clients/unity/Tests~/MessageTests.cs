@@ -194,7 +194,11 @@ namespace Voxwire.Tests
             if (message is Cancelled)
                 return OfCancelled((Cancelled)message);
             if (message is Warning)
-                return Map("code", ((Warning)message).Code, "message", ((Warning)message).Message);
+            {
+                var warning = (Warning)message;
+                return Map("code", warning.Code, "message", warning.Message,
+                    "details", warning.Details.Count > 0 ? warning.Details : null);
+            }
             VoxwireException error = ((ErrorMessage)message).Error;
             return Map("code", error.Code, "message", error.Message, "retryable", error.Retryable,
                 "retry_after_ms", error.RetryAfterMs, "hint", error.Hint, "details", error.Details);
