@@ -13,6 +13,7 @@ import secrets
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ from voxwire_server.engines.registry import load_engines
 from voxwire_server.machine import cores, watch_memory
 from voxwire_server.ops.admission import Readiness, SessionAdmission, SpeechDirectory, watch_readiness
 from voxwire_server.ops.auth import Authenticator, Cors
+from voxwire_server.ops.lexicons import Lexicons
 from voxwire_server.ops.metrics import Metrics
 from voxwire_server.ops.reload import reloaded
 from voxwire_server.ops.scheduler_metrics import watch_devices, watch_scheduler, watch_workers
@@ -47,6 +49,7 @@ from voxwire_server.session.registry import Sessions
 from voxwire_server.session.resume import ReplayLog, ResumeTokens
 from voxwire_server.session.ticker import Ticker
 from voxwire_server.settings import connection_limits, make_connection_limiter, scheduling_policy, session_settings
+from voxwire_server.text.identify import LanguageIdentifier, is_installed
 from voxwire_server.transport import connection_limiter, http, websocket
 from voxwire_server.transport.fair_share import FairShare, FairShareMiddleware, FairShares
 
@@ -81,15 +84,18 @@ class Application:
         Raises:
             EngineUnavailable: the default engine can't be loaded, or lacks the default voice. Other engines that can't
                 be loaded are logged and left out.
-            ConfigError: the Wyoming protocol is configured and not installed.
+            ConfigError: the Wyoming protocol is configured and not installed, or a lexicon can't be read.
         """
         self.config = config
+        self._lexicons = Lexicons(config.text.lexicons)
         self._engines, self._unavailable = _loaded(config, engines)
         self._infos = {name: engine.info for name, engine in self._engines.items()}
         voice_aliases = Aliases(config.aliases.voices, BUILT_IN_VOICES)
         model_aliases = Aliases(config.aliases.models, BUILT_IN_MODELS)
         default = config.engines.default
-        self._voices = VoiceDirectory(self._infos, default, _default_voice(config, self._infos[default]), voice_aliases)
+        default_voice = _default_voice(config, self._infos[default])
+        self._voices = VoiceDirectory(self._infos, default, default_voice, voice_aliases, config.engines.fallback)
+        self._identifier = LanguageIdentifier(self._voices.languages()) if is_installed() else None
         self._models = ModelDirectory(self._infos.keys(), default, model_aliases)
         self.metrics = Metrics(version("voxwire"))
         self.connection_limiter = make_connection_limiter(config)
@@ -186,6 +192,8 @@ class Application:
                 began = time.monotonic()
                 await asyncio.wrap_future(runner.warm_up(name))
                 log.info("engine %s is warm after %.1f s", name, time.monotonic() - began)
+            if self._identifier is not None:
+                await asyncio.to_thread(self._identifier.load)
         except Exception:
             log.exception("an engine could not be warmed up")
             self._problem = "an engine could not be warmed up; the log has the reason"
@@ -233,8 +241,13 @@ class Application:
             ConfigError: it can't be used; everything stays as it is.
         """
         found = reloaded(self.config, given)
+        # Read again though nothing of the configuration may have changed: their files may have.
+        lexicons = await asyncio.to_thread(Lexicons, found.config.text.lexicons)
         self.config = config = found.config
         self.auth.reload(config)
+        self._lexicons = lexicons
+        if config.text.lexicons:
+            log.info("lexicons were read again: %s", lexicons)
         self._settings = session_settings(config)
         self.admission.change(config)
         self._memory_accounts.account_bytes_max = config.limits.account_bytes_max
@@ -385,13 +398,15 @@ class Application:
         if not self._ready:
             raise VoxwireError(ErrorCode.NOT_READY, "the server is starting", retry_after_ms=1000)
 
-    def new_core(self, session_id: str, token: str, identity: ClientIdentity) -> SessionCore:
-        """See `StreamHost`."""
+    def new_core(self, session_id: str, token: str, identity: ClientIdentity, dialect: str = "") -> SessionCore:
+        """See `StreamHost` and `CompatHost`."""
         assert self._runner is not None, "started"
-        directory = SpeechDirectory(self._voices, self._runner)
+        identify = None if self._identifier is None else self._identifier.identify
+        settings = replace(self._settings, dialect=dialect) if dialect else self._settings
+        directory = SpeechDirectory(self._voices, self._runner, lambda: self._lexicons, identify)
         seeds = partial(self._seeds.getrandbits, 63)
         return SessionCore(
-            session_id, token, self._settings, directory, seeds, time.monotonic(), identity, self._memory_accounts
+            session_id, token, settings, directory, seeds, time.monotonic(), identity, self._memory_accounts
         )
 
     # -- serving ----------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ def session_settings(config: Config) -> SessionSettings:
     return SessionSettings.from_sections(
         config.limits,
         config.audio,
+        config.text,
         resume_window_ms=round(config.resume.window_seconds * 1000),
         policy=PlayoutPolicy(burst_frames=config.audio.burst_frames),
     )

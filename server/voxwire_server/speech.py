@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +50,13 @@ class Reading:
     detail: str = ""
 
 
+class WordAliases(Protocol):
+    """Pronunciations of words (`voxwire_server.text.lexicon.Lexicon`). Immutable; safe for any number of threads."""
+
+    def aliases(self, text: str, language: str) -> Sequence[tuple[int, int, str]]:
+        """What is said in place of the characters [start, end) of `text`: in its order, disjoint."""
+
+
 @dataclass(frozen=True, slots=True)
 class Clause:
     """The smallest text given to an engine.
@@ -58,7 +65,10 @@ class Clause:
     `text[i]` came from: same length as `text`, never decreasing. `chars` is the half-open range of original text that
     the clause stands for. `seed` fixes every random draw of its synthesis. `before` is the end of what was said
     before in the utterance, by which the first words are read. To an engine `text` comes as words ("twenty dollars"),
-    and `readings` were followed.
+    and `readings` and `lexicon` were followed.
+
+    The rest is done to the engine's audio, after it: samples are multiplied by `gain`, and `pause_after` seconds of
+    silence follow. `pitch` is in semitones; engines may follow it.
     """
 
     text: str
@@ -70,6 +80,10 @@ class Clause:
     seed: int
     before: str = ""
     readings: tuple[Reading, ...] = ()
+    gain: float = 1.0
+    pitch: float = 0.0
+    pause_after: float = 0.0
+    lexicon: WordAliases | None = None
 
     def __post_init__(self) -> None:
         assert len(self.origins) == len(self.text), "one origin per character"

@@ -314,3 +314,60 @@ def test_voices_are_refused_in_both_shapes(locked):
         body = json.loads(answer.read())
     assert body["error"]["code"] == "client.not_authenticated"
     assert body["detail"]["status"] == "invalid_api_key"
+
+
+# -- pronunciation dictionaries ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def lexicons(tmp_path_factory):
+    """A server with a lexicon that is used where a client names it."""
+    folder = tmp_path_factory.mktemp("lexicons")
+    (folder / "names.toml").write_text('kubectl = "one two three four five six seven eight"')
+    (folder / "voxwire.toml").write_text('[text]\nlexicons = [{ path = "names.toml", default = false }]')
+    with serving("scheduling.utilisation_max=100", env={"VOXWIRE_CONFIG": str(folder / "voxwire.toml")}) as running:
+        yield running
+
+
+def dictionaries(*names: str) -> dict:
+    located = [{"pronunciation_dictionary_id": name, "version_id": "1"} for name in names]
+    return {"pronunciation_dictionary_locators": located}
+
+
+def speech_of(host, **fields) -> bytes:
+    body = json.dumps({"text": "This is kubectl.", "seed": 1} | fields).encode()
+    request = urllib.request.Request(
+        f"{host.http}/v1/text-to-speech/heart?output_format=pcm_16000", body, {"content-type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return answer.read()
+
+
+def test_a_pronunciation_dictionary_is_a_lexicon_of_the_server(lexicons):
+    assert len(speech_of(lexicons, **dictionaries("names"))) > 1.5 * len(speech_of(lexicons))
+
+
+def test_an_unknown_pronunciation_dictionary_is_refused_over_http(lexicons):
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        speech_of(lexicons, **dictionaries("nobody"))
+    detail = json.loads(refused.value.read())["detail"]
+    assert (refused.value.code, detail["status"]) == (400, "pronunciation_dictionary_not_found")
+    assert "'nobody'" in detail["message"]
+
+
+@on_loop
+@pytest.mark.parametrize("path", ["stream-input", "multi-stream-input"])
+async def test_pronunciation_dictionaries_come_with_the_first_message(lexicons, path):
+    async def spoken(**fields) -> int:
+        async with socket(lexicons, path) as ws:
+            await send(
+                ws, {"text": " ", **fields}, {"text": "This is kubectl. ", "flush": True}, {"close_socket": True}
+            )
+            return len(audio(await until(ws, "isFinal")))
+
+    assert await spoken(**dictionaries("names")) > 1.5 * await spoken()
+    async with socket(lexicons, path) as ws:
+        with contextlib.suppress(ConnectionClosed):
+            await send(ws, {"text": "Hello. ", **dictionaries("nobody")})
+        last, closed = await error_and_close(ws)
+    assert (last["error"], closed.rcvd.code) == ("pronunciation_dictionary_not_found", 1008)

@@ -86,6 +86,19 @@ def test_visemes_lie_in_order_within_the_audio(speaking):
 
 
 @needs("zh")
+def test_a_voice_speaks_the_other_languages_of_its_engine_within_a_text(speaking):
+    text = "My friend said 你好世界 to me."
+    heard = spoken(speaking, text, seed=3)
+    assert [word.text for word in heard.words] == ["My", "friend", "said", "你好", "世界", "to", "me"]
+    assert all(text[slice(*word.chars)] == word.text for word in heard.words)
+    assert all(each.code == "underrun" for each in heard.client.of(m.WarningMessage))
+    assert [each.chars for each in heard.client.of(m.ClauseStarted)] == [(0, 15), (15, 20), (20, len(text))]
+    chinese = [word for word in heard.words if word.text in ("你好", "世界")]
+    assert 0.3 < (chinese[-1].end_pts - chinese[0].pts) / RATE < 2.5
+    assert heard.seconds > spoken(speaking, "My friend said to me.", seed=3).seconds + 0.4
+
+
+@needs("zh")
 def test_a_mandarin_voice_reads_mandarin_numbers_and_the_english_in_it(speaking):
     text = "我有3个iPhone，价格是￥99。"
     heard = spoken(speaking, text, voice="zf_xiaoxiao")

@@ -149,6 +149,36 @@ def test_a_configuration_that_can_t_be_used_changes_nothing(tmp_path: Path, spoi
         eventually(lambda: status(host, BOB) == 200)
 
 
+def test_lexicons_are_read_again_under_a_session_and_a_broken_one_changes_nothing(tmp_path: Path) -> None:
+    file, lexicon = tmp_path / "voxwire.toml", tmp_path / "streets.toml"
+    lexicon.write_text('kubectl = "kube control"')
+
+    async def speak(host: Host) -> None:
+        async with wire(host.url, headers={"X-API-Key": ALICE}) as client:
+
+            async def named(context: str) -> bool:
+                await client.send(m.Start(context=context, lexicons=("streets",)))
+                return isinstance(await client.until(m.Started, m.ErrorMessage), m.Started)
+
+            assert not await named("a")
+            written(file, {"alice": ALICE, "bob": BOB}, f"[text]\nlexicons = ['{lexicon.name}']")
+            hang_up(host)
+            await asyncio.to_thread(eventually, lambda: status(host, BOB) == 200)
+            assert await named("b")
+            lexicon.write_text("kubectl = ")
+            written(file, {"alice": ALICE, "carol": CAROL}, f"[text]\nlexicons = ['{lexicon.name}']")
+            hang_up(host)
+            assert await named("c")
+            lexicon.write_text("")
+            hang_up(host)
+            await asyncio.to_thread(eventually, lambda: status(host, CAROL) == 200)
+            assert await named("d")
+
+    written(file, {"alice": ALICE})
+    with configured(file) as host:
+        asyncio.run(speak(host))
+
+
 def test_without_a_file_a_hangup_changes_nothing_and_a_flood_of_them_does_no_harm() -> None:
     with serving("engines.enabled=tone", "engines.default=tone") as host:
         for _ in range(500):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from support.whisper import transcribe, word_error_rate
 from voxwire_server.engines.base import EngineUnavailable
 from voxwire_server.engines.common.alignment import DURATION_SAMPLES, align, trim
 from voxwire_server.engines.common.g2p import SYMBOLS_MAX, EnglishReader, Sentence
+from voxwire_server.engines.common.letters import ACCENTED, in_known_letters
 from voxwire_server.engines.common.onnx_wire import delimited, fields, numbers, varints
 from voxwire_server.engines.hibari import create
 from voxwire_server.engines.hibari.engine import noise_row
@@ -27,6 +29,7 @@ from voxwire_server.engines.hibari.network import Network, edit_graph
 from voxwire_server.engines.hibari.vocoder import BINS, HOP, Vocoder
 from voxwire_server.speech import Alignment, PhonemeMark, WordMark
 from voxwire_server.text.reading import read_out
+from voxwire_server.text.scripts import foreign_letters
 
 MODEL = Path(hibari.__file__).parent / "assets" / "hibari.onnx"
 PARAGRAPH = (
@@ -84,6 +87,9 @@ def original():
         ("One.  Two!\nThree", ["One", "Two", "Three"]),
         ("the the the 7:30 7:30", ["the", "the", "the", "7:30", "7:30"]),
         ("漢字 and that", ["and", "that"]),
+        ("Ḥasan, Þór; cafe\u0301s in Straßen", ["Ḥasan", "Þór", "cafe\u0301s", "in", "Straßen"]),
+        ("𝐀𝐛 ħ ɓ ə ½ ٣ Ⅳ", ["𝐀𝐛", "ħ", "ɓ", "ə", "½", "٣", "Ⅳ"]),
+        ("an [ɜθ](/wˈɜɹd/) ŋ", ["an", "ɜθ", "ŋ"]),
     ],
 )
 def test_words_have_the_ranges_of_the_source_text(reader, text, words):
@@ -93,6 +99,31 @@ def test_words_have_the_ranges_of_the_source_text(reader, text, words):
 @pytest.mark.parametrize("text", [*SENTENCES, PARAGRAPH, "A table for two tonight at seven thirty."])
 def test_the_phoneme_ids_are_those_of_hibari(reader, original, text):
     assert [list(s.ids) for s in reader.read(text)] == [original.ids(p) for p in original.phonemize(text)]
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("cafe\u0301", "café"),
+        ("Straße", "Strasse"),
+        ("Þór", "Thór"),
+        ("Ḥasan", "Hasan"),
+        ("Nguyễn", "Nguyen"),
+        ("ﬁne", "fine"),
+        ("ʻOkina", "'Okina"),
+    ],
+)
+def test_letters_that_hibari_does_not_know_sound_as_those_they_are_made_from(reader, written, read):
+    assert [s.symbols for s in reader.read(written)] == [s.symbols for s in reader.read(read)]
+
+
+def test_every_latin_letter_is_read(reader):
+    letters = [chr(code) for code in range(0xC0, 0x1F00) if not foreign_letters(chr(code), "en")]
+    latin = [each for each in letters if unicodedata.name(each, "").startswith("LATIN") and each.isalpha()]
+    silent = [each for each in latin if not reader.read(f"a{each}a") or not in_known_letters(each).text]
+    assert len(latin) > 700
+    assert not silent
+    assert {each for each in latin if not in_known_letters(each).text.isascii()} <= ACCENTED
 
 
 def test_text_beyond_the_networks_limit_is_cut_between_words(reader):

@@ -70,6 +70,7 @@ CLIENT: dict[type[Any], dict[str, st.SearchStrategy[Any]]] = {
         "pacing": maybe(pacing),
         "priority": maybe(st.sampled_from(["interactive", "bulk"])),
         "seed": maybe(counts),
+        "format": maybe(st.sampled_from(("text", "ssml"))),
     },
     m.Text: {"text": texts, "seq": maybe(counts), "flush": st.booleans()},
     m.Flush: {"id": maybe(names)},
@@ -119,6 +120,7 @@ SERVER: dict[type[Any], dict[str, st.SearchStrategy[Any]]] = {
         "phonemes": several(st.builds(m.PhonemeTiming, ipa=texts, pts=counts, end_pts=counts)),
         "visemes": several(st.builds(m.VisemeTiming, id=counts, weight=st.floats(0, 1), pts=counts)),
     },
+    m.Mark: {"name": texts, "pts": counts},
     m.Flushed: {"id": maybe(texts), "seq": maybe(counts)},
     m.Done: {
         "reason": st.sampled_from(m.DoneReason),

@@ -132,6 +132,12 @@ class BoundedDirectory:
     def resolve(self, voice, language):
         return self.inner.resolve(voice, language)
 
+    def speakers(self, beside):
+        return self.inner.speakers(beside)
+
+    def lexicon(self, names):
+        return self.inner.lexicon(names)
+
     def admit(self, engine, *, bulk, now, session, account):
         self.asked += 1
         if self.asked > self.room:

@@ -11,9 +11,10 @@ from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.audio.framing import FrameBlock, no_prefix
 from voxwire_server.audio.pipeline import AudioPipeline
 from voxwire_server.engines.base import EngineInfo, StageInfo
+from voxwire_server.ops.lexicons import Lexicons
 from voxwire_server.session import effects as fx
 from voxwire_server.session.core import SessionCore
-from voxwire_server.session.ports import ResolvedVoice
+from voxwire_server.session.ports import Identify, ResolvedVoice
 from voxwire_server.session.quotas import ClientIdentity, MemoryAccounts
 from voxwire_server.session.settings import SessionSettings
 from voxwire_server.session.visemes import viseme_track_for
@@ -33,14 +34,31 @@ ENGINE = EngineInfo(
 
 @dataclass
 class FakeDirectory:
-    """One voice; `refusal` is raised instead of admitting."""
+    """One voice; `refusal` is raised instead of admitting; `lexicons` are the server's; `others` stand in for it."""
 
     refusal: VoxwireError | None = None
+    lexicons: Lexicons = field(default_factory=Lexicons)
+    others: tuple[ResolvedVoice, ...] = ()
+    identify: Identify | None = None
+
+    def speakers(self, beside):
+        return [beside, *self.others]
+
+    def reader_of(self, language):
+        return next((each.voice for each in self.others if language in each.voice.languages), None)
+
+    def identifier(self):
+        if self.identify is None:
+            raise VoxwireError(ErrorCode.UNSUPPORTED_LANGUAGE, "languages can not be told apart")
+        return self.identify
 
     def resolve(self, voice, language):
         if voice not in (None, "anna"):
             raise VoxwireError(ErrorCode.UNKNOWN_VOICE, f"there is no voice {voice!r}")
         return ResolvedVoice(ENGINE, ENGINE.voices[0], language or "en-us")
+
+    def lexicon(self, names):
+        return self.lexicons.select(names)
 
     def admit(self, engine, *, bulk, now, session, account):
         if self.refusal is not None:
@@ -148,6 +166,9 @@ class CoreHarness:
                         self.speak_next()
                 case fx.EndUtterance(serial, index):
                     chunks = self.pipelines[serial].skip(index, ends_utterance=True)
+                    self.apply(self.core.produced(serial, index, chunks, self.now))
+                case fx.Silence(serial, index, seconds):
+                    chunks = self.pipelines[serial].pause(index, seconds)
                     self.apply(self.core.produced(serial, index, chunks, self.now))
                 case fx.CancelSynthesis(serial):
                     self.pending = [each for each in self.pending if each.serial != serial]

@@ -12,9 +12,26 @@ import sys
 from collections.abc import Callable, Iterator
 from types import FrameType, ModuleType
 
-from voxwire_server.text import clauses, coarticulation, cuts, inline, intake, markup, phoneme_visemes, speakable
+from voxwire_server.text import (
+    clauses,
+    coarticulation,
+    cuts,
+    inline,
+    intake,
+    lexicon,
+    markup,
+    phoneme_visemes,
+    scripts,
+    speakable,
+    ssml,
+)
+from voxwire_server.text.ssml import elements as ssml_elements
+from voxwire_server.text.ssml import output as ssml_output
 
-MODULES = (clauses, cuts, intake, markup, inline, speakable, phoneme_visemes, coarticulation)
+MODULES = (
+    clauses, cuts, intake, markup, inline, speakable, phoneme_visemes, coarticulation, lexicon, scripts, ssml,
+    ssml_elements, ssml_output,
+)  # fmt: skip
 _FILES = frozenset(module.__file__ for module in MODULES)
 CHARS_PER_LINE = 16
 """A line of Python takes about as long as a pattern takes to pass so many characters."""

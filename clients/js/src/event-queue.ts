@@ -4,7 +4,7 @@ import { Condition } from "./condition.js";
 import type { SpeechEvent } from "./events.js";
 
 /** Events that describe audio; useless once the audio will not be played. */
-const AUDIO_EVENTS: ReadonlySet<SpeechEvent["type"]> = new Set(["audio", "clause", "timing"]);
+const AUDIO_EVENTS: ReadonlySet<SpeechEvent["type"]> = new Set(["audio", "clause", "timing", "mark"]);
 
 /** Read events are removed from the array in batches of this size: removed one by one, each would move all others. */
 const COMPACT_COUNT = 256;

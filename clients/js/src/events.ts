@@ -6,6 +6,7 @@ import type {
   Codec,
   DoneMessage,
   FlushedMessage,
+  MarkMessage,
   StartedMessage,
   TimingMessage,
   WarningMessage,
@@ -56,6 +57,7 @@ export type SpeechEvent =
   | StartedMessage
   | ClauseMessage
   | TimingMessage
+  | MarkMessage
   | FlushedMessage
   | WarningMessage
   | CancelledMessage

@@ -6,11 +6,13 @@ import type {
   AudioRequest,
   Codec,
   ConfigureMessage,
+  Lexicon,
   PacingMode,
   PacingRequest,
   Priority,
   StartedMessage,
   StartMessage,
+  TextFormat,
   TimingKind,
 } from "./protocol/messages.js";
 
@@ -37,6 +39,12 @@ export interface SpeakOptions {
   readonly priority?: Priority | undefined;
   /** The same text, voice, settings and seed sound the same. */
   readonly seed?: number | undefined;
+  /** `ssml`: the text is SSML, in pieces of any size. */
+  readonly format?: TextFormat | undefined;
+  /** How words are said: `{ kubectl: "kube control", Nguyen: { ipa: "wɪn" } }`. */
+  readonly lexicon?: Lexicon | undefined;
+  /** Names of lexicons of the server. */
+  readonly lexicons?: readonly string[] | undefined;
   /** The context's name, 1 to 64 characters; a fresh one by default. */
   readonly context?: string | undefined;
   /** Cancels the speech when it is aborted; the loop over its events ends then. */
@@ -69,7 +77,7 @@ export function start(options: SpeakOptions, defaultContext: string): StartMessa
   if (context === "" || countChars(context) > CONTEXT_CHARS_MAX || wellFormed(context) !== context) {
     throw new RangeError(`a context's name has 1 to ${CONTEXT_CHARS_MAX} characters`);
   }
-  const { voice, language, speed, priority, seed } = options;
+  const { voice, language, speed, priority, seed, format, lexicon, lexicons } = options;
   const audio = given({
     codec: options.codec,
     sample_rate: options.sampleRate,
@@ -78,7 +86,7 @@ export function start(options: SpeakOptions, defaultContext: string): StartMessa
   });
   const pacing = given({ mode: options.pacing, lead_ms: options.leadMs });
   const timings = options.timings && [...options.timings];
-  const rest = given({ voice, language, speed, audio, timings, pacing, priority, seed });
+  const rest = given({ voice, language, speed, audio, timings, pacing, priority, seed, format, lexicon, lexicons });
   return { type: "start", context, ...rest } as StartMessage;
 }
 

@@ -1,9 +1,16 @@
 /** Owns the offset between a server session's numbers and the caller's, for a context that changed sessions. Pure. */
 
-import type { CharRange, ClauseMessage, DoneMessage, FlushedMessage, TimingMessage } from "./protocol/messages.js";
+import type {
+  CharRange,
+  ClauseMessage,
+  DoneMessage,
+  FlushedMessage,
+  MarkMessage,
+  TimingMessage,
+} from "./protocol/messages.js";
 
 /** Messages that hold frame numbers, pts or characters, and so are shifted by the offset. */
-export type OffsetMessage = ClauseMessage | TimingMessage | FlushedMessage | DoneMessage;
+export type OffsetMessage = ClauseMessage | TimingMessage | MarkMessage | FlushedMessage | DoneMessage;
 
 /** What to add to the server's frame numbers, pts and characters: what former sessions delivered of the context. */
 export interface TimelineOffset {
@@ -24,6 +31,8 @@ export function shift(offset: TimelineOffset, message: OffsetMessage): OffsetMes
       return { ...message, chars: shiftRange(offset, message.chars), pts: message.pts + offset.pts };
     case "timing":
       return shiftTiming(offset, message);
+    case "mark":
+      return { ...message, pts: message.pts + offset.pts };
     case "flushed":
       return shiftFlushed(offset, message);
     case "done":

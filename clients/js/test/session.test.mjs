@@ -16,6 +16,12 @@ function sayHello({ socket, context }, count) {
   socket.frames(0, 0, count);
 }
 
+test("a lexicon and names of lexicons are asked for", async () => {
+  const lexicon = { kubectl: "kube control", Nguyen: { ipa: "wɪn" } };
+  const { socket, context } = await speaking("Hello, world.", { lexicon, lexicons: ["streets"], seed: 7 });
+  assert.deepEqual(socket.said[0], { type: "start", context, seed: 7, lexicon, lexicons: ["streets"] });
+});
+
 test("the events of an utterance come in order", async () => {
   const scene = await speaking("Hello, world.", { voice: "heart", codec: "opus", bitrate: 24000, pacing: "burst", seed: 7 });
   const { socket, heard, context, utterance } = scene;

@@ -241,7 +241,7 @@ class ContextLifecycle:
                 self._on_started(message)
             case m.Cancelled():
                 self._receiver.on_cancelled(message)
-            case m.ClauseStarted() | m.Timing() | m.Flushed():
+            case m.ClauseStarted() | m.Timing() | m.Mark() | m.Flushed():
                 self._on_annotation(message)
             case _ if self._phase in LIVE:
                 self._events.put(message)
@@ -288,7 +288,7 @@ class ContextLifecycle:
             step = self._session.step if self._adapt else 0
             self._rate_controller = RateController.for_context(self._requested_start, message.audio, step)
 
-    def _on_annotation(self, message: m.ClauseStarted | m.Timing | m.Flushed) -> None:
+    def _on_annotation(self, message: m.ClauseStarted | m.Timing | m.Mark | m.Flushed) -> None:
         shifted = self._receiver.on_message(message)
         if isinstance(shifted, m.Flushed):
             self._sender.on_flushed(shifted)

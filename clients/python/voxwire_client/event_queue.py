@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from voxwire_client.events import Event
 
-AUDIO_EVENTS = (Audio, m.ClauseStarted, m.Timing)
+AUDIO_EVENTS = (Audio, m.ClauseStarted, m.Timing, m.Mark)
 """Audio and what describes it: of no use when the audio will not be played."""
 
 

@@ -57,6 +57,7 @@ Event = (
     | m.Started
     | m.ClauseStarted
     | m.Timing
+    | m.Mark
     | m.Flushed
     | m.Done
     | m.Cancelled

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 from voxwire_protocol import messages as m
 
@@ -14,6 +14,10 @@ class SpeakOptions(TypedDict, total=False):
 
     `audio` sets codec, sample_rate, frame_ms and bitrate at once; one that is given beside it overrides it. `lead_ms`
     goes with `pacing`. `context` names the context (1 to 64 characters); by default each gets a fresh name.
+
+    `format="ssml"`: the text is SSML, in pieces of any size.
+    `lexicon` says how words are said ({"kubectl": "kube control", "Nguyen": {"ipa": "wɪn"}}); `lexicons` names
+    lexicons of the server.
 
     `codec="auto"` is PCM, and Opus once the link was measured to be too narrow for PCM: frames are Opus packets then,
     as `Started` says. `adapt` asks for lower bitrates (Opus) and longer leads while audio comes too late.
@@ -32,6 +36,9 @@ class SpeakOptions(TypedDict, total=False):
     lead_ms: int | None
     priority: m.Priority | None
     seed: int | None
+    format: m.TextFormat | None
+    lexicon: Mapping[str, str | m.Pronunciation | dict[str, Any]] | None
+    lexicons: Iterable[str] | None
     context: str | None
     adapt: bool
 
@@ -52,7 +59,7 @@ def start(options: SpeakOptions, default_context: str, *, narrow: bool = False) 
     context = options.get("context") or default_context
     if not 0 < len(context) <= m.CONTEXT_CHARS_MAX or not is_unicode(context):
         raise ValueError(f"a context's name has 1 to {m.CONTEXT_CHARS_MAX} characters")
-    timings = options.get("timings")
+    timings, lexicons = options.get("timings"), options.get("lexicons")
     return m.Start(
         context=context,
         voice=options.get("voice"),
@@ -63,7 +70,17 @@ def start(options: SpeakOptions, default_context: str, *, narrow: bool = False) 
         pacing=_pacing(options),
         priority=options.get("priority"),
         seed=options.get("seed"),
+        format=options.get("format"),
+        lexicon=_lexicon(options),
+        lexicons=None if lexicons is None else tuple(lexicons),
     )
+
+
+def _lexicon(options: SpeakOptions) -> dict[str, str | m.Pronunciation] | None:
+    given = options.get("lexicon")
+    if given is None:
+        return None
+    return {word: m.Pronunciation(**said) if isinstance(said, dict) else said for word, said in given.items()}
 
 
 def _audio(options: SpeakOptions, narrow: bool) -> m.AudioRequest | None:

@@ -13,7 +13,7 @@ from voxwire_protocol import messages as m
 if TYPE_CHECKING:
     from voxwire_client.events import Event
 
-TimedEvent = m.ClauseStarted | m.WordTiming | m.PhonemeTiming | m.VisemeTiming
+TimedEvent = m.ClauseStarted | m.Mark | m.WordTiming | m.PhonemeTiming | m.VisemeTiming
 """What begins to sound at its `pts`."""
 
 PAST_SAMPLES = 48_000
@@ -21,7 +21,7 @@ PAST_SAMPLES = 48_000
 
 
 class TimedEvents:
-    """The clauses, words, phonemes and visemes of one context, each returned once, when the listener hears it.
+    """The clauses, marks, words, phonemes and visemes of one context, each returned once, when the listener hears it.
 
     `take` every event, and call `due` as often as you like (a game: in every frame) with the position of the player, in
     samples on the context's clock: `player.played_samples`, or `utterance.playout.estimate(time.monotonic())`. Events
@@ -48,14 +48,16 @@ class TimedEvents:
         match event:
             case m.ClauseStarted():
                 self._add(event, 0)
+            case m.Mark():
+                self._add(event, 1)
             case m.Timing():
                 self._mouth.add(event)
                 for word in event.words:
-                    self._add(word, 1)
+                    self._add(word, 2)
                 for phoneme in event.phonemes:
-                    self._add(phoneme, 2)
+                    self._add(phoneme, 3)
                 for viseme in event.visemes:
-                    self._add(viseme, 3)
+                    self._add(viseme, 4)
             case Reconnected(resumed=False, pts=int(pts)):
                 self.forget(pts)
             case m.Cancelled():

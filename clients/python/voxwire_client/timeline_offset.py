@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from voxwire_protocol import messages as m
 
-TimelineMessage = m.ClauseStarted | m.Timing | m.Flushed | m.Done
+TimelineMessage = m.ClauseStarted | m.Timing | m.Mark | m.Flushed | m.Done
 """Messages that name frames, samples or characters."""
 
 
@@ -27,6 +27,8 @@ class TimelineOffset:
                 return replace(message, chars=self._range(message.chars), pts=message.pts + self.pts)
             case m.Timing():
                 return self._timing(message)
+            case m.Mark():
+                return replace(message, pts=message.pts + self.pts)
             case m.Flushed():
                 seq = message.seq + self.seq if message.seq is not None else self.seq - 1
                 return replace(message, seq=seq if seq >= 0 else None)

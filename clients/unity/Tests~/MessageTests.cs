@@ -310,7 +310,29 @@ namespace Voxwire.Tests
                     timings |= (Timings)Enum.Parse(typeof(Timings), (string)name, true);
                 options.Timings = timings;
             }
+            if (map.ContainsKey("lexicon"))
+            {
+                options.Lexicon = new Dictionary<string, Pronunciation>();
+                foreach (KeyValuePair<string, object> each in Inner(map, "lexicon"))
+                    options.Lexicon[each.Key] = Said(each.Value);
+            }
+            if (map.ContainsKey("lexicons"))
+                options.Lexicons = ((List<object>)map["lexicons"]).ConvertAll(name => (string)name);
             return options;
+        }
+
+        private static Pronunciation Said(object value)
+        {
+            if (value is string alias)
+                return alias;
+            var map = (Dictionary<string, object>)value;
+            string letters = Text(map, "case");
+            return new Pronunciation
+            {
+                Alias = Text(map, "alias"),
+                Ipa = Text(map, "ipa"),
+                Exact = letters == null ? (bool?)null : letters == "exact",
+            };
         }
 
         private static string Text(Dictionary<string, object> map, string name)

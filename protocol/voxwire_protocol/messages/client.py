@@ -27,6 +27,9 @@ class Start:
     pacing: v.PacingRequest | None = None
     priority: v.Priority | None = None
     seed: int | None = None
+    format: v.TextFormat | None = None
+    lexicon: Mapping[str, str | v.Pronunciation] | None = None
+    lexicons: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +166,7 @@ _AUDIO_REQUEST = Field(
         },
     )
 )
+_LEXICON = Field(s.mapping(v.spoken_as, v.LEXICON_ENTRIES_MAX, v.LEXICON_CHARS_MAX))
 _SEQS = Field(s.mapping(s.integer(), 65_536, v.CONTEXT_CHARS_MAX))
 
 CLIENT_MESSAGES: Mapping[type[Any], Mapping[str, Field]] = {
@@ -176,6 +180,9 @@ CLIENT_MESSAGES: Mapping[type[Any], Mapping[str, Field]] = {
         "pacing": _PACING,
         "priority": Field(s.choice(*get_args(v.Priority))),
         "seed": Field(s.integer()),
+        "format": Field(s.choice(*get_args(v.TextFormat))),
+        "lexicon": _LEXICON,
+        "lexicons": Field(s.several(s.text(1, v.LEXICON_NAME_CHARS_MAX), v.LEXICONS_MAX)),
     },
     Text: {"context": v.CONTEXT, "text": v.REQUIRED_TEXT, "seq": v.COUNT, "flush": Field(s.boolean)},
     Flush: {"context": v.CONTEXT, "id": v.NAME},

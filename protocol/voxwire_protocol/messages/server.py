@@ -70,6 +70,16 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """The `mark` of that name in the context's SSML is reached at `pts`; sent no later than the audio there."""
+
+    type: ClassVar[str] = "mark"
+    context: str
+    name: str
+    pts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Flushed:
     """All audio of a flush has been sent; `seq` is its last frame (absent when there has been none at all)."""
 
@@ -120,6 +130,7 @@ class WarningMessage:
     code: str
     message: str
     context: str | None = None
+    details: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +188,7 @@ ServerMessage = (
     | Accepted
     | ClauseStarted
     | Timing
+    | Mark
     | Flushed
     | Done
     | Cancelled
@@ -275,6 +287,7 @@ SERVER_MESSAGES: Mapping[type[Any], Mapping[str, Field]] = {
         "phonemes": Field(s.several(_PHONEME)),
         "visemes": Field(s.several(_VISEME)),
     },
+    Mark: {"context": v.REQUIRED_CONTEXT, "name": v.REQUIRED_TEXT, "pts": v.REQUIRED_COUNT},
     Flushed: {"context": v.REQUIRED_CONTEXT, "id": Field(s.text()), "seq": v.COUNT},
     Done: {
         "context": v.REQUIRED_CONTEXT,
@@ -297,7 +310,12 @@ SERVER_MESSAGES: Mapping[type[Any], Mapping[str, Field]] = {
         "unheard": Field(s.record(v.Unheard, {"chars": v.REQUIRED_COUNT, "text": v.REQUIRED_TEXT}), required=True),
     },
     State: {"contexts": Field(s.mapping(s.member(v.ContextState)), required=True), "received": v.COUNT},
-    WarningMessage: {"code": v.REQUIRED_TEXT, "message": v.REQUIRED_TEXT, "context": v.CONTEXT},
+    WarningMessage: {
+        "code": v.REQUIRED_TEXT,
+        "message": v.REQUIRED_TEXT,
+        "context": v.CONTEXT,
+        "details": Field(s.mapping(s.free)),
+    },
     ErrorMessage: {
         "code": v.REQUIRED_TEXT,
         "message": v.REQUIRED_TEXT,

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Any, Literal, get_args
 
 from voxwire_protocol import schema as s
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_protocol.schema import Field
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 Codec = Literal["pcm_s16le", "opus", "mulaw", "alaw"]
 PacingMode = Literal["realtime", "burst"]
 Priority = Literal["interactive", "bulk"]
+TextFormat = Literal["text", "ssml"]
 TimingKind = Literal["word", "phoneme", "viseme"]
+LetterCase = Literal["any", "exact"]
 
 DEFAULT_CONTEXT = "0"
 CONTEXT_CHARS_MAX = 64
@@ -29,6 +29,11 @@ BITRATE_MIN = 6000
 BITRATE_MAX = 510_000
 """The range of RFC 6716, section 2.1.1."""
 LEAD_MS_MAX = 30_000
+LEXICON_ENTRIES_MAX = 100
+LEXICON_CHARS_MAX = 100
+"""Of a word in a client's lexicon, and of what is said for it."""
+LEXICONS_MAX = 16
+LEXICON_NAME_CHARS_MAX = 64
 
 RATES: Mapping[Codec, tuple[int, ...]] = {
     "pcm_s16le": PCM_RATES,
@@ -140,6 +145,18 @@ class PacingRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pronunciation:
+    """How a word of a lexicon is said: as other words (`alias`) or in IPA; exactly one of them is given.
+
+    `case`: whether the word is found in any case, or only as it is written. None: in any if it has no capitals.
+    """
+
+    alias: str | None = None
+    ipa: str | None = None
+    case: LetterCase | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WordTiming:
     """A word as it stands in the text, its characters, and when it sounds."""
 
@@ -236,3 +253,19 @@ REQUIRED_TEXT = Field(s.text(), required=True)
 REQUIRED_SPAN = Field(s.span, required=True)
 CODEC = s.choice(*get_args(Codec))
 BITRATE = Field(s.integer(BITRATE_MIN, BITRATE_MAX))
+_SPOKEN = s.text(1, LEXICON_CHARS_MAX)
+_PRONUNCIATION = s.record(
+    Pronunciation,
+    {"alias": Field(_SPOKEN), "ipa": Field(_SPOKEN), "case": Field(s.choice(*get_args(LetterCase)))},
+)
+
+
+def spoken_as(value: Any, path: str) -> str | Pronunciation:
+    """How a word of a lexicon is said: other words for it, or a `Pronunciation`."""
+    if not isinstance(value, Mapping):
+        alias: str = _SPOKEN(value, path)
+        return alias
+    found: Pronunciation = _PRONUNCIATION(value, path)
+    if (found.alias is None) == (found.ipa is None):
+        raise s.invalid(path, "text, or a map with either alias or ipa")
+    return found

@@ -147,3 +147,26 @@ class Resampler:
         if len(rest) < due:
             return np.concatenate([rest, np.zeros(due - len(rest), np.float32)])
         return rest[:due]
+
+
+def silence(seconds: float, rate: int) -> NDArray[np.float32]:
+    """So much silence at a sample rate, shape [n]."""
+    return np.zeros(round(seconds * rate), np.float32)
+
+
+LIMIT_KNEE = 0.8
+"""Above this, louder samples are bent towards 1, which they do not reach."""
+
+
+def amplified(samples: NDArray[np.float32], gain: float) -> NDArray[np.float32]:
+    """Samples multiplied by a gain, shape [n]; with a gain above 1 what would be clipped is limited softly.
+
+    Each sample is limited by itself (tanh above LIMIT_KNEE), so it does not matter how audio is cut into chunks.
+    """
+    louder = samples * np.float32(gain)
+    if gain <= 1.0:
+        return louder
+    over = np.abs(louder) - LIMIT_KNEE
+    room = 1.0 - LIMIT_KNEE
+    bent = np.copysign(LIMIT_KNEE + room * np.tanh(over / room), louder)
+    return np.where(over > 0.0, bent, louder).astype(np.float32)

@@ -67,8 +67,8 @@ class CompatHost(Protocol):
             VoxwireError: as `admit_session`.
         """
 
-    def new_core(self, session_id: str, token: str, identity: ClientIdentity) -> SessionCore:
-        """A session core of `identity` with the configured limits."""
+    def new_core(self, session_id: str, token: str, identity: ClientIdentity, dialect: str = "") -> SessionCore:
+        """A session core of `identity` with the configured limits; `dialect` is the vendor whose tags its text has."""
 
     def engines(self) -> Sequence[EngineInfo]:
         """The engines that are loaded, the default first."""

@@ -37,11 +37,11 @@ class SpeechStream:
 
     @classmethod
     async def open(
-        cls, host: CompatHost, request: Request, text: str, start: m.Start, format: OutputFormat
+        cls, host: CompatHost, request: Request, text: str, start: m.Start, format: OutputFormat, dialect: str = ""
     ) -> SpeechStream:
         """Speak `text` with the voice, language, speed, seed and timings of `start`; returns at the first event.
 
-        The session belongs to `request.state.identity`.
+        The session belongs to `request.state.identity`; `dialect` is the vendor whose tags the text has.
 
         Raises:
             VoxwireError: the text can't be spoken, or the client has gone (`client.idle`); the session is closed.
@@ -53,7 +53,7 @@ class SpeechStream:
                 f"the text has {len(text)} characters, {limit} are allowed",
                 details={"unspoken_chars_max": limit},
             )
-        session = CompatSession(host, request.state.identity)
+        session = CompatSession(host, request.state.identity, dialect)
         try:
             return cls(session, await _while_connected(request, _first_event(session, text, start, format)))
         except BaseException:

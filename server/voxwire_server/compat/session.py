@@ -156,8 +156,8 @@ class CompatSession:
     its end by `Done`, which may still be queued.
     """
 
-    def __init__(self, host: CompatHost, identity: ClientIdentity) -> None:
-        """Open a session of `identity`.
+    def __init__(self, host: CompatHost, identity: ClientIdentity, dialect: str = "") -> None:
+        """Open a session of `identity`; `dialect` is the vendor whose tags its text has.
 
         Raises:
             VoxwireError: server.not_ready, server.draining or server.too_many_sessions.
@@ -175,7 +175,7 @@ class CompatSession:
         self._names: dict[int, str] = {}
         self._ended = False
         self._reported_code: str | None = None
-        core = host.new_core(secrets.token_urlsafe(9), secrets.token_urlsafe(24), identity)
+        core = host.new_core(secrets.token_urlsafe(9), secrets.token_urlsafe(24), identity, dialect)
         self.driver = Driver(core, self, host.services)
         host.sessions.add(self.driver)
         self.driver.open()

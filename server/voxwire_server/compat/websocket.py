@@ -188,12 +188,13 @@ async def serve_websocket(
     tokens: bool = False,
     first: Sequence[str | bytes] = (),
     subprotocol: str | None = None,
+    dialect: str = "",
 ) -> None:
     """Serve a vendor's WebSocket with a translator of its own until it is closed.
 
     The handshake is accepted unless it was before; a refused client gets the messages of `translator.refused`. `key` is
     an API key from a place where only this vendor's clients put it; with `tokens` a browser's token is accepted, too.
-    `first` are messages that were read already.
+    `first` are messages that were read already. `dialect` is the vendor whose tags the text has.
     """
     protocol: WebSocketProtocol | None = websocket.scope.get("extensions", {}).get(EXTENSION)
     assert protocol is not None, "the server runs with ws=WebSocketProtocol"
@@ -203,7 +204,7 @@ async def serve_websocket(
         await websocket.accept(subprotocol)
     try:
         identity = host.authenticate(websocket, key, tokens=tokens)
-        session = CompatSession(host, identity)
+        session = CompatSession(host, identity, dialect)
     except VoxwireError as error:
         host.services.observer.refused(error.raw_code)
         await refuse_websocket(host, websocket, translator, error)

@@ -26,8 +26,10 @@ from voxwire_server.config.schema import (
     ConfigError,
     EnginesConfig,
     Key,
+    LexiconFile,
     LimitsConfig,
     ServerConfig,
+    TextConfig,
 )
 
 __all__ = [
@@ -44,8 +46,10 @@ __all__ = [
     "ConfigError",
     "EnginesConfig",
     "Key",
+    "LexiconFile",
     "LimitsConfig",
     "ServerConfig",
+    "TextConfig",
     "add_config_arguments",
     "check_config",
     "config_from_arguments",

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from voxwire_server.config.schema import TOKEN_SECRET_CHARS_MIN, VENDORS, ConfigError, nearest_name
+from voxwire_server.config.schema import BREAKS, TOKEN_SECRET_CHARS_MIN, VENDORS, ConfigError, nearest_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +46,9 @@ def check_config(config: Config) -> None:
     _check_limits(config.limits)
     _check_engines(config.engines)
     _check_compat(config.compat, config.server)
+    for way in config.text.breaks:
+        if way not in BREAKS:
+            raise ConfigError(f"text.breaks has {way!r}. {nearest_name(way, BREAKS)}", "text.breaks")
 
 
 def default_voice(engines: EnginesConfig, voices: Sequence[str]) -> str | None:

@@ -19,7 +19,7 @@ from voxwire_server.config.values import GivenValue, checked_value
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from voxwire_server.config.schema import Config, Key
+    from voxwire_server.config.schema import Config, Key, LexiconFile
 
 CONFIG_FILE = "voxwire.toml"
 """Read from the working directory when neither `--config` nor VOXWIRE_CONFIG names another file."""
@@ -108,7 +108,7 @@ def _from_file(file: Path) -> dict[str, GivenValue]:
         for attribute, value in table.items():
             name = f"{section}.{attribute}"
             _known(name, str(file))
-            given[name] = GivenValue(value, str(file))
+            given[name] = GivenValue(value, str(file), file.parent)
     return given
 
 
@@ -187,8 +187,15 @@ def render_value(key: Key, value: Any) -> str:
         case Kind.OPTIONS:
             shown = [f"{_quote(f'{each.engine}.{each.name}')} = {_quote(each.value)}" for each in value]
             return f"{{ {', '.join(shown)} }}" if shown else "{}"
+        case Kind.LEXICONS:
+            return f"[{', '.join(_lexicon(each) for each in value)}]"
         case _:
             assert_never(key.kind)
+
+
+def _lexicon(file: LexiconFile) -> str:
+    default = "" if file.default else ", default = false"
+    return f"{{ name = {_quote(file.name)}, path = {_quote(file.path)}{default} }}"
 
 
 def _quote(text: str) -> str:

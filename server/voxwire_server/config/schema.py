@@ -276,6 +276,14 @@ class EnginesConfig:
     default_voice: Annotated[
         str, Setting("The voice of that engine to use, as `voice` or `engine/voice`; empty is its first.")
     ] = ""
+    fallback: Annotated[
+        str,
+        Setting(
+            "Whose voices speak text in a language that a context's voice does not read: no others (`off`: it is left "
+            "out with a warning), its `engine`'s, or `any` engine's of the same sample rate and timing.",
+            choices=("off", "engine", "any"),
+        ),
+    ] = "engine"
     options: Annotated[
         tuple[EngineOption, ...],
         Setting("Options of single engines, a table of engine.option = value; each engine's documentation names them."),
@@ -298,6 +306,40 @@ class ModelsConfig:
             env="VOXWIRE_MODELS",
         ),
     ] = ""
+
+
+BREAKS = ("break", "pause")
+"""How pauses may be written in text that is no SSML."""
+
+
+@dataclass(frozen=True, slots=True)
+class LexiconFile:
+    """A file of pronunciations. `default`: it is used where a client names no lexicon, too."""
+
+    name: str
+    path: str
+    default: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextConfig:
+    """How text is read aloud."""
+
+    breaks: Annotated[
+        tuple[str, ...],
+        Setting(
+            'How pauses may be written in text that is not SSML: `break` is `<break time="2s"/>`, `pause` is '
+            "`[pause:1s]`. What is not listed is no pause."
+        ),
+    ] = BREAKS
+    lexicons: Annotated[
+        tuple[LexiconFile, ...],
+        Setting(
+            "Files of pronunciations (TOML or PLS); later ones win. Each is a path, relative to the configuration's "
+            "file, or a table of `path`, `name` (else the file's name without its ending) and `default` (false: used "
+            "only where a client names it)."
+        ),
+    ] = ()
 
 
 VENDORS = ("elevenlabs", "openai", "cartesia", "deepgram", "gpt-sovits", "cosyvoice")
@@ -362,6 +404,7 @@ class Config:
     scheduling: SchedulingConfig = field(default_factory=SchedulingConfig)
     engines: EnginesConfig = field(default_factory=EnginesConfig)
     models: ModelsConfig = field(default_factory=ModelsConfig)
+    text: TextConfig = field(default_factory=TextConfig)
     compat: CompatConfig = field(default_factory=CompatConfig)
     aliases: AliasesConfig = field(default_factory=AliasesConfig)
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
@@ -378,6 +421,7 @@ class Kind(Enum):
     KEYS = "table"
     ALIASES = "table of names"
     OPTIONS = "table by engine"
+    LEXICONS = "list of files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,6 +444,7 @@ _KINDS: Mapping[object, Kind] = {
     tuple[ApiKey, ...]: Kind.KEYS,
     tuple[Alias, ...]: Kind.ALIASES,
     tuple[EngineOption, ...]: Kind.OPTIONS,
+    tuple[LexiconFile, ...]: Kind.LEXICONS,
 }
 
 SECTIONS: Mapping[str, type[Any]] = {
@@ -411,6 +456,7 @@ SECTIONS: Mapping[str, type[Any]] = {
     "scheduling": SchedulingConfig,
     "engines": EnginesConfig,
     "models": ModelsConfig,
+    "text": TextConfig,
     "compat": CompatConfig,
     "aliases": AliasesConfig,
 }

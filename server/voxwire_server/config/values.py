@@ -5,20 +5,32 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple, assert_never
 
-from voxwire_server.config.schema import HASH_PREFIX, Alias, ApiKey, ConfigError, EngineOption, Key, Kind
+from voxwire_server.config.schema import (
+    HASH_PREFIX,
+    Alias,
+    ApiKey,
+    ConfigError,
+    EngineOption,
+    Key,
+    Kind,
+    LexiconFile,
+)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
+LEXICON_NAME_CHARS_MAX = 64
 _SWITCHES = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
 class GivenValue(NamedTuple):
-    """A value as it was written, and where: a file, a variable or "flag"."""
+    """A value as it was written, and where: a file, a variable or "flag". Paths in it are relative to `folder`."""
 
     value: object
     source: str
+    folder: Path = Path()
 
 
 def checked_value(key: Key, given: GivenValue) -> object:
@@ -28,7 +40,7 @@ def checked_value(key: Key, given: GivenValue) -> object:
         ConfigError: it has another type, or is out of range.
     """
     try:
-        value = _convert(key.kind, given.value)
+        value = _convert(key.kind, given)
         _check_range(key, value)
     except ValueError as error:
         hidden = key.setting.secret or key.kind is Kind.KEYS
@@ -37,7 +49,8 @@ def checked_value(key: Key, given: GivenValue) -> object:
     return value
 
 
-def _convert(kind: Kind, raw: object) -> object:
+def _convert(kind: Kind, given: GivenValue) -> object:
+    raw = given.value
     match kind:
         case Kind.TEXT:
             if not isinstance(raw, str):
@@ -60,6 +73,8 @@ def _convert(kind: Kind, raw: object) -> object:
             return _aliases(raw)
         case Kind.OPTIONS:
             return _options(raw)
+        case Kind.LEXICONS:
+            return _lexicons(raw, given.folder)
         case _:
             assert_never(kind)
 
@@ -158,6 +173,35 @@ def _options_in(table: Mapping[str, object]) -> Iterable[tuple[str, str, str]]:
                 yield engine, option, str(chosen).strip()
             else:
                 raise ValueError(f"has for {engine}.{option} something else than a text, a number, true or false")
+
+
+def _lexicons(raw: object, folder: Path) -> tuple[LexiconFile, ...]:
+    parts = [part.strip() for part in raw.split(",") if part.strip()] if isinstance(raw, str) else raw
+    if not isinstance(parts, list | tuple):
+        raise ValueError("must be a list of files (in the environment: paths separated by commas)")
+    found = tuple(_lexicon(part, folder) for part in parts)
+    names = [each.name for each in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"has two lexicons that are called {name!r}: give one another name, {{ name, path }}")
+    return found
+
+
+def _lexicon(part: object, folder: Path) -> LexiconFile:
+    if isinstance(part, LexiconFile):
+        return part
+    fields = {"path": part} if isinstance(part, str) else part
+    if not isinstance(fields, Mapping) or not fields.keys() <= {"name", "path", "default"}:
+        raise ValueError("must be a list of paths, or of tables of path, name and default")
+    path, default = fields.get("path"), fields.get("default", True)
+    if not isinstance(path, str) or not path.strip() or "\0" in path:
+        raise ValueError("has a lexicon without a path")
+    if not isinstance(default, bool):
+        raise ValueError("has a lexicon whose default is neither true nor false")
+    name = fields.get("name", Path(path.strip()).stem)
+    if not isinstance(name, str) or not 0 < len(name.strip()) <= LEXICON_NAME_CHARS_MAX:
+        raise ValueError(f"has a lexicon whose name is not text of 1 to {LEXICON_NAME_CHARS_MAX} characters")
+    return LexiconFile(name.strip(), str((folder / path.strip()).absolute()), default)
 
 
 def _named(part: str, shape: str) -> tuple[str, str]:

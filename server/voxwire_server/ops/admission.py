@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.config import is_loopback
+from voxwire_server.ops.lexicons import Lexicons
 from voxwire_server.session.quotas import Granted, Places, Refused, SessionRateLimiter, fits, network_of
 
 if TYPE_CHECKING:
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from voxwire_server.ops.metrics import Metrics
     from voxwire_server.ops.voices import VoiceDirectory
     from voxwire_server.scheduling.admission import Refusal
-    from voxwire_server.session.ports import ResolvedVoice
+    from voxwire_server.session.ports import Identify, ResolvedVoice
     from voxwire_server.session.quotas import ClientIdentity, OccupiedPlace
     from voxwire_server.session.registry import Sessions
+    from voxwire_server.speech import Voice
+    from voxwire_server.text.lexicon import Lexicon
 
 FULL_RETRY_MS = 5000
 """When a client may try again where all places for sessions are taken."""
@@ -47,10 +50,40 @@ class SpeechDirectory:
 
     voices: VoiceDirectory
     engines: EngineRoom
+    lexicons: Callable[[], Lexicons] = Lexicons
+    identify: Identify | None = None
+    """Tells languages apart; None where that is not installed."""
 
     def resolve(self, voice: str | None, language: str | None) -> ResolvedVoice:
         """See `VoiceDirectory.resolve`."""
         return self.voices.resolve(voice, language)
+
+    def lexicon(self, names: Sequence[str]) -> Lexicon:
+        """See `Lexicons.select`: of the lexicons in force now."""
+        return self.lexicons().select(names)
+
+    def speakers(self, beside: ResolvedVoice) -> Sequence[ResolvedVoice]:
+        """See `VoiceDirectory.speakers`."""
+        return self.voices.speakers(beside)
+
+    def reader_of(self, language: str) -> Voice | None:
+        """See `VoiceDirectory.reader_of`."""
+        return self.voices.reader_of(language)
+
+    def identifier(self) -> Identify:
+        """What tells languages apart.
+
+        Raises:
+            VoxwireError: client.unsupported_language; it is not installed.
+        """
+        if self.identify is None:
+            raise VoxwireError(
+                ErrorCode.UNSUPPORTED_LANGUAGE,
+                'language "auto" is not available: this server can not tell languages apart',
+                details={"field": "language"},
+                hint="Name the language, or install the extra on the server: pip install 'voxwire[languages]'.",
+            )
+        return self.identify
 
     def admit(
         self,

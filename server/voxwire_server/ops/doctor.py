@@ -97,6 +97,8 @@ def check(config: Config) -> list[Finding]:
             lambda: check_machine(config),
             lambda: check_port(config),
         ]
+    if config.text.lexicons:
+        checks.append(lambda: check_lexicons(config))
     found: list[Finding] = []
     for each in checks:
         try:
@@ -231,6 +233,21 @@ def check_libopus() -> Iterator[Finding]:
         yield Finding(Status.PROBLEM, "libopus", f"can't encode: {error}", fix)
     else:
         yield Finding(Status.OK, "libopus", f"encodes (20 ms of silence in {len(packet)} bytes)")
+
+
+def check_lexicons(config: Config) -> Iterator[Finding]:
+    """How many entries each lexicon has, or where its mistake is."""
+    from voxwire_server.ops.lexicons import Lexicons
+
+    for file in config.text.lexicons:
+        title = f"lexicon {file.name}"
+        try:
+            count = Lexicons([file]).sizes[file.name]
+        except ConfigError as error:
+            yield Finding(Status.PROBLEM, title, error.message, error.hint)
+        else:
+            used = "" if file.default else ", used where a client names it"
+            yield Finding(Status.OK, title, f"{file.path}: {count} entries{used}")
 
 
 # -- engines ------------------------------------------------------------------------------------------------------

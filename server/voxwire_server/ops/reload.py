@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from voxwire_server.config import Config
 
-CHANGEABLE_SECTIONS = frozenset({"auth", "limits", "resume", "aliases"})
+CHANGEABLE_SECTIONS = frozenset({"auth", "limits", "resume", "aliases", "text"})
 """Every key of these is read when it is used, or when a session or a connection begins."""
 
 CHANGEABLE_KEYS = frozenset(

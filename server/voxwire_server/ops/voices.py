@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.engines.base import mix_name, parse_mix
 from voxwire_server.session.ports import ResolvedVoice
+from voxwire_server.session.stretches import tag_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -102,7 +103,9 @@ class VoiceDirectory:
         default_engine: str,
         default_voice: str,
         aliases: Aliases | None = None,
+        fallback: str = "engine",
     ) -> None:
+        """`fallback` says whose voices stand in where one does not read a language: see `engines.fallback`."""
         self._engines = engines
         self._voices: dict[str, Voice] = {}
         names = [default_engine, *(name for name in engines if name != default_engine)]
@@ -113,6 +116,30 @@ class VoiceDirectory:
         self.default = self._voices.get(default_voice) or engines[default_engine].voices[0]
         self.aliases = aliases or Aliases()
         """May be replaced at any time."""
+        self.fallback = fallback
+        """May be replaced at any time."""
+
+    def speakers(self, beside: ResolvedVoice) -> list[ResolvedVoice]:
+        """The voices that may speak in a context of the voice `beside`: that one, its engine's, then other engines'.
+
+        A context's audio has one sample rate and one way of timing: engines with others are left out.
+        """
+        infos = [beside.engine] if self.fallback != "off" else []
+        if self.fallback == "any":
+            same = (beside.engine.sample_rate, beside.engine.timing)
+            others = (info for info in self._engines.values() if info.name != beside.engine.name)
+            infos += [info for info in others if (info.sample_rate, info.timing) == same]
+        return [beside, *(ResolvedVoice(info, voice, voice.languages[0]) for info in infos for voice in info.voices)]
+
+    def reader_of(self, language: str) -> Voice | None:
+        """Any voice that reads a language; one whose own it is comes first."""
+        voices = (voice for info in self._engines.values() for voice in info.voices)
+        found = [voice for voice in voices if tag_for(voice.languages, language)]
+        return next((voice for voice in found if tag_for(voice.languages[:1], language)), found[0] if found else None)
+
+    def languages(self) -> set[str]:
+        """All languages that some voice reads."""
+        return {tag for info in self._engines.values() for voice in info.voices for tag in voice.languages}
 
     def resolve(self, voice: str | None, language: str | None) -> ResolvedVoice:
         """The voice of a name (None: the default) and the language that it will speak.

@@ -2,23 +2,63 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voxwire_server.speech import Alignment, Clause, PhonemeMark, WordMark
 from voxwire_server.text.reading import read_out
+from voxwire_server.text.scripts import foreign_letters
+from voxwire_server.text.source_map import Rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from voxwire_server.text.source_map import SourceMap
 
+ALIAS_GROWTH_MAX = 4
+ALIAS_CHARS = 256
+"""A lexicon may add so many times a clause's length to it, and so many characters. The rest stays as it is."""
+# espeak-ng, which reads all other languages, names the letters of other scripts.
+_STRICT = ("en", "zh", "ja")
+# `[word](/IPA/)`: IPA has Greek letters.
+_PRONUNCIATION = re.compile(r"(?<=\])\(/[^()/]{1,256}+/\)")
+
 
 def as_words(clause: Clause) -> tuple[Clause, SourceMap]:
     """The clause with numbers and signs read out, and the map to its own text."""
-    said = read_out(clause.text, clause.language, clause.before, clause.readings)
+    said = read_out(clause.text, clause.language, clause.before, clause.readings, _aliases(clause))
     origins = [clause.origins[start] for start in said.starts]
-    return replace(clause, text=said.text, origins=origins, readings=()), said
+    return replace(clause, text=said.text, origins=origins, readings=(), lexicon=None), said
+
+
+def _aliases(clause: Clause) -> list[Rewrite]:
+    """What the lexicon says of the clause, as far as the clause stays of a length that an engine is meant for."""
+    if clause.lexicon is None:
+        return []
+    found: list[Rewrite] = []
+    room = ALIAS_GROWTH_MAX * len(clause.text) + ALIAS_CHARS
+    for start, end, text in clause.lexicon.aliases(clause.text, clause.language):
+        room -= len(text) - (end - start)
+        if room < 0:
+            break
+        found.append(Rewrite(start, end, text))
+    return found
+
+
+def without_unreadable(clause: Clause, said: SourceMap) -> tuple[Clause, tuple[tuple[int, int], ...]]:
+    """The clause, as `as_words` gave it, without letters of scripts that its reader does not know; and where they were
+    written. hibari would guess at them, readers of Chinese and Japanese pass over them."""
+    if clause.language.partition("-")[0] not in _STRICT:
+        return clause, ()
+    text = _PRONUNCIATION.sub(lambda found: " " * len(found[0]), clause.text)
+    found = foreign_letters(text, clause.language)
+    if not found:
+        return clause, ()
+    readable = list(clause.text)
+    for start, end in found:
+        readable[start:end] = " " * (end - start)
+    return replace(clause, text="".join(readable)), tuple(said.span(*letters) for letters in found)
 
 
 def as_written(alignment: Alignment, said: SourceMap, written: str) -> Alignment:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, assert_never
 import numpy as np
 
 from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.audio.samples import amplified, silence
 from voxwire_server.engines.base import Job, NoSlot, StepResult
-from voxwire_server.scheduling.clause_reading import as_words, as_written
+from voxwire_server.scheduling.clause_reading import as_words, as_written, without_unreadable
 from voxwire_server.scheduling.request import PREPARE, RequestOutput, StepOutcome, StepStatus
 from voxwire_server.speech import AudioChunk, Clause, EndReason
 
@@ -155,7 +156,9 @@ def _prepare(engine: Engine, request: SynthesisRequest, check: Callable[[], None
     check()
     if not job.empty:
         return StepOutcome(request, StepStatus.NEXT, job)
-    return _call_sink(StepOutcome(request, StepStatus.FINISHED, job), None)
+    text = request.clause.text
+    request.unspoken = ((0, len(text)),) if any(character.isalnum() for character in text) else ()
+    return _call_sink(engine, StepOutcome(request, StepStatus.FINISHED, job), None)
 
 
 def _clause(engine: Engine, request: SynthesisRequest) -> Clause:
@@ -163,6 +166,7 @@ def _clause(engine: Engine, request: SynthesisRequest) -> Clause:
     if engine.info.reads_signs:
         return request.clause
     clause, request.source_map = as_words(request.clause)
+    clause, request.unspoken = without_unreadable(clause, request.source_map)
     return clause
 
 
@@ -260,7 +264,7 @@ def _outcome(engine: Engine, request: SynthesisRequest, result: StepResult) -> S
             problem = VoxwireError(ErrorCode.CLAUSE_FAILED, "the engine returned samples that are not finite numbers")
             return StepOutcome(request, StepStatus.FAILED, job, error=problem)
         outcome.audio_seconds = len(chunk.samples) / engine.info.sample_rate
-    return _call_sink(outcome, chunk)
+    return _call_sink(engine, outcome, chunk)
 
 
 def _set_next(engine: Engine, job: Job, stage: object, bucket: object, cost: object) -> None:
@@ -308,17 +312,28 @@ def _invalid_result(engine: Engine, request: SynthesisRequest, error: Exception)
     return StepOutcome(request, StepStatus.FAILED, request.job, error=problem)
 
 
-def _call_sink(outcome: StepOutcome, chunk: AudioChunk | None) -> StepOutcome:
+def _call_sink(engine: Engine, outcome: StepOutcome, chunk: AudioChunk | None) -> StepOutcome:
     """Pass a chunk, or the end of the clause, to the request's sink; an error in it fails the request."""
     finished = outcome.status is StepStatus.FINISHED
     if outcome.request.cancelled or (chunk is None and not finished):
         return outcome
     try:
+        chunk = _styled(chunk, outcome.request.clause, engine.info.sample_rate, finished=finished)
         outcome.encoded = outcome.request.sink(outcome.request, chunk, finished)
     except BaseException as error:
         problem = VoxwireError(ErrorCode.INTERNAL, f"audio could not be encoded: {_describe(error)}")
         return StepOutcome(outcome.request, StepStatus.FAILED, outcome.job, error=problem)
     return outcome
+
+
+def _styled(chunk: AudioChunk | None, clause: Clause, sample_rate: int, *, finished: bool) -> AudioChunk | None:
+    """A chunk as loud as its clause asks, and with the silence that follows the clause, if it is the last."""
+    if chunk is not None and clause.gain != 1.0:
+        chunk = AudioChunk(amplified(chunk.samples, clause.gain), chunk.alignment)
+    if not finished or clause.pause_after <= 0.0:
+        return chunk
+    pause = silence(clause.pause_after, sample_rate)
+    return AudioChunk(pause) if chunk is None else AudioChunk(np.concatenate([chunk.samples, pause]), chunk.alignment)
 
 
 def _failed(request: SynthesisRequest, error: BaseException) -> StepOutcome:

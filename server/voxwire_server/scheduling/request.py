@@ -54,8 +54,8 @@ class SynthesisRequest:
     `submitted_at` and all fields after it belong to the scheduler and the runner. `units`: the size of its next step,
     see `StageState.units`. `no_slot_count`: how often in a row its engine had no slot for it. `retries`: how often it
     began anew after a lost step. `spoken`: some of its audio was made. `source_map`: where what its engine is given
-    came from in `clause.text`; None where that is the same. `order`, `version` and `queue` are its place in
-    a queue.
+    came from in `clause.text`; None where that is the same. `unspoken`: ranges of `clause.text` with letters or digits
+    of which nothing can be pronounced. `order`, `version` and `queue` are its place in a queue.
     """
 
     context_key: Hashable
@@ -72,6 +72,7 @@ class SynthesisRequest:
     state: RequestState = field(default=RequestState.NEW, init=False)
     job: Job | None = field(default=None, init=False)
     source_map: SourceMap | None = field(default=None, init=False)
+    unspoken: tuple[tuple[int, int], ...] = field(default=(), init=False)
     cancelled: bool = field(default=False, init=False)
     queue_seconds: float = field(default=0.0, init=False)
     synth_seconds: float = field(default=0.0, init=False)

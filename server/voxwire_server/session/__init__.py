@@ -7,6 +7,7 @@
 | `open_contexts`, `message_handler` | the open contexts; each client message applied to them |
 | `context` | one context's life, made of the next three |
 | `clause_cutter`, `chunk_receiver`, `frame_sender` | text to clauses; outputs put in order; frames sent when due |
+| `stretches` | clauses divided by language, a voice for each part, what is left out |
 | `playout`, `heard` | the playout clock and underruns; what has been heard |
 | `visemes` | viseme keyframes, made in the worker threads |
 | `resume`, `quotas` | the replay log and resume tokens; places, rates and memory by principal |

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from voxwire_protocol.messages import ClauseStarted
+from voxwire_protocol.messages import ClauseStarted, Mark
+from voxwire_server.audio.samples import rescaled
 from voxwire_server.session.frame_sender import PendingMessage
 from voxwire_server.session.heard import ClauseClock, ClauseSpan, HeardLog, timing_message, word_spans
 
@@ -71,6 +72,7 @@ class ChunkReceiver:
                 self._begin_clause(clause, chunk)
             words = _add_words(clause, chunk)
         self._announce_timing(clause, chunk, words)
+        self._announce_marks(clause, chunk)
         self._pass_on_block(chunk, now)
         self.samples += chunk.samples
         if chunk.finished:
@@ -93,6 +95,33 @@ class ChunkReceiver:
             # A chunk without samples ends an utterance, whose last sample has not been sent yet.
             self.sender.add_message(PendingMessage(chunk.end_pts - (chunk.samples or 1), message, None))
 
+    def _announce_marks(self, clause: ClauseInFlight, chunk: EncodedChunk) -> None:
+        """Say when marks are reached: where the next word begins, or at the clause's end, before its pause."""
+        marks = clause.text.marks[clause.marks_told :]
+        if not marks:
+            return
+        words = chunk.alignment.words if chunk.alignment is not None and clause.clock is not None else ()
+        untimed = self.spec.engine.timing == "none" and clause.clock is not None
+        for name, at in marks:
+            word = next((each for each in words if each.chars[0] >= at), None)
+            if word is not None and clause.clock is not None:
+                pts = clause.clock.pts(word.start)
+            elif untimed and not at:
+                pts = chunk.clause_pts
+            elif chunk.finished:
+                pts = self._speech_end(clause, chunk)
+            else:
+                return
+            clause.marks_told += 1
+            message = Mark(context=self.spec.name, name=name, pts=pts)
+            self.sender.add_message(PendingMessage(chunk.end_pts - (chunk.samples or 1), message, None))
+
+    def _speech_end(self, clause: ClauseInFlight, chunk: EncodedChunk) -> int:
+        """Where a clause's pause begins, of which this is the last chunk."""
+        rate = self.spec.engine.sample_rate
+        pause = rescaled(round(clause.text.pause_after * rate), rate, self.spec.format.sample_rate)
+        return max(chunk.clause_pts, chunk.end_pts - pause)
+
     def _pass_on_block(self, chunk: EncodedChunk, now: float) -> None:
         block = chunk.block
         if block is None:
@@ -106,7 +135,7 @@ class ChunkReceiver:
         """The clause's last chunk was taken."""
         cutter = self.cutter
         if clause.span is not None:
-            clause.span.end_pts = chunk.end_pts
+            clause.span.end_pts = self._speech_end(clause, chunk)
         del cutter.in_flight[chunk.index]
         if clause.text.ends_utterance or cutter.stopped:
             self.sender.end_utterance(cutter.utterance_ends.popleft())

@@ -9,21 +9,25 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from voxwire_protocol.messages import WarningMessage
 from voxwire_server.session import effects as fx
 from voxwire_server.session.playout import SEND_SLACK_SECONDS
+from voxwire_server.session.ports import ResolvedVoice
 from voxwire_server.session.quotas import text_bytes
+from voxwire_server.session.styles import spoken_by, styled_speed
 from voxwire_server.speech import Clause
 from voxwire_server.text.intake import Boundary, ClauseText, Urgency
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from voxwire_server.session.heard import ClauseClock, ClauseSpan
     from voxwire_server.session.playout import Playout, UnderrunWatch
     from voxwire_server.session.settings import ContextSpec, PlayoutPolicy
+    from voxwire_server.session.stretches import ClausePart, ClauseSplitter
+    from voxwire_server.text.controls import Style
     from voxwire_server.text.intake import TextIntake
 
 MESSAGE_BYTES = 64
@@ -32,24 +36,33 @@ MESSAGE_BYTES = 64
 FLUSH_BYTES = 256
 """What a flush that is still to be answered takes: its id, its `UtteranceEnd`, and where it stands in the text."""
 
+BEFORE_CHARS = 80
+"""How much of what was said before a clause is told to its engine."""
+
+WISHES_MAX = 16
+"""So many voices and languages that can't be had are warned of in a context."""
+
 CLAUSE_SECONDS = 4.0
 """The length of clause by which an engine's time for the next clause is guessed."""
 
 
 @dataclass(slots=True)
 class ClauseInFlight:
-    """A clause between its cut and its last sample.
+    """A clause between its cut and its last sample; of one in several languages, the part in one of them.
 
-    `wanted_at`: when a server that is on time would have cut it. `first`: it begins to speak after silence. `text_at`:
-    since when its text had been waiting. `span` and `clock` are there once it has audio.
+    `speaker` is who speaks it; None: it has no text. `wanted_at`: when a server that is on time would have cut it.
+    `first`: it begins to speak after silence. `text_at`: since when its text had been waiting. `span` and `clock` are
+    there once it has audio. `marks_told`: of so many of its marks the client was told.
     """
 
     text: ClauseText
     wanted_at: float
     first: bool
     text_at: float
+    speaker: ResolvedVoice | None = None
     span: ClauseSpan | None = None
     clock: ClauseClock | None = None
+    marks_told: int = 0
 
 
 @dataclass(slots=True)
@@ -65,12 +78,13 @@ class ClauseCutter:
     """The text of one context and the clauses made of it. Times are in seconds on the clock of `now`.
 
     `in_flight` are the clauses that are cut and not fully received, by index; `utterance_ends` belong to the utterances
-    of which a clause is still to be finished, in their order.
+    of which a clause is still to be finished, in their order. `splitter` divides clauses by language.
     """
 
     spec: ContextSpec
     policy: PlayoutPolicy
     intake: TextIntake
+    splitter: ClauseSplitter
     playout: Playout
     underruns: UnderrunWatch
     emit: Callable[[fx.Effect], None]
@@ -85,6 +99,8 @@ class ClauseCutter:
     """Make no audio while any is left to send: the session holds too much."""
     stopped: bool = False
     """Cut nothing more: the context has failed."""
+    _parts: deque[ClausePart] = field(default_factory=deque)
+    """What is left to synthesise of a clause that was cut."""
     _ended: bool = False
     _asked_at: float = field(init=False)
     """When the client last gave text, or asked for all of it to be spoken."""
@@ -92,6 +108,10 @@ class ClauseCutter:
     _ahead: float = field(init=False)
     _next_index: int = 0
     _utterance_clauses: int = 0
+    _said: str = ""
+    """The end of what the utterance has said."""
+    _unspoken_wishes: set[str] = field(default_factory=set)
+    """The voices and languages that were asked for and are not to be had: each is warned of once."""
 
     def __post_init__(self) -> None:
         self._asked_at = self._waiting_since = self.last_text_at
@@ -124,6 +144,7 @@ class ClauseCutter:
     def stop(self) -> None:
         """Cut nothing more: the context has failed. One clause stays in flight; its end is the context's."""
         self.stopped = True
+        self._parts.clear()
         index = min(self.in_flight, default=self._next_index)
         text = ClauseText("", (), (self.intake.taken_chars,) * 2, ends_utterance=True, boundary=Boundary.UTTERANCE)
         clause = self.in_flight.get(index) or ClauseInFlight(text, 0.0, first=False, text_at=0.0)
@@ -146,7 +167,12 @@ class ClauseCutter:
     @property
     def has_pending_text(self) -> bool:
         """Whether there is text that may yet be cut."""
-        return self.intake.pending_chars > 0 and not self.stopped
+        return bool(self._parts or self.intake.pending_chars) and not self.stopped
+
+    @property
+    def has_speakable(self) -> bool:
+        """Whether there is text that can be spoken now; true also while that is not known."""
+        return bool(self._parts) or self.intake.has_speakable
 
     def next_due(self, now: float) -> float:
         """When `cut` may have something to do, if nothing else happens first; infinity: not before."""
@@ -155,7 +181,7 @@ class ClauseCutter:
             return due
         if self.intake.behind:
             due = max(now, self.intake.ready_at)
-        if self.intake.pending_chars:
+        if self._parts or self.intake.pending_chars:
             due = min((at for at in self._cut_moments(now) if now < at < due), default=due)
         return due
 
@@ -183,11 +209,11 @@ class ClauseCutter:
 
     def cut(self, now: float) -> None:
         """Cut the clauses that are wanted at `now`, and have them synthesised."""
-        while (self.intake.pending_chars or self.utterance_ends) and self._wants_clause(now):
-            text = self.intake.take(self._urgency(now))
-            if text is None:
+        while (self._parts or self.intake.pending_chars or self.utterance_ends) and self._wants_clause(now):
+            if not self._parts and not self._take(now):
                 break
-            self._begin(text, now)
+            if self._parts:
+                self._begin(self._parts.popleft(), now)
         if self.intake.behind and not self.stopped:
             # Reading goes on also when no clause is wanted yet: whether there will be one must become known.
             _ = self.intake.has_speakable
@@ -195,6 +221,35 @@ class ClauseCutter:
             self._warn(warning.code, warning.message)
         if self._is_idle(now):
             self._flush_idle(now)
+
+    def _take(self, now: float) -> bool:
+        """Cut the next clause and divide it by language; False where it is too early for one."""
+        text = self.intake.take(self._urgency(now))
+        if text is None:
+            return False
+        self._parts.extend(self.splitter.split(text, self._styled_speaker(text.style)))
+        self._warn_of_left_out()
+        return True
+
+    def _styled_speaker(self, style: Style) -> ResolvedVoice:
+        """Who speaks text in a style; what of its wishes can't be had is told."""
+        voice, language, missing = spoken_by(self.spec, style)
+        if missing and missing not in self._unspoken_wishes and len(self._unspoken_wishes) < WISHES_MAX:
+            self._unspoken_wishes.add(missing)
+            self._warn("ssml_unsupported", missing)
+        return ResolvedVoice(self.spec.engine, voice, language)
+
+    def unspoken(self, index: int, ranges: Sequence[tuple[int, int]]) -> None:
+        """The engine could pronounce nothing of these ranges of a clause's text."""
+        clause = self.in_flight.get(index)
+        if clause is not None and clause.speaker is not None:
+            self.splitter.unspoken(clause.text, clause.speaker, ranges)
+            self._warn_of_left_out()
+
+    def _warn_of_left_out(self) -> None:
+        left_out, self.splitter.left_out = self.splitter.left_out, []
+        for each in left_out:
+            self._warn("unreadable_text", each.message, each.details)
 
     def _is_idle(self, now: float) -> bool:
         """Whether text is left and none has come for a long time."""
@@ -222,7 +277,7 @@ class ClauseCutter:
         playout = self.playout
         if self.stopped or len(self.in_flight) >= self._clauses_ahead():
             return False
-        if self.utterance_ends and not self.intake.has_speakable:
+        if self.utterance_ends and not self.has_speakable:
             # An end or a flush after which nothing is left to speak costs nothing: its answer follows the last frame.
             return True
         if self.frugal and playout.unsent_seconds() > 0:
@@ -246,43 +301,54 @@ class ClauseCutter:
             return Urgency.SOON
         return Urgency.RELAXED
 
-    def _begin(self, text: ClauseText, now: float) -> None:
+    def _begin(self, part: ClausePart, now: float) -> None:
         """Put a clause that has just been cut in flight."""
+        text = part.text
         waited_since, self._waiting_since = self._waiting_since, now
         index = self._next_index
         if text.text:
-            self._synthesise(index, text, waited_since, now)
+            self._synthesise(index, part, waited_since, now)
         else:
             self.in_flight[index] = ClauseInFlight(text, now, first=False, text_at=now)
-            self._end_utterance(index)
+            if text.ends_utterance:
+                self._end_utterance(index)
+            else:
+                self.emit(fx.Silence(self.spec.serial, index, text.pause_after))
+        self._said = "" if text.ends_utterance else f"{self._said} {text.text}"[-BEFORE_CHARS:].lstrip()
         self._next_index += 1
         self._utterance_clauses = 0 if text.ends_utterance else self._utterance_clauses + 1
 
-    def _synthesise(self, index: int, text: ClauseText, text_at: float, now: float) -> None:
+    def _synthesise(self, index: int, part: ClausePart, text_at: float, now: float) -> None:
         spec = self.spec
         first = not self.in_flight and self.playout.remaining(now) <= 0
         request = fx.ClauseSpec(
-            engine=spec.engine.name,
-            clause=self._clause(index, text),
+            engine=part.speaker.engine.name,
+            clause=self._clause(index, part),
             index=index,
             deadline=text_at if first else self.playout.dry_at(now) + self._seconds_in_flight(),
             bulk=spec.bulk,
             first=first,
-            ends_utterance=text.ends_utterance,
+            ends_utterance=part.text.ends_utterance,
         )
-        self.in_flight[index] = ClauseInFlight(text, self._wanted_at(now), first, text_at)
+        self.in_flight[index] = ClauseInFlight(part.text, self._wanted_at(now), first, text_at, part.speaker)
         self.emit(fx.Synthesise(spec.serial, request))
 
-    def _clause(self, index: int, text: ClauseText) -> Clause:
-        spec = self.spec
+    def _clause(self, index: int, part: ClausePart) -> Clause:
+        spec, text, style = self.spec, part.text, part.text.style
         return Clause(
             text=text.text,
             chars=text.chars,
             origins=text.origins,
-            voice=spec.voice.name,
-            language=spec.language,
-            speed=spec.speed,
+            voice=part.speaker.voice.name,
+            language=part.speaker.language,
+            speed=styled_speed(spec, style),
             seed=clause_seed(spec.seed, index),
+            before=self._said,
+            readings=text.readings,
+            gain=style.gain,
+            pitch=style.pitch,
+            pause_after=text.pause_after,
+            lexicon=spec.lexicon,
         )
 
     def _seconds_in_flight(self) -> float:
@@ -305,8 +371,8 @@ class ClauseCutter:
     def _end_utterance(self, index: int) -> None:
         self.emit(fx.EndUtterance(self.spec.serial, index))
 
-    def _warn(self, code: str, message: str) -> None:
-        self.emit(fx.Send(WarningMessage(code=code, message=message, context=self.spec.name)))
+    def _warn(self, code: str, message: str, details: Mapping[str, Any] | None = None) -> None:
+        self.emit(fx.Send(WarningMessage(code=code, message=message, context=self.spec.name, details=details)))
 
 
 def fed_bytes(text: str) -> int:

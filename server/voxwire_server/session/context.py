@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from voxwire_server.audio.framing import FrameBlock
     from voxwire_server.audio.pipeline import EncodedChunk
     from voxwire_server.session.settings import ContextSpec, PlayoutPolicy
+    from voxwire_server.session.stretches import ClauseSplitter
     from voxwire_server.text.intake import TextIntake
 
 HELD_DEADLINE_SECONDS = 3600.0
@@ -54,6 +55,7 @@ class Context:
     spec: ContextSpec
     policy: PlayoutPolicy
     intake: TextIntake
+    splitter: ClauseSplitter
     emit: Callable[[fx.Effect], None]
     opened_at: float
     phase: Phase = Phase.OPEN
@@ -80,7 +82,9 @@ class Context:
             burst_frames=self.policy.burst_frames,
         )
         self._underruns = UnderrunWatch(spec.name, self.playout, emit, enabled=not spec.bulk)
-        self._cutter = ClauseCutter(spec, self.policy, self.intake, self.playout, self._underruns, emit, self.opened_at)
+        self._cutter = ClauseCutter(
+            spec, self.policy, self.intake, self.splitter, self.playout, self._underruns, emit, self.opened_at
+        )
         self._sender = FrameSender(spec, self.policy.burst_frames, self.playout, self._underruns, emit)
         self._receiver = ChunkReceiver(spec, self._cutter, self._sender)
         emit(fx.OpenPipeline(spec.serial, spec.number, spec.engine, spec.format, "viseme" in spec.timings))
@@ -164,7 +168,8 @@ class Context:
         if self.phase is Phase.CLOSED:
             return 0
         flushes = self.flushes_waiting * FLUSH_BYTES
-        return self._cutter.text_bytes + self._sender.held_bytes + flushes + self._receiver.heard_log.old_bytes
+        given = self._cutter.text_bytes + self.spec.lexicon_bytes
+        return given + self._sender.held_bytes + flushes + self._receiver.heard_log.old_bytes
 
     def held_seconds(self, now: float) -> float:
         """For how long the client has held the context; 0 while it does not."""
@@ -186,14 +191,14 @@ class Context:
             return m.ContextState.HELD
         if self.playout.remaining(now) > 0:
             return m.ContextState.SPEAKING
-        if self._cutter.in_flight or self.intake.has_speakable:
+        if self._cutter.in_flight or self._cutter.has_speakable:
             return m.ContextState.QUEUED
         return m.ContextState.WAITING_FOR_TEXT
 
     @property
     def idle(self) -> bool:
         """Whether nothing is in flight, unsent or ready to be cut."""
-        return not self._cutter.in_flight and self._sender.empty and not self.intake.has_speakable
+        return not self._cutter.in_flight and self._sender.empty and not self._cutter.has_speakable
 
     # -- what the engine and the encoder say --------------------------------------------------------------------
 
@@ -201,6 +206,10 @@ class Context:
         """Take the audio that a step of clause `index` made."""
         self._observe(now)
         self._receiver.take(index, chunks, now)
+
+    def unspoken(self, index: int, ranges: Sequence[tuple[int, int]]) -> None:
+        """Warn the client: the engine could pronounce nothing of these ranges of clause `index`."""
+        self._cutter.unspoken(index, ranges)
 
     def add_times(self, queue_seconds: float, synth_seconds: float) -> None:
         """Add what a clause cost to the context's times."""

@@ -155,16 +155,20 @@ class SessionCore:
         *,
         queue_seconds: float | None = None,
         synth_seconds: float | None = None,
+        unspoken: Sequence[tuple[int, int]] = (),
     ) -> list[fx.Effect]:
         """A step made audio of context `serial`; late audio of a context that is over is dropped here.
 
-        `queue_seconds` and `synth_seconds` come with a clause's last audio: for how long it waited and was stepped.
+        `unspoken` are the ranges of the clause's text of which nothing could be pronounced. `queue_seconds` and
+        `synth_seconds` come with a clause's last audio: for how long it waited and was stepped.
         """
         self._reading.renew(now)
         context = self._contexts.find(serial)
         if context is not None:
             if queue_seconds is not None and synth_seconds is not None:
                 context.add_times(queue_seconds, synth_seconds)
+            if unspoken:
+                context.unspoken(index, unspoken)
             context.produced(index, chunks, now)
             self._advance(context, now)
         return self._take()

@@ -217,6 +217,7 @@ class Driver:
                 # A request's sums are complete with its last output.
                 queue_seconds=output.queue_seconds if output.finished else None,
                 synth_seconds=output.synth_seconds if output.finished else None,
+                unspoken=output.request.unspoken,
             )
         )
 
@@ -306,6 +307,8 @@ class Driver:
                 self._synthesise(effect)
             case fx.EndUtterance(serial, index):
                 self._end_utterance(serial, index)
+            case fx.Silence(serial, index, seconds):
+                self._silence(serial, index, seconds)
             case fx.Encode():
                 self._encode(effect)
             case fx.OpenPipeline():
@@ -375,6 +378,12 @@ class Driver:
         pipeline = self._pipelines.get(serial)
         if pipeline is not None:
             chunks = pipeline.audio.skip(index, ends_utterance=True)
+            self._queue.extend(self.core.produced(serial, index, chunks, self._now()))
+
+    def _silence(self, serial: int, index: int, seconds: float) -> None:
+        pipeline = self._pipelines.get(serial)
+        if pipeline is not None:
+            chunks = pipeline.audio.pause(index, seconds)
             self._queue.extend(self.core.produced(serial, index, chunks, self._now()))
 
     def _encode(self, effect: fx.Encode) -> None:

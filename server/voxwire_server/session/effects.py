@@ -93,6 +93,18 @@ class EndUtterance:
 
 
 @dataclass(frozen=True, slots=True)
+class Silence:
+    """Give the audio pipeline so many seconds of silence for clause `index`, which has no text.
+
+    What the pipeline then gives comes back through `SessionCore.produced`.
+    """
+
+    serial: int
+    index: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Encode:
     """Encode the frames [start, stop) of a PCM block, off the loop; the packets come back as `encoded`."""
 
@@ -185,6 +197,7 @@ Effect = (
     | ClosePipeline
     | Synthesise
     | EndUtterance
+    | Silence
     | Encode
     | SetBitrate
     | CancelSynthesis

@@ -8,6 +8,7 @@ from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.session import effects as fx
 from voxwire_server.session.clause_cutter import FLUSH_BYTES, fed_bytes
+from voxwire_server.session.open_contexts import lexicon_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,8 @@ class MessageHandler:
         contexts = self._contexts
         match message:
             case m.Start():
+                if message.lexicon:
+                    self._memory.check(lexicon_bytes(message.lexicon))
                 return contexts.open(message, now)
             case m.Text():
                 return self._text(message, now)

@@ -10,24 +10,37 @@ from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.audio.framing import lookahead_samples
 from voxwire_server.session import effects as fx
 from voxwire_server.session.context import Context, Phase
+from voxwire_server.session.quotas import text_bytes
 from voxwire_server.session.resume import Frames
 from voxwire_server.session.settings import ContextSpec
+from voxwire_server.session.stretches import ClauseSplitter
+from voxwire_server.text.inline import DIALECT_TAGS
 from voxwire_server.text.intake import ClauseLimits, TextIntake
+from voxwire_server.text.lexicon import Lexicon, LexiconError, make_entry
+from voxwire_server.text.markup import Markup
+from voxwire_server.text.ssml import Ssml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from voxwire_server.engines.base import EngineInfo
     from voxwire_server.session.ports import Directory, ResolvedVoice
     from voxwire_server.session.settings import SessionSettings
     from voxwire_server.text.intake import Allowance
+    from voxwire_server.text.lexicon import Entry
 
 CONTEXT_NUMBERS = 1 << 16
 """How many contexts of a session can have different numbers in audio frames."""
 
+AUTO = "auto"
+"""The language of a context whose sentences are identified."""
+
 NAMES_KEPT = 256
 """Of so many contexts that are over the number is kept, for clients that resume without counting; and of so many that
 were refused the name."""
+
+ENTRY_BYTES = 1024
+"""What CPython takes for an entry of a lexicon beside its characters."""
 
 
 class OpenContexts:
@@ -143,15 +156,20 @@ class OpenContexts:
             VoxwireError: the name is in use, a value can't be had, or there is no room.
         """
         self._check_start(message.context)
-        resolved = self._directory.resolve(message.voice, message.language)
+        lexicon = self._lexicon(message)
+        auto = (message.language or "").lower() == AUTO
+        identify = self._directory.identifier() if auto else None
+        resolved = self._directory.resolve(message.voice, None if auto else message.language)
         audio = (message.audio or m.AudioRequest()).resolve(
             sample_rate=resolved.engine.sample_rate, bitrate=self._settings.opus_bitrate
         )
         self._admit(message.context, resolved.engine.name, message.priority == "bulk", now)
         self.opened += 1
-        spec = self._spec(message, resolved, audio)
-        intake = TextIntake(resolved.language, clause_limits(resolved.engine), self._reading)
-        context = Context(spec, self._settings.policy, intake, self._emit, now)
+        spec = self._spec(message, resolved, audio, lexicon)
+        opening = front_end(message.format, resolved.language, self._settings)
+        intake = TextIntake(resolved.language, clause_limits(resolved.engine), self._reading, opening)
+        splitter = ClauseSplitter(resolved, self._directory, identify, lexicon)
+        context = Context(spec, self._settings.policy, intake, splitter, self._emit, now)
         context.playout.writable = self.writable
         context.set_frugal(self._frugal)
         self._add(context)
@@ -196,7 +214,16 @@ class OpenContexts:
                 del self._refused[next(iter(self._refused))]
             raise
 
-    def _spec(self, message: m.Start, resolved: ResolvedVoice, audio: m.AudioFormat) -> ContextSpec:
+    def _lexicon(self, message: m.Start) -> Lexicon | None:
+        """The server's lexicons, and the client's own over them; None where nothing is in them."""
+        found = self._directory.lexicon(message.lexicons or ())
+        if message.lexicon:
+            found = found.under(Lexicon(entries_of(message.lexicon)))
+        return found if found.size else None
+
+    def _spec(
+        self, message: m.Start, resolved: ResolvedVoice, audio: m.AudioFormat, lexicon: Lexicon | None
+    ) -> ContextSpec:
         return ContextSpec(
             name=message.context,
             serial=self.opened,
@@ -210,6 +237,8 @@ class OpenContexts:
             pacing=(message.pacing or m.PacingRequest()).resolve(lead_ms=self._settings.lead_ms),
             bulk=message.priority == "bulk",
             seed=self._seeds() if message.seed is None else message.seed,
+            lexicon=lexicon,
+            lexicon_bytes=lexicon_bytes(message.lexicon),
         )
 
     def _free_number(self) -> int:
@@ -265,6 +294,40 @@ class OpenContexts:
         self.by_name.clear()
         self._by_serial.clear()
         self._held.clear()
+
+
+def front_end(format: m.TextFormat | None, language: str, settings: SessionSettings) -> Markup | Ssml:
+    """What reads a context's text."""
+    if format == "ssml":
+        return Ssml(language, dialect=settings.dialect)
+    return Markup(language, tags=frozenset((*settings.breaks, *DIALECT_TAGS.get(settings.dialect, ()))))
+
+
+def entries_of(lexicon: Mapping[str, str | m.Pronunciation]) -> list[Entry]:
+    """The entries of a client's lexicon.
+
+    Raises:
+        VoxwireError: client.invalid_field; one of them can't be used.
+    """
+    entries = []
+    for word, said in lexicon.items():
+        given = m.Pronunciation(alias=said) if isinstance(said, str) else said
+        try:
+            entries.append(make_entry(word, alias=given.alias or "", ipa=given.ipa or "", case=given.case))
+        except LexiconError as error:
+            raise VoxwireError(
+                ErrorCode.INVALID_FIELD, f"lexicon: {error}", details={"field": f"lexicon.{word}"}
+            ) from error
+    return entries
+
+
+def lexicon_bytes(lexicon: Mapping[str, str | m.Pronunciation] | None) -> int:
+    """What a client's lexicon takes in memory for as long as its context is open, about."""
+    total = 0
+    for word, said in (lexicon or {}).items():
+        spoken = said if isinstance(said, str) else said.alias or said.ipa or ""
+        total += 4 * text_bytes(word) + text_bytes(spoken) + ENTRY_BYTES
+    return total
 
 
 def clause_limits(engine: EngineInfo) -> ClauseLimits:

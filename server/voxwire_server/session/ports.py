@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Sequence
 
     from voxwire_protocol.messages import ServerMessage
     from voxwire_server.audio.encoder_pool import EncoderPool
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from voxwire_server.scheduling.request import SynthesisRequest
     from voxwire_server.session.ticker import Ticker
     from voxwire_server.speech import Voice
+    from voxwire_server.text.lexicon import Lexicon
 
 
 class Sink(Protocol):
@@ -126,14 +127,42 @@ class ResolvedVoice(NamedTuple):
     language: str
 
 
+class Identify(Protocol):
+    """Tells languages apart; takes well under a millisecond for a clause."""
+
+    def __call__(self, text: str, candidates: Sequence[str], /) -> str | None:
+        """The one of `candidates`, BCP 47 tags, that `text` is in; None where that is not certain."""
+
+
 class Directory(Protocol):
-    """Where voices are looked up and new contexts are admitted. Answers at once."""
+    """Where voices and lexicons are looked up and new contexts are admitted. Answers at once."""
 
     def resolve(self, voice: str | None, language: str | None) -> ResolvedVoice:
         """Find a voice by name (None: the default).
 
         Raises:
             VoxwireError: client.unknown_voice (details list what there is) or client.unsupported_language.
+        """
+
+    def lexicon(self, names: Sequence[str]) -> Lexicon:
+        """The server's lexicons that are used by default, and those of `names` over them.
+
+        Raises:
+            VoxwireError: client.invalid_field; there is no lexicon of that name.
+        """
+
+    def speakers(self, beside: ResolvedVoice) -> Sequence[ResolvedVoice]:
+        """The voices that may speak in a context of the voice `beside`: that one first, then those that stand in for
+        it in languages that it does not read."""
+
+    def reader_of(self, language: str) -> Voice | None:
+        """Any voice that reads a language."""
+
+    def identifier(self) -> Identify:
+        """What tells languages apart, for contexts with language "auto".
+
+        Raises:
+            VoxwireError: client.unsupported_language; it is not installed.
         """
 
     def admit(self, engine: str, *, bulk: bool, now: float, session: str, account: str) -> None:

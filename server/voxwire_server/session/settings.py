@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from voxwire_protocol.messages import AudioFormat, Pacing
     from voxwire_server.engines.base import EngineInfo
     from voxwire_server.speech import Voice
+    from voxwire_server.text.lexicon import Lexicon
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class PlayoutPolicy:
 class SessionSettings:
     """Bounds and defaults of a session. Characters are code points; rates are per second.
 
-    All but the last two are keys of the configuration's sections `limits` and `audio`, which explain them.
+    All but the last three are keys of the configuration's sections `limits`, `audio` and `text`, which explain them.
+    `dialect` is the vendor whose tags are read.
     """
 
     message_bytes_max: int = 1 << 20
@@ -62,6 +64,8 @@ class SessionSettings:
     idle_seconds: float = 600.0
     lead_ms: int = 500
     opus_bitrate: int = 24_000
+    breaks: tuple[str, ...] = ("break", "pause")
+    dialect: str = ""
     resume_window_ms: int = 0
     policy: PlayoutPolicy = field(default_factory=PlayoutPolicy)
 
@@ -75,7 +79,7 @@ class SessionSettings:
         given = {
             each.name: _first_attribute(sections, each.name)
             for each in fields(cls)
-            if each.name not in ("resume_window_ms", "policy")
+            if each.name not in ("dialect", "resume_window_ms", "policy")
         }
         return cls(resume_window_ms=resume_window_ms, policy=policy, **given)
 
@@ -91,7 +95,8 @@ def _first_attribute(objects: tuple[object, ...], name: str) -> Any:
 class ContextSpec:
     """What a context was opened with, all defaults resolved.
 
-    `serial` names the context for the life of the session, `number` in its audio frames.
+    `serial` names the context for the life of the session, `number` in its audio frames. `lexicon_bytes` is what the
+    client's own part of `lexicon` takes in memory.
     """
 
     name: str
@@ -106,3 +111,5 @@ class ContextSpec:
     pacing: Pacing
     bulk: bool
     seed: int
+    lexicon: Lexicon | None = None
+    lexicon_bytes: int = 0

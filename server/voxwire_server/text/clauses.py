@@ -50,12 +50,20 @@ _WEAK_END = re.compile(
     re.IGNORECASE,
 )
 _TITLE = re.compile(
-    r"mr|mrs|ms|dr|prof|st|sr|jr|gen|sen|rep|gov|capt|lt|col|sgt|rev|hon|no|vs|fig|approx|dept|est", re.IGNORECASE
+    r"mr|mrs|ms|dr|prof|st|sr|jr|gen|sen|rep|gov|capt|lt|col|sgt|rev|hon|vs|approx|dept|est", re.IGNORECASE
 )
+_MONTH = r"jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec"
+_BEFORE_NUMBER = re.compile(
+    rf"{_MONTH}|nos?|nr|vol|figs?|pp?|ch|sec|art|eq|ex|ext|par|ca?|op|apt|ste|rm|pt|ver?|núm|art", re.IGNORECASE
+)
+"""Abbreviations after which a full stop is no sentence end if a number follows."""
+# What can't be told without the next word: "Jan" may be a month, "XXI" is "twenty-first" before "century".
+_OPEN_WORD = re.compile(rf"{_MONTH.title()}|[IVXLCDM]{{2,8}}")
+_SIGNS = frozenset("=<>+*/\\^%&@~|#−×÷≠≤≥±≈→←")
 JUDGED_CHARS_MAX = 80
 _WORDS_JUDGED = 4
 _WEAK_CHARS_MAX = 5
-_TITLE_CHARS_MAX = 6
+_WORD_CHARS_MAX = 8  # of the words that are judged before a cut
 
 
 class Boundary(Enum):
@@ -169,7 +177,10 @@ class MarkFinder:
         found = _LAST_TOKEN.fullmatch(token)
         if found is None:
             return False
-        return found["ender"][0] != "." or self._judge(f"so {found['word'][-JUDGED_CHARS_MAX:]}.", "The")
+        word = found["word"][-JUDGED_CHARS_MAX:]
+        if found["ender"][0] != ".":
+            return True
+        return word != "www" and not _BEFORE_NUMBER.fullmatch(word) and self._judge(f"so {word}.", "The")
 
     def _boundary(
         self, found: re.Match[str], text: str, base: int, final: bool, guessed: bool = False
@@ -190,11 +201,12 @@ class MarkFinder:
                 inside = text[found.start() - 1 : found.start()].isdigit() and next_char.isdigit()
                 return Boundary.WORD if inside else Boundary.PHRASE
             case "dash":
-                return Boundary.PHRASE
+                minus = text[found.start() - 1 : found.start()].isdigit() and next_char.isdigit()
+                return Boundary.WORD if minus else Boundary.PHRASE
             case "line":
                 return Boundary.SENTENCE if found[0] == HARD_BREAK else Boundary.PHRASE
             case _:
-                return self._sentence_end(found, text, next_at, final)
+                return self._sentence_end(found, text, next_at, final, guessed=guessed)
 
     def _following(self, text: str, base: int, end: int) -> int:
         """Where the first speakable character from `end` on is, or -1; candidates are asked about in order."""
@@ -203,7 +215,9 @@ class MarkFinder:
             self._next = -1 if following is None else base + following.start()
         return self._next - base if self._next >= 0 else -1
 
-    def _sentence_end(self, found: re.Match[str], text: str, next_at: int, final: bool) -> Boundary | None:
+    def _sentence_end(
+        self, found: re.Match[str], text: str, next_at: int, final: bool, *, guessed: bool
+    ) -> Boundary | None:
         ender = found["end"].rstrip(_CLOSERS)
         next_char = text[next_at]
         best = Boundary.PHRASE if next_char.islower() else Boundary.SENTENCE
@@ -214,6 +228,13 @@ class MarkFinder:
         if text[end - 2 : end - 1].isdigit() and _LIST_NUMBER.search(text, start, end):
             return Boundary.WORD
         words = _last_words(text[start:end])
+        numbers = _BEFORE_NUMBER.fullmatch(_bare_word(words))
+        if numbers and next_char.isdigit():
+            return Boundary.WORD
+        if numbers and _is_answer(words):
+            return best
+        if numbers and guessed:
+            return Boundary.WORD
         if next_char.islower():
             return best if not _DOTTED.search(words) and self._judge(words, "The") else Boundary.WORD
         if self._judge(words, next_char):
@@ -226,7 +247,7 @@ class MarkFinder:
     def _judge(self, words: str, following: str) -> bool:
         """Whether a sentence ends between `words`, which end in a full stop, and `following`."""
         self.steps += 2
-        if _TITLE.fullmatch(words[words.rfind(" ") + 1 : -1].lstrip("(\"'“‘[")):
+        if _TITLE.fullmatch(_bare_word(words)):
             return False
         try:
             parts = list(segment(self._language, f"{_ANY_SPACE.sub(' ', words)} {following}"))
@@ -283,6 +304,16 @@ def _last_words(text: str) -> str:
     return " ".join(words)
 
 
+def _bare_word(words: str) -> str:
+    """The last of `words`, without its full stop and what opens before it."""
+    return words[words.rfind(" ") + 1 : -1].lstrip("(\"'“‘[")
+
+
+def _is_answer(words: str) -> bool:
+    """Whether `words` are a "No." that begins its sentence."""
+    return words[-3:].lower() == "no." and (len(words) == 3 or words[-4:-3] != " " or words[-5:-4] in ".!?…")
+
+
 def _joins(before: str, after: str) -> bool:
     """Whether `after` belongs to the same visible character as `before`."""
     return (
@@ -293,10 +324,11 @@ def _joins(before: str, after: str) -> bool:
     )
 
 
-def word_cut(text: str, at_least: int, at_most: int) -> int:
+def word_cut(text: str, at_least: int, at_most: int, *, forced: bool = True) -> int:
     """Where a clause of `at_least` to `at_most` characters may end between words, the last such place; 0 if nowhere.
 
-    Not between a title and its name, a number and what it counts, nor inside `GLUE`.
+    Not between a title and its name, a number and what it counts, a sign and what it joins, unless `forced`
+    and there is no other place; never inside `GLUE`.
     """
     fallback = 0
     first = first_speakable(text)
@@ -305,13 +337,12 @@ def word_cut(text: str, at_least: int, at_most: int) -> int:
         at = found.start()
         if at < 1 or text[at - 1] in _BREAKS or not text[at - 1 : at].strip() or _mark_follows(text, at):
             continue
-        if not fallback:
-            fallback = at
         # Everything behind an earlier place is known already, but for what lies between it and this one.
-        following = _SPEAKABLE.search(text, at, looked_from if fallback != at else len(text))
+        following = _SPEAKABLE.search(text, at, looked_from)
+        if not fallback and forced:
+            fallback = at
         next_at, looked_from = following.start() if following else next_at, at
-        numbers = text[at - 1].isdigit() or (next_at >= 0 and text[next_at].isdigit())
-        if numbers or _title_ends(text, at) or not 0 <= first < at:
+        if not 0 <= first < at or _belongs_together(text, at, text[next_at] if next_at >= 0 else ""):
             continue
         return at
     cjk = 0
@@ -323,13 +354,21 @@ def word_cut(text: str, at_least: int, at_most: int) -> int:
     return fallback
 
 
-def _title_ends(text: str, end: int) -> bool:
-    """Whether the word before `end` is a title with its full stop."""
-    if text[end - 1] != ".":
-        return False
-    start = max(0, end - _TITLE_CHARS_MAX - 2)
-    word = text[start + _word_start(text[start:end]) : end - 1]
-    return _TITLE.fullmatch(word) is not None
+def _belongs_together(text: str, at: int, next_char: str) -> bool:
+    """Whether the words on both sides of the space at `at` are read together, or may be.
+
+    `next_char` is the first letter or digit after it, "" where that is not known.
+    """
+    if text[at - 1].isdigit() or next_char.isdigit():
+        return True
+    if text[at - 1] in _SIGNS or text[at + 1 : at + 2] in _SIGNS:
+        return True
+    start = max(0, at - _WORD_CHARS_MAX - 1)
+    word = text[start + _word_start(text[start:at]) : at]
+    if word[-1:] != ".":
+        return _OPEN_WORD.fullmatch(word) is not None
+    bare = word[:-1].lstrip("(\"'“‘[")
+    return _TITLE.fullmatch(bare) is not None or (not next_char and _BEFORE_NUMBER.fullmatch(bare) is not None)
 
 
 def _word_start(text: str) -> int:

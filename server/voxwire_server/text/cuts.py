@@ -20,6 +20,7 @@ from voxwire_server.text.clauses import (
 if TYPE_CHECKING:
     from voxwire_server.text.clauses import ClauseLimits, MarkFinder
     from voxwire_server.text.markup import Markup
+    from voxwire_server.text.ssml import Ssml
 
 DRY_WORDS_MIN = 2  # a lone word said early sounds worse than waiting for the next
 WEAK_WORDS_MIN = 3  # "the end of the" is said as "the end" only if this many words are left
@@ -28,17 +29,21 @@ CUT_CHARS = 64  # text beyond the limit that a cut at a word looks at
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Where to cut: an index over all output of the utterance. `releases`: the unfinished token is to be said too."""
+    """Where to cut: an index over all output of the utterance. `releases`: the unfinished token is to be said too.
+
+    `controls`: so many of the text's controls are used up; 0 where the clause does not end because of one.
+    """
 
     end: int
     boundary: Boundary
     releases: bool = False
+    controls: int = 0
 
 
 class CutChooser:
     """Chooses cuts in one utterance's text, as `markup` has read it and `finder` has marked it so far."""
 
-    def __init__(self, markup: Markup, finder: MarkFinder, limits: ClauseLimits) -> None:
+    def __init__(self, markup: Markup | Ssml, finder: MarkFinder, limits: ClauseLimits) -> None:
         self._markup = markup
         self._finder = finder
         self._limits = limits
@@ -141,9 +146,11 @@ class CutChooser:
             and len(markup.text) - start + len(held) <= limit
             and (self._finder.ends_sentence(held) or (held in "。！？" and speakable(markup.text[start:])))
         ):
-            return Cut(markup.base + len(markup.text), Boundary.SENTENCE, releases=True)
+            # "example." is a word until it is known that no "org" follows it.
+            boundary = Boundary.WORD if held[-1] == "." else Boundary.SENTENCE
+            return Cut(markup.base + len(markup.text), boundary, releases=True)
         rest = text[start:]
-        end = word_cut(rest, 1, min(limit, len(rest)))
+        end = word_cut(rest, 1, min(limit, len(rest)), forced=False)
         if end:
             end = without_weak_end(rest, end, WEAK_WORDS_MIN)
         if count_words(rest[:end]) < DRY_WORDS_MIN:

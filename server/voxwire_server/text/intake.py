@@ -4,7 +4,9 @@ Knows nothing of time: `take` is told how badly text is needed (`Urgency`). As l
 is there, the clauses are a function of the text and of where it was flushed, whatever pieces it came in and whenever
 `take` was called; a higher urgency changes only what would otherwise have to wait.
 
-    feed, flush -> queue -> Markup (speakable text) -> MarkFinder (places to cut) -> take
+    feed, flush -> queue -> Markup or Ssml (speakable text) -> MarkFinder (places to cut) -> take
+
+A pause and a change of style end a clause, as the end of the text would; so what follows one can't change that clause.
 
 The queue is read in slices, and no further than the next clause needs, so that the whole takes time in proportion to
 the text. What one clause needs may be much (a block of code is skipped before it): an `Allowance`, which the contexts
@@ -17,19 +19,23 @@ import math
 import re
 from bisect import bisect_left
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, assert_never
 
 from voxwire_server.text.clauses import JUDGED_CHARS_MAX, Boundary, ClauseLimits, MarkFinder, speakable
-from voxwire_server.text.cuts import CUT_CHARS, CutChooser
+from voxwire_server.text.controls import PLAIN, Mark, Pause, Style, StyleChange
+from voxwire_server.text.cuts import CUT_CHARS, Cut, CutChooser
 from voxwire_server.text.markup import Markup
-from voxwire_server.text.speakable import GLUE, HARD_BREAK, SILENT_CHARS_MAX, SOFT_BREAK
+from voxwire_server.text.pauses import given_text
+from voxwire_server.text.speakable import HARD_BREAK, SILENT_CHARS_MAX, SOFT_BREAK
+from voxwire_server.text.ssml import Ssml
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from voxwire_server.text.cuts import Cut
+    from voxwire_server.speech import Reading
+    from voxwire_server.text.controls import Control
 
 __all__ = ["Allowance", "Boundary", "ClauseLimits", "ClauseText", "IntakeWarning", "TextIntake", "Urgency"]
 
@@ -38,8 +44,9 @@ _AHEAD_CHARS = CUT_CHARS + SILENT_CHARS_MAX + JUDGED_CHARS_MAX  # what is read a
 _PIECE_CHARS = 1024  # shorter pieces are joined
 _STATES_MAX = 16
 _CONTEXT_CHARS = JUDGED_CHARS_MAX + 16  # taken text kept, so that a mark is judged alike before and after a take
+_STRAY = re.compile(rf"[ {HARD_BREAK}{SOFT_BREAK}.,;:!?…)»”’]*[ {HARD_BREAK}{SOFT_BREAK}]")
+"""Signs that a pause or a change of style has cut off from the words before them."""
 _SPACES = re.compile(rf"[ {HARD_BREAK}{SOFT_BREAK}]*")
-_TO_SPACES = str.maketrans({HARD_BREAK: " ", SOFT_BREAK: " ", GLUE: " "})
 
 
 class Urgency(Enum):
@@ -59,7 +66,8 @@ class ClauseText:
 
     `text` has no markup; it is empty when nothing in `chars` can be spoken. `origins[i]` is the index in the context's
     original text behind `text[i]`: same length, never decreasing. `chars` is the half-open range of original text that
-    the clause uses up; the ranges of consecutive clauses touch.
+    the clause uses up; the ranges of consecutive clauses touch. `readings` are ranges of `text`, `marks` names with the
+    index in `text` that they stand before. It is said in `style`, then there are `pause_after` seconds of silence.
     """
 
     text: str
@@ -67,11 +75,15 @@ class ClauseText:
     chars: tuple[int, int]
     ends_utterance: bool
     boundary: Boundary
+    readings: tuple[Reading, ...] = ()
+    marks: tuple[tuple[str, int], ...] = ()
+    style: Style = PLAIN
+    pause_after: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class IntakeWarning:
-    """Something in the text is not spoken; `chars` is its half-open range in the original text."""
+    """Something in the text is not spoken, or not as it asks; `chars` is its half-open range in the original text."""
 
     code: str
     message: str
@@ -106,6 +118,19 @@ class Allowance:
         return self.at + max(0.0, self.size / 2 - self.left) / self.rate
 
 
+@dataclass(slots=True)
+class _ControlSearch:
+    """How far controls were looked at for the next clause: `passed` of them, and output before `looked`.
+
+    `begins`: nothing is said before there. `style` is the clause's.
+    """
+
+    looked: int
+    style: Style
+    begins: bool = True
+    passed: int = 0
+
+
 CHAR_WORK = 0.75
 STEP_WORK = 4.0
 PLAN_WORK = 30.0
@@ -115,12 +140,18 @@ PLAN_WORK = 30.0
 class TextIntake:
     """The text of one context: `feed` and `flush` in, `take` clauses out.
 
-    `language` is a BCP 47 tag. Memory: the original text, what is not read yet, and some clauses' length of what is.
+    `language` is a BCP 47 tag; what stands in tags named in `skip` (`<think>`) is not spoken. Memory: the original
+    text, what is not read yet, and some clauses' length of what is.
     """
 
     def __init__(
-        self, language: str = "en", limits: ClauseLimits | None = None, allowance: Allowance | None = None
+        self,
+        language: str = "en",
+        limits: ClauseLimits | None = None,
+        allowance: Allowance | None = None,
+        opening: Markup | Ssml | None = None,
     ) -> None:
+        """`opening` reads the text: a fresh `Markup` or `Ssml`."""
         self._language = language
         self._limits = (limits or ClauseLimits()).for_language(language)
         self._allowance = allowance or Allowance()
@@ -133,24 +164,33 @@ class TextIntake:
         self._offset = 0  # characters of its first piece that are read
         self._warnings: list[IntakeWarning] = []
         self._warned_until = 0
-        self._begin_utterance(0)
+        self._begin_utterance(opening or Markup(language))
 
-    def _begin_utterance(self, at: int) -> None:
+    def _begin_utterance(self, opening: Markup | Ssml) -> None:
+        at = opening.read_to
         self._utterance_at = at
-        self._states: list[Markup] = []  # as it was after each slice: for a retract
+        self._opening = opening
+        self._states: list[Markup | Ssml] = []  # as it was after each slice: for a retract
+        self._style = PLAIN  # of what was taken last
+        self._controlled_end = False  # the clause before ended because of a control
         self._kept_to = at  # what the last of them had read
         self._spoken = 0  # characters the utterance has said
-        self._read_from(Markup(self._language, at))
+        self._read_from(opening.copy())
 
-    def _read_from(self, markup: Markup) -> None:
+    def _read_from(self, markup: Markup | Ssml) -> None:
         self._markup = markup
         self._finder = MarkFinder(self._language)
         self._cuts = CutChooser(markup, self._finder, self._limits)
         self._final = False  # the whole utterance has been read
         self._finishing = False  # its flush has been
         self._from = markup.base  # output before this index is taken
+        self._begin_clause()
         self._rereads = False  # the input at hand was taken before a retract: its output is not given again
         self._changed()
+
+    def _begin_clause(self) -> None:
+        """Look for the control that ends the next clause from here on."""
+        self._search = _ControlSearch(self._from, self._style)
 
     def _changed(self) -> None:
         """Forget what is cached about the next clause."""
@@ -193,13 +233,15 @@ class TextIntake:
 
     @property
     def has_speakable(self) -> bool:
-        """Whether `take(Urgency.DRY)` would return a clause with text; true also while that is not known (`behind`)."""
+        """Whether `take(Urgency.DRY)` would return a clause with text or a pause; true also while `behind`."""
         if self._ready is None or self._behind:
             cut = self._plan(Urgency.DRY)
             if self._behind:
                 return True
             self._ready = cut is not None and (
-                cut.releases or speakable(self._markup.text[self._start() : self._local(cut.end)])
+                cut.releases
+                or speakable(self._markup.text[self._start() : self._local(cut.end)])
+                or (cut.controls > 0 and isinstance(self._markup.controls[cut.controls - 1].does, Pause))
             )
         return self._ready
 
@@ -290,7 +332,7 @@ class TextIntake:
         while self._states and self._states[-1].read_to > kept:
             self._states.pop()
         self._kept_to = self._states[-1].read_to if self._states else self._utterance_at
-        markup = self._states[-1].copy() if self._states else Markup(self._language, self._utterance_at)
+        markup = (self._states[-1] if self._states else self._opening).copy()
         again = self.original(markup.read_to, kept)
         self._read_from(markup)
         self._queue = deque([again] if again else [])
@@ -314,17 +356,25 @@ class TextIntake:
         if cut.releases:
             markup.release()
         start, end = self._start(), len(markup.text) if cut.releases else self._local(cut.end)
-        chars_end = self._chars_end(end) if cut.boundary is not Boundary.UTTERANCE else self._flushes[0]
-        text, origins = _plain(markup.text[start:end], markup.origins[start:end])
-        clause = ClauseText(text, origins, (self._taken, chars_end), cut.boundary is Boundary.UTTERANCE, cut.boundary)
-        self._taken = chars_end
+        start = min(start, end)
+        if self._controlled_end and (stray := _STRAY.match(markup.text, start, end)):
+            start = stray.end()
+        text, origins, kept = given_text(markup.text[start:end], markup.origins[start:end])
+        clause = ClauseText(
+            text, origins, (self._taken, self._chars_end(cut, end)), cut.boundary is Boundary.UTTERANCE, cut.boundary
+        )
+        if markup.controls or markup.readings or self._style != PLAIN:
+            clause = self._controlled(clause, cut, markup.base + start, markup.base + end, kept)
+        self._taken = clause.chars[1]
+        self._controlled_end = cut.controls > 0
         self._changed()
         if clause.ends_utterance:
             self._flushes.popleft()
-            self._begin_utterance(chars_end)
+            self._begin_utterance(markup.next_utterance(self._taken))
         else:
             self._spoken += len(text)
             self._from = markup.base + end
+            self._begin_clause()
             self._finder.drop(self._from)
             surplus = end - _CONTEXT_CHARS
             if surplus > 0:
@@ -333,10 +383,60 @@ class TextIntake:
                 del self._states[0]
         return clause
 
-    def _chars_end(self, end: int) -> int:
-        """Where the original of the output before `text[end]` ends."""
-        last = end - 1
-        return self._markup.tails.get(self._markup.base + last, self._markup.origins[last] + 1)
+    def _chars_end(self, cut: Cut, end: int) -> int:
+        """Where the original of a clause ends whose output ends before `text[end]`."""
+        markup, last = self._markup, end - 1
+        if cut.boundary is Boundary.UTTERANCE:
+            return self._flushes[0]
+        said_to = markup.tails.get(markup.base + last, markup.origins[last] + 1) if last >= 0 else 0
+        return max(said_to, self._taken, markup.controls[cut.controls - 1].end) if cut.controls else said_to
+
+    def _controlled(self, clause: ClauseText, cut: Cut, start: int, end: int, kept: Sequence[int]) -> ClauseText:
+        """The clause of the output [start, end), with the controls and readings in it, which are used up.
+
+        `kept` are the indexes, from `start` on, of the characters of its text.
+        """
+        markup = self._markup
+        self._next_control()
+        controls, markup.controls = _parted(markup.controls, cut, clause.chars[1])
+        style = self._search.style
+        readings = tuple(
+            replace(each, start=bisect_left(kept, each.start - start), end=bisect_left(kept, each.end - start))
+            for each in markup.readings
+            if clause.text and start <= each.start and each.end <= end
+        )
+        markup.readings = [each for each in markup.readings if each.end > end]
+        marks = tuple(
+            (each.does.name, min(bisect_left(kept, each.at - start), len(clause.text)))
+            for each in controls
+            if isinstance(each.does, Mark)
+        )
+        pause = controls[-1].does if cut.controls else None
+        changes = [each.does.style for each in controls if isinstance(each.does, StyleChange)]
+        self._style = changes[-1] if changes else self._style
+        seconds = pause.seconds if isinstance(pause, Pause) else 0.0
+        return replace(clause, readings=readings, marks=marks, style=style, pause_after=seconds)
+
+    def _next_control(self) -> int:
+        """Which of the text's controls ends the next clause at the latest, or -1; `_search.style` is the clause's then.
+
+        Changes of style before its first word do not end it.
+        """
+        search, markup = self._search, self._markup
+        while search.passed < len(markup.controls):
+            at, _, does = markup.controls[search.passed]
+            if not isinstance(does, Mark):
+                behind = max(search.looked, at)
+                said = speakable(markup.text[self._local(search.looked) : self._local(behind)])
+                search.begins, search.looked = search.begins and not said, behind
+                if isinstance(does, Pause):
+                    return search.passed
+                if search.begins:
+                    search.style = does.style
+                elif does.style != search.style:
+                    return search.passed
+            search.passed += 1
+        return -1
 
     # -- choosing -------------------------------------------------------------------------
 
@@ -365,7 +465,11 @@ class TextIntake:
     def _best_cut(self) -> Cut | None:
         """Where the next clause ends best, reading as far as that takes; None when the text does not suffice yet."""
         limit = self._limit()
-        while len(self._markup.text) - self._local(self._from) < limit + _AHEAD_CHARS and self._read_slice():
+        while (
+            len(self._markup.text) - self._local(self._from) < limit + _AHEAD_CHARS
+            and self._next_control() < 0
+            and self._read_slice()
+        ):
             pass
         while True:
             cut = self._cut_within(limit)
@@ -376,12 +480,30 @@ class TextIntake:
                 return None
 
     def _cut_within(self, limit: int) -> Cut | None:
-        ahead, steps = self._ahead(), self._finder.steps
-        self._finder.scan(ahead, self._markup.base, self._final)
+        ahead, steps, final, start = self._ahead(), self._finder.steps, self._final, self._start()
+        controls = self._markup.controls
+        ends_at = self._next_control()
+        if ends_at >= 0:
+            ahead, final = ahead[: self._local(controls[ends_at].at)], True
+            start = min(start, len(ahead))
+        self._finder.scan(ahead, self._markup.base, final)
         self._allowance.spend(PLAN_WORK + STEP_WORK * (self._finder.steps - steps))
-        start = self._start()
         choose = self._cuts.later if self._spoken else self._cuts.first
-        return choose(ahead, start, limit, final=self._final)
+        cut = choose(ahead, start, limit, final=final)
+        if cut is None:
+            return None
+        if ends_at >= 0 and cut.boundary is Boundary.UTTERANCE:
+            boundary = Boundary.SENTENCE if isinstance(controls[ends_at].does, Pause) else Boundary.PHRASE
+            return Cut(cut.end, boundary, controls=ends_at + 1)
+        return self._around_readings(cut)
+
+    def _around_readings(self, cut: Cut) -> Cut:
+        """A cut that is not inside a reading: before it, or where the clause begins with it, behind it."""
+        for reading in self._markup.readings:
+            if reading.start < cut.end < reading.end:
+                before = speakable(self._markup.text[self._start() : self._local(reading.start)])
+                return replace(cut, end=reading.start if before else reading.end)
+        return cut
 
     def _hasty_cut(self, urgency: Urgency) -> Cut | None:
         """The best cut of the text that is there, for when text is late; None if it can still wait."""
@@ -389,13 +511,14 @@ class TextIntake:
             case Urgency.RELAXED:
                 return None
             case Urgency.SOON:
-                return self._cuts.soon(self._start(), self._limit())
+                cut = self._cuts.soon(self._start(), self._limit())
             case Urgency.DRY:
                 start, limit = self._start(), self._limit()
                 held = "" if self._rereads else self._markup.held
-                return self._cuts.soon(start, limit) or self._cuts.now(self._ahead(), start, limit, held)
+                cut = self._cuts.soon(start, limit) or self._cuts.now(self._ahead(), start, limit, held)
             case _:
                 assert_never(urgency)
+        return None if cut is None else self._around_readings(cut)
 
     def _limit(self) -> int:
         """The longest next clause."""
@@ -459,15 +582,19 @@ class TextIntake:
         markup = self._markup
         at = bisect_left(markup.origins, self._taken)
         self._from = markup.base + at
+        markup.controls = [each for each in markup.controls if each.end > self._taken]
+        markup.readings = [each for each in markup.readings if each.end > self._from]
+        self._begin_clause()
         self._finder.drop(self._from)
         self._rereads = at == len(markup.origins)
 
     def _warn(self) -> None:
+        until = self._warned_until
         for skipped in self._markup.skipped:
-            if skipped.chars[1] > self._warned_until:
-                self._warned_until = skipped.chars[1]
-                message = f"{skipped.what} in the text was skipped"
-                self._warnings.append(IntakeWarning("text_without_speech", message, skipped.chars))
+            if skipped.chars[1] > until:
+                self._warned_until = max(self._warned_until, skipped.chars[1])
+                message = skipped.what if skipped.code else f"{skipped.what} in the text was skipped"
+                self._warnings.append(IntakeWarning(skipped.code or "text_without_speech", message, skipped.chars))
         self._markup.skipped.clear()
 
     def _start(self) -> int:
@@ -479,15 +606,8 @@ class TextIntake:
         return end - self._markup.base
 
 
-def _plain(text: str, origins: list[int]) -> tuple[str, tuple[int, ...]]:
-    """Output as it is given to an engine: breaks and glue are spaces, no space at the ends or twice."""
-    kept = text.translate(_TO_SPACES).rstrip(" ")
-    if kept[:1] == " ":
-        lead = len(kept) - len(kept.lstrip(" "))
-        kept, origins = kept[lead:], origins[lead:]
-    if not speakable(kept):
-        return "", ()
-    if "  " not in kept:
-        return kept, tuple(origins[: len(kept)])
-    indexes = [i for i, char in enumerate(kept) if char != " " or kept[i - 1] != " "]
-    return "".join([kept[i] for i in indexes]), tuple([origins[i] for i in indexes])
+def _parted(controls: list[Control], cut: Cut, chars_end: int) -> tuple[list[Control], list[Control]]:
+    """The controls of a clause that ends at a cut, and those behind it."""
+    behind = (i for i, each in enumerate(controls) if each.end > chars_end or isinstance(each.does, Pause))
+    count = cut.controls or next(behind, len(controls))
+    return controls[:count], controls[count:]

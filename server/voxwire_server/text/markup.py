@@ -1,7 +1,7 @@
 """Turns what language models write (Markdown, HTML, URLs, emoji) into speakable text, piece by piece.
 
 `Markup` gives the same output for any split of its input: a token is decided only when what follows it can no longer
-change it. This module reads lines and finds where tokens end; `inline` renders a token, `speakable` holds the output.
+change it. This module reads lines; `extents` finds where a token ends, `inline` renders it, `speakable` holds the output.
 
 Each character of input is looked at a bounded number of times, whatever it is: what was looked for in vain (the end of
 a comment, of a link) is not looked for in the same place again.
@@ -12,61 +12,58 @@ from __future__ import annotations
 import copy
 import re
 
-from voxwire_server.text.inline import (
-    CLOSED,
-    COMMENT,
-    COMMENT_END,
-    LABEL_CHARS_MAX,
-    TAG,
-    TAG_BEGUN,
-    Block,
-    InlineMarkup,
-)
-from voxwire_server.text.speakable import CJK, EMOJI, GLUE, HARD_BREAK, INVISIBLE, SOFT_BREAK, SPACE
+from voxwire_server.text.extents import JOINING, TOKEN_CHARS_MAX, TokenExtents
+from voxwire_server.text.inline import TOP_DOMAINS, Block
+from voxwire_server.text.skipping import SKIPPED_NAMES
+from voxwire_server.text.speakable import CJK, EMOJI, GLUE, INVISIBLE, SOFT_BREAK, SPACE
 
-TOKEN_CHARS_MAX = 2048
 STEPS_MAX = 120  # what one call decides at most
 PART_STEPS = 64  # places in one token at which markup is looked for at once
-TAG_CHARS_MAX = 400
-
 FIRST_CJK = CJK[0]
-_JOINING = "\u0300-\u036f\u200c\u200d\u3099\u309a\ufe00-\ufe0f\U000e0100-\U000e01ef"
-
 _SPECIAL = re.compile(
-    rf"[\n\t\r\x0b\x0c\x1c-\x1f\x85\u2000-\u2006\u2008-\u200a\u2028\u2029\u1680\u205f\u3000*_`~\[\]<>&|\\@【{INVISIBLE}{EMOJI}\u200d\ufe0e\ufe0f\u20e3]"
-    rf"|://|www\.|[a-z]/|(?<![^{SPACE}])[:;=][-']?[()DPp](?![^{SPACE}])",
+    rf"[\n\t\r\x0b\x0c\x1c-\x1f\x85\u2000-\u2006\u2008-\u200a\u2028\u2029\u1680\u205f\u3000*_`~\[\]<>&|\\$@【◁{INVISIBLE}{EMOJI}\u200d\ufe0e\ufe0f\u20e3]"
+    rf"|://|www\.|[a-z]/|\.(?:{TOP_DOMAINS})(?![\w-])|(?<![^{SPACE}])[:;=][-']?[()DPp](?![^{SPACE}])",
     re.IGNORECASE,
 )
 _ENDS_TOKEN = re.compile(rf"[{SPACE}{CJK}]")
 _SPACES = re.compile(rf"[{SPACE}]*")
-_LAST_TOKEN_START = re.compile(rf"(?s:.*)(?:[{SPACE}]|[{CJK}](?=[^{_JOINING}]))")
-_TOKEN_END = re.compile(rf"(?=[{SPACE}])|(?<=[{CJK}])(?=[^{_JOINING}])")
-
+_LAST_TOKEN_START = re.compile(rf"(?s:.*)(?:[{SPACE}]|[{CJK}](?=[^{JOINING}]))")
 _RULE = re.compile(r"[-*_=]{3,}|[-*+•‣▪◦·]")
 _HEADING = re.compile(r"#{1,6}")
-_ORDERED = re.compile(r"\d{1,3}[.)]")
+_ORDERED = re.compile(r"\d{1,3}[.)]|\(\d{1,3}\)|\(?(?:[A-Za-z]|[ivx]{2,5})\)")
+_PAUSES_BEFORE = re.compile(r"[*_~]{0,3}[\"'“‘«¿¡「『]?(?P<first>.)")
 _TABLE_RULE = re.compile(r"[|:]*-[-|:]*")
+_LETTERED = re.compile(r"(?:[A-Za-z]|[ivx]{2,5})\)(?=\s)")
+_MAY_BE_LETTERED = re.compile(r"[A-Za-z]\)?|[ivx]{2,5}\)?")
 _FENCE = re.compile(r"(`{3,}|~{3,})([^`\n]*)")
 
-_OPENER = re.compile(r"[\[<【`]")
 _TASK = re.compile(r"\[[ xX]\](?=\s)")
 _TASK_START = re.compile(r"\[(?:[ xX](?:\])?)?$")
 _QUOTE_MARKS = re.compile(">+")
 _URL_STARTS = ("https://", "http://", "www.")
 
 
-class Markup(InlineMarkup):
+class Markup(TokenExtents):
     """The speakable text of one utterance, growing.
 
     Feed slices: what was fed is copied for each decision. `feed`, `finish` and `go_on` stop after `STEPS_MAX` steps;
     while `busy`, `go_on` before anything else.
     """
 
-    def __init__(self, language: str, start: int = 0) -> None:
-        super().__init__(language, start)
-        self.busy = False
+    def __init__(
+        self,
+        language: str,
+        start: int = 0,
+        tags: frozenset[str] = frozenset(),
+        skip: tuple[str, ...] = SKIPPED_NAMES,
+    ) -> None:
+        """`tags` are the names of those that are followed, beside "pause" for "[pause:1s]"; `skip` those of blocks that
+        are not said."""
+        super().__init__(language, start, tags, skip)
+        self._skip_names = skip
+        self._hidden = ""  # the name of the block at hand that is not said
+        self._hidden_at = 0
         self._finishing = False
-        self._before = " "  # the character before _raw[0]
         self._line_start = True
         self._line_ends = 0  # newlines since the last token
         self._line_end_at = start
@@ -76,9 +73,7 @@ class Markup(InlineMarkup):
         self._code_line = False  # the line at hand cannot close the fence
         self._token_left = 0  # characters of the token at hand, part of which has been given out
         self._token_from = 0  # where its output begins
-        self._steps_max = 0
-        self._opened: tuple[int, int, int] | None = None  # where `_extent` goes on: of which token, from where, its end
-        self._comment_open = start  # no comment ends before this input index
+        self._released_dot = False  # the token before ended in a full stop that may yet be one of an address
 
     @property
     def held_chars(self) -> int:
@@ -98,13 +93,13 @@ class Markup(InlineMarkup):
     @property
     def held(self) -> str:
         """The unfinished token after `text`, or "" where nothing is known of it."""
-        return "" if self._fence or self._line_start else self._raw
+        return "" if self._fence or self._hidden or self._line_start else self._raw
 
     @property
     def peek(self) -> str:
         """What will follow `text` up to the first letter or digit, if that is certain and is here; else ""."""
         raw = self._raw
-        if not raw or self.busy or self._fence or self._line_start or not raw[0].isalnum():
+        if not raw or self.busy or self._fence or self._hidden or self._line_start or not raw[0].isalnum():
             return ""
         if raw[0] in "hHwW" and len(raw) < 8:
             lowered = raw.lower()
@@ -116,13 +111,15 @@ class Markup(InlineMarkup):
 
     def feed(self, piece: str) -> None:
         """Append input and decide what can be decided."""
+        if self._released_dot and piece:
+            self._go_on_after_dot(piece[0])
         held = self._raw
         if held and held[-1] < FIRST_CJK and not _ENDS_TOKEN.search(piece) and len(held) + len(piece) < TOKEN_CHARS_MAX:
             self._raw += piece  # the token goes on
             return
         self._raw = held + piece if held else piece
         assert not self.busy, "what was fed before is decided first"
-        if not self._line_start and not self._fence:
+        if not self._line_start and not self._fence and not self._hidden:
             safe = self._plain_until()
             if safe:
                 self._copy(safe)
@@ -145,18 +142,37 @@ class Markup(InlineMarkup):
         if self._fence:
             self._skip("a code block", self._fence_at, self._start)
             self._fence = ""
+        if self._hidden:
+            self._skip(f"<{self._hidden}>", self._hidden_at, self._start)
+            self._hidden = ""
 
     def release(self) -> None:
         """Append the unfinished token to the output as it stands."""
+        self._released_dot = self._raw.endswith(".")
         self._inline(len(self._raw))
         while self._token_left:
             self._inline_part()
+
+    def _go_on_after_dot(self, char: str) -> None:
+        """After a token released at its full stop comes `char`: of "example." and "org" the dot is read now."""
+        self._released_dot = False
+        if char.isascii() and char.islower():
+            said = f"{GLUE}{self._dot}{GLUE}"
+            self._emit(said, (self._start,) * len(said))
+            self._before = " "
 
     def copy(self) -> Markup:
         """A copy with the same state, independent from now on."""
         twin = copy.copy(self)
         twin.origins, twin.tails, twin.skipped = self.origins[:], self.tails.copy(), []
+        twin.controls, twin.readings = self.controls[:], self.readings[:]
         return twin
+
+    def next_utterance(self, start: int) -> Markup:
+        """The text of the utterance that begins at input index `start`."""
+        following = Markup(self._language, start, self._tags, self._skip_names)
+        following._set_style(self._style, start)
+        return following
 
     def _plain_until(self) -> int:
         """How much of `_raw` is whole tokens, if none of them is special; else 0."""
@@ -170,7 +186,6 @@ class Markup(InlineMarkup):
 
     def _decide(self, final: bool) -> None:
         self._steps_max = self.steps + STEPS_MAX
-        self.busy = False
         while self._raw:
             if self.steps >= self._steps_max:
                 self.busy = True
@@ -179,6 +194,8 @@ class Markup(InlineMarkup):
             if self._token_left:
                 self._inline_part()
                 moved = True
+            elif self._hidden:
+                moved = self._skip_hidden(final)
             elif self._fence:
                 moved = self._skip_fenced(final)
             elif self._line_start:
@@ -205,10 +222,45 @@ class Markup(InlineMarkup):
             if plain:
                 self._copy(plain)
                 return True
+        if not self._code and raw[0] in "<[◁":
+            hides = self._hide(final)
+            if hides is not False:
+                return hides is True
         end = self._extent(final)
         if end is None:
             return False
         self._inline(end)
+        return True
+
+    def _hide(self, final: bool) -> bool | None:
+        """Pass a tag at hand that begins or ends what is not said; None while it can't be told."""
+        raw = self._raw
+        found = self._skips.tag.match(raw)
+        if found is None:
+            return None if not final and self._skips.may_begin(raw, 0) else False
+        name = next((name for name in (found["tag"], found["square"], found["triangle"]) if name), "").lower()
+        if name:
+            self._hidden, self._hidden_at = name, self._start
+        self._advance(found.end())
+        return True
+
+    def _skip_hidden(self, final: bool) -> bool:
+        """Skip up to the tag that ends what is not said, and look at what follows it."""
+        raw = self._raw
+        self.steps += len(raw) // 64
+        closer = self._skips.closer(self._hidden)
+        found = closer.search(raw)
+        if found is None:
+            self._advance(len(raw) if final else max(0, len(raw) - self._skips.closer_chars))
+            return False
+        if found.end() == len(raw) and not final:
+            self._advance(found.start())
+            return False
+        self._advance(found.end())
+        self._skip(f"<{self._hidden}>", self._hidden_at, self._start)
+        self._hidden = ""
+        if not self._line_start and self._is_joined(self._raw[:1]):
+            self._emit(" ", (self._start - 1,))
         return True
 
     def _spaces(self) -> int:
@@ -223,6 +275,7 @@ class Markup(InlineMarkup):
             self._advance(count)
             return
         self._line_ends = 1
+        self._has_bars = None
         self._line_end_at = self._start + newline
         self._line_start = True
         self._advance(newline + 1)
@@ -238,9 +291,18 @@ class Markup(InlineMarkup):
                 self._marked = False
             self._advance(indent)
             return True
+        if self._rule_next:
+            return self._pass_rule()
+        if raw[0] in "<[◁":
+            hides = self._hide(final)
+            if hides is not False:
+                return hides is True
         if raw[0].isalpha():
-            self._begin(Block.PARAGRAPH)
-            return True
+            if not final and _MAY_BE_LETTERED.fullmatch(raw):
+                return False
+            if not _LETTERED.match(raw):
+                self._begin(Block.PARAGRAPH)
+                return True
         if raw[0] == ">":
             quoted = self._quote_marks(final)
             if quoted is not None:
@@ -252,6 +314,13 @@ class Markup(InlineMarkup):
         if end is None:
             return False
         return self._start_with(raw[:end], is_task=task is not None, final=final)
+
+    def _pass_rule(self) -> bool:
+        """Pass the line below a table's head."""
+        self._rule_next = False
+        newline = self._raw.find("\n")
+        self._advance(len(self._raw) if newline < 0 else newline + 1)
+        return True
 
     def _start_with(self, token: str, *, is_task: bool, final: bool) -> bool:
         """Begin a line with this token: take a marker away, or leave the token for the inline rules."""
@@ -298,6 +367,9 @@ class Markup(InlineMarkup):
         if self._marked:
             block, self._marked = Block.ITEM, False
         prior = self._block
+        self._bare_rows = self._bare_rows and self._line_ends == 1 and block is Block.PARAGRAPH
+        if self._bare_rows:
+            block = Block.TABLE
         if not self._line_ends:
             self._block = block
             return
@@ -307,14 +379,12 @@ class Markup(InlineMarkup):
         self._block = block
         self._trim_spaces()
         if not hard:
-            soft = bool(self._raw) and self._raw[0].isupper()
+            first = _PAUSES_BEFORE.match(self._raw)
+            soft = first is not None and first["first"].isalnum() and not first["first"].islower()
             self._emit(SOFT_BREAK if soft else " ", (self._line_end_at,))
             return
         self._code = 0
-        last = self.text[-1:]
-        if last and last not in CLOSED and last not in " \n\v":
-            self._emit(".", (self._line_end_at,))
-        self._emit(HARD_BREAK, (self._line_end_at,))
+        self._hard_break(self._line_end_at)
 
     def _open_fence(self, final: bool) -> bool:
         raw = self._raw
@@ -365,91 +435,6 @@ class Markup(InlineMarkup):
         self._line_ends = 2
         self._line_end_at = self._start
 
-    def _token_end(self, at: int, final: bool) -> int | None:
-        """Where the token at `at` ends; None while that is not known."""
-        found = _TOKEN_END.search(self._raw, at + 1)
-        if found is not None and found.start() - at <= TOKEN_CHARS_MAX:
-            return found.start()
-        if len(self._raw) - at >= TOKEN_CHARS_MAX:
-            return at + TOKEN_CHARS_MAX
-        return len(self._raw) if final else None
-
-    def _extent(self, final: bool) -> int | None:
-        """Where the token at hand ends, counting links and tags with spaces inside as part of it."""
-        end: int | None
-        if self._opened is not None and self._opened[0] == self._start:
-            _, at, end = self._opened
-        else:
-            at, end = 0, self._token_end(0, final)
-        while end is not None and not self._code:
-            if self.steps >= self._steps_max:
-                self._opened = (self._start, at, end)
-                self.busy = True
-                return None
-            self.steps += 1
-            opener = _OPENER.search(self._raw, at, end)
-            if opener is None or opener[0] == "`":
-                break
-            closed = self._closing(opener.start(), final)
-            if closed is None:
-                self._opened = (self._start, opener.start(), end)
-                return None
-            at = closed
-            if at > end:
-                end = self._token_end(at - 1, final)
-        return end
-
-    def _closing(self, at: int, final: bool) -> int | None:
-        """Past the end of the link or tag that may open at `at`; `at + 1` if none does, None while unknown."""
-        raw = self._raw
-        if raw[at] == "<":
-            return self._closing_tag(at, final)
-        if raw[at] == "【":
-            noted = _bounded_find(raw, "】", at + 1, LABEL_CHARS_MAX, final)
-            return noted if noted is None else noted + 1 if noted > 0 else at + 1
-        label = _bounded_find(raw, "]", at + 1, LABEL_CHARS_MAX, final)
-        if label is None or label < 0:
-            return at + 1 if label is not None else None
-        following = raw[label + 1 : label + 2]
-        if not following:
-            return label + 1 if final else None
-        if following not in "([":
-            return label + 1
-        closing = ")" if following == "(" else "]"
-        end = _bounded_find(raw, closing, label + 2, TOKEN_CHARS_MAX // 2, final)
-        if end is None:
-            return None
-        if end < 0:
-            return at + 1
-        if closing == ")" and "(" in raw[label + 2 : end]:  # a destination with brackets of its own
-            second = _bounded_find(raw, ")", end + 1, LABEL_CHARS_MAX, final)
-            if second is None:
-                return None
-            if second > 0 and not re.search(r"\s", raw[end:second]):
-                return second + 1
-        return end + 1
-
-    def _closing_tag(self, at: int, final: bool) -> int | None:
-        raw = self._raw
-        if raw.startswith(COMMENT, at):
-            return self._closing_comment(at, final)
-        tag = TAG.match(raw, at, TOKEN_CHARS_MAX)
-        if tag is not None:
-            return tag.end()
-        if final or len(raw) >= min(at + TAG_CHARS_MAX, TOKEN_CHARS_MAX):
-            return at + 1
-        return None if TAG_BEGUN.fullmatch(raw, at) else at + 1
-
-    def _closing_comment(self, at: int, final: bool) -> int | None:
-        raw = self._raw
-        look_from = max(at + len(COMMENT), self._comment_open - self._start)
-        end = raw.find(COMMENT_END, look_from, TOKEN_CHARS_MAX)
-        if end >= 0:
-            return end + len(COMMENT_END)
-        looked_to = min(len(raw), TOKEN_CHARS_MAX) - len(COMMENT_END) + 1
-        self._comment_open = self._start + max(look_from, looked_to)
-        return at + 1 if final or len(raw) >= TOKEN_CHARS_MAX else None
-
     def _inline(self, end: int) -> None:
         """Append the token `_raw[:end]` to the output without its markup."""
         if self._block is Block.TABLE and _TABLE_RULE.fullmatch(self._raw, 0, end):
@@ -479,15 +464,3 @@ class Markup(InlineMarkup):
             self._before = self._raw[count - 1]
             self._raw = self._raw[count:]
             self._start += count
-
-
-def _bounded_find(raw: str, char: str, at: int, chars_max: int, final: bool) -> int | None:
-    """Where `char` is on this line within `chars_max`; -1 if it is not; None while it may still come."""
-    limit = min(at + chars_max, TOKEN_CHARS_MAX)
-    end = raw.find(char, at, limit)
-    newline = raw.find("\n", at, limit if end < 0 else end)
-    if newline >= 0:
-        return -1
-    if end >= 0:
-        return end
-    return -1 if final or len(raw) >= limit else None

@@ -9,10 +9,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from voxwire_server.text.controls import Control
+
+if TYPE_CHECKING:
+    from voxwire_server.speech import Reading
+    from voxwire_server.text.controls import Mark, Pause, StyleChange
 
 HARD_BREAK = "\n"
 SOFT_BREAK = "\v"
 GLUE = "\u00a0"
+
+CLOSED = frozenset('.!?…:;,؟۔।،؛。！？：；，、—–-("')
+"""After these a line end needs no full stop of its own."""
 
 SILENT_CHARS_MAX = 32  # so many characters without letter or digit are kept of a run
 
@@ -37,10 +47,14 @@ _BREAK_RANKS = {"": 0, " ": 1, SOFT_BREAK: 2, HARD_BREAK: 3}
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Text that is not spoken: what it was, and its half-open range in the input."""
+    """Text that is not spoken, or not as it asks: what it was, and its half-open range in the input.
+
+    With a `code`, that of the warning, `what` is the whole message.
+    """
 
     what: str
     chars: tuple[int, int]
+    code: str = ""
 
 
 class SpeakableText:
@@ -49,6 +63,7 @@ class SpeakableText:
     `text` are the characters, `origins[i]` the input index behind `text[i]`, `base` the number of characters dropped
     before `text[0]`. `tails` maps an index of all output to the end of the input that belongs to it, where that is more
     than the character itself (a URL's path, a closing `**`). `text` is copied for each token: drop what is used up.
+    `controls` (in order) and `readings` are placed by indexes of all output, too; who uses them up takes them out.
     """
 
     def __init__(self, start: int = 0) -> None:
@@ -58,6 +73,9 @@ class SpeakableText:
         self.base = 0
         self.tails: dict[int, int] = {}
         self.skipped: list[Skipped] = []
+        self.controls: list[Control] = []
+        self.readings: list[Reading] = []
+        self._fixed = 0  # output before this index is not taken back: a control stands there
         self._silent = 0  # how many characters without letter or digit `text` ends in, as far as that matters
         self._pause: str | None = None  # the break that what was left out behind them held; None: nothing was left out
         self._pause_at = start
@@ -131,11 +149,16 @@ class SpeakableText:
         if self._pause is not None:
             self._pause = "" if self._pause == " " else self._pause
             return
-        kept = len(self.text)
-        while kept and self.text[kept - 1] == " ":
+        kept, fixed = len(self.text), max(0, self._fixed - self.base)
+        while kept > fixed and self.text[kept - 1] == " ":
             kept -= 1
         if kept < len(self.text):
             self._trim(kept)
+
+    def _control(self, does: Pause | StyleChange | Mark, end: int) -> None:
+        """Place a control behind the output; `end` is where its input ends."""
+        self._fixed = self.base + len(self.text)
+        self.controls.append(Control(self._fixed, end, does))
 
     def _trim(self, length: int) -> None:
         """Take back the output from `text[length]` on."""
@@ -144,6 +167,14 @@ class SpeakableText:
         self._silent = max(0, self._silent - (len(self.text) - length))
         self.text = self.text[:length]
         del self.origins[length:]
+
+    def _hard_break(self, at: int) -> None:
+        """End what was said before like a sentence: a full stop where it has no mark, and a break, both of origin `at`."""
+        self._trim_spaces()
+        last = self.text[-1:]
+        if last and last not in CLOSED and last not in f" {HARD_BREAK}{SOFT_BREAK}":
+            self._emit(".", (at,))
+        self._emit(HARD_BREAK, (at,))
 
     def _skip(self, what: str, at: int, end: int) -> None:
         self.skipped.append(Skipped(what, (at, end)))

@@ -82,6 +82,8 @@ def test_options_become_a_start():
             timings=("word", "phoneme"),
             pacing=m.PacingRequest(mode="burst", lead_ms=100),
             seed=4,
+            lexicon={"kubectl": "kube control", "Nguyen": m.Pronunciation(ipa="wɪn"), "C": m.Pronunciation(ipa="siː")},
+            lexicons=("streets",),
         )
         await peer.until(m.End)
         await peer.send(done("a"))
@@ -100,6 +102,8 @@ def test_options_become_a_start():
                 pacing="burst",
                 lead_ms=100,
                 seed=4,
+                lexicon={"kubectl": "kube control", "Nguyen": m.Pronunciation(ipa="wɪn"), "C": {"ipa": "siː"}},
+                lexicons=["streets"],
             )
         )
 

@@ -480,3 +480,27 @@ def test_a_key_is_found_in_the_first_message(message, key) -> None:
 def test_a_first_message_that_is_not_json_has_no_key() -> None:
     assert key_in_message("{") is None
     assert key_in_message("[]") is None
+
+
+# -- pronunciation dictionaries ---------------------------------------------------------------------------------------
+
+
+def test_pronunciation_dictionaries_are_lexicons_of_which_the_first_wins() -> None:
+    locators = [
+        {"pronunciation_dictionary_id": "names", "version_id": "7"},
+        {"pronunciation_dictionary_id": "streets", "version_id": None},
+    ]
+    for translator, message in (
+        (single(), {"text": " ", "pronunciation_dictionary_locators": locators}),
+        (multi(), in_a(" ", pronunciation_dictionary_locators=locators)),
+    ):
+        (start,) = contexts_started(sent(translator, message))
+        assert start.lexicons == ("streets", "names")
+    assert contexts_started(sent(single(), {"text": " ", "pronunciation_dictionary_locators": []}))[0].lexicons is None
+
+
+@pytest.mark.parametrize("locators", [[{}], ["names"], [{"pronunciation_dictionary_id": ""}], "names"])
+def test_locators_of_the_wrong_kind_are_refused(locators) -> None:
+    with pytest.raises(VoxwireError) as refused:
+        sent(single(), {"text": " ", "pronunciation_dictionary_locators": locators})
+    assert "pronunciation_dictionary_locators" in refused.value.details["field"]

@@ -381,3 +381,50 @@ def test_the_documentation_has_no_key_that_is_gone() -> None:
 def test_a_default_voice_is_named_alone_or_after_its_engine(configured: str, found: str | None) -> None:
     engines = c.EnginesConfig(default_voice=configured)
     assert c.default_voice(engines, ["heart", "emma"]) == found
+
+
+# -- lexicons -----------------------------------------------------------------------------------------------------
+
+
+def test_lexicons_are_paths_beside_the_file_that_names_them(tmp_path: Path) -> None:
+    file = write(
+        tmp_path,
+        '[text]\nlexicons = ["a.toml", "/srv/b.pls", { path = "more/c.xml", default = false }, '
+        '{ name = "d", path = "a.toml" }]\n',
+    )
+    config = c.load_config(file)
+    assert config.text.lexicons == (
+        c.LexiconFile("a", str(tmp_path / "a.toml")),
+        c.LexiconFile("b", "/srv/b.pls"),
+        c.LexiconFile("c", str(tmp_path / "more" / "c.xml"), default=False),
+        c.LexiconFile("d", str(tmp_path / "a.toml")),
+    )
+    other = write(tmp_path / "..", c.render_config(config))
+    assert c.load_config(other) == config
+
+
+def test_lexicons_of_the_environment_are_paths_beside_the_working_directory() -> None:
+    found = c.load_config(env={"VOXWIRE_TEXT_LEXICONS": "a.toml, more/b.pls"}).text.lexicons
+    assert [(each.name, each.path) for each in found] == [
+        ("a", str(Path.cwd() / "a.toml")),
+        ("b", str(Path.cwd() / "more" / "b.pls")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("3", "list of files"),
+        ("[3]", "list of paths"),
+        ('[{ paths = "a" }]', "list of paths"),
+        ('[{ name = "a" }]', "without a path"),
+        ('[{ path = " " }]', "without a path"),
+        ('[{ path = "a", default = 1 }]', "neither true nor false"),
+        ('[{ path = "a", name = "" }]', "name is not text"),
+        ('["a.toml", "b/a.pls"]', "called 'a'"),
+    ],
+)
+def test_lexicons_that_are_none_are_refused(tmp_path: Path, value: str, problem: str) -> None:
+    with pytest.raises(c.ConfigError, match=problem) as refused:
+        c.load_config(write(tmp_path, f"[text]\nlexicons = {value}\n"))
+    assert refused.value.key == "text.lexicons"

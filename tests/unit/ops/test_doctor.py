@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from voxwire_server.config import AuthConfig, Config, EnginesConfig, ServerConfig
+from voxwire_server.config import AuthConfig, Config, EnginesConfig, LexiconFile, ServerConfig, TextConfig
 from voxwire_server.ops import doctor
 from voxwire_server.ops.doctor import Finding, PortState, Requirement, Status
 
@@ -232,3 +232,17 @@ def test_a_check_that_fails_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_report_aligns_names_and_puts_fixes_below() -> None:
     found = [Finding(Status.OK, "a", "fine"), Finding(Status.MISSING, "longer", "not here", "get it")]
     assert list(doctor.render(found)) == ["ok       a       fine", "missing  longer  not here", " " * 17 + "-> get it"]
+
+
+def test_lexicons_are_counted_and_their_mistakes_are_found(tmp_path: Path) -> None:
+    (tmp_path / "good.toml").write_text('a = "b"\nc = "d"')
+    (tmp_path / "bad.toml").write_text('a = "b"\nc = 3')
+    files = (
+        LexiconFile("good", str(tmp_path / "good.toml"), default=False),
+        LexiconFile("bad", str(tmp_path / "bad.toml")),
+    )
+    good, bad = doctor.check_lexicons(Config(text=TextConfig(lexicons=files)))
+    assert (good.status, good.name) == (Status.OK, "lexicon good")
+    assert "2 entries" in good.detail
+    assert (bad.status, bad.name) == (Status.PROBLEM, "lexicon bad")
+    assert "bad.toml, line 2" in bad.detail

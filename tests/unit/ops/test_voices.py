@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from voxwire_server.app import Application
 from voxwire_server.config import Alias, load_config
 from voxwire_server.engines.base import EngineInfo, EngineUnavailable, StageInfo
 from voxwire_server.engines.tone import create as create_tone
+from voxwire_server.ops.admission import SpeechDirectory
 from voxwire_server.ops.voices import BUILT_IN_MODELS, BUILT_IN_VOICES, OPENAI_VOICES, Aliases, VoiceDirectory
 from voxwire_server.speech import Voice
 
@@ -29,6 +31,51 @@ def directory(*configured: Alias, default_voice: str = "") -> VoiceDirectory:
 def resolved(voices: VoiceDirectory, name: str | None) -> str:
     voice = voices.resolve(name, None).voice
     return f"{voice.engine}/{voice.name}"
+
+
+ENGLISH, CHINESE = ("en-us",), ("zh", "en-us")
+
+
+def several(fallback: str) -> VoiceDirectory:
+    infos = [
+        engine("first", "heart", languages=ENGLISH),
+        engine("second", "ming", languages=CHINESE),
+        replace(engine("slow", "wang", languages=CHINESE), sample_rate=16000),
+        replace(engine("timed", "li", languages=CHINESE), timing="phoneme"),
+    ]
+    infos[0] = replace(infos[0], voices=(*infos[0].voices, Voice("pierre", "first", ("fr",))))
+    return VoiceDirectory({info.name: info for info in infos}, "first", "", None, fallback)
+
+
+# -- who stands in ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fallback", "names"),
+    [
+        ("off", ["heart"]),
+        ("engine", ["heart", "heart", "pierre"]),
+        ("any", ["heart", "heart", "pierre", "ming"]),
+    ],
+)
+def test_who_may_stand_in_for_a_voice_is_configured(fallback: str, names: list[str]) -> None:
+    voices = several(fallback)
+    assert [each.voice.name for each in voices.speakers(voices.resolve(None, None))] == names
+
+
+def test_a_voice_that_reads_a_language_is_found_whatever_may_stand_in() -> None:
+    voices = several("off")
+    assert voices.reader_of("zh-CN") is not None
+    assert voices.reader_of("en").name == "heart"  # type: ignore[union-attr]
+    assert voices.reader_of("ru") is None
+    assert voices.languages() == {"en-us", "zh", "fr"}
+
+
+def test_a_server_without_the_extra_says_how_to_get_it() -> None:
+    with pytest.raises(VoxwireError) as refused:
+        SpeechDirectory(several("off"), engines=None).identifier()  # type: ignore[arg-type]
+    assert refused.value.raw_code == "client.unsupported_language"
+    assert "voxwire[languages]" in (refused.value.hint or "")
 
 
 # -- the table ----------------------------------------------------------------------------------------------------

@@ -174,6 +174,16 @@ def test_a_clause_with_nothing_to_say_is_finished_without_a_step(services):
     assert output.error is None
     assert calls == [(None, True)]
     assert engine.steps == []
+    assert output.request.unspoken == ((0, 5),)
+
+
+@pytest.mark.parametrize(("text", "read"), [("an αβ here", "an    here"), ("plain", "plain")])
+def test_letters_that_no_reader_of_the_language_knows_are_kept_from_it_and_told(services, text, read):
+    runner, engine, loop, _ = services()
+    runner.submit(make_request("a", text=text))
+    output = loop.until(1)["a"]
+    assert engine.steps == [[read]]
+    assert [text[slice(*each)] for each in output.request.unspoken] == (["αβ"] if "α" in text else [])
 
 
 @pytest.mark.parametrize(

@@ -235,3 +235,41 @@ def test_use_follows_what_the_client_does():
     assert began + 2 < since < harness.now - 80, "since it was heard to its end"
     harness.apply(harness.core.detached(harness.now))
     assert harness.core.use == (Use.AWAY, harness.now)
+
+
+# -- lexicons -------------------------------------------------------------------------------------------------------
+
+
+def test_a_lexicon_is_counted_for_as_long_as_its_context_is_open():
+    harness = CoreHarness()
+    harness.send(m.Start(context="c", lexicon={f"word{i}": "字" * 100 for i in range(100)}))
+    held = harness.core.memory.held_bytes
+    assert 100 * 200 < held < 1 << 20
+    harness.send(m.Text(context="c", text=SENTENCE))
+    assert harness.core.memory.held_bytes > held
+    harness.send(m.Cancel(context="c"))
+    assert harness.core.memory.held_bytes == 0
+
+
+def test_a_lexicon_beyond_the_sessions_bound_is_refused():
+    harness = CoreHarness(settings=SessionSettings(session_bytes_max=100_000))
+    harness.send(m.Start(context="c", lexicon={f"word{i}": "字" * 100 for i in range(100)}))
+    assert errors(harness) == ["client.text_buffer_full"]
+    assert not harness.of(m.Started)
+
+
+@pytest.mark.parametrize(("word", "said"), [(" ", "a"), ("a", " "), ("a", m.Pronunciation(ipa="a/b"))])
+def test_an_entry_that_can_not_be_used_opens_nothing(word, said):
+    harness = CoreHarness()
+    harness.send(m.Start(context="c", lexicon={"good": "a", word: said}))
+    error = harness.last(m.ErrorMessage)
+    assert (error.code, error.details["field"]) == ("client.invalid_field", f"lexicon.{word}")
+    assert not harness.of(m.Started)
+
+
+def test_an_unknown_lexicon_opens_nothing():
+    harness = CoreHarness()
+    harness.send(m.Start(context="c", lexicons=("streets",)))
+    error = harness.last(m.ErrorMessage)
+    assert (error.code, error.details["field"]) == ("client.invalid_field", "lexicons")
+    assert not harness.of(m.Started)

@@ -124,6 +124,62 @@ def test_dry_holds_back_an_abbreviation_or_a_number() -> None:
     assert text_of(fed("It costs about 3."), Urgency.DRY) == "It costs"
 
 
+@pytest.mark.parametrize(
+    ("held", "rest", "said"),
+    [
+        ("It was on Nov. ", "21 that", ["It was on", "Nov. 21 that"]),
+        ("Take bus No. ", "7 now", ["Take bus", "No. 7 now"]),
+        ("They ask for $5 ", "bn now", ["They ask", "for $5 bn now"]),
+        ("There are about 1 ", "000 000 of", ["There are", "about 1 000 000 of"]),
+        ("He came in Jan ", "5 or so", ["He came in", "Jan 5 or so"]),
+        ("Here it is the XXI ", "century", ["Here it is", "the XXI century"]),
+        ("Tell me if a ", "!= b here", ["Tell me if", "a != b here"]),
+        ("We went to St. ", "Louis then", ["We went to", "St. Louis then"]),
+    ],
+)
+def test_words_are_held_back_while_what_follows_may_change_how_they_are_read(held, rest, said) -> None:
+    intake = fed(held)
+    assert text_of(intake, Urgency.DRY) == said[0]
+    assert text_of(intake, Urgency.DRY) is None
+    intake.feed(rest)
+    intake.flush()
+    assert text_of(intake) == said[1]
+
+
+@pytest.mark.parametrize(
+    ("token", "rest", "said"),
+    [
+        ("visit example.", "org today", "dot org today"),
+        ("write to jane.", "doe@example.com", "dot doe at example dot com"),
+        ("it is all for you.", " Bye now", "Bye now"),
+        ("it is all for you.", "Bye now", "Bye now"),
+        ("it is all for you.", "\nbye now", "bye now"),
+    ],
+)
+def test_a_token_that_ends_in_a_full_stop_is_a_word_while_nothing_follows(token: str, rest: str, said: str) -> None:
+    intake = fed(token)
+    clause = intake.take(Urgency.DRY)
+    assert clause is not None
+    assert (clause.text, clause.boundary) == (token, Boundary.WORD)
+    intake.feed(rest)
+    intake.flush()
+    assert text_of(intake) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("We met on Nov. 21 or Dec. 5, I think. And", "We met on Nov. 21 or Dec. 5,"),
+        ("The best was No. 7 of all. And", "The best was No. 7 of all."),
+        ("No. I did not see it. And", "No."),
+        ("We rest in Nov. The others do not. And", "We rest in Nov."),
+        ("I think 5 - 3 = 2 is right. And", "I think 5 - 3 = 2 is right."),
+    ],
+)
+def test_an_abbreviation_before_a_number_ends_no_sentence(text: str, first: str) -> None:
+    assert text_of(fed(text)) == first
+
+
 def test_a_pause_in_the_middle_neither_cuts_nor_loses_words() -> None:
     intake = fed("The answer to your question is for")
     said = [text_of(intake, Urgency.DRY)]

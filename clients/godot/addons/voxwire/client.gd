@@ -8,6 +8,7 @@ extends Node
 
 signal started_speaking(context)
 signal clause(chars, pts)  # chars: [start, end) in the utterance's text.
+signal mark(name, pts)  # A `mark` of the utterance's SSML.
 signal word(text, chars, pts)
 signal phoneme(ipa, pts, end_pts)
 signal viseme(id, weight, pts)
@@ -92,8 +93,8 @@ func say(text: String, options: Dictionary = {}) -> String:
 
 
 # Begins to speak a text that is still being written: `append` pieces to the returned utterance, then `finish` it.
-# `options` are the fields of the protocol's `start`: voice, language, speed, seed, timings, audio, pacing, priority;
-# `audio.codec` is "pcm_s16le" or "mulaw".
+# `options` are the fields of the protocol's `start`: voice, language, speed, seed, timings, audio, pacing, priority,
+# format ("ssml": the text is SSML), lexicon, lexicons; `audio.codec` is "pcm_s16le" or "mulaw".
 func begin(options: Dictionary = {}) -> VoxwireUtterance:
 	var settings = _settings(options)
 	_count += 1
@@ -310,6 +311,8 @@ func _emit_timed_event(kind: String, entry: Dictionary) -> void:
 	match kind:
 		"clause":
 			emit_signal("clause", entry.chars, entry.pts)
+		"mark":
+			emit_signal("mark", entry.name, entry.pts)
 		"word":
 			emit_signal("word", entry.text, entry.chars, entry.pts)
 		"phoneme":

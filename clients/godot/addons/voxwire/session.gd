@@ -221,6 +221,8 @@ func _on_message(map: Dictionary) -> void:
 			utterance.on_clause(map)
 		"timing":
 			utterance.on_timing(map)
+		"mark":
+			utterance.on_mark(map)
 		"flushed":
 			utterance.on_flushed(map)
 		"warning":

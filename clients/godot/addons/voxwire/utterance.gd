@@ -171,6 +171,10 @@ func on_clause(map: Dictionary) -> void:
 	_add_timed_events("clause", [entry])
 
 
+func on_mark(map: Dictionary) -> void:
+	_add_timed_events("mark", [{"name": map.name, "pts": int(map.pts) + _offset.pts}])
+
+
 func on_timing(map: Dictionary) -> void:
 	var words = []
 	for each in map.get("words", []):

@@ -35,7 +35,7 @@ export interface PlaybackSource extends AsyncIterable<SpeechEvent> {
   release(): void;
 }
 
-/** The events of a playback, by name. Words, phonemes, visemes and clauses come at the moment they are heard. */
+/** The events of a playback, by name. Words, phonemes, visemes, clauses and marks come at the moment they are heard. */
 export interface PlaybackEvents extends TimedEventMap {
   /** The first sample is heard. */
   start: { ttfaMs: number };

@@ -2,7 +2,14 @@
 
 import type { SpeechEvent } from "../events.js";
 import { MouthTrack } from "../mouth-track.js";
-import type { ClauseMessage, PhonemeTiming, TimingMessage, VisemeTiming, WordTiming } from "../protocol/messages.js";
+import type {
+  ClauseMessage,
+  MarkMessage,
+  PhonemeTiming,
+  TimingMessage,
+  VisemeTiming,
+  WordTiming,
+} from "../protocol/messages.js";
 
 /** The details of the events, by the events' names. */
 export interface TimedEventMap {
@@ -10,6 +17,7 @@ export interface TimedEventMap {
   phoneme: PhonemeTiming;
   viseme: VisemeTiming;
   clause: ClauseMessage;
+  mark: MarkMessage;
 }
 
 type Emit = <K extends keyof TimedEventMap>(type: K, detail: TimedEventMap[K]) => void;
@@ -36,9 +44,10 @@ export class TimedEvents {
     return this.lastPts;
   }
 
-  /** Adds the events of a `clause` or a `timing`; ignores other events. */
+  /** Adds the events of a `clause`, a `mark` or a `timing`; ignores other events. */
   add(event: SpeechEvent): void {
     if (event.type === "clause") this.cues.add(event.pts, () => this.emit("clause", event));
+    else if (event.type === "mark") this.cues.add(event.pts, () => this.emit("mark", event));
     else if (event.type === "timing") this.addTiming(event);
   }
 

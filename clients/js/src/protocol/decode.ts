@@ -59,6 +59,7 @@ const TABLE: Table = {
     phonemes: optional(list(phoneme)),
     visemes: optional(list(viseme)),
   },
+  mark: { context: text, name: text, pts: whole },
   flushed: { context: text, id: optional(text), seq: optional(whole) },
   done: {
     context: text,
@@ -75,7 +76,7 @@ const TABLE: Table = {
     unheard: record<Unheard>({ chars: whole, text }),
   },
   state: { contexts: mapOf(contextState), received: optional(whole) },
-  warning: { code: text, message: text, context: optional(text) },
+  warning: { code: text, message: text, context: optional(text), details: optional(mapOf(anything)) },
   error: {
     code: text,
     message: text,

@@ -2,6 +2,9 @@
 
 /** How audio frames are encoded. */
 export type Codec = "pcm_s16le" | "opus" | "mulaw" | "alaw";
+/** How the text of a context is written. */
+export type TextFormat = "text" | "ssml";
+
 /** What a `timing` message can hold. */
 export type TimingKind = "word" | "phoneme" | "viseme";
 /** `realtime`: at the pace of a listener; `burst`: as fast as possible, for a file. */
@@ -43,6 +46,20 @@ export interface StartMessage {
   readonly pacing?: PacingRequest;
   readonly priority?: Priority;
   readonly seed?: number;
+  readonly format?: TextFormat;
+  readonly lexicon?: Lexicon;
+  readonly lexicons?: readonly string[];
+}
+
+/** How words are said: as other words, or as a `Pronunciation`. */
+export type Lexicon = Readonly<Record<string, string | Pronunciation>>;
+
+/** How a word is said: as other words (`alias`) or in IPA; one of them is given. */
+export interface Pronunciation {
+  readonly alias?: string;
+  readonly ipa?: string;
+  /** Whether the word is found in any case, or only as it is written; by default in any if it has no capitals. */
+  readonly case?: "any" | "exact";
 }
 
 /** Appends text. */
@@ -227,6 +244,14 @@ export interface TimingMessage {
   readonly visemes?: readonly VisemeTiming[];
 }
 
+/** A `mark` of the context's SSML is reached at `pts`; never sent later than the audio there. */
+export interface MarkMessage {
+  readonly type: "mark";
+  readonly context: string;
+  readonly name: string;
+  readonly pts: number;
+}
+
 /** All audio of a flush has been sent. */
 export interface FlushedMessage {
   readonly type: "flushed";
@@ -287,6 +312,7 @@ export interface WarningMessage {
   readonly code: string;
   readonly message: string;
   readonly context?: string;
+  readonly details?: Readonly<Record<string, JsonValue>>;
 }
 
 /** A request was refused, or failed. */
@@ -340,6 +366,7 @@ export type ServerMessage =
   | AcceptedMessage
   | ClauseMessage
   | TimingMessage
+  | MarkMessage
   | FlushedMessage
   | DoneMessage
   | CancelledMessage

@@ -33,6 +33,8 @@ function heard(event: SpeechEvent): number {
       return event.words?.[0]?.end_pts ?? 0;
     case "clause":
       return event.chars[1] - event.pts;
+    case "mark":
+      return event.name.length + event.pts;
     case "flushed":
       return event.seq ?? -1;
     case "cancelled":

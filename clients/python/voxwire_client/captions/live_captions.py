@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from voxwire_client.captions import timed_spans as s
 from voxwire_client.captions.cue import Cue, Layout
+from voxwire_client.captions.hidden_markup import HiddenMarkup
 from voxwire_client.captions.segmentation import Chunk, chunk_of, first_cue, in_lines
 from voxwire_client.captions.timed_spans import TimedSpan
 from voxwire_client.events import Audio, Event, Reconnected
@@ -32,7 +33,9 @@ class Captions:
     connection can't change it.
     """
 
-    def __init__(self, layout: Layout | None = None) -> None:
+    def __init__(self, layout: Layout | None = None, *, ssml: bool = False) -> None:
+        """`ssml`: the text is SSML; its tags are not shown."""
+        self._markup = HiddenMarkup(ssml=ssml)
         self.sample_rate = DEFAULT_SAMPLE_RATE
         self._layout = layout or Layout()
         self._spans: list[TimedSpan] = []
@@ -47,6 +50,7 @@ class Captions:
 
     def take(self, event: Event, text: str) -> list[Cue]:
         """Take an event; `text` is the context's text so far (`text_so_far`). Returns the cues that are final now."""
+        text = self._markup.hide(text)
         match event:
             case Audio():
                 self._received_pts = max(self._received_pts, event.end_pts)
@@ -78,6 +82,7 @@ class Captions:
 
     def finish(self, text: str) -> list[Cue]:
         """Nothing more comes; returns the cues that are left. Without effect after `Done` and `Cancelled`."""
+        text = self._markup.hide(text)
         self._end_clause(self._received_pts, text)
         return self._finish(text, self._spoken_chars)
 

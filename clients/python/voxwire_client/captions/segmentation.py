@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from voxwire_client.captions import line_breaks as lb
 from voxwire_client.captions.cue import Layout, Segment
+from voxwire_client.captions.hidden_markup import shown
 from voxwire_client.captions.line_breaks import Break
 
 if TYPE_CHECKING:
@@ -51,11 +52,11 @@ def chunk_of(
     first, last = max(start, span.chars[0]), max(start, span.chars[1])
     stop = end if following is None else max(last, following.chars[0])
     place, kind = (stop, Break.SPACE) if following is None else lb.break_in(text, last, stop)
-    tail = text[last:place]
+    tail = shown(text[last:place])
     written = "".join(
         (
-            lb.shortened_before(text[start:first], layout.line_columns, layout.wide_columns),
-            lb.flat(text[first:last]),
+            lb.shortened_before(shown(text[start:first]), layout.line_columns, layout.wide_columns),
+            lb.flat(shown(text[first:last])),
             lb.shortened_after(tail, layout.line_columns, layout.wide_columns),
         )
     )
@@ -78,7 +79,7 @@ def chunk_of(
 def _ends_sentence(
     text: str, last: int, place: int, span: TimedSpan, following: TimedSpan | None, pause: float
 ) -> bool:
-    ending = text[last:place]
+    ending = shown(text[last:place])
     if following is None:
         return lb.SENTENCE_END.search(ending) is not None
     goes_on = text[following.chars[0] : following.chars[0] + 1].islower()

@@ -84,7 +84,7 @@ class SpeechFiles:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.record = SpeechRecord()
-        self._captions = Captions()
+        self._captions = Captions(ssml=getattr(args, "ssml", False))
         self._paths = requested_paths(args)
         self._formats: dict[str, SubtitleFormat] = {"srt": SrtFormat(), "vtt": VttFormat(word_times=args.vtt_words)}
         self._files: dict[str, BinaryIO] = {}

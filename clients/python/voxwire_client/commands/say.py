@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=int, metavar="HZ", help="sample rate")
     parser.add_argument("--codec", choices=("pcm_s16le", "mulaw", "alaw"), help="what is sent; files are PCM always")
     parser.add_argument("--seed", type=int, help="the same seed sounds the same")
+    parser.add_argument("--ssml", action="store_true", help="the text is SSML")
     parser.add_argument(
         "--timings",
         type=_timings,
@@ -117,6 +118,7 @@ async def _listen(session: Session, args: argparse.Namespace) -> tuple[Utterance
         "sample_rate": args.rate,
         "codec": args.codec,
         "seed": args.seed,
+        "format": "ssml" if args.ssml else None,
         "timings": files.timings(args),
         "pacing": "realtime" if args.play else "burst",
     }

@@ -288,6 +288,8 @@ namespace Voxwire
                 receiver.OnClause((Clause)message);
             else if (message is Timing)
                 receiver.OnTiming((Timing)message);
+            else if (message is Mark)
+                receiver.OnMark((Mark)message);
             else if (flushed != null)
             {
                 receiver.OnFlushed(flushed);

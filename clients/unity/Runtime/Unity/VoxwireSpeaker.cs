@@ -26,6 +26,7 @@ namespace Voxwire.Unity
 
         public event Action<Started> OnStart;
         public event Action<Clause> OnClause;
+        public event Action<Mark> OnMark;
         public event Action<Word> OnWord;
         public event Action<Phoneme> OnPhoneme;
         public event Action<Viseme> OnViseme;
@@ -115,6 +116,7 @@ namespace Voxwire.Unity
             var next = new VoxwireVoice(context, new VoiceOptions { OutputLatencySeconds = latencySeconds });
             next.OnStart += each => Raise(OnStart, each);
             next.OnClause += each => Raise(OnClause, each);
+            next.OnMark += each => Raise(OnMark, each);
             next.OnWord += each => Raise(OnWord, each);
             next.OnPhoneme += each => Raise(OnPhoneme, each);
             next.OnViseme += each => Raise(OnViseme, each);

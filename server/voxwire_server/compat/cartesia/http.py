@@ -25,6 +25,7 @@ from voxwire_server.compat.cartesia.translator import (
 from voxwire_server.compat.host import unknown_voice, voice_of_model
 from voxwire_server.compat.http import SpeechResponse, SpeechStream
 from voxwire_server.compat.session import EncodedAudio
+from voxwire_server.text.inline import CARTESIA
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -148,7 +149,7 @@ async def _open(
     if not body.transcript or body.transcript.isspace():
         raise VoxwireError(ErrorCode.INVALID_FIELD, "the transcript is empty", details={"field": "transcript"})
     start = body.start(voice_of_model(host, body.model_id, body.voice_id()), timings=timings)
-    return await SpeechStream.open(host, call.request, body.transcript, start, format.session_format)
+    return await SpeechStream.open(host, call.request, body.transcript, start, format.session_format, CARTESIA)
 
 
 async def _audio(speech: SpeechStream, format: StreamFormat) -> AsyncGenerator[bytes, None]:

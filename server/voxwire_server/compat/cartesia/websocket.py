@@ -14,6 +14,7 @@ from voxwire_server.compat.cartesia.errors import http_error
 from voxwire_server.compat.cartesia.translator import CartesiaTranslator
 from voxwire_server.compat.host import voice_of_model
 from voxwire_server.compat.websocket import serve_websocket
+from voxwire_server.text.inline import CARTESIA
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -44,4 +45,4 @@ async def serve(host: CompatHost, websocket: WebSocket) -> None:
     request_id = str(uuid4())
     await websocket.accept(headers=[(b"x-request-id", request_id.encode())])
     translator = CartesiaTranslator(partial(voice_of_model, host), request_id)
-    await serve_websocket(host, websocket, translator, key=key, tokens=True)
+    await serve_websocket(host, websocket, translator, key=key, tokens=True, dialect=CARTESIA)

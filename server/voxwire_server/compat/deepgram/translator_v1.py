@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from voxwire_server.compat.session import EncodedAudio
 
 
+_TEXT_WARNINGS = ("text_without_speech", "unreadable_text")
+"""What a client is told about its text."""
+
+
 class AuraTranslator:
     """Translates one connection."""
 
@@ -79,7 +83,7 @@ class AuraTranslator:
                 self._context = None
                 failed = reason is m.DoneReason.ERROR
                 return [Close(CloseCode.INTERNAL, "speaking failed")] if failed else self._close_when_done()
-            case m.WarningMessage(context=context, code="text_without_speech") if context == self._context:
+            case m.WarningMessage(context=context, code=code) if context == self._context and code in _TEXT_WARNINGS:
                 return [Reply(_warning(message.code, message.message))]
             case _:
                 return []

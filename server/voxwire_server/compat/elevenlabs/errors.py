@@ -34,6 +34,8 @@ def status_of(error: VoxwireError) -> str:
     """The vendor's word for an error."""
     if error.details.get("field") in ("model", "model_id"):
         return "model_not_found"
+    if error.details.get("field") == "lexicons":
+        return "pronunciation_dictionary_not_found"
     if error.details.get("field") == "text" and error.code is ErrorCode.INVALID_FIELD:
         return "input_text_empty"
     return _STATUSES.get(error.code) or error.raw_code.partition(".")[2]

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.compat.elevenlabs.formats import output_format
-from voxwire_server.compat.elevenlabs.messages import SpeechBody, SpeechQuery
+from voxwire_server.compat.elevenlabs.messages import SpeechBody, SpeechQuery, lexicons_of
 from voxwire_server.compat.elevenlabs.timestamps import Alignment, Chunker
 from voxwire_server.compat.host import unknown_voice
 from voxwire_server.compat.http import SpeechStream, audio_response
@@ -117,6 +117,8 @@ async def _open(host: CompatHost, call: Call[SpeechBody, SpeechQuery], format: O
         speed=body.voice_settings.speed if body.voice_settings is not None else None,
         timings=("word",),
         seed=body.seed,
+        format="ssml" if body.enable_ssml_parsing or call.query.enable_ssml_parsing else None,
+        lexicons=lexicons_of(body.pronunciation_dictionary_locators),
     )
     return await SpeechStream.open(host, call.request, body.text, start, format)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import AliasChoices, BaseModel, Field
 
+from voxwire_protocol import messages as m
 from voxwire_protocol.errors import VoxwireError
 from voxwire_server.compat.elevenlabs.formats import DEFAULT_FORMAT
 from voxwire_server.compat.parsing import json_object, validate
@@ -29,6 +31,21 @@ class GenerationConfig(BaseModel):
     chunk_length_schedule: list[Annotated[float, Field(gt=0, le=500)]] | None = Field(None, max_length=64)
 
 
+class DictionaryLocator(BaseModel):
+    """A pronunciation dictionary: the id is the name of a lexicon of the server; versions have no effect."""
+
+    pronunciation_dictionary_id: str = Field(min_length=1, max_length=m.LEXICON_NAME_CHARS_MAX)
+    version_id: str | None = None
+
+
+Locators = Annotated[list[DictionaryLocator], Field(max_length=m.LEXICONS_MAX)]
+
+
+def lexicons_of(locators: Sequence[DictionaryLocator] | None) -> tuple[str, ...] | None:
+    """The lexicons that `start` is to name: the last one wins there, and the first one in a list of locators."""
+    return tuple(each.pronunciation_dictionary_id for each in reversed(locators)) if locators else None
+
+
 class ClientMessage(BaseModel):
     """A message on either WebSocket."""
 
@@ -42,6 +59,7 @@ class ClientMessage(BaseModel):
     generation_config: GenerationConfig | None = Field(
         None, validation_alias=AliasChoices("generation_config", "generator_config")
     )
+    pronunciation_dictionary_locators: Locators | None = None
 
 
 class StreamQuery(BaseModel):
@@ -52,6 +70,7 @@ class StreamQuery(BaseModel):
     language_code: str | None = None
     seed: int | None = Field(None, ge=0, le=SEED_MAX)
     auto_mode: bool = False
+    enable_ssml_parsing: bool = False
     inactivity_timeout: float = Field(INACTIVITY_SECONDS, gt=0, le=3600)
 
 
@@ -59,6 +78,7 @@ class SpeechQuery(BaseModel):
     """The parameters of an HTTP endpoint."""
 
     output_format: str = DEFAULT_FORMAT
+    enable_ssml_parsing: bool = False
 
 
 class SpeechBody(BaseModel):
@@ -69,6 +89,8 @@ class SpeechBody(BaseModel):
     language_code: str | None = None
     voice_settings: VoiceSettings | None = None
     seed: int | None = Field(None, ge=0, le=SEED_MAX)
+    enable_ssml_parsing: bool = False
+    pronunciation_dictionary_locators: Locators | None = None
 
 
 def client_message(raw: str | bytes) -> ClientMessage:

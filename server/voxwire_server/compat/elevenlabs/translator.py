@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.compat.elevenlabs.errors import close_for, error_message
-from voxwire_server.compat.elevenlabs.messages import DEFAULT_CONTEXT_ID, ClientMessage, client_message
+from voxwire_server.compat.elevenlabs.messages import (
+    DEFAULT_CONTEXT_ID,
+    ClientMessage,
+    client_message,
+    lexicons_of,
+)
 from voxwire_server.compat.elevenlabs.timestamps import Chunker
 from voxwire_server.compat.translator import Action, Close, ContextNames, Forward, Reply, StartContext
 
@@ -44,6 +49,7 @@ class StreamOptions:
     language: str | None = None
     seed: int | None = None
     auto_mode: bool = False
+    ssml: bool = False
     cumulative: bool = False
     inactivity_seconds: float = 180.0
 
@@ -85,6 +91,8 @@ class Context:
             speed=message.voice_settings.speed if message.voice_settings is not None else None,
             timings=("word",),
             seed=options.seed,
+            format="ssml" if options.ssml else None,
+            lexicons=lexicons_of(message.pronunciation_dictionary_locators),
         )
         return StartContext(start, options.format)
 

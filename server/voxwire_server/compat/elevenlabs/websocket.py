@@ -128,6 +128,7 @@ def stream_options(host: CompatHost, websocket: WebSocket) -> StreamOptions:
         language=query.language_code,
         seed=query.seed,
         auto_mode=query.auto_mode,
+        ssml=query.enable_ssml_parsing,
         cumulative=host.config.compat.elevenlabs_alignment == "context",
         inactivity_seconds=query.inactivity_timeout,
     )

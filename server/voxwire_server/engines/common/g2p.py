@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import os
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import hibari
 from hibari.g2p import G2P, LINK_RE
 from hibari.g2p.token import Tok
 
+from voxwire_server.engines.common.letters import in_known_letters
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 # Signs for which hibari's dictionary has another, one for one.
-_ALIKE = str.maketrans("’‒―", "'-—")
+_ALIKE = str.maketrans("’‒―ʻʼ", "'-—''")
 
 
 # Symbols that stand for pauses or intonation, not for sounds.
@@ -98,7 +100,11 @@ class EnglishReader:
 
     def read(self, text: str) -> list[Sentence]:
         """The sentences of `text` in which something sounds, in order."""
-        return [sentence for start, end in _sentences(text) for sentence in self._read(text, start, end)]
+        plain = in_known_letters(text)
+        found = [sentence for start, end in _sentences(plain.text) for sentence in self._read(plain.text, start, end)]
+        if plain.text == text:
+            return found
+        return [replace(each, words=tuple(plain.span(*word) for word in each.words)) for each in found]
 
     def _read(self, text: str, start: int, end: int) -> Iterator[Sentence]:
         said = text[start:end].translate(_ALIKE)

@@ -85,6 +85,18 @@ def _merged(first: Sequence[Rewrite], second: Iterable[Rewrite]) -> list[Rewrite
     return merged
 
 
+def _english(british: bool) -> Normaliser:
+    from voxwire_server.text.reading.english import EnglishNormaliser
+
+    return EnglishNormaliser(british)
+
+
+def _european(language: str) -> Normaliser:
+    from voxwire_server.text.reading.european import normaliser
+
+    return normaliser(language)
+
+
 def _mandarin() -> Normaliser:
     from voxwire_server.text.reading.mandarin import MandarinNormaliser
 
@@ -97,7 +109,14 @@ def _japanese() -> Normaliser:
     return JapaneseNormaliser()
 
 
-_MAKERS: dict[str, Callable[[], Normaliser]] = {"ja": _japanese, "zh": _mandarin}
+_MAKERS: dict[str, Callable[[], Normaliser]] = {
+    "en": functools.partial(_english, False),
+    "en-us": functools.partial(_english, False),
+    "en-gb": functools.partial(_english, True),
+    "ja": _japanese,
+    "zh": _mandarin,
+    **{language: functools.partial(_european, language) for language in ("es", "fr", "hi", "it", "pt")},
+}
 """By language tag."""
 
 

@@ -5,12 +5,12 @@ using System.Collections.Generic;
 namespace Voxwire.Playback
 {
     /// <summary>
-    /// A queue sorted by pts. At one pts clauses come before words, words before phonemes and phonemes before visemes;
+    /// A queue sorted by pts. At one pts clauses come before marks, marks before words, words before phonemes and phonemes before visemes;
     /// events of one kind keep the order in which they were added.
     /// </summary>
     public sealed class TimedEvents
     {
-        /// <summary>One of Clause, Word, Phoneme and Viseme.</summary>
+        /// <summary>One of Clause, Mark, Word, Phoneme and Viseme.</summary>
         private struct TimedEvent
         {
             internal long Pts;
@@ -32,14 +32,19 @@ namespace Voxwire.Playback
             Insert(clause.Pts, 0, clause);
         }
 
+        public void Add(Mark mark)
+        {
+            Insert(mark.Pts, 1, mark);
+        }
+
         public void Add(Timing timing)
         {
             foreach (Word each in timing.Words)
-                Insert(each.Pts, 1, each);
-            foreach (Phoneme each in timing.Phonemes)
                 Insert(each.Pts, 2, each);
-            foreach (Viseme each in timing.Visemes)
+            foreach (Phoneme each in timing.Phonemes)
                 Insert(each.Pts, 3, each);
+            foreach (Viseme each in timing.Visemes)
+                Insert(each.Pts, 4, each);
         }
 
         /// <summary>

@@ -39,6 +39,7 @@ namespace Voxwire.Playback
         /// <summary>The first sample was heard.</summary>
         public event Action<Started> OnStart;
         public event Action<Clause> OnClause;
+        public event Action<Mark> OnMark;
         public event Action<Word> OnWord;
         public event Action<Phoneme> OnPhoneme;
         public event Action<Viseme> OnViseme;
@@ -257,6 +258,8 @@ namespace Voxwire.Playback
                 Raise(OnWord, (Word)timedEvent);
             else if (timedEvent is Phoneme)
                 Raise(OnPhoneme, (Phoneme)timedEvent);
+            else if (timedEvent is Mark)
+                Raise(OnMark, (Mark)timedEvent);
             else
                 Raise(OnClause, (Clause)timedEvent);
         }
@@ -356,6 +359,8 @@ namespace Voxwire.Playback
             }
             else if (speechEvent is Clause)
                 timedEvents.Add((Clause)speechEvent);
+            else if (speechEvent is Mark)
+                timedEvents.Add((Mark)speechEvent);
             else if (speechEvent is Done)
                 done = (Done)speechEvent;
             else if (!(speechEvent is Started))

@@ -22,7 +22,10 @@ namespace Voxwire.Protocol
                 .Add("timings", Names(options.Timings))
                 .Add("pacing", Pacing(options.Pacing, options.LeadMs))
                 .Add("priority", options.Priority)
-                .Add("seed", options.Seed);
+                .Add("seed", options.Seed)
+                .Add("format", options.Format)
+                .Add("lexicon", Lexicon(options.Lexicon))
+                .Add("lexicons", options.Lexicons == null ? null : new List<object>(options.Lexicons));
             return message.Encode();
         }
 
@@ -94,6 +97,27 @@ namespace Voxwire.Protocol
         private static object Pacing(string mode, int? leadMs)
         {
             return new Fields().Add("mode", mode).Add("lead_ms", leadMs).OrNull();
+        }
+
+        private static Dictionary<string, object> Lexicon(Dictionary<string, Pronunciation> lexicon)
+        {
+            if (lexicon == null)
+                return null;
+            var map = new Dictionary<string, object>();
+            foreach (KeyValuePair<string, Pronunciation> each in lexicon)
+                map[each.Key] = Spoken(each.Value);
+            return map;
+        }
+
+        private static object Spoken(Pronunciation said)
+        {
+            if (said.Ipa == null && said.Exact == null)
+                return said.Alias;
+            return new Fields()
+                .Add("alias", said.Alias)
+                .Add("ipa", said.Ipa)
+                .Add("case", said.Exact == null ? null : said.Exact.Value ? "exact" : "any")
+                .OrNull();
         }
 
         private static List<object> Names(Timings? timings)

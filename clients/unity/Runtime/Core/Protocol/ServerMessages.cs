@@ -110,11 +110,20 @@ namespace Voxwire.Protocol
             { "accepted", m => new Accepted { Chars = m.Whole("chars"), TextSeq = m.OptionalWhole("text_seq") } },
             { "clause", m => new Clause { Chars = m.Range("chars"), Pts = m.Whole("pts") } },
             { "timing", ReadTiming },
+            { "mark", m => new Mark { Name = m.Text("name"), Pts = m.Whole("pts") } },
             { "flushed", m => new Flushed { Id = m.OptionalText("id"), Seq = m.OptionalWhole("seq") } },
             { "done", ReadDone },
             { "cancelled", ReadCancelled },
             { "state", ReadState },
-            { "warning", m => new Warning { Code = m.Text("code"), Message = m.Text("message") } },
+            {
+                "warning",
+                m => new Warning
+                {
+                    Code = m.Text("code"),
+                    Message = m.Text("message"),
+                    Details = m.OptionalRaw("details") ?? new Dictionary<string, object>(),
+                }
+            },
             { "error", m => new ErrorMessage { Error = ReadError(m) } },
             { "draining", m => new DrainingMessage { DeadlineMs = m.Whole("deadline_ms") } },
             { "resumed", ReadResumed },

@@ -88,6 +88,11 @@ namespace Voxwire.Speech
             Transcript.Add(clause);
         }
 
+        internal void OnMark(Mark mark)
+        {
+            offset.Shift(mark);
+        }
+
         internal void OnTiming(Timing timing)
         {
             offset.Shift(timing);

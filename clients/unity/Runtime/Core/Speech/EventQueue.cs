@@ -24,13 +24,13 @@ namespace Voxwire.Speech
                 events.AddLast(speechEvent);
         }
 
-        /// <summary>Discard unread audio, clauses and timings.</summary>
+        /// <summary>Discard unread audio, clauses, timings and marks.</summary>
         internal void DropAudio()
         {
             var kept = new LinkedList<SpeechEvent>();
             foreach (SpeechEvent each in events)
             {
-                if (!(each is AudioFrame || each is Clause || each is Timing))
+                if (!(each is AudioFrame || each is Clause || each is Timing || each is Mark))
                     kept.AddLast(each);
             }
             events = kept;

@@ -32,6 +32,11 @@ namespace Voxwire.Speech
             clause.Pts += Pts;
         }
 
+        internal void Shift(Mark mark)
+        {
+            mark.Pts += Pts;
+        }
+
         internal void Shift(Timing timing)
         {
             foreach (Word word in timing.Words)

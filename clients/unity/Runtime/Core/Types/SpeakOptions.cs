@@ -1,6 +1,7 @@
-// The options of a context: voice, audio format, timings, pacing.
+// The options of a context: voice, audio format, timings, pacing, lexicon.
 
 using System;
+using System.Collections.Generic;
 
 namespace Voxwire
 {
@@ -13,6 +14,21 @@ namespace Voxwire
         Phoneme = 2,
         Viseme = 4,
         All = 7,
+    }
+
+    /// <summary>How a word of a lexicon is said: as other words, or in IPA. A string stands for other words.</summary>
+    public sealed class Pronunciation
+    {
+        public string Alias { get; set; }
+        public string Ipa { get; set; }
+
+        /// <summary>Whether the word is found only as it is written; null: if it has capitals.</summary>
+        public bool? Exact { get; set; }
+
+        public static implicit operator Pronunciation(string alias)
+        {
+            return new Pronunciation { Alias = alias };
+        }
     }
 
     /// <summary>How to speak. Where an option is null, the server chooses. Copied when speech begins.</summary>
@@ -51,12 +67,26 @@ namespace Voxwire
         /// <summary>The same text, voice, options and seed give the same audio; null: a random one.</summary>
         public long? Seed { get; set; }
 
+        /// <summary>`ssml`: the text is SSML, in pieces of any size; null: plain text.</summary>
+        public string Format { get; set; }
+
+        /// <summary>How words are said, at most 100 of them; null: as the server's lexicons say.</summary>
+        public Dictionary<string, Pronunciation> Lexicon { get; set; }
+
+        /// <summary>Names of lexicons of the server, used beside its default ones.</summary>
+        public List<string> Lexicons { get; set; }
+
         /// <summary>The context's name, 1 to 64 characters; null: the client makes one.</summary>
         public string Context { get; set; }
 
         internal SpeakOptions Copy()
         {
-            return (SpeakOptions)MemberwiseClone();
+            var copy = (SpeakOptions)MemberwiseClone();
+            if (Lexicon != null)
+                copy.Lexicon = new Dictionary<string, Pronunciation>(Lexicon);
+            if (Lexicons != null)
+                copy.Lexicons = new List<string>(Lexicons);
+            return copy;
         }
     }
 }

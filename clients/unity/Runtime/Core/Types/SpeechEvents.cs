@@ -83,6 +83,13 @@ namespace Voxwire
         public long Pts { get; internal set; }
     }
 
+    /// <summary>A `mark` of the context's SSML is reached at `Pts`.</summary>
+    public sealed class Mark : SpeechEvent
+    {
+        public string Name { get; internal set; }
+        public long Pts { get; internal set; }
+    }
+
     public sealed class Word
     {
         public string Text { get; internal set; }
@@ -162,6 +169,7 @@ namespace Voxwire
     {
         public string Code { get; internal set; }
         public string Message { get; internal set; }
+        public IDictionary<string, object> Details { get; internal set; }
     }
 
     /// <summary>The connection dropped; the client is reconnecting. Needs no reaction.</summary>

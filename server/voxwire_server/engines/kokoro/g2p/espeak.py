@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from misaki.espeak import EspeakG2P
 
 from voxwire_server.engines.common.g2p import PAUSES, Sentence, pieces, sentence_of, sounds
+from voxwire_server.engines.common.pronunciations import LINK, split_links
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,6 +24,18 @@ _LOCK = threading.Lock()
 """espeak-ng has one current voice for the whole process."""
 
 
+_SYMBOLS = {"t\u0361s": "ʦ", "d\u0361z": "ʣ", "\u0361": "", "dʒ": "ʤ", "tʃ": "ʧ", "g": "ɡ", ".": "", ":": "ː", "'": "ˈ"}
+"""What IPA is written with, and Kokoro's vocabulary has otherwise; replaced in this order."""
+
+
+def kokoro_symbols(ipa: str) -> str:
+    """IPA in the symbols of Kokoro's vocabulary, as misaki writes espeak-ng's; symbols that it lacks are left."""
+    ipa = ipa.replace("\u035c", "\u0361")
+    for written, symbol in _SYMBOLS.items():
+        ipa = ipa.replace(written, symbol)
+    return ipa
+
+
 class EspeakReader:
     """Text of one language to phonemes. Thread-safe."""
 
@@ -33,16 +46,34 @@ class EspeakReader:
 
     def read(self, text: str) -> list[Sentence]:
         """The sentences of `text` in which something sounds, in order."""
+        masked = LINK.sub(lambda link: "x" * len(link[0]), text)  # an IPA's full stop ends no sentence
         return [
             sentence
-            for match in _SENTENCE.finditer(text)
+            for match in _SENTENCE.finditer(masked)
             if any(character.isalnum() for character in match[0])
-            for sentence in self._read(match[0], match.start())
+            for sentence in self._read(text[match.start() : match.end()], match.start())
         ]
 
     def _read(self, text: str, offset: int) -> Iterator[Sentence]:
-        words = [match.span() for match in _WORD.finditer(text)]
-        symbols = self._aligned(text, words)
+        symbols: list[tuple[str, int]] = []
+        words: list[tuple[int, int]] = []
+        for start, end, ipa in split_links(text):
+            if ipa is None:
+                found = [(start + a, start + b) for a, b in (m.span() for m in _WORD.finditer(text[start:end]))]
+                said = self._aligned(text[start:end], [(a - start, b - start) for a, b in found])
+            else:
+                found = [(start, end)]
+                said = [
+                    (symbol, -1 if symbol in PAUSES else 0)
+                    for symbol in kokoro_symbols(ipa)
+                    if symbol in self._vocabulary
+                ]
+            if text[start].isspace() and symbols[-1:] != [(" ", -1)]:
+                symbols.append((" ", -1))
+            symbols += [(symbol, word + len(words) if word >= 0 else -1) for symbol, word in said]
+            if text[end - 1].isspace() and symbols[-1:] != [(" ", -1)]:
+                symbols.append((" ", -1))
+            words += found
         for piece in pieces(symbols):
             if sounds(piece):
                 yield sentence_of(piece, [_bare(text, *word, offset) for word in words], self._vocabulary)

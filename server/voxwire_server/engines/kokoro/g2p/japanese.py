@@ -1,4 +1,4 @@
-"""Japanese, and the English in it, to phonemes: Open JTalk finds the words and their kana, misaki has a table for kana."""
+"""Japanese, and the English in it, to phonemes: Open JTalk finds words and their kana, misaki has a table for kana."""
 
 from __future__ import annotations
 
