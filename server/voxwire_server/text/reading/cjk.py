@@ -69,6 +69,9 @@ _TO_TILDE = "\u301c\uff5e\u223c"
 _KEPT = "\uff0c\uff1a"
 
 
+_WORDS_MEET = re.compile("[A-Za-z0-9]{2}")
+
+
 class Rule(NamedTuple):
     """`say` gives the words for a match of `pattern`, or None where it is something else after all."""
 
@@ -118,7 +121,9 @@ class Scanner:
 
     def rewrites(self, text: str, before: str) -> list[Rewrite]:
         """What is rewritten, in the order of the text, disjoint."""
-        tail = before[-BEFORE_CHARS:].rstrip() + " " if before.strip() else ""
+        tail = before[-BEFORE_CHARS:]
+        if _WORDS_MEET.fullmatch(tail[-1:] + text[:1]):
+            tail += " "
         whole = plain(tail + text)
         return list(self._found(whole, tail + text, len(tail)))
 

@@ -57,7 +57,10 @@ _CODE_WORDS = re.compile(
     r"(?:番号|コード|暗証|パスワード|会員|型番|シリアル|(?<![A-Za-z])(?:ID|PIN)|ナンバー|口座)[はがをのも:\uff1a#\s]{0,3}$"
 )
 _SCORE_WORDS = re.compile(r"勝|負|敗|引き分け|スコア|得点|リード|試合|結果|下し|破")
-_DATE_BEHIND = re.compile(r"に|まで|から|は|以降|より|\s?\(|\uff08|、|締|開|発")
+_EIGHT = {"個": "ハッコ", "回": "ハッカイ", "階": "ハッカイ", "分": "ハップン"}
+"""Where dictionaries have ハチ."""
+_DATE_BEHIND = re.compile(r"に|まで|から|は|以降|より|、|締|開|発")
+_WEEKDAY = re.compile(r"\s?\([月火水木金土日]")
 _EQUATION = re.compile(r"\s?(?:[\d.()]{1,12}\s?[-+×÷*/]?\s?){0,4}=")
 _EQUALS = re.compile(r"=\s?[\d.()+×÷*/\s-]{0,12}$")
 
@@ -89,14 +92,26 @@ def _fraction(match: re.Match[str]) -> str | None:
     if whole(bottom) == 0:
         return None
     month, day = int(top), int(bottom)
-    dated = day > 12 or (_DATE_BEHIND.match(match.string, match.end()) and day > 4)
-    if not given and 1 <= month <= 12 and 1 <= day <= 31 and dated and not match.string.startswith("の", match.end()):
+    if not given and 1 <= month <= 12 and 1 <= day <= 31 and _is_date(match, day):
         return f"{month}月{day}日"
     return _fraction_words(int(given or 0), month, day)
 
 
+def _is_date(match: re.Match[str], day: int) -> bool:
+    text, end = match.string, match.end()
+    if day > 12:
+        return not text.startswith("の", end)
+    return bool(_WEEKDAY.match(text, end) or (day > 4 and _DATE_BEHIND.match(text, end)))
+
+
 def _fraction_words(given: int, top: int, bottom: int) -> str:
-    return f"{given}と{bottom}分の{top}" if given else f"{bottom}分の{top}"
+    said = f"{_numeral(bottom)}分の{_numeral(top)}"
+    return f"{given}と{said}" if given else said
+
+
+def _numeral(number: int) -> str:
+    """A small number as dictionaries have it within 三分の二."""
+    return "零一二三四五六七八"[number] if number <= 8 else str(number)
 
 
 def _vulgar(match: re.Match[str]) -> str | None:
@@ -112,7 +127,7 @@ def _range(match: re.Match[str]) -> str | None:
     low, dash, high = match.groups()
     if dash == "-" and (_EQUATION.match(match.string, match.end()) or near(match, _EQUALS, 14)):
         return None
-    if low[0] == "0" and low.isdecimal() and len(low) > 1:
+    if any(len(end) > 1 and end[0] == "0" and end.isdecimal() for end in (low, high)):
         return f"{digits(low)}ノ{digits(high)}"
     falls = float(_plain(low)) > float(_plain(high))
     scored = dash != "~" and low.isdecimal() and high.isdecimal() and max(len(low), len(high)) <= 2
@@ -259,9 +274,11 @@ _RULES: list[Rule] = [
     Rule(URL, _address),
     rule(rf"(?<![\d.-])({_YEAR})[-/.](\d{{1,2}})[-/.](\d{{1,2}})(?!\d|[-/.]\d)", _date),
     rule(rf"(?<![\d.-])({_YEAR})[-/](0[1-9]|1[0-2])(?!\d|[-/]\d)", _year_month),
+    rule(rf"({_YEAR})/(\d\d)(?!\d)(?=\s?(?:シーズン|年度|年))", lambda match: f"{match[1]}{_FROM}{match[2]}"),
+    rule(r"(?<![\d/])24/7(?![\d/])", "24時間年中無休"),
     # telephone numbers
     rule(r"〒?\s?\d{3}-\d{4}(?![\d-])(?<=\d{3}-\d{4})", lambda match: _postcode(match) if "〒" in match[0] else None),
-    rule(r"0[5789]0\d{8}(?!\d)|0\d{1,4}-\d{1,4}-\d{3,4}(?![\d-])|\(0\d{1,4}\) ?\d{1,4}-\d{3,4}(?![\d-])", _phone),
+    rule(r"0[5789]0\d{8}(?!\d)|0\d{1,4}(?:-\d{1,4}-|\(\d{1,4}\))\d{3,4}(?![\d-])|\(0\d{1,4}\) ?\d{1,4}-\d{3,4}(?![\d-])", _phone),
     rule(r"\+\d{1,3}(?:[- ]\d{1,5}){2,5}(?!\d)|\+\d{7,15}(?!\d)", _phone),
     rule(r"(?<!\d)110番", "ヒャクトーバン"),
     # times, ratios
@@ -282,16 +299,16 @@ _RULES: list[Rule] = [
     rule(r"(?<![\d/])(?:(\d{1,3}) )?(\d{1,4})/(\d{1,4})(?![\d/=]|\s?=)", _fraction),
     rule(r"(\d{0,3}) ?([\u00bc-\u00be\u2150-\u215e])", _vulgar),
     rule(r"\d{1,4}(?:\.\d{1,6}){2,5}(?!\d)", _version),
-    rule(r"(?<=[A-Za-z])-(?=\d)", " "),
+    rule(rf"(?<=[A-Za-z])-({NUMBER})", lambda match: f" {_plain(match[1])}"),
     rule(r"(?<![\d-])\d{1,8}(?:-\d{1,8}){2,6}(?![\d-])", lambda match: _telephone(match[0].split("-"))),
     # ranges, numbers
     rule(rf"{_behind('[年月日時分秒週歳人円度℃%個本枚回階話章巻ページ]')}{JOIN}\s?(?=第?[-\d¥$€£])", _FROM),
     rule(rf"{_behind(r':[0-5][0-9]')}{JOIN}\s?(?=\d{{1,2}}:)", _FROM),
-    rule(rf"{_behind(f'[0-9{HAN}]')}~\s?(?=[{HAN}0-9A-Z\u30a1-\u30fa])", _FROM),
+    rule(rf"{_behind(f'[0-9①-⑳{HAN}]')}~\s?(?=[{HAN}0-9①-⑳A-Z\u30a1-\u30fa])", _FROM),
     rule(rf"{_behind('[0-9年月日時分秒歳人円度℃%個本枚回]')}~(?=で|です|$|[、。\s)\uff09])", _FROM),
     rule(rf"({NUMBER})\s?({JOIN})\s?({NUMBER})(?!-\d)", _range),
     rule(rf"({NO_SIGN}[-+±])\s?({NUMBER})", _signed_number),
-    rule(r"(?<![\d.,])8個", "ハッコ"),
+    rule(r"(?<![\d.,])8(個|回|階|分(?!の))", lambda match: _EIGHT[match[1]]),
     rule(NUMBER, _number),
     rule(r"\d{1,400}", lambda match: digits(match[0])),
     # signs

@@ -291,7 +291,8 @@ def _range(match: re.Match[str]) -> str | None:
     low, dash, high = match.groups()
     if dash == "-" and (_EQUATION.match(match.string, match.end()) or near(match, _EQUALS, 14)):
         return None
-    if near(match, _CODE_WORDS, 16) or (low[0] == "0" and low.isdecimal() and len(low) > 1):
+    padded = any(len(end) > 1 and end[0] == "0" and end.isdecimal() for end in (low, high))
+    if padded or near(match, _CODE_WORDS, 16):
         return f"{digits(low)}，{digits(high)}"
     falls = float(low.replace(",", "")) > float(high.replace(",", ""))
     scored = dash != "~" and low.isdecimal() and high.isdecimal() and max(len(low), len(high)) <= 2
