@@ -17,6 +17,7 @@ from voxwire_server.speech import Reading
 from voxwire_server.text.controls import PLAIN, Style, VoiceWish, gain_of, linear, pitch_of, rate_of, seconds_of
 from voxwire_server.text.intake import Boundary, ClauseText, IntakeWarning, TextIntake, Urgency
 from voxwire_server.text.markup import Markup
+from voxwire_server.text.speakable import MARKS_BETWEEN_MAX
 from voxwire_server.text.ssml import TAG_CHARS_MAX, Ssml
 from voxwire_server.text.ssml.output import READING_CHARS_MAX, WARNINGS_MAX
 from voxwire_server.text.xsampa import to_ipa
@@ -637,3 +638,28 @@ def test_durations() -> None:
         None,
         10,
     ]
+
+
+@pytest.mark.parametrize("pause", ["<break time='10s'/>", "<break time='10s'/> . ", "<p><break time='9s'/></p>"])
+def test_a_flood_of_pauses_is_a_minute_of_silence(pause: str) -> None:
+    clauses, warnings = read("One. " + 10_000 * pause + " Two. <break time='2s'/> Three.")
+    assert [clause.text for clause in clauses if clause.text][-2:] == ["Two.", "Three."]
+    between = clauses[: [clause.text for clause in clauses].index("Two.")]
+    assert sum(clause.pause_after for clause in between) == pytest.approx(60.0)
+    assert clauses[-2].pause_after or clauses[-3].pause_after, "the words after it have pauses of their own"
+    assert len(clauses) < 150
+    assert [warning.code for warning in warnings].count("ssml_unsupported") == 1
+
+
+def test_a_flood_of_pauses_in_other_text_is_a_minute_of_silence() -> None:
+    clauses, warnings = read("One. " + 1000 * "[pause:10s] " + " Two.", opening=Markup("en", tags=frozenset({"pause"})))
+    assert sum(clause.pause_after for clause in clauses) == pytest.approx(60.0)
+    assert [warning.code for warning in warnings] == ["ssml_unsupported"]
+
+
+@pytest.mark.parametrize("mark", ["<mark name='a'/>", "<mark name='a'/>.", "<mark name='a'/> "])
+def test_of_a_flood_of_marks_the_first_are_told(mark: str) -> None:
+    clauses, warnings = read("One " + 10_000 * mark + "two <mark name='last'/>three.")
+    names = [name for clause in clauses for name, _ in clause.marks]
+    assert names == ["a"] * MARKS_BETWEEN_MAX + ["last"]
+    assert [warning.code for warning in warnings].count("ssml_unsupported") == 1
