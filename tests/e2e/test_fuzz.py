@@ -268,7 +268,7 @@ def test_four_thousand_contexts_on_one_connection(open_doors):
             await client.until(m.Done, context="3999")
             assert client.frames("3999")
 
-    with unharmed(open_doors, 64):
+    with unharmed(open_doors, 96):
         asyncio.run(run())
 
 
