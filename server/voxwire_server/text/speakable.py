@@ -179,6 +179,8 @@ class SpeakableText:
                     self._flooded(f"between two words stand at most {MARKS_BETWEEN_MAX} marks", end)
                 if marks >= MARKS_BETWEEN_MAX:
                     return
+            case _:
+                pass
         self._fixed = self.base + len(self.text)
         self.controls.append(Control(self._fixed, end, does))
 
