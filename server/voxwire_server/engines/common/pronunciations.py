@@ -23,3 +23,15 @@ def split_links(text: str) -> list[tuple[int, int, str | None]]:
     if at < len(text):
         parts.append((at, len(text), None))
     return parts
+
+
+_SYMBOLS = {"t\u0361s": "ʦ", "d\u0361z": "ʣ", "\u0361": "", "dʒ": "ʤ", "tʃ": "ʧ", "g": "ɡ", ".": "", ":": "ː", "'": "ˈ"}
+"""What IPA is written with, and Kokoro's vocabulary has otherwise; replaced in this order."""
+
+
+def kokoro_symbols(ipa: str) -> str:
+    """IPA in the symbols of Kokoro's vocabulary, as misaki writes espeak-ng's; symbols that it lacks are left."""
+    ipa = ipa.replace("\u035c", "\u0361")
+    for written, symbol in _SYMBOLS.items():
+        ipa = ipa.replace(written, symbol)
+    return ipa

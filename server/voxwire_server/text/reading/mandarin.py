@@ -45,6 +45,7 @@ from voxwire_server.text.source_map import Rewrite, rewritten
 __all__ = ["MandarinNormaliser"]
 
 _LETTER = re.compile("[A-Za-z]")
+_DIGIT_RUN = re.compile("[0-9]{1,16}")
 _MEASURE = re.compile(rf"\s?(?:{MEASURES})")
 _TO = "到"
 _DIGITS = tuple("零一二三四五六七八九")
@@ -460,7 +461,7 @@ def _char(char: str) -> str | None:
     if char < "\x80":
         return None
     usual = GREEK.get(char) or UNITS.get(char) or usual_char(char)
-    return cardinal(int(usual)) if usual is not None and usual.isdecimal() else usual
+    return None if usual is None else _DIGIT_RUN.sub(lambda match: cardinal(int(match[0])), usual)
 
 
 class MandarinNormaliser:

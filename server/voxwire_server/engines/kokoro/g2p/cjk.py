@@ -6,6 +6,8 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
+from voxwire_server.engines.common.pronunciations import kokoro_symbols
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -85,7 +87,7 @@ def english_words(english: EnglishReader, text: str) -> Iterator[tuple[str, int,
 def spoken_link(ipa: str, start: int, end: int) -> Iterator[tuple[str, int, int]]:
     """(phonemes, start, end) of a word with a given pronunciation, between two pauses."""
     yield " ", start, start
-    yield ipa.replace("g", "ɡ"), start, end
+    yield kokoro_symbols(ipa), start, end
     yield " ", end, end
 
 

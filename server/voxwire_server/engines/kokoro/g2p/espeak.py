@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from misaki.espeak import EspeakG2P
 
 from voxwire_server.engines.common.g2p import PAUSES, Sentence, pieces, sentence_of, sounds
-from voxwire_server.engines.common.pronunciations import LINK, split_links
+from voxwire_server.engines.common.pronunciations import LINK, kokoro_symbols, split_links
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,18 +22,6 @@ _SENTENCE = re.compile(r"[^.!?…।\n]*(?:[.!?…।\n]+[\"”’»)]*|$)")
 _WORD = re.compile(r"\S*[\w€$£¥₹%]\S*")
 _LOCK = threading.Lock()
 """espeak-ng has one current voice for the whole process."""
-
-
-_SYMBOLS = {"t\u0361s": "ʦ", "d\u0361z": "ʣ", "\u0361": "", "dʒ": "ʤ", "tʃ": "ʧ", "g": "ɡ", ".": "", ":": "ː", "'": "ˈ"}
-"""What IPA is written with, and Kokoro's vocabulary has otherwise; replaced in this order."""
-
-
-def kokoro_symbols(ipa: str) -> str:
-    """IPA in the symbols of Kokoro's vocabulary, as misaki writes espeak-ng's; symbols that it lacks are left."""
-    ipa = ipa.replace("\u035c", "\u0361")
-    for written, symbol in _SYMBOLS.items():
-        ipa = ipa.replace(written, symbol)
-    return ipa
 
 
 class EspeakReader:

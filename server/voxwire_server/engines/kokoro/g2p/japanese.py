@@ -47,6 +47,8 @@ class _Table(Cutlet):  # type: ignore[misc]
     def phonemes(self, node: _Node) -> str:
         """The phonemes of a word, or a mark as it is in Kokoro's vocabulary."""
         word = Word(node.surface, "", _MARK) if node.mark else Word(node.sound, node.sound, _READ)
+        if word.surface.isdigit():  # "²": Open JTalk has no sound for it
+            return ""
         phonemes: str = self._romaji_word(word)
         return phonemes.replace("っ", "").replace("[", "(").replace("]", ")")
 

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 # A sentence with its closing marks, and in it: Chinese, Latin words with the spaces between them, anything else.
 _SENTENCE = re.compile(r"[^。！？!?…\n]*(?:[。！？!?…\n]+[”’」』）)]*|$)")
+_LATIN = "A-Za-zÀ-ÖØ-öø-ɏ"
 _RUN = re.compile(
-    r"(?P<han>[\u4E00-\u9FFF]+)|(?P<latin>[A-Za-z]+(?:[ '’.-]*[A-Za-z]+)*(?:\+\+)?)|(?P<mark>.)", re.DOTALL
+    rf"(?P<han>[\u3400-\u4DBF\u4E00-\u9FFF\uF900-\uFAFF\U00020000-\U0003FFFD]+)"
+    rf"|(?P<latin>[{_LATIN}]+(?:[ '’.-]{{0,4}}[{_LATIN}]+)*(?:\+\+)?)|(?P<mark>.)",
+    re.DOTALL,
 )
 # As misaki writes Chinese marks.
 _MARKS = {
@@ -83,10 +86,19 @@ class MandarinReader:
         for word, start, end in jieba.tokenize(text):
             if start:
                 yield " ", offset + start, offset + start
-            yield ZHG2P.word2ipa(word).replace(_SYLLABLE_BREAK, ""), offset + start, offset + end
+            yield _phonemes(word), offset + start, offset + end
 
     def _latin(self, text: str, offset: int) -> Iterator[tuple[str, int, int]]:
         yield " ", offset, offset
         for phonemes, start, end in english_words(self._english, text):
             yield phonemes, offset + start, offset + end
             yield " ", offset + end, offset + end
+
+
+def _phonemes(word: str) -> str:
+    """The phonemes of a word; of a rare one, of those of its characters that misaki knows."""
+    try:
+        ipa: str = ZHG2P.word2ipa(word)
+    except ValueError:
+        return "".join(map(_phonemes, word)) if len(word) > 1 else ""
+    return ipa.replace(_SYLLABLE_BREAK, "")
