@@ -10,6 +10,7 @@ from voxwire_protocol import messages as m
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server.audio.framing import FrameBlock, no_prefix
 from voxwire_server.audio.pipeline import AudioPipeline
+from voxwire_server.audio.samples import silence
 from voxwire_server.engines.base import EngineInfo, StageInfo
 from voxwire_server.ops.lexicons import Lexicons
 from voxwire_server.session import effects as fx
@@ -167,9 +168,10 @@ class CoreHarness:
                 case fx.EndUtterance(serial, index):
                     chunks = self.pipelines[serial].skip(index, ends_utterance=True)
                     self.apply(self.core.produced(serial, index, chunks, self.now))
-                case fx.Silence(serial, index, seconds):
-                    chunks = self.pipelines[serial].pause(index, seconds)
-                    self.apply(self.core.produced(serial, index, chunks, self.now))
+                case fx.Silence(serial, spec):
+                    samples = silence(spec.clause.pause_after, ENGINE.sample_rate)
+                    chunks = self.pipelines[serial].push(spec.index, samples, finished=True, ends_utterance=False)
+                    self.apply(self.core.produced(serial, spec.index, chunks, self.now))
                 case fx.CancelSynthesis(serial):
                     self.pending = [each for each in self.pending if each.serial != serial]
                 case fx.Close(code, reason):

@@ -13,15 +13,23 @@ from collections.abc import Callable, Iterator
 from types import FrameType, ModuleType
 
 from voxwire_server.text import (
+    clause_text,
     clauses,
     coarticulation,
     cuts,
+    extents,
+    formulas,
     inline,
     intake,
     lexicon,
     markup,
+    mathematics,
+    mathematics_phrases,
+    mathematics_signs,
+    pauses,
     phoneme_visemes,
     scripts,
+    skipping,
     speakable,
     ssml,
 )
@@ -29,8 +37,9 @@ from voxwire_server.text.ssml import elements as ssml_elements
 from voxwire_server.text.ssml import output as ssml_output
 
 MODULES = (
-    clauses, cuts, intake, markup, inline, speakable, phoneme_visemes, coarticulation, lexicon, scripts, ssml,
-    ssml_elements, ssml_output,
+    clauses, cuts, pauses, intake, markup, extents, inline, formulas, mathematics, mathematics_phrases,
+    mathematics_signs, skipping, speakable, phoneme_visemes, coarticulation, lexicon, scripts, ssml, ssml_elements,
+    ssml_output, clause_text,
 )  # fmt: skip
 _FILES = frozenset(module.__file__ for module in MODULES)
 CHARS_PER_LINE = 16

@@ -185,6 +185,8 @@ namespace Voxwire.Tests
                 return Map("chars", Range(((Clause)message).Chars), "pts", ((Clause)message).Pts);
             if (message is Timing)
                 return OfTiming((Timing)message);
+            if (message is Mark)
+                return Map("name", ((Mark)message).Name, "pts", ((Mark)message).Pts);
             if (message is Flushed)
                 return Map("id", ((Flushed)message).Id, "seq", ((Flushed)message).Seq);
             if (message is Done)
@@ -192,7 +194,11 @@ namespace Voxwire.Tests
             if (message is Cancelled)
                 return OfCancelled((Cancelled)message);
             if (message is Warning)
-                return Map("code", ((Warning)message).Code, "message", ((Warning)message).Message);
+            {
+                var warning = (Warning)message;
+                return Map("code", warning.Code, "message", warning.Message,
+                    "details", warning.Details.Count > 0 ? warning.Details : null);
+            }
             VoxwireException error = ((ErrorMessage)message).Error;
             return Map("code", error.Code, "message", error.Message, "retryable", error.Retryable,
                 "retry_after_ms", error.RetryAfterMs, "hint", error.Hint, "details", error.Details);
@@ -300,6 +306,7 @@ namespace Voxwire.Tests
                 LeadMs = (int?)Whole(pacing, "lead_ms"),
                 Priority = Text(map, "priority"),
                 Seed = Whole(map, "seed"),
+                Format = Text(map, "format"),
             };
             if (map.ContainsKey("speed"))
                 options.Speed = Convert.ToDouble(map["speed"]);

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from voxwire_server.audio.framing import Framer, no_prefix
-from voxwire_server.audio.samples import NOTHING, Resampler, rescaled, silence
+from voxwire_server.audio.samples import NOTHING, Resampler, rescaled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -118,10 +118,6 @@ class AudioPipeline:
     def skip(self, index: int, ends_utterance: bool) -> list[EncodedChunk]:
         """Finish clause `index` without (more) audio: it failed, was cancelled, or has nothing to say."""
         return self.push(index, NOTHING, finished=True, ends_utterance=ends_utterance)
-
-    def pause(self, index: int, seconds: float) -> list[EncodedChunk]:
-        """Clause `index` is so much silence; its utterance goes on."""
-        return self.push(index, silence(seconds, self._engine_rate), finished=True, ends_utterance=False)
 
     def _encode_ready(self) -> list[EncodedChunk]:
         encoded = []

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from voxwire_server.config.schema import CompatConfig, Config, EnginesConfig, LimitsConfig, ServerConfig
 
+_BLOCK = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _NODE = re.compile(r"[A-Za-z0-9]{0,32}")
 
 
@@ -49,6 +50,11 @@ def check_config(config: Config) -> None:
     for way in config.text.breaks:
         if way not in BREAKS:
             raise ConfigError(f"text.breaks has {way!r}. {nearest_name(way, BREAKS)}", "text.breaks")
+    for name in config.text.skip:
+        if not _BLOCK.fullmatch(name):
+            raise ConfigError(
+                f"text.skip has {name!r}, which is no name of a block.", "text.skip", "Write `think` for `<think>`."
+            )
 
 
 def default_voice(engines: EnginesConfig, voices: Sequence[str]) -> str | None:

@@ -332,6 +332,13 @@ class TextConfig:
             "`[pause:1s]`. What is not listed is no pause."
         ),
     ] = BREAKS
+    skip: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Names of blocks that are not spoken, a model's reasoning and its calls of tools: `think` is "
+            "`<think>…</think>`, `[THINK]…[/THINK]` and `◁think▷…◁/think▷`. One that does not end takes all the rest."
+        ),
+    ] = ("think", "thinking", "reasoning", "scratchpad", "tool_call", "function_calls")
     lexicons: Annotated[
         tuple[LexiconFile, ...],
         Setting(

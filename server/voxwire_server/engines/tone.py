@@ -32,8 +32,8 @@ SLOTS = 16
 
 def _voices(engine: str) -> tuple[Voice, ...]:
     return (
-        Voice("tone-low", engine, ("en-us", "zh", "ja"), "A low tone a character; for tests."),
-        Voice("tone-high", engine, ("en-us", "zh", "ja"), "A high tone a character; for tests."),
+        Voice("tone-low", engine, ("en-us", "zh", "ja", "ar"), "A low tone a character; for tests."),
+        Voice("tone-high", engine, ("en-us", "zh", "ja", "ar"), "A high tone a character; for tests."),
     )
 
 

@@ -143,6 +143,8 @@ def overloaded_outcome(request: SynthesisRequest, message: str) -> StepOutcome:
 
 
 def _prepare(engine: Engine, request: SynthesisRequest, check: Callable[[], None]) -> StepOutcome:
+    if not request.clause.text:  # a pause alone: nothing for the engine
+        return _call_sink(engine, StepOutcome(request, StepStatus.FINISHED), None)
     try:
         job = engine.prepare(_clause(engine, request))
         if not isinstance(job, Job):

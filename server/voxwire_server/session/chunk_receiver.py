@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -103,9 +104,9 @@ class ChunkReceiver:
         words = chunk.alignment.words if chunk.alignment is not None and clause.clock is not None else ()
         untimed = self.spec.engine.timing == "none" and clause.clock is not None
         for name, at in marks:
-            word = next((each for each in words if each.chars[0] >= at), None)
-            if word is not None and clause.clock is not None:
-                pts = clause.clock.pts(word.start)
+            word = bisect_left(words, at, key=lambda each: each.chars[0])
+            if word < len(words) and clause.clock is not None:
+                pts = clause.clock.pts(words[word].start)
             elif untimed and not at:
                 pts = chunk.clause_pts
             elif chunk.finished:

@@ -234,10 +234,14 @@ class ClauseCutter:
     def _styled_speaker(self, style: Style) -> ResolvedVoice:
         """Who speaks text in a style; what of its wishes can't be had is told."""
         voice, language, missing = spoken_by(self.spec, style)
+        found = ResolvedVoice(self.spec.engine, voice, language)
+        other = self.splitter.speaker_of(style.language, found) if missing and style.language else None
+        if other is not None:
+            return other
         if missing and missing not in self._unspoken_wishes and len(self._unspoken_wishes) < WISHES_MAX:
             self._unspoken_wishes.add(missing)
             self._warn("ssml_unsupported", missing)
-        return ResolvedVoice(self.spec.engine, voice, language)
+        return found
 
     def unspoken(self, index: int, ranges: Sequence[tuple[int, int]]) -> None:
         """The engine could pronounce nothing of these ranges of a clause's text."""
@@ -313,7 +317,7 @@ class ClauseCutter:
             if text.ends_utterance:
                 self._end_utterance(index)
             else:
-                self.emit(fx.Silence(self.spec.serial, index, text.pause_after))
+                self.emit(fx.Silence(self.spec.serial, self._request(index, part, waited_since, now, first=False)))
         self._said = "" if text.ends_utterance else f"{self._said} {text.text}"[-BEFORE_CHARS:].lstrip()
         self._next_index += 1
         self._utterance_clauses = 0 if text.ends_utterance else self._utterance_clauses + 1
@@ -321,17 +325,20 @@ class ClauseCutter:
     def _synthesise(self, index: int, part: ClausePart, text_at: float, now: float) -> None:
         spec = self.spec
         first = not self.in_flight and self.playout.remaining(now) <= 0
-        request = fx.ClauseSpec(
+        request = self._request(index, part, text_at, now, first=first)
+        self.in_flight[index] = ClauseInFlight(part.text, self._wanted_at(now), first, text_at, part.speaker)
+        self.emit(fx.Synthesise(spec.serial, request))
+
+    def _request(self, index: int, part: ClausePart, text_at: float, now: float, *, first: bool) -> fx.ClauseSpec:
+        return fx.ClauseSpec(
             engine=part.speaker.engine.name,
             clause=self._clause(index, part),
             index=index,
             deadline=text_at if first else self.playout.dry_at(now) + self._seconds_in_flight(),
-            bulk=spec.bulk,
+            bulk=self.spec.bulk,
             first=first,
             ends_utterance=part.text.ends_utterance,
         )
-        self.in_flight[index] = ClauseInFlight(part.text, self._wanted_at(now), first, text_at, part.speaker)
-        self.emit(fx.Synthesise(spec.serial, request))
 
     def _clause(self, index: int, part: ClausePart) -> Clause:
         spec, text, style = self.spec, part.text, part.text.style

@@ -303,12 +303,10 @@ class Driver:
                 services.observer.frames_sent(stop - start)
             case fx.Send(message):
                 self._send(message)
-            case fx.Synthesise():
+            case fx.Synthesise() | fx.Silence():
                 self._synthesise(effect)
             case fx.EndUtterance(serial, index):
                 self._end_utterance(serial, index)
-            case fx.Silence(serial, index, seconds):
-                self._silence(serial, index, seconds)
             case fx.Encode():
                 self._encode(effect)
             case fx.OpenPipeline():
@@ -359,7 +357,7 @@ class Driver:
         self._pipelines[effect.serial] = ContextPipeline(audio, opus)
         self._services.observer.contexts_changed(+1)
 
-    def _synthesise(self, effect: fx.Synthesise) -> None:
+    def _synthesise(self, effect: fx.Synthesise | fx.Silence) -> None:
         pipeline = self._pipelines.get(effect.serial)
         if pipeline is None:
             return
@@ -378,12 +376,6 @@ class Driver:
         pipeline = self._pipelines.get(serial)
         if pipeline is not None:
             chunks = pipeline.audio.skip(index, ends_utterance=True)
-            self._queue.extend(self.core.produced(serial, index, chunks, self._now()))
-
-    def _silence(self, serial: int, index: int, seconds: float) -> None:
-        pipeline = self._pipelines.get(serial)
-        if pipeline is not None:
-            chunks = pipeline.audio.pause(index, seconds)
             self._queue.extend(self.core.produced(serial, index, chunks, self._now()))
 
     def _encode(self, effect: fx.Encode) -> None:

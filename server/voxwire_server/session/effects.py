@@ -94,14 +94,13 @@ class EndUtterance:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """Give the audio pipeline so many seconds of silence for clause `index`, which has no text.
+    """Make the silence of a clause without text, in a worker as other clauses, and without the engine.
 
-    What the pipeline then gives comes back through `SessionCore.produced`.
+    It comes back through `SessionCore.produced`.
     """
 
     serial: int
-    index: int
-    seconds: float
+    spec: ClauseSpec
 
 
 @dataclass(frozen=True, slots=True)

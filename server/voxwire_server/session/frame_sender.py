@@ -200,7 +200,7 @@ class FrameSender:
         pts = playout.sent_pts
         if now - self._answers_at >= ANSWERS_SECONDS:
             self._answers_at, self._answers_left = now, ANSWERS_MAX
-        self._answer(pts)
+        self._answer(pts, now)
         if self._owes_answers:
             return
         count = self._frames_due(now)
@@ -209,9 +209,9 @@ class FrameSender:
             playout.sent(count, now)
             self.underruns.end(now)
             self.ready_frames -= count
-            self._send_frames(count, pts)
+            self._send_frames(count, pts, now)
             self.encode(now)
-        self._answer(playout.sent_pts)
+        self._answer(playout.sent_pts, now)
 
     def _frames_due(self, now: float) -> int:
         """How many frames are sent now; none beyond a flush that can't be answered yet."""
@@ -221,7 +221,7 @@ class FrameSender:
             count = min(count, (self._ends[self._answers_left][0] - playout.sent_pts) // playout.frame_samples)
         return count
 
-    def _send_frames(self, count: int, pts: int) -> None:
+    def _send_frames(self, count: int, pts: int, now: float) -> None:
         """Send `count` frames from `pts` on; the answer to a flush follows its utterance's last frame at once."""
         size = self.playout.frame_samples
         while count:
@@ -235,13 +235,17 @@ class FrameSender:
             pts += part * size
             if not head.left:
                 self._ready.popleft()
-            self._answer(pts)
+            self._answer(pts, now)
 
-    def _answer(self, pts: int) -> None:
-        """Answer the flushes whose utterances have been sent, which end at `pts` or before."""
+    def _answer(self, pts: int, now: float) -> None:
+        """Answer the flushes whose utterances have been sent, which end at `pts` or before.
+
+        What is left to say of them comes first: a mark behind the last word is known when the audio may be gone.
+        """
         while self._answers_left and self._ends and self._ends[0][0] <= pts:
             self._answers_left -= 1
             end_pts, end = self._ends.popleft()
+            self._send_messages(end_pts, now)
             if end.ends:
                 self.complete = True
             else:

@@ -300,7 +300,8 @@ def front_end(format: m.TextFormat | None, language: str, settings: SessionSetti
     """What reads a context's text."""
     if format == "ssml":
         return Ssml(language, dialect=settings.dialect)
-    return Markup(language, tags=frozenset((*settings.breaks, *DIALECT_TAGS.get(settings.dialect, ()))))
+    tags = frozenset((*settings.breaks, *DIALECT_TAGS.get(settings.dialect, ())))
+    return Markup(language, tags=tags, skip=settings.skip)
 
 
 def entries_of(lexicon: Mapping[str, str | m.Pronunciation]) -> list[Entry]:

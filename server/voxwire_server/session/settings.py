@@ -65,6 +65,7 @@ class SessionSettings:
     lead_ms: int = 500
     opus_bitrate: int = 24_000
     breaks: tuple[str, ...] = ("break", "pause")
+    skip: tuple[str, ...] = ("think", "thinking", "reasoning", "scratchpad", "tool_call", "function_calls")
     dialect: str = ""
     resume_window_ms: int = 0
     policy: PlayoutPolicy = field(default_factory=PlayoutPolicy)

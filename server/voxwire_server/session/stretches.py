@@ -164,7 +164,7 @@ class ClauseSplitter:
 
     def _spoken(self, clause: ClauseText, stretch: Stretch, speaker: ResolvedVoice) -> Iterator[_Span]:
         """What of a stretch is spoken, and by whom."""
-        who = speaker if stretch.language == speaker.language else self._speaker_of(stretch.language, speaker)
+        who = speaker if stretch.language == speaker.language else self.speaker_of(stretch.language, speaker)
         if who is not None:
             yield from _cut(clause.text, _Span(stretch.start, stretch.end, who), _chars_max(who, speaker))
             return
@@ -185,7 +185,7 @@ class ClauseSplitter:
         found = [(each.start, each.end) for each in self.lexicon.aliases(text, language)]
         return [(start, end) for start, end in found if stretch.start <= start and end <= stretch.end]
 
-    def _speaker_of(self, language: str, beside: ResolvedVoice) -> ResolvedVoice | None:
+    def speaker_of(self, language: str, beside: ResolvedVoice) -> ResolvedVoice | None:
         """Who speaks a language beside a voice: that voice itself, else the best of those that may."""
         key = f"{beside.engine.name}/{beside.voice.name}/{language}"
         if key not in self._speakers:

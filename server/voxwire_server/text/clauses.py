@@ -43,7 +43,7 @@ _ANY_SPACE = re.compile(r"\s")  # sentencex 1.0.32 panics on spaces beyond ASCII
 _SPACE = re.compile(rf"[{_BREAKS}]")
 _DOTTED = re.compile(r"(?<![^\W\d_])[^\W\d_]\.[^\W\d_]\.\Z")  # e.g., p.m., U.S.
 _LIST_NUMBER = re.compile(r"(?:\A|[:;.!?]\s|[\n\v])\s{0,8}+\(?\d{1,2}\.\Z")
-_CJK_BREAK = re.compile(rf"(?<=[{CJK}])(?=\w)|(?<=\w)(?=[\u3400-\u9fff])")
+_CJK_BREAK = re.compile(rf"(?<=[{CJK}])(?<!\d)(?=\w)|(?<=[{CJK}])(?=[^\W\d])|(?<=\w)(?=[\u3400-\u9fff])")
 _WEAK_END = re.compile(
     r"an?|the|of|to|in|on|at|by|for|from|with|and|or|but|nor|so|as|if|than|that|which|who|whose|into|onto|my|your|his"
     r"|her|its|our|their|is|are|was|were|be|been|very|more|most|no|not",
@@ -58,8 +58,8 @@ _BEFORE_NUMBER = re.compile(
 )
 """Abbreviations after which a full stop is no sentence end if a number follows."""
 # What can't be told without the next word: "Jan" may be a month, "XXI" is "twenty-first" before "century".
-_OPEN_WORD = re.compile(rf"{_MONTH.title()}|[IVXLCDM]{{2,8}}")
-_SIGNS = frozenset("=<>+*/\\^%&@~|#−×÷≠≤≥±≈→←")
+_OPEN_WORD = re.compile(rf"{_MONTH.title()}|[IVXLCDM]{{2,8}}|sq|cu|fl")
+SIGNS = frozenset("!=<>+*/\\^%&@~|#−×÷≠≤≥±≈→←")
 JUDGED_CHARS_MAX = 80
 _WORDS_JUDGED = 4
 _WEAK_CHARS_MAX = 5
@@ -359,9 +359,9 @@ def _belongs_together(text: str, at: int, next_char: str) -> bool:
 
     `next_char` is the first letter or digit after it, "" where that is not known.
     """
-    if text[at - 1].isdigit() or next_char.isdigit():
+    if _is_number(text[at - 1]) or _is_number(next_char):
         return True
-    if text[at - 1] in _SIGNS or text[at + 1 : at + 2] in _SIGNS:
+    if text[at - 1] in SIGNS or text[at + 1 : at + 2] in SIGNS:
         return True
     start = max(0, at - _WORD_CHARS_MAX - 1)
     word = text[start + _word_start(text[start:at]) : at]
@@ -369,6 +369,11 @@ def _belongs_together(text: str, at: int, next_char: str) -> bool:
         return _OPEN_WORD.fullmatch(word) is not None
     bare = word[:-1].lstrip("(\"'“‘[")
     return _TITLE.fullmatch(bare) is not None or (not next_char and _BEFORE_NUMBER.fullmatch(bare) is not None)
+
+
+def _is_number(char: str) -> bool:
+    """Whether it is a digit or a fraction, but no Chinese numeral."""
+    return char.isnumeric() and not char.isalpha()
 
 
 def _word_start(text: str) -> int:

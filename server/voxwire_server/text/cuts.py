@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from voxwire_server.text.clauses import (
+    SIGNS,
     Boundary,
     count_words,
     first_speakable,
@@ -150,6 +151,8 @@ class CutChooser:
             boundary = Boundary.WORD if held[-1] == "." else Boundary.SENTENCE
             return Cut(markup.base + len(markup.text), boundary, releases=True)
         rest = text[start:]
+        if held and held[0] in SIGNS:
+            rest = rest.rstrip(" ")  # the word before a sign is read with it
         end = word_cut(rest, 1, min(limit, len(rest)), forced=False)
         if end:
             end = without_weak_end(rest, end, WEAK_WORDS_MIN)

@@ -8,7 +8,16 @@ from __future__ import annotations
 import re
 
 from voxwire_server.text.formulas import formula_at
-from voxwire_server.text.inline import COMMENT, COMMENT_END, LABEL_CHARS_MAX, TAG, TAG_BEGUN, Block, InlineMarkup
+from voxwire_server.text.inline import (
+    COMMAND_STEPS,
+    COMMENT,
+    COMMENT_END,
+    LABEL_CHARS_MAX,
+    TAG,
+    TAG_BEGUN,
+    Block,
+    InlineMarkup,
+)
 from voxwire_server.text.skipping import skipping
 from voxwire_server.text.speakable import CJK, SPACE
 
@@ -34,7 +43,7 @@ class TokenExtents(InlineMarkup):
         self._opened: tuple[int, int, int] | None = None  # where `_extent` goes on: of which token, from where, its end
         self._comment_open = start  # no comment ends before this input index
         self._has_bars: bool | None = None  # whether the line at hand is the head of a table; None: no bar in it so far
-        self._rule_next = False  # the line at hand is a table's rule
+        self._rule = (-1, -1)  # the input range of the rule below the head of the last table
         self._bare_rows = False  # a table is open whose rows need not begin with a bar
 
     def _token_end(self, at: int, final: bool) -> int | None:
@@ -115,6 +124,7 @@ class TokenExtents(InlineMarkup):
 
     def _closing_formula(self, at: int, final: bool) -> int | None:
         raw = self._raw
+        self.steps += COMMAND_STEPS
         found = formula_at(raw, at, raw[at - 1] if at else self._before, TOKEN_CHARS_MAX, final=final)
         if found is None:
             return None
@@ -123,7 +133,7 @@ class TokenExtents(InlineMarkup):
     def _is_text_bar(self, at: int, final: bool) -> bool | None:
         """Whether the bar at `at` is text, and not between the cells of a table; None while that can't be told.
 
-        A line with a bar is the head of a table if the next one is a rule (---|---); the first bar decides for its line.
+        A line with a bar is the head of a table if the next one is a rule (---|---); the first bar decides for all.
         """
         if self._block is Block.TABLE:
             return False
@@ -131,7 +141,7 @@ class TokenExtents(InlineMarkup):
             self._has_bars = self._rule_follows(at, final)
             if self._has_bars:
                 self._block = Block.TABLE
-                self._rule_next = self._bare_rows = True
+                self._bare_rows = True
         return None if self._has_bars is None else not self._has_bars
 
     def _rule_follows(self, at: int, final: bool) -> bool | None:
@@ -146,7 +156,10 @@ class TokenExtents(InlineMarkup):
         if stop == len(raw) and not final:
             return None if len(raw) < TOKEN_CHARS_MAX else False
         line = raw[newline + 1 : stop]
-        return (stop == len(raw) or raw[stop] == "\n") and "-" in line and "|" in line
+        if (stop < len(raw) and raw[stop] != "\n") or "-" not in line or "|" not in line:
+            return False
+        self._rule = (self._start + newline + 1, self._start + min(stop + 1, len(raw)))
+        return True
 
     def _closing_tag(self, at: int, final: bool) -> int | None:
         raw = self._raw

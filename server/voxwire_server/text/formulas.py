@@ -6,8 +6,9 @@ Pure. Money ("$5 and $10") is no formula, nor are paths, escaped brackets and pr
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+from voxwire_server.text.mathematics_signs import TOKEN
 from voxwire_server.text.mathematics_words import ACCENTS, BIG, FONTS, FUNCTIONS, WORDS
 from voxwire_server.text.speakable import CJK
 
@@ -15,7 +16,9 @@ DISPLAY_CHARS_MAX = 1000
 """A displayed formula or an environment that does not end within so many characters is text."""
 INLINE_CHARS_MAX = 400
 """So is one in a line."""
-ARGUMENT_CHARS_MAX = 300
+ARGUMENT_CHARS_MAX = 200
+PIECE_SIGNS_MAX = 180
+"""So much of a formula is read at once."""
 
 _DOLLARS = re.compile(r"(?:[^$\n\\]|\\[^\n])*")
 _GROUP = re.compile(r"\\(?:text\w*|mathrm|mathbf|mathit|operatorname\*?|mbox|hbox|begin|end)\s*\{[^{}]*\}?")
@@ -34,8 +37,16 @@ _BEGIN = re.compile(r"\\begin\{([A-Za-z]{1,20}\*?)\}")
 _NAME = re.compile(r"\\([A-Za-z]{2,20})")
 _RUN = re.compile(rf"[^\s{{}}\\$*`\"”’<>&|@#%~{CJK}]+")
 _WORD = re.compile(r"[A-Za-z]{3,}")
+_BRACES = re.compile(r"[{}\n]")
+_DEEPER = frozenset(("{", "(", "[", "\\left", "\\begin"))
+_HIGHER = frozenset(("}", ")", "]", "\\right", "\\end"))
+_BETWEEN = frozenset((
+    "=", "<", ">", "≤", "≥", "≠", "+", "\\\\", "\\le", "\\leq", "\\ge", "\\geq", "\\approx", "\\Rightarrow",
+    "\\implies", "\\iff", "\\quad", "\\qquad", "\\to",
+))  # fmt: skip
 _TRAILING = re.compile(r"[.,;:!?)\]'_^=+/-]+\Z")
 _OPERAND = re.compile(r" (?:[A-Za-z](?:[_^][^\s{}\\$]{1,10}|[_^]\{[^{}\n]{1,20}\})*|\d+|\\[A-Za-z]+)(?=[\s.,;:!?)]|\Z)")
+_OPERAND_BEGUN = re.compile(r"(?: \S{0,60})?")
 _ENVIRONMENTS = frozenset((
     "equation", "align", "aligned", "gather", "gathered", "multline", "split", "cases", "matrix", "pmatrix", "bmatrix",
     "vmatrix", "Bmatrix", "Vmatrix", "array", "eqnarray", "displaymath", "math", "alignat",
@@ -43,7 +54,9 @@ _ENVIRONMENTS = frozenset((
 _COMMANDS = (
     frozenset(WORDS) | frozenset(FUNCTIONS) | frozenset(BIG) | frozenset(ACCENTS) | FONTS
     | {"frac", "dfrac", "tfrac", "sqrt", "binom", "text", "operatorname", "left", "lfloor", "lceil"}
-) - {"deg", "hom", "arg", "star", "check", "grave", "acute", "top", "bot", "mod", "colon", "because", "up", "dot", "bar"}  # fmt: skip
+) - {
+    "deg", "hom", "arg", "star", "check", "grave", "acute", "top", "bot", "mod", "colon", "because", "up", "dot", "bar",
+}  # fmt: skip
 
 
 class Formula(NamedTuple):
@@ -55,7 +68,7 @@ class Formula(NamedTuple):
     end: int
 
 
-def formula_at(text: str, at: int, before: str, limit: int, *, final: bool) -> Formula | bool | None:
+def formula_at(text: str, at: int, before: str, limit: int, *, final: bool) -> Formula | Literal[False] | None:
     """The formula that begins at `text[at]`, a dollar sign or a backslash; False where none does.
 
     None: that depends on what follows the text. `before` is the character before, `limit` the most of `text` that is
@@ -79,7 +92,9 @@ def formula_at(text: str, at: int, before: str, limit: int, *, final: bool) -> F
     return _command(text, at, before, limit, final)
 
 
-def _delimited(text: str, at: int, opener: str, closer: str, limit: int, final: bool) -> Formula | bool | None:
+def _delimited(
+    text: str, at: int, opener: str, closer: str, limit: int, final: bool
+) -> Formula | Literal[False] | None:
     body = at + len(opener)
     if len(text) < body:
         return False if final else None
@@ -92,7 +107,7 @@ def _delimited(text: str, at: int, opener: str, closer: str, limit: int, final: 
     return Formula(at, body, close, close + len(closer))
 
 
-def _in_dollars(text: str, at: int, before: str, limit: int, final: bool) -> Formula | bool | None:
+def _in_dollars(text: str, at: int, before: str, limit: int, final: bool) -> Formula | Literal[False] | None:
     """After Pandoc's rules: no space inside beside the signs, no digit behind the second."""
     if before.isascii() and before.isalnum():
         return False
@@ -124,7 +139,7 @@ def _is_prose(content: str) -> bool:
     return _PROSE.search(bare) is not None or _FOREIGN.search(bare) is not None
 
 
-def _environment(text: str, at: int, limit: int, final: bool) -> Formula | bool | None:
+def _environment(text: str, at: int, limit: int, final: bool) -> Formula | Literal[False] | None:
     opened = _BEGIN.match(text, at, limit)
     if opened is None:
         short = not final and len(text) < min(limit, at + 30) and not re.search(r"\s", text[at:])
@@ -140,7 +155,7 @@ def _environment(text: str, at: int, limit: int, final: bool) -> Formula | bool 
     return Formula(at, at, end, end)
 
 
-def _command(text: str, at: int, before: str, limit: int, final: bool) -> Formula | bool | None:
+def _command(text: str, at: int, before: str, limit: int, final: bool) -> Formula | Literal[False] | None:
     """A command outside of delimiters, with its arguments and what is written on to it without a space."""
     name = _NAME.match(text, at, limit)
     if name is None or name[1] not in _COMMANDS:
@@ -155,6 +170,8 @@ def _command(text: str, at: int, before: str, limit: int, final: bool) -> Formul
     if end is None:
         return None
     if name[1] in BIG or name[1] in FUNCTIONS:
+        if not final and _OPERAND_BEGUN.fullmatch(text, end) and len(text) < limit:
+            return None
         operand = _OPERAND.match(text, end, limit)
         if operand is not None:
             end = operand.end()
@@ -192,19 +209,6 @@ def _command_end(text: str, at: int, limit: int, final: bool, *, takes_root: boo
     return at
 
 
-def _brace(text: str, at: int, limit: int) -> int:
-    """Behind the brace that closes the one at `at`; -1 where none does on this line."""
-    depth = 0
-    for i in range(at, min(limit, len(text))):
-        char = text[i]
-        if char == "\n":
-            return -1
-        depth += (char == "{") - (char == "}")
-        if not depth:
-            return i + 1
-    return -1
-
-
 def _loose(text: str, start: int, end: int) -> int:
     """How many characters of punctuation at the end of a command belong to the sentence."""
     run = text[start:end]
@@ -220,29 +224,32 @@ def _loose(text: str, start: int, end: int) -> int:
     return len(run) - kept
 
 
-PIECE_CHARS_MAX = 400
-"""So much of a formula is read at once."""
-
-_PIECE_TOKEN = re.compile(r"\\(?:[A-Za-z]+|.)?|[{}()\[\]=<>≤≥≠+]|[^\\{}()\[\]=<>≤≥≠+]{1,40}", re.DOTALL)
-_DEEPER = frozenset(("{", "(", "[", "\\left", "\\begin"))
-_HIGHER = frozenset(("}", ")", "]", "\\right", "\\end"))
-_BETWEEN = frozenset((
-    "=", "<", ">", "≤", "≥", "≠", "+", "\\\\", "\\le", "\\leq", "\\ge", "\\geq", "\\approx", "\\Rightarrow", "\\implies",
-    "\\iff", "\\quad", "\\qquad", "\\to",
-))  # fmt: skip
-
-
-def piece_end(text: str, at: int, end: int) -> int:
-    """Up to where of the formula `text[at:end]` is read at once: the whole, or up to a sign between its parts."""
-    if end - at <= PIECE_CHARS_MAX:
-        return end
-    depth, best, last = 0, at, at
-    for token in _PIECE_TOKEN.finditer(text, at, at + PIECE_CHARS_MAX):
-        last = token.start()
-        if token[0] in _DEEPER:
+def piece_end(text: str, at: int, end: int) -> tuple[int, int]:
+    """Up to where the formula `text[at:end]` is read at once, the whole or a part, and how many signs that are."""
+    depth = best_count = count = 0
+    best = last = at
+    for found in TOKEN.finditer(text, at, end):
+        sign = found[0]
+        if count >= PIECE_SIGNS_MAX:
+            return (best, best_count) if best > at else (last, count)
+        last = found.start()
+        if sign in _DEEPER:
             depth += 1
-        elif token[0] in _HIGHER:
+        elif sign in _HIGHER:
             depth -= 1
-        elif depth <= 0 and token[0] in _BETWEEN:
-            best = token.start()
-    return best if best > at else max(last, at + PIECE_CHARS_MAX // 2)
+        elif depth <= 0 and sign in _BETWEEN and count:
+            best, best_count = last, count
+        count += 1
+    return end, count
+
+
+def _brace(text: str, at: int, limit: int) -> int:
+    """Behind the brace that closes the one at `at`; -1 where none does on this line."""
+    depth = 0
+    for found in _BRACES.finditer(text, at, limit):
+        if found[0] == "\n":
+            return -1
+        depth += 1 if found[0] == "{" else -1
+        if not depth:
+            return found.end()
+    return -1

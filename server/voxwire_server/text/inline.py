@@ -33,11 +33,15 @@ DIALECT_TAGS = {CARTESIA: ("break", "speed", "volume", "spell")}
 """The tags that a vendor's clients may write into text that is no SSML."""
 SPELL_CHARS_MAX = 100
 """The longest text that a tag has spelled."""
-FORMULA_STEPS = 2  # reading one character of a formula takes as long as so many decisions
+SIGN_STEPS = 2  # reading one sign of a formula takes as long as so many decisions
+COMMAND_STEPS = 5  # and looking for one
 FORMULA_SUFFIXED_CHARS_MAX = 3  # what may go on as a word, with the space before it: the nth
 COMMENT, COMMENT_END = "<!--", "-->"
 
-_EMOJI_RUN = rf"[{EMOJI}][{EMOJI}\u200d\ufe0e\ufe0f\u20e3\U000e0020-\U000e007f]*|\ufe0f?\u20e3|[\ufe0e\ufe0f\u20e3\u200d]+(?![\w])"
+_EMOJI_RUN = (
+    rf"[{EMOJI}][{EMOJI}\u200d\ufe0e\ufe0f\u20e3\U000e0020-\U000e007f]*|\ufe0f?\u20e3"
+    r"|[\ufe0e\ufe0f\u20e3\u200d]+(?![\w])"
+)
 _BREAKING_TAGS = re.compile(
     r"(?P<soft>br|t[dh]|wbr)|blockquote|article|section|caption|figcaption|d[dlt]|div|h[1-6r]|header|footer|li|ol|p|pre"
     r"|table|tbody|thead|tr|ul",
@@ -170,6 +174,7 @@ class InlineMarkup(SpeakableText):
                 break
             at = place.start()
             if context[at] in "$\\":
+                self.steps += COMMAND_STEPS
                 formula = formula_at(context, at, context[at - 1 : at], end, final=True)
                 if formula:
                     self._verbatim(context, given, at, start)
@@ -205,9 +210,9 @@ class InlineMarkup(SpeakableText):
         """Append what is said for the formula at hand, or for as much of it as is read at once; returns its end."""
         assert self._formula is not None, "a formula is open"
         body_end, formula_end, is_short = self._formula
-        end = piece_end(context, at, body_end - start)
+        end, signs = piece_end(context, at, body_end - start)
         latex = context[at:end]
-        self.steps += FORMULA_STEPS * len(latex)
+        self.steps += SIGN_STEPS * signs
         pieces = spoken_parts(latex) if self._reads_formulas else symbols(latex)
         glues = is_short and sum(len(text) for text, _ in pieces) <= FORMULA_GLUE_CHARS_MAX
         if pieces and self.text[-1:].isalnum():

@@ -15,16 +15,17 @@ of a session share, bounds how much is read at once; `behind` says that reading 
 
 from __future__ import annotations
 
-import math
 import re
 from bisect import bisect_left
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, assert_never
 
+from voxwire_server.text.allowance import CHAR_WORK, PLAN_WORK, STEP_WORK, Allowance
+from voxwire_server.text.clause_text import ClauseText, ControlSearch, IntakeWarning, with_controls
 from voxwire_server.text.clauses import JUDGED_CHARS_MAX, Boundary, ClauseLimits, MarkFinder, speakable
-from voxwire_server.text.controls import PLAIN, Mark, Pause, Style, StyleChange
+from voxwire_server.text.controls import PLAIN, Pause
 from voxwire_server.text.cuts import CUT_CHARS, Cut, CutChooser
 from voxwire_server.text.markup import Markup
 from voxwire_server.text.pauses import given_text
@@ -32,10 +33,7 @@ from voxwire_server.text.speakable import HARD_BREAK, SILENT_CHARS_MAX, SOFT_BRE
 from voxwire_server.text.ssml import Ssml
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from voxwire_server.speech import Reading
-    from voxwire_server.text.controls import Control
+    pass
 
 __all__ = ["Allowance", "Boundary", "ClauseLimits", "ClauseText", "IntakeWarning", "TextIntake", "Urgency"]
 
@@ -46,7 +44,8 @@ _STATES_MAX = 16
 _CONTEXT_CHARS = JUDGED_CHARS_MAX + 16  # taken text kept, so that a mark is judged alike before and after a take
 _STRAY = re.compile(rf"[ {HARD_BREAK}{SOFT_BREAK}.,;:!?…)»”’]*[ {HARD_BREAK}{SOFT_BREAK}]")
 """Signs that a pause or a change of style has cut off from the words before them."""
-_SPACES = re.compile(rf"[ {HARD_BREAK}{SOFT_BREAK}]*")
+_BREAKS = f" {HARD_BREAK}{SOFT_BREAK}"
+_SPACES = re.compile(f"[{_BREAKS}]*")
 
 
 class Urgency(Enum):
@@ -60,88 +59,10 @@ class Urgency(Enum):
     DRY = 2
 
 
-@dataclass(frozen=True, slots=True)
-class ClauseText:
-    """A clause, ready to speak.
-
-    `text` has no markup; it is empty when nothing in `chars` can be spoken. `origins[i]` is the index in the context's
-    original text behind `text[i]`: same length, never decreasing. `chars` is the half-open range of original text that
-    the clause uses up; the ranges of consecutive clauses touch. `readings` are ranges of `text`, `marks` names with the
-    index in `text` that they stand before. It is said in `style`, then there are `pause_after` seconds of silence.
-    """
-
-    text: str
-    origins: Sequence[int]
-    chars: tuple[int, int]
-    ends_utterance: bool
-    boundary: Boundary
-    readings: tuple[Reading, ...] = ()
-    marks: tuple[tuple[str, int], ...] = ()
-    style: Style = PLAIN
-    pause_after: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class IntakeWarning:
-    """Something in the text is not spoken, or not as it asks; `chars` is its half-open range in the original text."""
-
-    code: str
-    message: str
-    chars: tuple[int, int]
-
-
-@dataclass(slots=True)
-class Allowance:
-    """How much text may be read, in units of about a microsecond of work: `rate` per second, `size` at once. Pure.
-
-    The last slice may cost more than what is left; `left` is negative then, and is paid back first.
-    """
-
-    rate: float = math.inf
-    size: float = math.inf
-    left: float = math.inf
-    at: float = 0.0
-
-    def renew(self, now: float) -> None:
-        """Add what the time since the last call brings; `now` is in seconds."""
-        if now > self.at:
-            if self.left < self.size:
-                self.left = min(self.size, self.left + (now - self.at) * self.rate)
-            self.at = now
-
-    def spend(self, units: float) -> None:
-        """Count units that were used."""
-        self.left -= units
-
-    def ready_at(self) -> float:
-        """When reading goes on: half of the size will be there."""
-        return self.at + max(0.0, self.size / 2 - self.left) / self.rate
-
-
-@dataclass(slots=True)
-class _ControlSearch:
-    """How far controls were looked at for the next clause: `passed` of them, and output before `looked`.
-
-    `begins`: nothing is said before there. `style` is the clause's.
-    """
-
-    looked: int
-    style: Style
-    begins: bool = True
-    passed: int = 0
-
-
-CHAR_WORK = 0.75
-STEP_WORK = 4.0
-PLAN_WORK = 30.0
-"""The cost of an input character, of a decision of the markup and of a search for a cut, in an allowance's units."""
-
-
 class TextIntake:
     """The text of one context: `feed` and `flush` in, `take` clauses out.
 
-    `language` is a BCP 47 tag; what stands in tags named in `skip` (`<think>`) is not spoken. Memory: the original
-    text, what is not read yet, and some clauses' length of what is.
+    `language` is a BCP 47 tag. Memory: the original text, what is not read yet, and some clauses' length of what is.
     """
 
     def __init__(
@@ -190,7 +111,7 @@ class TextIntake:
 
     def _begin_clause(self) -> None:
         """Look for the control that ends the next clause from here on."""
-        self._search = _ControlSearch(self._from, self._style)
+        self._search = ControlSearch(self._from, self._style)
 
     def _changed(self) -> None:
         """Forget what is cached about the next clause."""
@@ -356,6 +277,8 @@ class TextIntake:
         if cut.releases:
             markup.release()
         start, end = self._start(), len(markup.text) if cut.releases else self._local(cut.end)
+        if cut.boundary is Boundary.WORD and not cut.controls:
+            end = self._between_origins(start, end)
         start = min(start, end)
         if self._controlled_end and (stray := _STRAY.match(markup.text, start, end)):
             start = stray.end()
@@ -364,7 +287,8 @@ class TextIntake:
             text, origins, (self._taken, self._chars_end(cut, end)), cut.boundary is Boundary.UTTERANCE, cut.boundary
         )
         if markup.controls or markup.readings or self._style != PLAIN:
-            clause = self._controlled(clause, cut, markup.base + start, markup.base + end, kept)
+            span = markup.base + start, markup.base + end
+            clause, self._style = with_controls(clause, markup, self._search, span, kept, cut.controls)
         self._taken = clause.chars[1]
         self._controlled_end = cut.controls > 0
         self._changed()
@@ -383,6 +307,14 @@ class TextIntake:
                 del self._states[0]
         return clause
 
+    def _between_origins(self, start: int, end: int) -> int:
+        """`end` moved back to where a character of the original ends: the dot of an address stands for several."""
+        text, origins = self._markup.text, self._markup.origins
+        at = end
+        while start < at < len(text) and origins[at] == origins[at - 1] and text[at] not in _BREAKS:
+            at -= 1
+        return at if at > start else end
+
     def _chars_end(self, cut: Cut, end: int) -> int:
         """Where the original of a clause ends whose output ends before `text[end]`."""
         markup, last = self._markup, end - 1
@@ -390,53 +322,6 @@ class TextIntake:
             return self._flushes[0]
         said_to = markup.tails.get(markup.base + last, markup.origins[last] + 1) if last >= 0 else 0
         return max(said_to, self._taken, markup.controls[cut.controls - 1].end) if cut.controls else said_to
-
-    def _controlled(self, clause: ClauseText, cut: Cut, start: int, end: int, kept: Sequence[int]) -> ClauseText:
-        """The clause of the output [start, end), with the controls and readings in it, which are used up.
-
-        `kept` are the indexes, from `start` on, of the characters of its text.
-        """
-        markup = self._markup
-        self._next_control()
-        controls, markup.controls = _parted(markup.controls, cut, clause.chars[1])
-        style = self._search.style
-        readings = tuple(
-            replace(each, start=bisect_left(kept, each.start - start), end=bisect_left(kept, each.end - start))
-            for each in markup.readings
-            if clause.text and start <= each.start and each.end <= end
-        )
-        markup.readings = [each for each in markup.readings if each.end > end]
-        marks = tuple(
-            (each.does.name, min(bisect_left(kept, each.at - start), len(clause.text)))
-            for each in controls
-            if isinstance(each.does, Mark)
-        )
-        pause = controls[-1].does if cut.controls else None
-        changes = [each.does.style for each in controls if isinstance(each.does, StyleChange)]
-        self._style = changes[-1] if changes else self._style
-        seconds = pause.seconds if isinstance(pause, Pause) else 0.0
-        return replace(clause, readings=readings, marks=marks, style=style, pause_after=seconds)
-
-    def _next_control(self) -> int:
-        """Which of the text's controls ends the next clause at the latest, or -1; `_search.style` is the clause's then.
-
-        Changes of style before its first word do not end it.
-        """
-        search, markup = self._search, self._markup
-        while search.passed < len(markup.controls):
-            at, _, does = markup.controls[search.passed]
-            if not isinstance(does, Mark):
-                behind = max(search.looked, at)
-                said = speakable(markup.text[self._local(search.looked) : self._local(behind)])
-                search.begins, search.looked = search.begins and not said, behind
-                if isinstance(does, Pause):
-                    return search.passed
-                if search.begins:
-                    search.style = does.style
-                elif does.style != search.style:
-                    return search.passed
-            search.passed += 1
-        return -1
 
     # -- choosing -------------------------------------------------------------------------
 
@@ -467,7 +352,7 @@ class TextIntake:
         limit = self._limit()
         while (
             len(self._markup.text) - self._local(self._from) < limit + _AHEAD_CHARS
-            and self._next_control() < 0
+            and self._search.next(self._markup) < 0
             and self._read_slice()
         ):
             pass
@@ -482,7 +367,7 @@ class TextIntake:
     def _cut_within(self, limit: int) -> Cut | None:
         ahead, steps, final, start = self._ahead(), self._finder.steps, self._final, self._start()
         controls = self._markup.controls
-        ends_at = self._next_control()
+        ends_at = self._search.next(self._markup)
         if ends_at >= 0:
             ahead, final = ahead[: self._local(controls[ends_at].at)], True
             start = min(start, len(ahead))
@@ -604,10 +489,3 @@ class TextIntake:
 
     def _local(self, end: int) -> int:
         return end - self._markup.base
-
-
-def _parted(controls: list[Control], cut: Cut, chars_end: int) -> tuple[list[Control], list[Control]]:
-    """The controls of a clause that ends at a cut, and those behind it."""
-    behind = (i for i, each in enumerate(controls) if each.end > chars_end or isinstance(each.does, Pause))
-    count = cut.controls or next(behind, len(controls))
-    return controls[:count], controls[count:]

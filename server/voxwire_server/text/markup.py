@@ -1,7 +1,7 @@
 """Turns what language models write (Markdown, HTML, URLs, emoji) into speakable text, piece by piece.
 
 `Markup` gives the same output for any split of its input: a token is decided only when what follows it can no longer
-change it. This module reads lines; `extents` finds where a token ends, `inline` renders it, `speakable` holds the output.
+change it. This module reads lines; `extents` finds where a token ends, `inline` renders it, `speakable` has the output.
 
 Each character of input is looked at a bounded number of times, whatever it is: what was looked for in vain (the end of
 a comment, of a link) is not looked for in the same place again.
@@ -30,6 +30,7 @@ _SPACES = re.compile(rf"[{SPACE}]*")
 _LAST_TOKEN_START = re.compile(rf"(?s:.*)(?:[{SPACE}]|[{CJK}](?=[^{JOINING}]))")
 _RULE = re.compile(r"[-*_=]{3,}|[-*+•‣▪◦·]")
 _HEADING = re.compile(r"#{1,6}")
+_AMOUNT = re.compile(r"(?P<first>\$\d)[\d,.]*\s")
 _ORDERED = re.compile(r"\d{1,3}[.)]|\(\d{1,3}\)|\(?(?:[A-Za-z]|[ivx]{2,5})\)")
 _PAUSES_BEFORE = re.compile(r"[*_~]{0,3}[\"'“‘«¿¡「『]?(?P<first>.)")
 _TABLE_RULE = re.compile(r"[|:]*-[-|:]*")
@@ -99,7 +100,11 @@ class Markup(TokenExtents):
     def peek(self) -> str:
         """What will follow `text` up to the first letter or digit, if that is certain and is here; else ""."""
         raw = self._raw
-        if not raw or self.busy or self._fence or self._hidden or self._line_start or not raw[0].isalnum():
+        if not raw or self.busy or self._fence or self._hidden or self._line_start:
+            return ""
+        if amount := _AMOUNT.match(raw):  # of money or of a formula
+            return (self._pause or "") + amount["first"]
+        if not raw[0].isalnum():
             return ""
         if raw[0] in "hHwW" and len(raw) < 8:
             lowered = raw.lower()
@@ -186,6 +191,7 @@ class Markup(TokenExtents):
 
     def _decide(self, final: bool) -> None:
         self._steps_max = self.steps + STEPS_MAX
+        self.busy = False
         while self._raw:
             if self.steps >= self._steps_max:
                 self.busy = True
@@ -291,8 +297,9 @@ class Markup(TokenExtents):
                 self._marked = False
             self._advance(indent)
             return True
-        if self._rule_next:
-            return self._pass_rule()
+        if self._rule[0] <= self._start < self._rule[1]:
+            self._advance(self._rule[1] - self._start)
+            return True
         if raw[0] in "<[◁":
             hides = self._hide(final)
             if hides is not False:
@@ -314,13 +321,6 @@ class Markup(TokenExtents):
         if end is None:
             return False
         return self._start_with(raw[:end], is_task=task is not None, final=final)
-
-    def _pass_rule(self) -> bool:
-        """Pass the line below a table's head."""
-        self._rule_next = False
-        newline = self._raw.find("\n")
-        self._advance(len(self._raw) if newline < 0 else newline + 1)
-        return True
 
     def _start_with(self, token: str, *, is_task: bool, final: bool) -> bool:
         """Begin a line with this token: take a marker away, or leave the token for the inline rules."""

@@ -44,6 +44,7 @@ def takes_of(function: Part, argument: Part) -> bool:
 
 
 def index_words(base: Part, below: Part) -> list[Word]:
+    """An index: "sub i"."""
     place = below.words[0][1]
     if base.kind == "function":
         return [("base" if base.words[0][0] in ("log", "logarithm") else "sub", place), *below.words]
@@ -51,6 +52,7 @@ def index_words(base: Part, below: Part) -> list[Word]:
 
 
 def power_words(base: Part, raw: str, power: Part) -> list[Word]:
+    """A power, which is written `raw`: "squared", "to the power of n", "transpose"."""
     if raw == "'":
         return power.words
     mark = _MARKS.get(raw.strip("{} "))
@@ -84,6 +86,7 @@ def bounded(base: Part, below: Part | None, above: list[tuple[str, Part]]) -> Pa
 
 
 def fenced(opener: str, closer: str, body: Part, place: int) -> Part:
+    """What stands in brackets: a set, an interval, a factor."""
     if not body.words:
         return Part([("the empty set", place)], simple=True, kind="operand") if opener == "\\{" else Part([])
     if opener in FENCES:
@@ -97,6 +100,7 @@ def fenced(opener: str, closer: str, body: Part, place: int) -> Part:
 
 
 def matrix(rows: list[list[Part]], place: int) -> Part:
+    """A matrix: its size, then its rows."""
     if not rows:
         return Part([])
     columns = max(len(row) for row in rows)
@@ -111,6 +115,7 @@ def matrix(rows: list[list[Part]], place: int) -> Part:
 
 
 def lines(rows: list[list[Part]], *, is_cases: bool) -> Part:
+    """Lines of equations, or cases with their conditions."""
     words: list[Word] = []
     for row in rows:
         if words:

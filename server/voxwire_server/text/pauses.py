@@ -1,4 +1,4 @@
-"""Turns a clause of speakable text into what an engine is given: words, spaces and marks, the breaks heard as pauses."""
+"""Turns a clause of speakable text into what an engine is given: words, spaces and marks; breaks become pauses."""
 
 from __future__ import annotations
 

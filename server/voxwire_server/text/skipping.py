@@ -1,4 +1,4 @@
-"""Which tags hold what a model does not mean to be heard: its reasoning, its calls of tools. The names are configurable.
+"""Which tags hold what a model does not mean to be heard: its reasoning, its calls of tools. Names are configurable.
 
 `<think>…</think>`, `[THINK]…[/THINK]` and `◁think▷…◁/think▷`, in whatever case.
 """

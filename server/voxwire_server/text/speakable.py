@@ -11,11 +11,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from voxwire_server.text.controls import Control
+from voxwire_server.text.controls import Control, Mark, Pause
 
 if TYPE_CHECKING:
     from voxwire_server.speech import Reading
-    from voxwire_server.text.controls import Mark, Pause, StyleChange
+    from voxwire_server.text.controls import StyleChange
 
 HARD_BREAK = "\n"
 SOFT_BREAK = "\v"
@@ -25,6 +25,10 @@ CLOSED = frozenset('.!?…:;,؟۔।،؛。！？：；，、—–-("')
 """After these a line end needs no full stop of its own."""
 
 SILENT_CHARS_MAX = 32  # so many characters without letter or digit are kept of a run
+SILENT_SECONDS_MAX = 60.0
+"""The pauses between two words are no longer than this together."""
+MARKS_BETWEEN_MAX = 64
+"""So many marks may stand between two words: all of them are told at once."""
 
 # Whitespace that ends a token; the no-break spaces (00a0, 2007, 202f) do not.
 SPACE = " \t\n\r\x0b\x0c\x1c-\x1f\x85\u1680\u2000-\u2006\u2008-\u200a\u2028\u2029\u205f\u3000"
@@ -42,6 +46,7 @@ EMOJI = (
 
 _SILENCE = re.compile(r"[\W_]+")  # what str.isalnum calls neither letter nor digit
 _LONG_SILENCE = re.compile(rf"[^\W_][\W_]{{{SILENT_CHARS_MAX + 1}}}")
+_NOTHING = (0.0, 0)
 _BREAK_RANKS = {"": 0, " ": 1, SOFT_BREAK: 2, HARD_BREAK: 3}
 
 
@@ -77,6 +82,8 @@ class SpeakableText:
         self.readings: list[Reading] = []
         self._fixed = 0  # output before this index is not taken back: a control stands there
         self._silent = 0  # how many characters without letter or digit `text` ends in, as far as that matters
+        self._has_flooded = False  # the client was told
+        self._between = _NOTHING  # seconds of pauses and number of marks since the last word
         self._pause: str | None = None  # the break that what was left out behind them held; None: nothing was left out
         self._pause_at = start
 
@@ -122,12 +129,12 @@ class SpeakableText:
         self.text += text
         self.origins.extend(origins)
         if text[-1:].isalnum():
-            self._silent = 0
+            self._silent, self._between = 0, _NOTHING
             return
         silent = 0
         for char in reversed(text):
             if char.isalnum():
-                self._silent = silent
+                self._silent, self._between = silent, _NOTHING
                 return
             silent += 1
         self._silent += silent
@@ -156,9 +163,29 @@ class SpeakableText:
             self._trim(kept)
 
     def _control(self, does: Pause | StyleChange | Mark, end: int) -> None:
-        """Place a control behind the output; `end` is where its input ends."""
+        """Place a control behind the output; `end` is where its input ends. Of a flood of them the rest is left out."""
+        seconds, marks = self._between
+        match does:
+            case Pause(asked):
+                does = Pause(min(asked, SILENT_SECONDS_MAX - seconds))
+                self._between = seconds + does.seconds, marks
+                if does.seconds < asked:
+                    self._flooded(f"pauses between two words last {SILENT_SECONDS_MAX:.0f} s at most", end)
+                if not does.seconds:
+                    return
+            case Mark():
+                self._between = seconds, marks + 1
+                if marks == MARKS_BETWEEN_MAX:
+                    self._flooded(f"between two words stand at most {MARKS_BETWEEN_MAX} marks", end)
+                if marks >= MARKS_BETWEEN_MAX:
+                    return
         self._fixed = self.base + len(self.text)
         self.controls.append(Control(self._fixed, end, does))
+
+    def _flooded(self, limit: str, end: int) -> None:
+        if not self._has_flooded:
+            self._has_flooded = True
+            self.skipped.append(Skipped(f"{limit}; the rest is left out", (end - 1, end), "ssml_unsupported"))
 
     def _trim(self, length: int) -> None:
         """Take back the output from `text[length]` on."""
@@ -169,7 +196,7 @@ class SpeakableText:
         del self.origins[length:]
 
     def _hard_break(self, at: int) -> None:
-        """End what was said before like a sentence: a full stop where it has no mark, and a break, both of origin `at`."""
+        """End what was said before like a sentence: a full stop where it has no mark, and a break, of origin `at`."""
         self._trim_spaces()
         last = self.text[-1:]
         if last and last not in CLOSED and last not in f" {HARD_BREAK}{SOFT_BREAK}":

@@ -26,9 +26,21 @@ _IPA = {
     "_n": "ⁿ", "_O": "\u0339", "_o": "\u031e", "_q": "\u0319", "_R": "\u030c", "_r": "\u031d", "_T": "\u030b",
     "_t": "\u0324", "_v": "\u032c", "_w": "ʷ", "_X": "\u0306", "_x": "\u033d",
 }  # fmt: skip
-_SYMBOL = re.compile("|".join(re.escape(symbol) for symbol in sorted(_IPA, key=len, reverse=True)))
+_SYMBOLS = _IPA | {char: char for char in "abcdefhijklmnopqrstuvwxyz "}
+_SYMBOL = re.compile("|".join(re.escape(symbol) for symbol in sorted(_SYMBOLS, key=len, reverse=True)))
 
 
-def ipa(text: str) -> str:
-    """X-SAMPA as IPA; what is no symbol of it stays as it is."""
-    return _SYMBOL.sub(lambda found: _IPA[found[0]], text)
+def to_ipa(text: str) -> str:
+    """X-SAMPA as IPA.
+
+    Raises:
+        ValueError: it has a character that is no symbol of X-SAMPA.
+    """
+    at, ipa = 0, []
+    while at < len(text):
+        found = _SYMBOL.match(text, at)
+        if found is None:
+            raise ValueError(f"{text[at]!r} is no symbol of X-SAMPA")
+        ipa.append(_SYMBOLS[found[0]])
+        at = found.end()
+    return "".join(ipa)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from support.caption_events import CONTEXT, RATE, audio, clause, cues_of, events_of, read_subtitles, word, words_of
 from voxwire_client import Reconnected
 from voxwire_client.captions import Captions, SrtFormat, VttFormat
+from voxwire_client.captions.hidden_markup import HiddenMarkup
 from voxwire_client.captions.line_breaks import columns
 from voxwire_protocol import messages as m
 
@@ -41,6 +42,45 @@ def test_the_text_is_shown_as_it_stands_in_lines_that_can_be_read():
         "on the old stone bridge.",
         "They talk. He paid $5 (in cash)!",
     ]
+
+
+def test_tags_of_ssml_are_not_shown():
+    text = (
+        '<speak>Tom <emphasis level="strong">&amp;</emphasis> <sub alias="a > b">Ann</sub><!-- here --> pay'
+        '<break time="1s"/> five<mark name="x"/>. &lt;So&gt; it <x>is</x>.</speak>'
+    )
+    words = [word(name, (text.index(name), text.index(name) + len(name)), i * 6000, i * 6000 + 6000)
+             for i, name in enumerate(("Tom", "Ann", "pay", "five", "So", "it", "is"))]  # fmt: skip
+    expected = "Tom & Ann pay five. <So> it is."
+    assert " ".join(ssml_lines(text, events_of(text, words))) == expected
+    untimed = [event for event in events_of(text, words) if not isinstance(event, m.Timing)]
+    assert " ".join(" ".join(ssml_lines(text, untimed)).split()) == expected
+
+
+def ssml_lines(text: str, events) -> list[str]:
+    """The lines of a text that comes character by character before its events."""
+    captions, cues = Captions(ssml=True), []
+    for at in range(len(text)):
+        cues += captions.take(m.WarningMessage(code="x", message=""), text[:at])
+    for event in events:
+        cues += captions.take(event, text)
+    return [line for cue in cues + captions.finish(text) for line in cue.text.split("\n")]
+
+
+def test_pauses_that_are_written_are_not_shown():
+    text = "Well, [pause:1s] so <break time='2s'/>it is [not] <b>."
+    said = ("Well", "so", "it", "is ", "not")
+    words = [word(name.strip(), (text.index(name), text.index(name) + len(name.strip())), i * 6000, i * 6000 + 6000)
+             for i, name in enumerate(said)]  # fmt: skip
+    assert " ".join(shown(text, words)) == "Well, so it is [not] <b>."
+
+
+@given(st.text(alphabet="a <>[]&;/!-\"'b", max_size=60), st.booleans())
+def test_what_is_hidden_is_as_long_as_it_was(text: str, ssml: bool):
+    grown = HiddenMarkup(ssml=ssml)
+    for at in range(len(text)):
+        assert len(grown.hide(text[:at])) == at
+    assert len(HiddenMarkup(ssml=ssml).hide(text)) == len(text)
 
 
 def test_several_spoken_words_on_one_stretch_show_it_once():

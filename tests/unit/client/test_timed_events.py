@@ -46,6 +46,13 @@ def test_each_is_returned_once_when_it_is_heard_and_a_clause_before_its_words():
     assert (timed.next_pts, len(timed)) == (None, 0)
 
 
+def test_marks_are_returned_when_they_are_reached():
+    mark = m.Mark(context="a", name="offer", pts=480)
+    timed = timed_events(CLAUSE, TIMING, mark)
+    assert mark not in timed.due(479)
+    assert timed.due(480)[0] == mark
+
+
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 50), max_size=30), st.lists(st.integers(0, 60), max_size=10))
 def test_all_that_was_played_is_returned_in_order(starts, asked):

@@ -69,6 +69,12 @@ def in_a(text: str, **more) -> dict:
     return {"text": text, "context_id": "a", **more}
 
 
+def test_text_is_ssml_where_the_address_says_so():
+    options = StreamOptions(voice="heart", format=OutputFormat(sample_rate=RATE), ssml=True)
+    assert [start.format for start in contexts_started(sent(multi(options), in_a("Hi. ")))] == ["ssml"]
+    assert [start.format for start in contexts_started(sent(multi(), in_a("Hi. ")))] == [None]
+
+
 CLOSE_A = {"context_id": "a", "close_context": True}
 FLUSH_A = {"context_id": "a", "flush": True}
 

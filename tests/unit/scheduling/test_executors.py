@@ -275,9 +275,9 @@ def test_a_clause_that_is_cancelled_while_it_hangs_has_no_output(bench):
 def disable(b):
     """Have an engine hang twice in a row, with clauses that wait for it: it is disabled."""
     check, b.runner._queue_health_checks = b.runner._queue_health_checks, lambda now: None
-    b.hang("hang 1")
-    b.submit("hang 2")
-    assert b.engine.entered.get(timeout=WAIT_SECONDS) == "hang 2"
+    b.hang("hang one")
+    b.submit("hang two")
+    assert b.engine.entered.get(timeout=WAIT_SECONDS) == "hang two"
     b.submit("waits 1", "waits 2")
     b.now += 31.0
     b.runner.look_after()
@@ -301,7 +301,7 @@ def test_an_engine_that_hangs_again_after_its_thread_was_replaced_is_disabled(be
 def test_a_disabled_engine_is_enabled_when_its_hung_call_returns(bench):
     b = bench()
     disable(b)
-    b.open("hang 2")
+    b.open("hang two")
     b.until_healthy()
     b.submit("after")
     assert b.until(5)["after"].error is None

@@ -140,6 +140,56 @@ def test_words_of_the_contexts_lexicon_are_spoken_whatever_they_are_written_in()
     assert [each.details["sample"] for each in left_out(harness)] == ["мир"]
 
 
+SSML = m.Start(format="ssml", pacing=m.PacingRequest(mode="burst"))
+
+
+def test_what_ssml_says_how_to_read_is_in_the_clauses_own_language():
+    harness = spoken('They say <sub alias="nee how">你好</sub> and 你好.', MING, start=SSML)
+    assert clauses(harness) == [("They say 你好 and", "anna", "en-us"), ("你好.", "ming", "zh")]
+    (first, second) = [each.spec.clause for each in harness.effects if isinstance(each, fx.Synthesise)]
+    assert [(first.text[each.start : each.end], each.value) for each in first.readings] == [("你好", "nee how")]
+    assert not second.readings
+
+
+def test_readings_behind_what_is_left_out_stay_where_they_were():
+    harness = spoken('Мир and <sub alias="doctor">Dr</sub> and мир.', start=SSML)
+    (clause,) = [each.spec.clause for each in harness.effects if isinstance(each, fx.Synthesise)]
+    assert clause.text == "and Dr and."
+    assert [clause.text[each.start : each.end] for each in clause.readings] == ["Dr"]
+
+
+def test_marks_and_pauses_stay_with_their_parts():
+    text = 'So 你好<mark name="a"/> and <mark name="b"/>well мир<mark name="c"/> there.<break time="2s"/>Then.'
+    harness = spoken(text, MING, start=SSML)
+    marks = {each.name: each.pts for each in harness.of(m.Mark)}
+    words = {word.text: word for each in harness.of(m.Timing) for word in each.words}
+    assert [marks[name] for name in "abc"] == [words[word].pts for word in ("and", "well", "there.")]
+    assert pauses(harness) == [("So", 0), ("你好", 0), ("and well there.", 2), ("Then.", 0)]
+
+
+def pauses(harness: CoreHarness) -> list[tuple[str, float]]:
+    """The text of each clause, and the seconds of silence behind it; of silence alone, ""."""
+    found = []
+    for effect in harness.effects:
+        if isinstance(effect, fx.Synthesise):
+            found.append((effect.spec.clause.text, effect.spec.clause.pause_after))
+        elif isinstance(effect, fx.Silence):
+            found.append(("", effect.spec.clause.pause_after))
+    return found
+
+
+def test_a_pause_after_what_is_left_out_is_kept():
+    harness = spoken('Hello.<break time="1s"/>Мир.<break time="2s"/>Then.', start=SSML)
+    assert pauses(harness) == [("Hello.", 1), ("", 2), ("Then.", 0)]
+    assert harness.last(m.Done).reason is m.DoneReason.COMPLETED
+
+
+def test_a_language_that_ssml_names_may_be_spoken_by_a_voice_that_stands_in():
+    harness = spoken('Hello <lang xml:lang="ja">東京</lang> there.', MING, AKI, start=SSML)
+    assert ("東京", "aki", "ja") in clauses(harness)
+    assert not harness.of(m.WarningMessage)
+
+
 def test_the_warning_names_a_voice_that_reads_it():
     class Elsewhere(FakeDirectory):
         def reader_of(self, language):

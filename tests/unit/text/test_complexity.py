@@ -14,7 +14,21 @@ from support.regex_steps import StepCounter
 from support.work_counter import counted, patterns_of
 from voxwire_protocol import messages as m
 from voxwire_server.session import core as session_core
-from voxwire_server.text import clauses, cuts, inline, intake, markup, speakable
+from voxwire_server.text import (
+    clauses,
+    cuts,
+    extents,
+    formulas,
+    inline,
+    intake,
+    markup,
+    mathematics,
+    mathematics_phrases,
+    mathematics_signs,
+    pauses,
+    skipping,
+    speakable,
+)
 from voxwire_server.text.clauses import MarkFinder
 from voxwire_server.text.coarticulation import Articulator
 from voxwire_server.text.intake import Allowance, TextIntake, Urgency
@@ -33,6 +47,9 @@ UNITS = (
     "&amp", "http://", "a@", "<a <a", "# ", "- ", "|", "\n", "0 : 0 ", "1.", "我", "。", "😀", "\u200d", "a\u0301",
     "\u0301", "【†", "<", "< ", "> ", "*", "\\", "a. A. ", "U.S. ", "a, ", "1 ", "the ", "[a](", "<a b=", "| |\n",
     "```\n", "``` ", "a_", "www.a.", "<|a", "-", "a", "the", "' ",
+    "$", "$x", "$x ", "$x$", "$$x", "\\(x", "\\[x ", "\\[x^2\\]", "\\frac", "\\frac{", "\\frac{1}{2}", "\\alpha ",
+    "\\begin{align}x", "$x^{2_", "{", "<think>", "<think ", "</think>", "[THINK]", "◁", "a | ", "a|b\n", "--|", "a.com",
+    "a)\n", "<li>", "1\u20e3",
 )  # fmt: skip
 WORST = (
     ".",
@@ -150,10 +167,27 @@ def test_visemes_and_coarticulation_are_linear() -> None:
 # -- within one call of a pattern ------------------------------------------------------------------------------
 
 
+TEXT_MODULES = (
+    markup,
+    extents,
+    inline,
+    formulas,
+    mathematics,
+    mathematics_phrases,
+    mathematics_signs,
+    skipping,
+    speakable,
+    clauses,
+    cuts,
+    pauses,
+    intake,
+)
+
+
 def uses() -> list[tuple[str, re.Pattern[str], str]]:
     """Each pattern of the package and how it is called."""
     found = []
-    for module in (markup, inline, speakable, clauses, cuts, intake):
+    for module in TEXT_MODULES:
         source = Path(module.__file__).read_text(encoding="utf-8")
         for name, pattern in patterns_of(module).items():
             methods = set(re.findall(rf"\b{name}\.(search|match|fullmatch|finditer|findall|sub)\(", source))

@@ -69,6 +69,55 @@ GOLDEN = [
     ("「本当？」と聞いた。はい。", ["「本当？」", "と聞いた。はい。"]),
     ("混合 text with 中文，and English.", ["混合 text with 中文，", "and English."]),
     ("مرحبا بالعالم. كيف حالك؟ بخير.", ["مرحبا بالعالم.", "كيف حالك؟ بخير."]),
+    # what is not meant to be heard
+    ("<think>Let me see. 2+2</think>\n\nThe answer is 4.", ["The answer is 4."]),
+    ("Hi there <think>hm. Well.", ["Hi there"]),
+    ("a stray</think> tag is here.", ["a stray tag is here."]),
+    ("[THINK]no[/THINK]Yes. ◁think▷no◁/think▷No.", ["Yes.", "No."]),
+    ('<tool_call>{"a": 1}</tool_call>\n# Title\nBody.', ["Title.", "Body."]),
+    ("Hello<think>x</think>there, <THINKING a='b'>x</thinking>you.", ["Hello there,", "you."]),
+    ("Code `<think>` stays, and [brackets] do.", ["Code <think> stays,", "and [brackets] do."]),
+    # mathematics and money
+    ("The area is $x^2$, so $$E = mc^2$$ holds.", ["The area is x squared,", "so E equals m c squared holds."]),
+    ("It costs $5 and $10 today, or $20/month.", ["It costs $5 and $10 today,", "or $20/month."]),
+    ("Is $x$ > 3? Price: $3.50, then $4.", ["Is x > 3?", "Price: $3.50, then $4."]),
+    ("The $n$th of $1/n$ and $2 + 2 = 4$.", ["The nth of 1 over n and 2 plus 2 equals 4."]),
+    ("Buy $AAPL at $5, set $PATH and $HOME.", ["Buy $AAPL at $5,", "set $PATH and $HOME."]),
+    ("\\[ \\frac{1}{2} \\] \\[not a link\\] here.", ["one half not a link here."]),
+    ("Take \\frac{1}{2} of it, x \\le 5.", ["Take one half of it,", "x is less than or equal to 5."]),
+    ("$$\n\\sum_{i=1}^{n} i\n$$\nDone.", ["the sum from i equals 1 to n of i, Done."]),
+    ("\\begin{align} a &= b \\\\ c &= d \\end{align} ok.", ["a equals b, c equals d ok."]),
+    ("C:\\Users\\pi and C:\\temp\\new stay.", ["C:\\Users\\pi and C:\\temp\\new stay."]),
+    ("This $$ never ends.", ["This $$ never ends."]),
+    # tables and lists
+    ("Name | Age\n--- | ---\nBob | 3\nAnn | 4\n\nAfter a | b.", ["Name, Age.", "Bob, 3. Ann, 4. After a | b."]),
+    ("a | b is prose.\nNext line.", ["a | b is prose.", "Next line."]),
+    ("a) One\nb) Two\n", ["a) One.", "b) Two"]),
+    ("(i) One\n(ii) Two\n", ["(i) One.", "(ii) Two"]),
+    ("• One\n• Two", ["One.", "Two"]),
+    ("<ul><li>One</li><li>Two</li></ul>", ["One.", "Two."]),
+    ("<p>One thing</p><p>Two things</p>", ["One thing.", "Two things."]),
+    ("Hello you.\n\nOne<br>Two<br/>three", ["Hello you.", "One, Two, three"]),
+    # lines
+    (
+        "Here it is.\nRoses are red\nViolets are blue\nSugar is sweet",
+        ["Here it is.", "Roses are red, Violets are blue, Sugar is sweet"],
+    ),
+    ("Go there:\n12 Main St\nSpringfield\n12345", ["Go there: 12 Main St", "Springfield, 12345"]),
+    # code
+    (
+        "Use snake_case, camelCase, user.name, a != b, x -> y, foo(), a*b, __init__ and 2 * 3.",
+        ["Use snake_case,", "camelCase, user.name, a != b, x -> y, foo(), a*b, __init__ and 2 * 3."],
+    ),
+    ("Call `__init__(self)` or `a*b*c`.", ["Call __init__(self) or a*b*c."]),
+    # emoji between words
+    ("Milk🥛eggs, done✅Next", ["Milk eggs,", "done Next"]),
+    ("1️⃣2️⃣ go 🇩🇪Germany 👨‍👩‍👧family", ["1 2 go Germany family"]),
+    ("我🥛你", ["我你"]),
+    # domains
+    ("Visit example.org or bbc.co.uk now.", ["Visit example dot org or bbc dot co dot uk now."]),
+    ("www. alone, Node.js, e.g. at 3 p.m. for 3.14", ["www. alone,", "Node.js, e.g. at 3 p.m. for 3.14"]),
+    ("It is the end.Next sentence. And file.txt too.", ["It is the end.Next sentence.", "And file.txt too."]),
     # nothing to say
     ("", [""]),
     (" \n\n ", [""]),

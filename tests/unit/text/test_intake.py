@@ -3,6 +3,7 @@
 import pytest
 
 from voxwire_server.text.intake import Allowance, Boundary, ClauseLimits, TextIntake, Urgency
+from voxwire_server.text.markup import Markup
 
 SENTENCE = "This sentence has about forty characters. "
 
@@ -427,3 +428,41 @@ def test_retracting_what_was_not_read_keeps_flushes_and_the_text_before(fed_in: 
         said.append(clause.text)
         ended += clause.ends_utterance
     assert (len(" ".join(said).split()), ended) == (len(text[42:2000].split()), 1)
+
+
+def test_one_warning_for_each_block_that_is_not_meant_to_be_heard() -> None:
+    intake = fed("Hi. <think>a\n\nb</think>Yes. <tool_call>c")
+    intake.flush()
+    while intake.take(Urgency.RELAXED):
+        pass
+    first, second = intake.drain_warnings()
+    assert first.code == second.code == "text_without_speech"
+    assert (first.message, first.chars) == ("<think> in the text was skipped", (4, 23))
+    assert second.chars == (28, 40)
+
+
+def test_what_is_skipped_is_not_held_in_memory_however_long_it_is() -> None:
+    intake = fed("<think>")
+    for _ in range(1000):
+        intake.feed("let me see ")
+        intake.take(Urgency.RELAXED)
+    assert intake.unspoken_chars < 100
+    assert intake.pending_chars > 5000
+
+
+def test_blocks_of_other_names_are_spoken() -> None:
+    intake = TextIntake(opening=Markup("en", skip=("plan",)))
+    intake.feed("<plan>no</plan><think>yes</think> [PLAN]no[/PLAN]")
+    intake.flush()
+    assert text_of(intake) == "yes"
+
+
+def test_a_break_is_a_mark_with_the_origin_of_the_character_before_it() -> None:
+    intake = fed("Here.\nRoses are red\nViolets are blue\n\nSugar is sweet.")
+    intake.flush()
+    assert text_of(intake) == "Here."
+    clause = intake.take(Urgency.RELAXED)
+    assert clause is not None
+    assert clause.text == "Roses are red, Violets are blue. Sugar is sweet."
+    at = clause.text.index(",")
+    assert clause.origins[at] == clause.origins[at - 1]

@@ -17,7 +17,11 @@ _SSML = re.compile(
     re.DOTALL,
 )
 _PAUSES = re.compile(r"</?break\b[^<>]*>|\[pause:\s{0,4}[\d.]{1,8}\s{0,4}m?s\s{0,4}\]", re.IGNORECASE)
-_BEGUN = re.compile(r"[<&\[][^<>\[\]&;]*\Z")
+_BEGUN = re.compile(
+    r"<!--(?:(?!-->).)*\Z|<(?!!--)(?:[^<>\"']|\"[^\"<]*(?:\"|\Z)|'[^'<]*(?:'|\Z))*\Z|&#?\w{0,30}\Z|\[[^\[\]]*\Z",
+    re.DOTALL,
+)
+_BETWEEN_SPACES = re.compile(rf"\s{HIDDEN}+(?=\s)")
 
 
 class HiddenMarkup:
@@ -25,24 +29,28 @@ class HiddenMarkup:
 
     def __init__(self, *, ssml: bool) -> None:
         self._markup = _SSML if ssml else _PAUSES
-        self._shown = ""
-        """The text up to the last place where it is known what is hidden."""
+        self._known = self._shown = ""
+        """The text up to the last place where it is known what is hidden: as it stands, and with that hidden."""
 
     def hide(self, text: str) -> str:
-        """`text` with HIDDEN in place of what is not shown; as long as it. It is the one given before, and more."""
-        if len(text) < len(self._shown):
-            self._shown = ""
-        at = len(self._shown)
+        """`text` with HIDDEN in place of what is not shown; as long as it."""
+        if not text.startswith(self._known):
+            self._known = self._shown = ""
+        at = len(self._known)
         new = text[at:]
         begun = _BEGUN.search(new, max(0, len(new) - TAG_CHARS_MAX))
         known = len(new) if begun is None else begun.start()
+        self._known += new[:known]
         self._shown += self._markup.sub(_hidden, new[:known])
         return self._shown + new[known:]
 
 
-def shown(text: str) -> str:
-    """Without what is hidden."""
-    return text.replace(HIDDEN, "")
+def shown(text: str, before: str = "") -> str:
+    """Without what is hidden, nor the second of two spaces around it; `before` is the character before the text."""
+    if HIDDEN not in text:
+        return text
+    visible = _BETWEEN_SPACES.sub("", text).replace(HIDDEN, "")
+    return visible.lstrip() if text[0] == HIDDEN and before.isspace() else visible
 
 
 def _hidden(found: re.Match[str]) -> str:

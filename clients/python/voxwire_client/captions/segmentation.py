@@ -55,7 +55,9 @@ def chunk_of(
     tail = shown(text[last:place])
     written = "".join(
         (
-            lb.shortened_before(shown(text[start:first]), layout.line_columns, layout.wide_columns),
+            lb.shortened_before(
+                shown(text[start:first], text[start - 1 : start]), layout.line_columns, layout.wide_columns
+            ),
             lb.flat(shown(text[first:last])),
             lb.shortened_after(tail, layout.line_columns, layout.wide_columns),
         )

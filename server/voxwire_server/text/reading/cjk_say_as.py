@@ -31,8 +31,8 @@ _CARDINAL, _DIGITS, _SPELLED = (
 class Words:
     """How a language says what `say-as` names.
 
-    `number(sign, digits)` has decimals and no commas; of `date` what is not given is 0; of
-    `time(hour, minute, second, half)` `half` is "a", "p" or ""; `read` is the language's usual reading.
+    `number(sign, digits)` has decimals and no commas; of `date` what is not given is 0; `time(hour, minute, second,
+    half)` has "a", "p" or "" as `half`; `read` is the language's usual reading.
     """
 
     number: Callable[[str, str], str]
@@ -70,21 +70,21 @@ def _cardinal(text: str, detail: str, words: Words) -> str | None:
     return words.number(found[1], found[2].replace(",", "") + (found[3] or ""))
 
 
-def _ordinal(text: str, _detail: str, words: Words) -> str | None:
+def _ordinal(text: str, detail: str, words: Words) -> str | None:  # noqa: ARG001 -- one signature for all
     found = re.fullmatch(r"第?(\d{1,15})\D{0,4}", text)
     return words.ordinal(int(found[1])) if found else None
 
 
-def _digits(text: str, _detail: str, words: Words) -> str | None:
+def _digits(text: str, detail: str, words: Words) -> str | None:  # noqa: ARG001 -- one signature for all
     return "，".join(words.digits(group) for group in re.findall(r"\d+", text)) or None
 
 
-def _spelled(text: str, _detail: str, words: Words) -> str | None:
+def _spelled(text: str, detail: str, words: Words) -> str | None:  # noqa: ARG001 -- one signature for all
     said = [words.digits(c) if c.isdecimal() else c if c.isalpha() else words.signs.get(c, "") for c in text]
     return " ".join(filter(None, said)) or None
 
 
-def _telephone(text: str, _detail: str, words: Words) -> str | None:
+def _telephone(text: str, detail: str, words: Words) -> str | None:  # noqa: ARG001 -- one signature for all
     groups = re.findall(r"\d+", text)
     return words.telephone(groups) if groups else None
 
@@ -128,7 +128,7 @@ def _time(text: str, detail: str, words: Words) -> str | None:
     return words.time(hour, int(found[2] or 0), int(found[3] or 0), half)
 
 
-def _fraction(text: str, _detail: str, words: Words) -> str | None:
+def _fraction(text: str, detail: str, words: Words) -> str | None:  # noqa: ARG001 -- one signature for all
     found = _FRACTION.fullmatch(text)
     if found is None or int(found[3]) == 0:
         return None

@@ -320,6 +320,44 @@ def _groups(match: re.Match[str]) -> str:
     return "，".join(digits(group) for group in match[0].split("-"))
 
 
+def _behind_letter(match: re.Match[str]) -> str:
+    text = match[1]
+    if "." in text:
+        return _version_words(text)
+    if (len(text) > 2 and not text.endswith("00")) or near(match, _CODE_WORDS, 16):
+        return digits(text)
+    return _number(text)
+
+
+def _room(match: re.Match[str]) -> str:
+    return digits(match[0], "幺")
+
+
+def _version_words(text: str) -> str:
+    parts = text.split(".")
+    if len(parts) == 2:
+        return decimal(text)
+    return "点".join(digits(part) if len(part) > 2 or part[0] == "0" else cardinal(int(part)) for part in parts)
+
+
+def _address(match: re.Match[str]) -> str:
+    return address(match[0], ADDRESS_SIGNS, _DIGITS)
+
+
+# -- signs ------------------------------------------------------------------------------------------------------------
+
+
+def _operator(match: re.Match[str]) -> str | None:
+    sign = match[1]
+    if sign in "-/":
+        follows = _EQUATION.match(match.string, match.end(), match.end() + 48) is not None
+        if not follows and not near(match, _EQUALS, 14):
+            return None
+        return "减" if sign == "-" else "除以"
+    return SIGNS[sign]
+
+
+_OPERAND = r"[\w)%²³]"
 _UP_TO = rf"\s?{DASH}\s?"
 _MONEY = Rule(
     re.compile(
@@ -371,7 +409,7 @@ _RULES: list[Rule] = [
     rule(r"(?<![\d/])(?:(\d{1,3}) )?(\d{1,4})/(\d{1,4})(?![\d/=]|\s?=)", _fraction),
     rule(r"(\d{0,3}) ?([\u00bc-\u00be\u2150-\u215e])", _vulgar),
     # versions, codes
-    rule(r"\d{1,4}(?:\.\d{1,6}){2,5}(?!\d)", _version),
+    rule(r"\d{1,4}(?:\.\d{1,6}){2,5}(?!\d)", lambda match: _version_words(match[0])),
     rule(r"(?<=[A-Za-z])-?(\d{1,6}(?:\.\d{1,6}){0,4})(?![\d,])", _behind_letter),
     rule(rf"\d{{3,4}}{_ROOM}", _room),
     rule(r"(?<![\d-])\d{1,8}(?:-\d{1,8}){2,6}(?![\d-])", _groups),

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voxwire_server.speech import Reading
-from voxwire_server.text import xsampa
 from voxwire_server.text.controls import (
     EMPHASES,
     Mark,
@@ -21,6 +20,7 @@ from voxwire_server.text.controls import (
     rate_of,
 )
 from voxwire_server.text.ssml.output import WARNINGS_MAX, Element, SsmlOutput
+from voxwire_server.text.xsampa import to_ipa
 
 if TYPE_CHECKING:
     import re
@@ -31,7 +31,7 @@ DEPTH_MAX = 32
 
 _TRANSPARENT = frozenset(("speak", "lang", "w", "token", "lookup"))
 _MUTE = frozenset(("desc", "metadata", "meta", "lexicon"))
-_ALPHABETS: Mapping[str, Callable[[str], str]] = {"ipa": str, "": str, "x-sampa": xsampa.ipa, "sampa": xsampa.ipa}
+_ALPHABETS: Mapping[str, Callable[[str], str]] = {"ipa": str, "": str, "x-sampa": to_ipa, "sampa": to_ipa}
 _UNSUPPORTED = ("range", "contour")
 _VENDOR_POINTS = ("speed", "volume", "emotion")
 _GAIN_MAX = 2.0
@@ -192,12 +192,7 @@ class SsmlElements(SsmlOutput):
             case "sub" if attributes.get("alias", "").strip():
                 return Reading(0, 0, "alias", " ".join(attributes["alias"].split()))
             case "phoneme" if attributes.get("ph", "").strip():
-                to_ipa = _ALPHABETS.get(attributes.get("alphabet", "").strip().lower())
-                if to_ipa is None:
-                    alphabet = attributes["alphabet"][:40]
-                    self._tell("alphabet", f"the phonetic alphabet {alphabet!r} is not known", self._start)
-                    return None
-                return Reading(0, 0, "ipa", to_ipa(attributes["ph"].strip()))
+                return self._phoneme(attributes)
             case "say-as" if attributes.get("interpret-as", "").strip():
                 kind = attributes["interpret-as"].strip().lower()
                 detail = attributes.get("format", "") or attributes.get("detail", "")
@@ -210,6 +205,18 @@ class SsmlElements(SsmlOutput):
             case _:
                 self._broken(f"{name} does not say how its text is read", self._start)
                 return None
+
+    def _phoneme(self, attributes: Mapping[str, str]) -> Reading | None:
+        alphabet = attributes.get("alphabet", "").strip().lower()
+        to_ipa_of = _ALPHABETS.get(alphabet)
+        if to_ipa_of is None:
+            self._tell("alphabet", f"the phonetic alphabet {alphabet[:40]!r} is not known", self._start)
+            return None
+        try:
+            return Reading(0, 0, "ipa", to_ipa_of(attributes["ph"].strip()))
+        except ValueError as error:
+            self._broken(f"a phoneme is wrong: {error}", self._start)
+            return None
 
     def _tell_unknown(self, name: str, at: int) -> None:
         """Warn of an element that is not known, once for each name."""

@@ -17,7 +17,9 @@ from voxwire_server.text.source_map import Rewrite
 
 __all__ = ["EnglishNormaliser"]
 
-_ORDINARY = re.compile(r"(?:[ \n\v]*+(?!(?:vs?|x)\b)[a-z]{1,40}+(?:'[a-z]{1,8}+)?(?=[ ,;!?\n])[,;!?]?)*+[ \n\v]*+")
+_ORDINARY = re.compile(
+    r"(?:[ \n\v]*+(?!(?:vs?|x)\b|a [^\w\s])[a-z]{1,40}+(?:'[a-z]{1,8}+)?(?=[ ,;!?\n])[,;!?]?)*+[ \n\v]*+"
+)
 """Words in small letters: nothing of them is read otherwise."""
 _BLANK = re.compile(r"[ \n\v]*+")
 

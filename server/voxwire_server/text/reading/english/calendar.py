@@ -47,6 +47,14 @@ _AMBIGUOUS_MONTHS = word_set(
     """
 )
 _AMBIGUOUS_DAYS = frozenset(["mon", "wed", "sat", "sun"])
+_BOOKS = word_set(
+    """
+    Genesis Exodus Leviticus Numbers Deuteronomy Joshua Judges Ruth Samuel Kings Chronicles Ezra Nehemiah Esther
+    Job Psalm Psalms Proverbs Ecclesiastes Isaiah Jeremiah Lamentations Ezekiel Daniel Hosea Joel Amos Micah
+    Malachi Matthew Mark Luke John Acts Romans Corinthians Galatians Ephesians Philippians Colossians
+    Thessalonians Timothy Titus Hebrews James Peter Jude Revelation Surah Quran
+    """
+)
 _CLOCK_CONTEXT = word_set(
     """
     at by until till from since around before after and to time clock
@@ -84,11 +92,16 @@ def clock_words(hour: int, minute: int, second: int | None = None, half: str = "
 
 def _end(found: re.Match[str], scan: Scan) -> int:
     """Where a time ends: a sentence's full stop after "a.m." is not part of it."""
-    return found.end() - 1 if found["dot"] and scan.ends_sentence(found.end()) else found.end()
+    return found.end() - 1 if found["dot"] and scan.ends_here(found.end()) else found.end()
 
 
 def _valid(month: int, day: int) -> bool:
     return 1 <= month <= 12 and 1 <= day <= 31
+
+
+def pair_words(digits: str) -> str:
+    """Minutes or seconds: "oh five", "thirty"."""
+    return f"oh {numerals.DIGITS[int(digits)]}" if digits[0] == "0" else numerals.cardinal(int(digits))
 
 
 def clock(scan: Scan, at: int) -> Said | None:
@@ -105,6 +118,13 @@ def clock(scan: Scan, at: int) -> Said | None:
     found = _RATIO.match(scan.text, at)
     if found is None:
         return None
+    if found[0] == "50:50":
+        return Said(found.end(), "fifty fifty")
+    minutes = len(found[2]) == 2 and int(found[2]) < 60 and int(found[1]) < 60 and found[2] != "00"
+    if minutes and not (len(found[1]) == 1 or int(found[1]) < 25):
+        return Said(found.end(), f"{numerals.cardinal(int(found[1]))} {pair_words(found[2])}")
+    if scan.word_before(at) in _BOOKS:
+        return Said(found.end(), f"{numerals.integer(found[1])} {numerals.integer(found[2])}")
     return Said(
         found.end(), f"{numerals.integer(found[1], scan.british)} to {numerals.integer(found[2], scan.british)}"
     )

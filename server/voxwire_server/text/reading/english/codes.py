@@ -1,14 +1,14 @@
-"""What is said sign by sign or part by part: telephone numbers, versions, addresses, code, serials, formulas. Pure."""
+"""What is said sign by sign or part by part: versions, addresses, code, serials, formulas. Pure."""
 
 from __future__ import annotations
 
 import re
 
 from voxwire_server.text.reading.english import numerals
-from voxwire_server.text.reading.english.scan import WORD_CHARS_MAX, Said, Scan
+from voxwire_server.text.reading.english.scan import LETTER, WORD_CHARS_MAX, Said, Scan
 from voxwire_server.text.reading.english.tables import (
     ACRONYMS,
-    CALL_CONTEXT,
+    GREEK,
     SPOKEN_CAPITALS,
     SUBSCRIPTS,
     SUPERSCRIPTS,
@@ -18,36 +18,25 @@ from voxwire_server.text.reading.english.tables import (
 LETTER_A = "[A](/ˈA/)"
 """The letter's name, where the word before a number would be read as the article."""
 
-_EXTENSION = r"(?:,? ?(?:ext\.?|extension|x) ?(?P<ext>\d{1,6}))?(?![\w-]|\.\d)"
-_PHONES = tuple(
-    re.compile(pattern + _EXTENSION)
-    for pattern in (
-        r"\+\d{1,3}(?:[ \u00a0.-]?(?:\(\d{1,5}\)|\d{1,5})){2,6}",
-        r"(?:1[ .-])?\(\d{2,5}\)[ \u00a0-]?\d{3,4}[ \u00a0.-]\d{3,4}",
-        r"(?:1[ .-])?\d{3}([ .-])\d{3}\1\d{4}",
-        r"0\d{2,4}[ \u00a0-]\d{3,4}[ \u00a0-]\d{3,4}",
-        r"0\d{4}[ \u00a0-]\d{6}",
-        r"\d{3}-\d{4}",
-        r"\d{1,8}(?:-\d{2,8}){2,6}",
-        r"\d{4}(?: \d{4}){2,4}",
-    )
-)
-_SEVEN_DIGITS = re.compile(r"[+(]?\d(?:[ \u00a0().+-]{0,2}\d){6}")
-_TOLL_FREE = re.compile(r"1-(8\d\d)-(?=[A-Z])")
-_DIGITS = re.compile(r"\d+")
 _IP = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}(?!\.?\d)(?::(\d{1,5})(?!\d))?(?:/(\d{1,2})(?!\d))?")
 _VERSION = re.compile(r"\d{1,6}(?:\.\d{1,6}){1,5}(?!\d)(?:-?(alpha|beta|rc|dev|a|b|post)\.?(\d{1,3})?(?!\w))?")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?!\w)")
 _HEX = re.compile(r"0[xX][0-9a-fA-F]{1,64}(?!\w)|0b[01]{1,64}(?!\w)")
 _COLOUR = re.compile(r"#(?=[0-9a-fA-F]{0,7}(?:\d|[A-F]{3}))(?:[0-9a-fA-F]{8}|[0-9a-fA-F]{6}|[0-9a-fA-F]{3})(?!\w)")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}(?!\w)")
-_CODE = re.compile(rf"[^\W_]{{1,{WORD_CHARS_MAX}}}(?:[-‑][^\W_]{{1,40}}){{0,6}}")
+_CODE = re.compile(rf"(?:{LETTER}|\d){{1,{WORD_CHARS_MAX}}}(?:[-‑](?:{LETTER}|\d){{1,40}}){{0,6}}")
 _CODE_PART = re.compile(r"\d+|[^\W\d_]+|[-‑]")
 _CASES = re.compile(r"[A-Z]{2,}(?=s?(?:[^a-zA-Z]|$))s?|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+")
+_KEYS = {
+    "Ctrl": "control", "ctrl": "control", "Control": "control", "Cmd": "command", "Command": "command", "Alt": "alt",
+    "Opt": "option", "Option": "option", "Shift": "shift", "Win": "Windows", "Fn": "function", "Meta": "meta",
+    "Super": "super",
+}  # fmt: skip
+_KEY_CHORD = re.compile(rf"(?:{'|'.join(_KEYS)})(?:[+-](?:[A-Za-z]{{2,9}}|F\d{{1,2}}|[A-Za-z\d])(?![A-Za-z\d])){{1,4}}")
 _VOWEL = re.compile(r"[aeiouyAEIOUY]")
 _DECADE_BEHIND = re.compile(r"[A-Za-z]{2,12}-\d{1,3}0s")
-_REACHED = word_set("call phone number reach contact whatsapp text dial fax mobile cell")
-_VOWEL_FIRST = re.compile(r"[aeiou][^aeiouy]{2,}")
+
+_SPELLED = frozenset(("utf", "ipv", "usb", "gpu", "cpu", "ip"))
 _ELEMENTS = word_set(
     """
     H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb
@@ -85,79 +74,52 @@ TLDS = word_set(
     br mil int xyz online site tech store cloud gg ly fm be at nz za kr tw ie pt gr example test local localhost
     """
 )
+_MARKED = re.compile(r"([\w+-]{1,64})(?:(?=\u00a0(at|dot)\u00a0)|(?![\w\u00a0@-]))")
 _EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _URL = re.compile(r"(?:https?://|www\.)[^\s<>\"]{0,2048}", re.IGNORECASE)
 _DOTTED = re.compile(r"[^\W_][\w-]{0,63}(?:\.[A-Za-z_][\w-]{0,63}){1,8}(?![\w@])")
+_WEB_PATH = re.compile(r"(?:/[\w~-][\w.~-]{0,60}(?<!\.)){1,8}/?")
 _PATH = re.compile(r"(?:~|\.{1,2})?(?:/[\w.~+@-]{1,80}){1,20}/?|/")
 _WINDOWS_PATH = re.compile(r"[A-Za-z]:(?:\\[\w. ~+-]{1,60}?(?=[\\.,;:!?\s]|$)){1,20}\\?")
 _SNAKE = re.compile(r"_{0,2}[^\W_]{1,60}(?:_{1,2}[^\W_]{1,60}){1,20}_{0,2}|_{1,2}[^\W_]{1,60}_{0,2}")
-_CAMEL = re.compile(r"(?:[a-z]{2,40}|[A-Z][a-z]{1,40})(?:[A-Z][a-z0-9]{0,40}){1,12}(?![\w])")
-_CALL = re.compile(r"\(\)")
+CAMEL = re.compile(r"(?:[a-z]{2,40}|[A-Z][a-z]{1,40})(?:[A-Z][a-z0-9]{0,40}){1,12}(?![\w])")
+CALL = re.compile(r"\(\)")
 _FLAG = re.compile(r"(--?)([A-Za-z][\w-]{0,60})(?:=(?=\S))?")
 
 
 def letters(word: str) -> str:
     """Letter by letter: "Q R", "[A](/ˈA/) P I"."""
-    return " ".join(LETTER_A if letter in "aA" else letter.upper() for letter in word)
+    return " ".join(LETTER_A if letter in "aA" else GREEK.get(letter) or letter.upper() for letter in word)
 
 
-def phone(scan: Scan, at: int) -> Said | None:
-    """A telephone number, or another run of digits in groups (cards, social security numbers)."""
-    toll_free = _TOLL_FREE.match(scan.text, at)
-    if toll_free is not None:
-        return Said(toll_free.end(), f"one, {_group(toll_free[1])}, ")
-    if _SEVEN_DIGITS.match(scan.text, at) is None:
+def keys(scan: Scan, at: int) -> Said | None:
+    """Reads "Ctrl+C", "Cmd+Shift+P"."""
+    found = _KEY_CHORD.match(scan.text, at)
+    if found is None:
         return None
-    for pattern in _PHONES:
-        found = pattern.match(scan.text, at)
-        if found is None:
-            continue
-        ext = found["ext"]
-        stop = found.start("ext") if ext else found.end()
-        groups = [group[0] for group in _DIGITS.finditer(scan.text, at, stop)]
-        if sum(map(len, groups)) > 20:
-            return None
-        return Said(found.end(), phone_words(groups, plus=found[0].startswith("+"), extension=ext))
-    return None
+    said = []
+    for key in re.split("[+-]", found[0]):
+        function = key[:1] == "F" and key[1:].isdecimal()
+        alone = numerals.integer(key) if key.isdecimal() else letters(key)
+        said.append(
+            f"F {numerals.integer(key[1:])}"
+            if function
+            else _KEYS.get(key) or (alone if len(key) == 1 else key.lower())
+        )
+    return Said(found.end(), " ".join(said))
 
 
-def _group(digits: str) -> str:
-    return f"{numerals.DIGITS[int(digits[0])]} hundred" if digits in ("800", "900") else numerals.each_digit(digits)
-
-
-def phone_words(groups: list[str], plus: bool = False, extension: str | None = None) -> str:
-    """Groups of digits with a pause behind each; a long group is said in parts."""
-    said: list[str] = []
-    for group in groups:
-        if len(group) <= 5:
-            said.append(_group(group))
-            continue
-        half = 3 if len(group) != 8 else 4
-        parts = [group[:half], group[half : 2 * half], group[2 * half :]]
-        said += [numerals.each_digit(part) for part in parts if part]
-    words = ("plus " if plus else "") + ", ".join(said)
-    return f"{words}, extension {numerals.each_digit(extension)}" if extension else words
-
-
-def called(scan: Scan, at: int, digits: str) -> bool:
-    """Whether the digits at `at` are a number that is called: "call 911"."""
-    if digits == "911":
-        return scan.word_before(at).lower() not in ("porsche", "carrera")
-    if digits in ("112", "999", "000", "411", "311", "211", "711", "811", "988", "101", "111"):
-        return scan.word_before(at).lower() in CALL_CONTEXT
-    if 5 <= len(digits) <= 12:
-        words = {word.strip(".,:") for word in scan.words_before(at, 4)}
-        return scan.word_before(at).lower() in CALL_CONTEXT or (len(digits) > 6 and bool(words & _REACHED))
-    return False
-
-
-def digits_in_context(digits: str) -> str:
-    """A number that is called, a PIN, a code: digit by digit, in groups where there are many."""
-    if len(digits) == 10:
-        return phone_words([digits[:3], digits[3:6], digits[6:]])
-    if len(digits) == 7:
-        return phone_words([digits[:3], digits[3:]])
-    return numerals.each_digit(digits) if len(digits) <= 6 else numerals.digit_groups(digits)
+def marked(scan: Scan, at: int) -> Said | None:
+    """A part of an address whose dots were written out before: "john_smith99" of "john_smith99 at example dot com"."""
+    found = _MARKED.match(scan.text, at)
+    if found is None:
+        return None
+    last = found[2] is None
+    if last and (len(found[1]) != 2 or scan.tail(at, 5) != "\u00a0dot\u00a0" or found[1] in ("me", "so")):
+        return None
+    if last:
+        return Said(found.end(1), letters(found[1]))
+    return None if found[1].isalpha() and found[1].islower() else Said(found.end(1), _address_words(found[1]))
 
 
 def address(scan: Scan, at: int) -> Said | None:
@@ -232,7 +194,7 @@ def formula(scan: Scan, at: int) -> Said | None:
     parts = _FORMULA_PART.findall(ion)
     if not all(part in _ELEMENTS or part in "()" for part, _ in parts):
         return None
-    known = plainly in _FORMULAS and any(char.isdecimal() for char in plainly)
+    known = plainly in _FORMULAS and (any(map(str.isdecimal, plainly)) or not plainly.isupper())
     charged = (
         charge not in ("", "²", "³", "⁴")
         and (len(ion) <= 2 or plainly in _FORMULAS)
@@ -254,6 +216,8 @@ def formula(scan: Scan, at: int) -> Said | None:
 def code(scan: Scan, at: int) -> Said | None:
     """Letters and digits in one: "A4", "B2B", "COVID-19", "QR4X7", "utf8", "3D"."""
     found = _CODE.match(scan.text, at)
+    if found is not None and found[0] == "K-12":
+        return Said(found.end(), "K to twelve")
     if found is None or _DECADE_BEHIND.fullmatch(found[0]) is not None:
         return None
     parts = [part for part in _CODE_PART.findall(found[0]) if part not in "-‑"]
@@ -296,7 +260,7 @@ def _code_letters(part: str, parts: list[str]) -> str:
     if part[0].isupper() and part[1:].islower():
         return part if _VOWEL.search(part) else letters(part)
     if part.islower():
-        return part if _VOWEL.search(part) and not _VOWEL_FIRST.fullmatch(part) else letters(part)
+        return part if _VOWEL.search(part) and part not in _SPELLED else letters(part)
     return identifier_words(part)
 
 
@@ -318,7 +282,7 @@ def identifier_words(name: str) -> str:
     return " ".join(said)
 
 
-def _ending(name: str) -> str:
+def ending(name: str) -> str:
     """How a file's ending is said: "py", "H T M L"."""
     low = name.lower()
     if low in _SAID_EXTENSIONS:
@@ -358,16 +322,22 @@ def dotted(scan: Scan, at: int) -> Said | None:
     is_file = is_file and not (len(last) == 1 and len(parts[-2]) == 1)
     is_domain = last.lower() in TLDS and last == last.lower()
     end = found.start() + len(found[0].rstrip("-"))
-    called_ = _CALL.match(scan.text, end)
+    called_ = CALL.match(scan.text, end)
     if not (is_file or is_domain or called_ or _is_code_path(parts)):
         return None
     said = [name_words(part) for part in parts[:-1]]
     if is_file and not is_domain and not called_:
-        said.append(_ending(last))
+        said.append(ending(last))
     elif is_domain and len(last) == 2 and last not in ("me", "so"):
         said.append(letters(last))
     else:
         said.append(name_words(last))
+    if is_domain and not called_:
+        way = _WEB_PATH.match(scan.text, end)
+        if way is not None:
+            parts = [part for part in way[0].split("/") if part]
+            tail = " ".join(f"slash {' dot '.join(name_words(p) for p in part.split('.') if p)}" for part in parts)
+            return Said(way.end(), f"{' dot '.join(said)} {tail}".rstrip())
     return Said(called_.end() if called_ else end, " dot ".join(said))
 
 
@@ -425,7 +395,7 @@ def path(scan: Scan, at: int) -> Said | None:
         if part in ("/", ".", "~"):
             said.append({"/": "slash", ".": "dot", "~": "tilde"}[part])
         elif part:
-            said.append(_ending(part) if said and said[-1] == "dot" and part in EXTENSIONS else name_words(part))
+            said.append(ending(part) if said and said[-1] == "dot" and part in EXTENSIONS else name_words(part))
     return Said(at + len(written), " ".join(said))
 
 
@@ -459,9 +429,9 @@ def flag(scan: Scan, at: int) -> Said | None:
 def identifier(scan: Scan, at: int) -> Said | None:
     """Reads "snake_case", "__init__", "camelCase", "foo()"."""
     text = scan.text
-    found = _SNAKE.match(text, at) or _CAMEL.match(text, at)
+    found = _SNAKE.match(text, at) or CAMEL.match(text, at)
     if found is None:
         return None
     end = found.end()
-    called_ = _CALL.match(text, end)
+    called_ = CALL.match(text, end)
     return Said(called_.end() if called_ else end, identifier_words(found[0]))

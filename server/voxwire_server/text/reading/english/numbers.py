@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from voxwire_server.text.reading.english import calendar, codes, measures, numerals
-from voxwire_server.text.reading.english.measures import Amount
+from voxwire_server.text.reading.english import amounts, calendar, codes, fractions, measures, numerals, phones
+from voxwire_server.text.reading.english.amounts import Amount
 from voxwire_server.text.reading.english.scan import Said, Scan
 from voxwire_server.text.reading.english.tables import (
+    MONTH_BY_NAME,
     NUMBER_CONTEXT_CODES,
     ORDER_CONTEXT,
     ROOM_CONTEXT,
+    STATES,
     UNITS,
     VERSION_CONTEXT,
     VULGAR,
@@ -26,30 +28,21 @@ _ORDINAL = re.compile(r"(\d[\d,]{0,18})(?:\u00ad)?(st|nd|rd|th|ST|ND|RD|TH)(?![A
 _DECADE = re.compile(r"(\d{2}|\d{3}0|\d{2}00)('?)s(?![A-Za-z\d])")
 _SCAN_LINES = re.compile(r"(\d{3,4})([pi])(?![A-Za-z\d])")
 _SCIENTIFIC = re.compile(r"\d{1,15}(?:\.\d{1,15})?[eE]([-+]?)(\d{1,4})(?![\w])")
-_FIFTY = re.compile(r"50-50(?![\w-])")
+_AS_TWO = re.compile(r"(50)-(50)(?![\w-])|(24)-(7)(?![\w-])")
+_PARAGRAPH = re.compile(r"(\d{3})\(([a-z])\)(?:\((\d)\))?")
 _HALVES_RANGE = re.compile(
     r"(\d{1,2})(?::([0-5]\d))?[ \u00a0]?[-–—][ \u00a0]?(?=\d{1,2}(?::[0-5]\d)?[ \u00a0]?[AaPp]\.?[Mm])"
 )
 _ORDINAL_RANGE = re.compile(r"[ \u00a0]?[-–—][ \u00a0]?(?=\d{1,18}(?:st|nd|rd|th)(?![A-Za-z\d]))")
+_RATING = re.compile(r"(\d{1,3}\.\d{1,2})/(\d{1,3})(?![\d/.]\d|\d)")
+_ENDING = frozenset(("ends", "ending", "end"))
+_COUNTDOWN = re.compile(r"\d{1,3}(?:-\d{1,3}){2,6}(?![\w-])")
 _ERA = re.compile(r"(\d{1,5})(?= ?(?:BC|AD|BCE|CE|B\.C|A\.D)\b)")
 _MIXED = re.compile(r"(\d{1,4})(?:[ \u00a0-])(\d{1,3})/(\d{1,3})(?![\d/])")
 _MIXED_SIGN = re.compile(r"(\d{1,6})[ \u00a0]?([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒])")
-_FRACTION = re.compile(r"(\d{1,9})[/⁄∕](\d{1,9})(?![/⁄∕]?\d)")
-_CHAIN = re.compile(r"\d{1,9}(?:/\d{1,9}){1,8}")
 _RANGE_DASH = re.compile("([ \u00a0\u202f]?)([-–—−~])([ \u00a0\u202f]?)(?=[.\\d$€£¥])")
 _EQUATION = re.compile(r"[^.?!\n]{0,24}?(?:[=≈]|equals)")
 _LIST_NUMBER = re.compile(r"(?:^|[\n\v])[ \u00a0]{0,8}\(?$")
-_OUT_OF = re.compile(
-    r" ?(?:stars?|points?|marks?|rating|score|people|users|students|correct|questions|dentists|answers|times|tests"
-    r"|passed|votes|stages|steps|chapters|done|complete)",
-    re.IGNORECASE,
-)
-_RATED = word_set(
-    """
-    scored score rated rate rating gave got give stars review solid
-    """
-)
-_FRACTION_BOTTOMS = frozenset((2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 20, 32, 64, 100, 1000))
 _YEAR_SPAN = re.compile(r"(\d{4})[-–/](\d{2})(?![\d\w]|[-–/.]\d)")
 _CONTEXT_NUMBER = re.compile(r"(\d{1,16})(?![\d.,:/%]\d|\d|[A-Za-z%])")
 _MEASURED = re.compile(
@@ -64,7 +57,7 @@ _YEAR_BEFORE = word_set(
 _COMMA_DECIMAL = re.compile(
     r"(\d{1,6}),(\d{1,2})(?!\d|,\d)(?=[ \u00a0]?(?:%|°|€|\$|£|(?:degrees?|percent|million|billion|thousand|meters?"
     r"|metres?|kilometers?|kilometres?|liters?|litres?|euros?|dollars?|pounds?|grams?|kilos?|seconds?|minutes?|hours?|miles?|feet"
-    rf"|inches|points?|volts?|times)\b|(?:{measures._either(set(UNITS) - {'in', 'A', 'us', 'au', 'st'})})(?![A-Za-z])))"
+    rf"|inches|points?|volts?|times)\b|(?:{amounts.either(set(UNITS) - {'in', 'A', 'us', 'au', 'st'})})(?![A-Za-z])))"
 )
 _PI = re.compile(r"3,14(?!\d)")
 _CHAPTER_VERSE = re.compile(r"\d{1,3}:\d{1,3}")
@@ -93,10 +86,14 @@ def number(scan: Scan, at: int, sign: str = "") -> Said:
 
 
 def _dotted(scan: Scan, at: int) -> Said | None:
+    rating = _RATING.match(scan.text, at)
+    if rating is not None:
+        whole, _, part = rating[1].partition(".")
+        return Said(rating.end(), f"{numerals.decimal(whole, part)} out of {numerals.integer(rating[2])}")
     power = _SCIENTIFIC.match(scan.text, at)
     if power is not None:
         return _scientific(scan, power)
-    for rule in (calendar.numeric, codes.address, codes.phone, calendar.hour):
+    for rule in (calendar.numeric, codes.address, phones.phone, calendar.hour):
         said = rule(scan, at)
         if said is not None:
             return said
@@ -105,55 +102,10 @@ def _dotted(scan: Scan, at: int) -> Said | None:
     return codes.version(scan, at, named)
 
 
-def _slashed(scan: Scan, at: int) -> Said | None:
-    said = calendar.numeric(scan, at)
-    if said is not None:
-        return said
-    found = _FRACTION.match(scan.text, at)
-    if found is None:
-        chain = _CHAIN.match(scan.text, at)
-        if chain is None or "/" not in chain[0]:
-            return None
-        return Said(chain.end(), " slash ".join(numerals.integer(part, scan.british) for part in chain[0].split("/")))
-    top, bottom = int(found[1]), int(found[2])
-    british, end = scan.british, found.end()
-    if (found[1], found[2]) in (("24", "7"), ("50", "50"), ("9", "11"), ("7", "11"), ("20", "20")):
-        return Said(end, f"{numerals.cardinal(top)} {numerals.cardinal(bottom)}")
-    unit = measures._unit(scan, end, "", True, None)
-    word = scan.word_before(at).lower()
-    rated = _OUT_OF.match(scan.text, end) or word in _RATED or any(w in _RATED for w in scan.words_before(at, 3))
-    padded = found[1][0] == "0" or (found[2][0] == "0" and len(found[2]) > 1)
-    if not padded and bottom > 1 and (top == bottom or (rated and (top > bottom or unit is None))):
-        return Said(end, f"{numerals.cardinal(top, british)} out of {numerals.cardinal(bottom, british)}")
-    date = calendar.short(scan, at, padded)
-    if date is not None and unit is None:
-        return date
-    if len(found[1]) == 4 and len(found[2]) == 2:
-        return Said(end, f"{numerals.year(top, british)} {numerals.integer(found[2])}")
-    if (
-        bottom in _FRACTION_BOTTOMS
-        and top > 0
-        and (top < bottom or top in (1, 3, 5, 7, 9, 11, 13, 15))
-        and found[2][0] != "0"
-    ):
-        if bottom == 10 and top > 1 and unit is None and scan.word_after(end) not in ("of", "mile", "inch", "second"):
-            return Said(end, f"{numerals.cardinal(top, british)} out of ten")
-        said_words = numerals.fraction(top, bottom, british)
-        counted = measures._unit(scan, end, said_words, top < bottom, None)
-        return counted or measures.foot_or_inch(scan, end, said_words, top < bottom) or Said(end, said_words)
-    if top >= bottom and len(found[1]) <= 3:
-        head = numerals.pairs(found[1], british) if len(found[1]) == 3 else numerals.integer(found[1], british)
-        said_words = f"{head} over {numerals.integer(found[2], british)}"
-        return measures._unit(scan, end, said_words, False, None) or Said(end, said_words)
-    if bottom < 2 or bottom > 1000 or top > bottom or top == 0:
-        return Said(end, f"{numerals.integer(found[1], british)} slash {numerals.integer(found[2], british)}")
-    return Said(end, f"{numerals.cardinal(top, british)} out of {numerals.cardinal(bottom, british)}")
-
-
 def _dashed(scan: Scan, at: int) -> Said | None:
     for rule in (
-        calendar.numeric, codes.address, codes.phone, calendar.day_month, _year_span, _half_range, _mixed,
-        _hyphened_unit, codes.code,
+        calendar.numeric, codes.address, phones.phone, calendar.day_month, _year_span, _half_range, _mixed,
+        _hyphened_unit, _countdown, _dashed_range, codes.code,
     ):  # fmt: skip
         said = rule(scan, at)
         if said is not None:
@@ -161,11 +113,33 @@ def _dashed(scan: Scan, at: int) -> Said | None:
     return None
 
 
+def _paragraph(scan: Scan, at: int) -> Said | None:
+    """Reads "401(k)", "501(c)(3)"."""
+    found = _PARAGRAPH.match(scan.text, at)
+    if found is None:
+        return None
+    said = f"{numerals.pairs(found[1])} {codes.letters(found[2])}"
+    return Said(found.end(), said + (f" {numerals.integer(found[3])}" if found[3] else ""))
+
+
+def _countdown(scan: Scan, at: int) -> Said | None:
+    """Reads "3-2-1"."""
+    found = _COUNTDOWN.match(scan.text, at)
+    return None if found is None else Said(found.end(), " ".join(map(numerals.integer, found[0].split("-"))))
+
+
+def _dashed_range(scan: Scan, at: int) -> Said | None:
+    """Reads "24-70mm": a range with a unit behind it."""
+    value = amounts.amount(scan, at)
+    assert value is not None, "a digit is there"
+    return _range(scan, at, value, _whole_words(scan, at, value))
+
+
 def _half_range(scan: Scan, at: int) -> Said | None:
-    """ "5-6pm" and "50-50"."""
-    fifty = _FIFTY.match(scan.text, at)
-    if fifty is not None:
-        return Said(fifty.end(), "fifty fifty")
+    """Reads "5-6pm" and "50-50"."""
+    two = _AS_TWO.match(scan.text, at)
+    if two is not None:
+        return Said(two.end(), " ".join(numerals.cardinal(int(part)) for part in two.groups() if part))
     found = _HALVES_RANGE.match(scan.text, at)
     if found is None or int(found[1]) > 24:
         return None
@@ -178,15 +152,15 @@ def _half_range(scan: Scan, at: int) -> Said | None:
 
 def _hyphened_unit(scan: Scan, at: int) -> Said | None:
     """Reads "a 5-km run"."""
-    value = measures.amount(scan, at)
+    value = amounts.amount(scan, at)
     assert value is not None, "a digit is there"
     return (
-        measures._unit(scan, value.end, value.words(scan.british), True, value) if scan.char(value.end) == "-" else None
+        measures.unit(scan, value.end, value.words(scan.british), True, value) if scan.char(value.end) == "-" else None
     )
 
 
 def _spaced(scan: Scan, at: int) -> Said | None:
-    for rule in (codes.phone, calendar.hour, calendar.day_month, _mixed, calendar.duration, _era, measures.dimensions):
+    for rule in (phones.phone, calendar.hour, calendar.day_month, _mixed, calendar.duration, _era, measures.dimensions):
         said = rule(scan, at)
         if said is not None:
             return said
@@ -241,20 +215,22 @@ def _bracketed(scan: Scan, at: int) -> Said | None:
 def _mixed(scan: Scan, at: int) -> Said | None:
     """Reads "2 1/2", "1½"."""
     found = _MIXED.match(scan.text, at)
-    if found is not None and 0 < int(found[2]) < int(found[3]) and int(found[3]) in _FRACTION_BOTTOMS:
+    if found is not None and 0 < int(found[2]) < int(found[3]) and int(found[3]) in fractions.BOTTOMS:
         words = numerals.mixed(int(found[1]), int(found[2]), int(found[3]), scan.british)
-        return _with_unit(scan, found.end(), words)
+        return with_unit(scan, found.end(), words)
     sign = _MIXED_SIGN.match(scan.text, at)
     if sign is None:
         return None
-    return _with_unit(scan, sign.end(), numerals.mixed(int(sign[1]), *VULGAR[sign[2]], scan.british))
+    return with_unit(scan, sign.end(), numerals.mixed(int(sign[1]), *VULGAR[sign[2]], scan.british))
 
 
-def _with_unit(scan: Scan, end: int, words: str) -> Said:
+def with_unit(scan: Scan, end: int, words: str, one: bool = False) -> Said:
+    """A fraction that was read as `words` up to `end`, with what it counts; `one`: whether it is less than one."""
+    value = Amount(end, "1" if one else "2", None)
     return (
-        measures._unit(scan, end, words, False, None)
-        or measures.foot_or_inch(scan, end, words, False)
-        or measures.behind(scan, end, words, Amount(end, "2", None), plain=False)
+        measures.unit(scan, end, words, one, None)
+        or measures.foot_or_inch(scan, end, words, one)
+        or measures.behind(scan, end, words, value, plain=False, alone=False)
         or Said(end, words)
     )
 
@@ -284,11 +260,10 @@ def _ordinal(scan: Scan, at: int) -> Said | None:
 def _decade(scan: Scan, at: int) -> Said | None:
     """Reads "1990s", "90s" where it is no time."""
     found = _DECADE.match(scan.text, at)
-    if found is None or (
-        len(found[1]) == 2 and not measures._is_decade(scan, found.end(1), Amount(found.end(1), found[1], None))
-    ):
+    if found is None or (found[2] and not found[1].endswith("0")):
         return None
-    if found[2] and not found[1].endswith("0"):
+    short = len(found[1]) == 2 and not found[2]
+    if short and not measures.is_decade(scan, found.end(1), Amount(found.end(1), found[1], None)):
         return None
     return Said(found.end(), numerals.decade(int(found[1]), scan.british))
 
@@ -307,7 +282,7 @@ def _counted(scan: Scan, at: int) -> Said | None:
     word = scan.word_before(at).lower()
     if word in ROOM_CONTEXT:
         return None
-    value = measures.amount(scan, at)
+    value = amounts.amount(scan, at)
     assert value is not None, "a digit is there"
     if word in ("a", "an", "each", "every"):
         value = value._replace(single=True)
@@ -322,8 +297,8 @@ def _counted(scan: Scan, at: int) -> Said | None:
 
 
 def _scientific(scan: Scan, found: re.Match[str]) -> Said:
-    """ "6.02e23": six point zero two times ten to the power of twenty-three."""
-    value = measures.amount(scan, found.start())
+    """Reads "6.02e23": six point zero two times ten to the power of twenty-three."""
+    value = amounts.amount(scan, found.start())
     assert value is not None, "a digit is there"
     power = f"{'minus ' if found[1] == '-' else ''}{numerals.integer(found[2], scan.british)}"
     return Said(found.end(), f"{value.words(scan.british)} times ten to the power of {power}")
@@ -339,8 +314,8 @@ def _year_span(scan: Scan, at: int) -> Said | None:
 
 _RULES: Mapping[str, tuple[Callable[[Scan, int], Said | None], ...]] = {
     ":": (_coloned,),
-    "/": (_slashed,),
-    "⁄": (_slashed,),
+    "/": (fractions.slashed,),
+    "⁄": (fractions.slashed,),
     "-": (_dashed,),
     "–": (_dashed,),
     ".": (_dotted,),
@@ -350,7 +325,7 @@ _RULES: Mapping[str, tuple[Callable[[Scan, int], Said | None], ...]] = {
     "'": (_feet,),
     "′": (_feet,),
     "×": (measures.dimensions,),
-    ")": (_mixed,),
+    "(": (_paragraph,),
 } | dict.fromkeys(VULGAR, (_mixed,))
 _BY_LETTER: tuple[Callable[[Scan, int], Said | None], ...] = (_clock_range, _lettered)
 
@@ -360,7 +335,7 @@ _BY_LETTER: tuple[Callable[[Scan, int], Said | None], ...] = (_clock_range, _let
 
 def _amount(scan: Scan, at: int, sign: str) -> Said:
     """A plain amount: with its range, its unit, or as a year, a code, a count."""
-    value = measures.amount(scan, at)
+    value = amounts.amount(scan, at)
     assert value is not None, "a digit is there"
     words = _whole_words(scan, at, value)
     if value.fraction is not None or sign or len(value.whole) > 15:
@@ -374,7 +349,7 @@ def _amount(scan: Scan, at: int, sign: str) -> Said:
         return ranged
     end, power = measures.exponent(scan, value.end)
     if power:
-        counted = measures._unit(scan, end, words + power, False, None)
+        counted = measures.unit(scan, end, words + power, False, None)
         return Said(counted.end, sign + (counted.text or "")) if counted else Said(end, sign + words + power)
     if scan.word_before(at).lower() in ("a", "an", "each", "every"):
         value = value._replace(single=True)
@@ -408,9 +383,9 @@ def _counts(scan: Scan, end: int) -> bool:
     """Whether what follows a number of four digits is counted by it."""
     if scan.char(end) in ("%", "°", "€", "$", "£", "¥"):
         return True
-    if measures._UNIT.match(scan.text, end) and measures._unit(scan, end, "", False, None) is not None:
+    if measures.UNIT.match(scan.text, end) and measures.unit(scan, end, "", False, None) is not None:
         return True
-    if measures._WORD_MAGNITUDE.match(scan.text, end) is not None:
+    if measures.WORD_MAGNITUDE.match(scan.text, end) is not None:
         return True
     return _MEASURED.match(scan.text, end) is not None
 
@@ -421,22 +396,45 @@ def _in_context(scan: Scan, at: int, value: Amount) -> str | None:
     if found is None or found.end() != value.end:
         return None
     digits = found[1]
-    if codes.called(scan, at, digits):
-        return codes.digits_in_context(digits)
+    if phones.called(scan, at, digits):
+        return phones.digits_in_context(digits)
+    if scan.continues_number(at):
+        return numerals.each_digit(digits)
+    if at == 0 and is_month(scan.word_before(at)) and len(digits) < 3 and 1 <= int(digits) <= 31:
+        return numerals.ordinal(int(digits), scan.british)
+    if len(digits) == 3 and scan.char(at - 1) == "(" and scan.char(value.end) == ")" and phones.is_dialled(scan, at):
+        return numerals.each_digit(digits)
     word = scan.word_before(at).lower()
     words = [w.strip(".,:;#") for w in scan.words_before(at, 3)]
     behind_is = len(words) > 1 and words[-1] in ("is", "was", "number", "no", "code") and len(digits) > 2
     name = word if not behind_is else next((w for w in reversed(words[:-1]) if w not in ("code", "number")), word)
     if len(digits) > 1 and (word in NUMBER_CONTEXT_CODES or (behind_is and {*words} & NUMBER_CONTEXT_CODES)):
-        return codes.digits_in_context(digits)
+        return phones.digits_in_context(digits)
+    if len(words) > 1 and words[-1] == "in" and words[-2] in _ENDING and len(digits) == 4:
+        return numerals.each_digit(digits)
+    if word in ("a", "an") and len(digits) == 3 and digits[0] != "0" and not _counts(scan, value.end):
+        after = scan.word_after(value.end)
+        if (
+            not after.islower()
+            or after in ("error", "page", "response", "status")
+            or scan.char(value.end) not in (" ", "\u00a0")
+        ):
+            return numerals.pairs(digits, scan.british)
+    if len(digits) == 5 and scan.word_before(at) in STATES:
+        return numerals.each_digit(digits)
     placed = word in ROOM_CONTEXT or (len(word) == 2 and len(words) > 1 and words[-2] in ROOM_CONTEXT)
     if placed and len(digits) in (3, 4):
         return numerals.each_digit(digits) if digits[0] == "0" else numerals.pairs(digits, scan.british)
     if (
         word in ORDER_CONTEXT or (words and words[-1] in ORDER_CONTEXT) or (behind_is and name in ORDER_CONTEXT)
     ) and len(digits) > 3:
-        return codes.digits_in_context(digits)
+        return phones.digits_in_context(digits)
     return None
+
+
+def is_month(word: str) -> bool:
+    """Whether a word before a number is a month."""
+    return word[:1].isupper() and word.lower() in MONTH_BY_NAME
 
 
 def _is_year(digits: str) -> bool:
@@ -452,10 +450,10 @@ def _range(scan: Scan, at: int, value: Amount, words: str) -> Said | None:
         return None
     spaced = bool(dash[1])
     until_at = dash.end()
-    money = measures._CURRENCY_BEFORE.match(scan.text, until_at)
+    money = amounts.CURRENCY_BEFORE.match(scan.text, until_at)
     if money is not None:
         return None
-    until = measures.amount(scan, until_at)
+    until = amounts.amount(scan, until_at)
     if until is None:
         return None
     after = scan.char(until.end)
@@ -479,7 +477,7 @@ def _range(scan: Scan, at: int, value: Amount, words: str) -> Said | None:
     if percent and scan.char(until.end) == scan.char(end):
         percent = False
     said = f"{first}{(' percent' if scan.char(end) == '%' else ' degrees') if percent else ''} to {until_words}"
-    counted = measures.behind(scan, until.end, said, Amount(until.end, "2", None), plain=True)
+    counted = measures.behind(scan, until.end, said, Amount(until.end, "2", None), plain=True, alone=False)
     counted = counted or measures.foot_or_inch(scan, until.end, said, False)
     if counted is None and scan.char(until.end).isalpha():
         return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from voxwire_server.text.reading.english import calendar, codes, measures, numbers, numerals
+from voxwire_server.text.reading.english import amounts, calendar, codes, measures, numbers, numerals, phones
 from voxwire_server.text.reading.english.scan import Scan
 from voxwire_server.text.reading.english.tables import CURRENCIES, MONTH_BY_NAME, SIGNS
 
@@ -38,7 +38,7 @@ def _number(text: str, detail: str, british: bool) -> str | None:
     scan = Scan(text.strip(), "", british)
     sign = {"-": "minus ", "−": "minus ", "+": "plus "}.get(scan.text[:1], "")
     at = 1 if sign else 0
-    value = measures.amount(scan, at, comma=False)
+    value = amounts.amount(scan, at, comma=False)
     if value is None:
         value_of = numerals.roman(scan.text.upper())
         return numerals.cardinal(value_of, british) if value_of else None
@@ -151,17 +151,17 @@ def _telephone(text: str, _detail: str, british: bool) -> str | None:
         head = [digits[0]] if len(digits) == 11 else []
         rest = digits[len(head) :]
         groups = head + ([rest[:3], rest[3:6], rest[6:]] if len(rest) == 10 else [rest[:3], rest[3:]])
-    return codes.phone_words(groups, plain.lstrip().startswith("+"), extension[1] if extension else None)
+    return phones.phone_words(groups, plain.lstrip().startswith("+"), extension[1] if extension else None)
 
 
 def _currency(text: str, detail: str, british: bool) -> str | None:
     scan = Scan(text.strip(), "", british)
     code = detail.strip().upper()
     if code in CURRENCIES and scan.text[:1].isdecimal():
-        value = measures.amount(scan, 0, comma=True)
+        value = amounts.amount(scan, 0, comma=True)
         if value is not None and value.end == len(scan.text):
-            return measures._sum(value, code, british)
-    said = measures.money(scan, 0)
+            return amounts.sum_words(value, code, british)
+    said = amounts.money(scan, 0)
     if said is None and scan.text[:1].isdecimal():
         said = numbers.number(scan, 0)
     return said.text if said is not None and said.end == len(scan.text) else None
@@ -171,7 +171,7 @@ def _unit(text: str, _detail: str, british: bool) -> str | None:
     scan = Scan(text.strip(), "", british)
     sign = {"-": "minus ", "−": "minus ", "+": "plus "}.get(scan.text[:1], "")
     at = 1 if sign else 0
-    value = measures.amount(scan, at)
+    value = amounts.amount(scan, at)
     if value is None:
         return None
     words = sign + value.words(british)

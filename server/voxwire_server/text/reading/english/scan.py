@@ -7,7 +7,7 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from voxwire_server.text.reading.english.tables import SUBSCRIPTS, SUPERSCRIPTS, VULGAR
+from voxwire_server.text.reading.english.tables import STARTERS, SUBSCRIPTS, SUPERSCRIPTS, VULGAR
 
 BEFORE_CHARS_MAX = 80
 """So far back a rule looks."""
@@ -25,6 +25,8 @@ _OPENERS = " \t\n\v\u00a0:#\"'“‘([=~≈"
 _WORD_BEFORE = re.compile(r"[^\W\d_][\w'+-]*\Z")
 _NEXT_WORD = re.compile(r"[ \u00a0\u202f]{0,2}([^\W\d_]+)")
 _ENDS_SENTENCE = re.compile(r"[\"'”’)\]]{0,4}(?:\s+[\"'“‘(\[]{0,4}[A-Z]|\s*\Z|\s*\n)")
+SENTENCE_START = re.compile(r"(?:^|[.!?:\n\v]['\"”’)\]]*\s*)['\"“‘(\[]*$")
+"""Whether a text that ends so begins a sentence."""
 
 
 class Said(NamedTuple):
@@ -94,6 +96,10 @@ class Scan:
         found = _NEXT_WORD.match(self.text, at, at + 40)
         return found[1] if found else ""
 
+    def continues_number(self, at: int) -> bool:
+        """Whether what is at `at` begins the text, and what was said before ended in a digit: "30" before " sec"."""
+        return self.before.rstrip(_SPACES)[-1:].isdecimal() and not self.text[:at].strip(_SPACES)
+
     def starts_token(self, at: int) -> bool:
         """Whether nothing is glued to the left of `at`."""
         return at == 0 or self.text[at - 1] in " \t\n\v\u00a0\u2007\u2009\u202f(\"'“‘[{<,;:=>|—–/~"
@@ -101,3 +107,10 @@ class Scan:
     def ends_sentence(self, at: int) -> bool:
         """Whether what follows `at` begins a new sentence, or nothing follows."""
         return _ENDS_SENTENCE.match(self.text, at, at + 12) is not None
+
+    def ends_here(self, at: int) -> bool:
+        """Whether the sentence ends behind an abbreviation that names may follow ("U.S. Army", "4 p.m. EST")."""
+        if not self.ends_sentence(at):
+            return False
+        after = _NEXT_WORD.match(self.text, at, at + 40)
+        return after is None or after[1] in STARTERS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from voxwire_server.text.reading.english import codes, measures, numbers, numerals
+from voxwire_server.text.reading.english import amounts, codes, measures, numbers, numerals, phones
 from voxwire_server.text.reading.english.scan import Said, Scan
 from voxwire_server.text.reading.english.tables import (
     GREEK,
@@ -33,10 +33,12 @@ _DIRECTIVES = word_set(
 )
 _MENTION = re.compile(r"@([^\W\d][\w]{0,60})(?:\.([A-Za-z_]\w{0,60}))?")
 _DOT_NAME = re.compile(r"\.([A-Za-z][\w-]{0,40})(?:\.([A-Za-z]\w{0,20}))?")
+_CLOSING_QUOTE = re.compile(r"'(?!\d)")
+_QUARTER = re.compile(r"(?:^|\W)[QH]\d$")
 _DECADE = re.compile(r"['’‘]\d0s(?![A-Za-z\d])")
 _SHORT_YEAR = re.compile(r"['’‘](\d\d)(?![\w'’])")
 _BEFORE_OPERAND = re.compile(r"(?:[\d)\]²³%]|\b[A-Za-z]) ?$|\w$")
-_OPERAND = re.compile(r" ?(?:[\d($.√]|[A-Za-z]\b)|\w")
+_OPERAND = re.compile(r" ?(?:[\d($.√]|-\d|[A-Za-z]\b)|\w")
 _PARENTHESISED_PHONE = re.compile(r"\((?=\d{2,5}\))")
 _SECTION = re.compile(r"(§{1,2}|¶{1,2})[ \u00a0]?")
 _SQUARE_ROOT = re.compile(r"[√∛]")
@@ -50,8 +52,8 @@ def sign(scan: Scan, at: int) -> Said:
         said = rule(scan, at)
         if said is not None:
             return said
-    if char in measures.CURRENCY_SIGNS:
-        return measures.money(scan, at) or Said(at + 1, _apart(scan, at, at + 1, SIGNS.get(char, "")))
+    if char in amounts.CURRENCY_SIGNS:
+        return amounts.money(scan, at) or Said(at + 1, _apart(scan, at, at + 1, SIGNS.get(char, "")))
     operator = _OPERATOR.match(scan.text, at)
     if operator is not None:
         said = _operator(scan, at, operator[0])
@@ -60,7 +62,7 @@ def sign(scan: Scan, at: int) -> Said:
     if char in _QUIET:
         return Said(at + 1, None)
     if char in VULGAR:
-        return numbers._with_unit(scan, at + 1, numerals.fraction(*VULGAR[char], scan.british))
+        return numbers.with_unit(scan, at + 1, numerals.fraction(*VULGAR[char], scan.british), True)
     if char in SIGNS:
         return Said(at + 1, _apart(scan, at, at + 1, SIGNS[char]))
     return _other(scan, at, char)
@@ -110,11 +112,20 @@ def _other(scan: Scan, at: int, char: str) -> Said:
 
 def _bracket(scan: Scan, at: int) -> Said | None:
     found = LINK.match(scan.text, at)
-    return None if found is None else Said(found.end(), None)
+    if found is not None:
+        return Said(found.end(), None)
+    return Said(at + 1, " (" if scan.char(at - 1).isalnum() else "(")
+
+
+def _closing_bracket(_scan: Scan, at: int) -> Said | None:
+    """Reads "]" as ")": hibari takes square brackets for part of the word within."""
+    return Said(at + 1, ")")
 
 
 def _parenthesis(scan: Scan, at: int) -> Said | None:
-    return codes.phone(scan, at) if _PARENTHESISED_PHONE.match(scan.text, at) else None
+    if _PARENTHESISED_PHONE.match(scan.text, at):
+        return phones.phone(scan, at)
+    return Said(at + 1, " (") if scan.char(at - 1).isalnum() else None
 
 
 def _dash(scan: Scan, at: int) -> Said | None:
@@ -125,9 +136,9 @@ def _dash(scan: Scan, at: int) -> Said | None:
         return _operator(scan, at, operator[0])
     token = scan.starts_token(at)
     if token and _SIGNED.match(text, at) and char in "-−":
-        if scan.char(at + 1) in measures.CURRENCY_SIGNS:
-            return measures.money(scan, at + 1, "minus ")
-        phone = codes.phone(scan, at + 1) if char == "-" else None
+        if scan.char(at + 1) in amounts.CURRENCY_SIGNS:
+            return amounts.money(scan, at + 1, "minus ")
+        phone = phones.phone(scan, at + 1) if char == "-" else None
         return phone or numbers.number(scan, at + 1, "minus ")
     if token and char == "-" and (at == 0 or text[at - 1] not in "—–"):
         said = codes.flag(scan, at)
@@ -151,20 +162,22 @@ def _minus(scan: Scan, at: int) -> bool:
         return bool(
             re.search(r"(?:^|[\s(=])[a-z0-9)²³]$", before) and re.match(r"[a-z0-9](?:[\s)=+*/.,?]|$)", after)
         ) and bool(re.match(r"[^.?!\n]{0,24}?=", text[at + 1 : at + 30]))
-    if before[-1].isdecimal() and after[0].isdecimal():
+    if before[-1].isdecimal() and after.lstrip("-(")[:1].isdecimal():
         return True
-    single = re.search(r"(?:^|\W)[a-zA-Z]$|[\d²³)]$", before) and re.match(r"[a-zA-Z](?:\W|$)|[\d(]", after)
+    single = re.search(r"(?:^|[\W\d])[a-zA-Z]$|[\d²³)]$", before) and re.match(r"[a-zA-Z](?:\W|$)|[\d(]", after)
     return bool(single)
 
 
 def _plus(scan: Scan, at: int) -> Said | None:
     text = scan.text
+    if text.startswith("+/-", at):
+        return Said(at + 3, _apart(scan, at, at + 3, "plus or minus"))
     if scan.starts_token(at) and _SIGNED.match(text, at):
-        phone = codes.phone(scan, at)
+        phone = phones.phone(scan, at)
         if phone is not None:
             return phone
-        if scan.char(at + 1) in measures.CURRENCY_SIGNS:
-            return measures.money(scan, at + 1, "plus ")
+        if scan.char(at + 1) in amounts.CURRENCY_SIGNS:
+            return amounts.money(scan, at + 1, "plus ")
         return numbers.number(scan, at + 1, "plus ")
     return None
 
@@ -185,7 +198,7 @@ def _hash(scan: Scan, at: int) -> Said | None:
             and len(digits[0]) > 2
             and not scan.char(digits.end()).isalnum()
         ):
-            return Said(digits.end(), label + codes.digits_in_context(digits[0]))
+            return Said(digits.end(), label + phones.digits_in_context(digits[0]))
         number = numbers.number(scan, found.end())
         return Said(number.end, label + (number.text or ""))
     tag = _HASHTAG.match(text, at)
@@ -226,13 +239,11 @@ def _dot(scan: Scan, at: int) -> Said | None:
     if name == "NET":
         said = "net"
     elif name.lower() in codes.EXTENSIONS:
-        said = codes._ending(name)
+        said = codes.ending(name)
     else:
         said = codes.name_words(name)
     if found[2]:
-        said += (
-            f" dot {codes._ending(found[2]) if found[2].lower() in codes.EXTENSIONS else codes.name_words(found[2])}"
-        )
+        said += f" dot {codes.ending(found[2]) if found[2].lower() in codes.EXTENSIONS else codes.name_words(found[2])}"
     return Said(found.end(), f"dot {said}")
 
 
@@ -250,6 +261,8 @@ def _slash(scan: Scan, at: int) -> Said | None:
         if re.search(r"[\d)] $", scan.tail(at, 3)) and re.match(r" [\d(]", text[at + 1 : at + 3]):
             return Said(at + 1, "divided by")
         return Said(at + 1, "slash")
+    if before.isdecimal() and after.isalpha() and not scan.char(at + 2).isalnum():
+        return Said(at + 1, " over ")
     if before.isalpha() and after.isalpha():
         return Said(at + 1, " ")
     return Said(at + 1, _apart(scan, at, at + 1, "slash"))
@@ -275,7 +288,7 @@ def _tilde(scan: Scan, at: int) -> Said | None:
     if scan.char(at + 1) == "/":
         return codes.path(scan, at) or Said(at + 1, _apart(scan, at, at + 1, "tilde"))
     after = scan.text[at + 1 : at + 3].lstrip()
-    if after[:1].isdecimal() or (after[:1] in measures.CURRENCY_SIGNS and after):
+    if after[:1].isdecimal() or (after[:1] in amounts.CURRENCY_SIGNS and after):
         return Said(at + 1, _apart(scan, at, at + 1, "about"))
     end = at
     while end < len(scan.text) and scan.text[end] == "~" and end - at < 40:
@@ -296,12 +309,15 @@ def _caret(scan: Scan, at: int) -> Said | None:
 
 def _apostrophe(scan: Scan, at: int) -> Said | None:
     text = scan.text
-    if not scan.char(at - 1).isalnum():
+    quarter = _QUARTER.search(scan.tail(at, 3)) is not None
+    if quarter or not scan.char(at - 1).isalnum():
         found = _DECADE.match(text, at)
         if found is not None:
             return Said(found.end(), numerals.decade(int(text[at + 1 : at + 3]), scan.british))
         year = _SHORT_YEAR.match(text, at)
-        if year is not None and "'" not in text[year.end() : year.end() + 40].split(".")[0]:
+        if year is not None and (
+            quarter or not _CLOSING_QUOTE.search(text[year.end() : year.end() + 40].split(".")[0])
+        ):
             return Said(
                 year.end(), numerals.integer(year[1]) if year[1][0] != "0" else f"oh {numerals.DIGITS[int(year[1][1])]}"
             )
@@ -317,7 +333,7 @@ def _comparison(scan: Scan, at: int) -> Said | None:
 
 
 def _not(scan: Scan, at: int) -> Said | None:
-    """ "!x" of a programming language."""
+    """Reads "!x" of a programming language."""
     if scan.starts_token(at) and scan.char(at + 1).isalpha() and scan.tail(at, 2).strip(" (&|=;{,"):
         return None
     operator = _OPERATOR.match(scan.text, at)
@@ -327,7 +343,7 @@ def _not(scan: Scan, at: int) -> Said | None:
 
 
 def _modulo(scan: Scan, at: int) -> Said | None:
-    """ "x % 2"."""
+    """Reads "x % 2"."""
     operands = re.search(r"[A-Za-z)] $", scan.tail(at, 3)) and re.match(r" [\w(]", scan.text[at + 1 : at + 3])
     return Said(at + 1, "mod") if operands and _OPERATOR.match(scan.text, at) is None else None
 
@@ -383,9 +399,12 @@ def _operator(scan: Scan, at: int, written: str) -> Said | None:
 _RULES = {
     "!": _not,
     "%": _modulo,
-    "[": _bracket, "(": _parenthesis, "#": _hash, "@": _at_sign, ".": _dot, "/": _slash, "*": _star, "~": _tilde,
+    "[": _bracket,
+    "]": _closing_bracket,
+    "(": _parenthesis, "#": _hash, "@": _at_sign, ".": _dot, "/": _slash, "*": _star, "~": _tilde,
     "^": _caret, "'": _apostrophe, "’": _apostrophe, "‘": _apostrophe, "+": _plus, "-": _dash, "−": _dash, "–": _dash,
-    "<": _comparison, ">": _comparison, "§": _section, "¶": _section, "™": _mark, "®": _mark, "_": _underscores,
+    "<": _comparison, ">": _comparison, "§": _section, "¶": _section, "™": _mark, "®": _mark,
+    "_": _underscores,
     "|": _underscores,
     "√": _root, "∛": _root,
 }  # fmt: skip

@@ -6,6 +6,8 @@ Unicode's names.
 
 from __future__ import annotations
 
+import re
+
 
 def word_set(words: str) -> frozenset[str]:
     """The words of a text."""
@@ -304,7 +306,8 @@ ABBREVIATIONS = {
     "approx": "approximately",
     "dept": "department", "Dept": "Department", "est": "established", "Est": "Established", "fig": "figure",
     "figs": "figures", "Fig": "Figure", "Figs": "Figures", "vol": "volume", "vols": "volumes", "Vol": "Volume",
-    "Vols": "Volumes", "pp": "pages", "ch": "chapter", "Ch": "Chapter", "sec": "section", "Sec": "Section",
+    "Vols": "Volumes", "pp": "pages", "pg": "page", "pgs": "pages", "ver": "version", "Ver": "Version",
+    "intl": "international", "ch": "chapter", "Ch": "Chapter", "sec": "section", "Sec": "Section",
     "eq": "equation", "Eq": "Equation", "ed": "edition", "eds": "editors", "Inc": "Incorporated", "Ltd": "Limited",
     "Corp": "Corporation", "Co": "Company", "Bros": "Brothers", "Jr": "Junior", "Sr": "Senior", "Ave": "Avenue",
     "Blvd": "Boulevard", "Rd": "Road", "Ln": "Lane", "Hwy": "Highway", "Pkwy": "Parkway", "Sq": "Square", "Ct": "Court",
@@ -320,6 +323,7 @@ ABBREVIATIONS = {
     "yrs": "years", "lbs": "pounds", "qty": "quantity", "Qty": "Quantity", "resp": "respectively", "ref": "reference",
     "Ref": "Reference", "no": "number", "No": "Number", "nos": "numbers", "Nos": "Numbers", "p": "page",
     "Ph.D": "P H D", "M.D": "M D", "B.A": "B [A](/ˈA/)", "M.A": "M [A](/ˈA/)", "B.Sc": "B S C", "M.Sc": "M S C",
+    "a.k.a": "A.K.A",
     "Esq": "Esquire", "Sat": "Saturday", "appt": "appointment", "ft": "feet", "oz": "ounces", "lb": "pounds",
     "bday": "birthday", "Div": "Division", "Mtn": "Mountain", "Mts": "Mountains", "para": "paragraph",
     "pt": "part", "Pt": "Part", "Art": "Article", "art": "article", "intro": "intro", "bio": "bio",
@@ -327,8 +331,8 @@ ABBREVIATIONS = {
 """With a full stop."""
 BEFORE_NUMBERS = word_set(
     """
-    no No nos Nos p pp v c ch Ch sec Sec eq Eq ed vol vols Vol Vols fig figs Fig Figs pt Pt art Art ca para max min
-    temp
+    no No nos Nos p pp v c ch Ch sec Sec eq Eq ed vol vols Vol Vols fig figs Fig Figs pt Pt art Art ca para max
+    min temp
     """
 )
 """Abbreviations that are words of their own unless a number follows ("No. 7", not "No.")."""
@@ -342,7 +346,7 @@ STREETS = frozenset(["St", "Dr", "Ct", "Pl"])
 """Streets after a name."""
 NEVER_ENDS = word_set(
     """
-    e.g i.e vs approx dept Dept fig figs Fig Figs vol Vol pp incl excl cf viz ca no No nos Nos p
+    e.g i.e vs approx dept Dept fig figs Fig Figs vol Vol pp incl excl a.k.a cf viz ca no No nos Nos p
     """
 )
 
@@ -373,6 +377,7 @@ SIGNS = {
     "◦": "", "▪": "", "|": "", "_": "", "`": "", "·": "", "‣": "", "●": "", "○": "", "■": "", "□": "",
 }  # fmt: skip
 OPERATORS = {
+    "+/-": "plus or minus",
     "!=": "not equal to", "==": "equals", "===": "strictly equals", "!==": "strictly not equal to", "=>": "arrow",
     "->": "arrow", "<-": "left arrow", "&&": "and", "||": "or", "+=": "plus equals", "-=": "minus equals",
     "*=": "times equals", "/=": "divided by equals", "<=": "less than or equal to", ">=": "greater than or equal to",
@@ -397,17 +402,17 @@ RULERS = word_set(
     Peter Catherine Ivan Leo Gregory Innocent Clement Urban Boniface Sixtus Julius Otto Ferdinand Francis Carlos
     Felipe Juan Alfonso Gustav Christian Haakon Olaf Harald Umberto Victor Emmanuel Leopold Albert Baudouin Darius
     Xerxes Cyrus Antiochus Seleucus Mehmed Murad Selim Suleiman Mahmud Abdulhamid Thutmose Amenhotep Seti Robert
-    David Alexios Constantine Theodosius Justinian Basil Leopold Joseph Rudolf Maximilian Sigismund Casimir Boleslaw
-    Stephen Bela Andrew Ladislaus Matthias Hassan Hussein Abdullah Farouk Fuad Rama Naresuan Pedro Manuel Afonso
-    Celestine Martin Callixtus Eugene Adrian Honorius Lucius Anastasius Edmund Michael
+    David Alexios Constantine Theodosius Justinian Basil Leopold Joseph Rudolf Maximilian Sigismund Casimir
+    Boleslaw Stephen Bela Andrew Ladislaus Matthias Hassan Hussein Abdullah Farouk Fuad Rama Naresuan Pedro Manuel
+    Afonso Celestine Martin Callixtus Eugene Adrian Honorius Lucius Anastasius Edmund Michael
     """
 )
 CHAPTERS = word_set(
     """
     chapter part act section war book volume title article appendix bowl phase stage type class grade level tier
-    episode season scene lesson unit module table figure round game edition version mark quest fantasy rocky apollo
-    saturn titan gemini column theorem schedule annex olympiad generation canto psalm movement symphony gta concerto
-    sonata vatican council division group category paragraph page item step exhibit factor
+    episode season scene lesson unit module table figure round game edition version mark quest fantasy rocky
+    apollo saturn titan gemini column theorem schedule annex olympiad generation canto psalm movement symphony gta
+    concerto sonata vatican council division group category paragraph page item step exhibit factor
     """
 )
 SPOKEN_CAPITALS = {
@@ -428,8 +433,8 @@ NUMBER_CONTEXT_CODES = word_set(
 )
 ROOM_CONTEXT = word_set(
     """
-    rtx gtx rx airbus room rooms flight suite apartment apt gate bus route highway interstate hwy locker unit train
-    boeing
+    http error status port xbox office rtx gtx rx airbus room rooms flight suite apartment apt gate bus route
+    highway interstate hwy locker unit train boeing
     """
 )
 ORDER_CONTEXT = word_set(
@@ -444,11 +449,11 @@ CALL_CONTEXT = word_set(
 )
 VERSION_CONTEXT = word_set(
     """
-    version versions v ver python ios android windows ubuntu java node nodejs gpt chrome firefox macos linux kernel
-    php ruby go golang rust django react angular vue tls ssl http usb bluetooth openssl postgres postgresql mysql
-    sqlite debian fedora swift kotlin release build update firmware patch typescript javascript es c++ css html
-    claude llama gemini mistral cuda pytorch tensorflow numpy pandas redis nginx docker kubernetes git npm pip
-    spring rails laravel unity unreal directx opengl qt gcc clang llvm cmake
+    version versions v ver python ios android windows ubuntu java node nodejs gpt chrome firefox macos linux
+    kernel php ruby go golang rust django react angular vue tls ssl http usb bluetooth openssl postgres postgresql
+    mysql sqlite debian fedora swift kotlin release build update firmware patch typescript javascript es c++ css
+    html claude llama gemini mistral cuda pytorch tensorflow numpy pandas redis nginx docker kubernetes git npm
+    pip spring rails laravel unity unreal directx opengl qt gcc clang llvm cmake
     """
 )
 DATE_CONTEXT = word_set(
@@ -457,12 +462,35 @@ DATE_CONTEXT = word_set(
     """
 )
 
+STATES = dict(
+    pair.split(":")
+    for pair in re.split(
+        r"\s*\n\s*|\|",
+        """AL:Alabama|AK:Alaska|AZ:Arizona|AR:Arkansas|CA:California|CO:Colorado|CT:Connecticut|DE:Delaware|FL:Florida
+        GA:Georgia|HI:Hawaii|ID:Idaho|IL:Illinois|IN:Indiana|IA:Iowa|KS:Kansas|KY:Kentucky|LA:Louisiana|ME:Maine|MD:Maryland
+        MA:Massachusetts|MI:Michigan|MN:Minnesota|MS:Mississippi|MO:Missouri|MT:Montana|NE:Nebraska|NV:Nevada
+        NH:New Hampshire|NJ:New Jersey|NM:New Mexico|NY:New York|NC:North Carolina|ND:North Dakota|OH:Ohio|OK:Oklahoma
+        OR:Oregon|PA:Pennsylvania|RI:Rhode Island|SC:South Carolina|SD:South Dakota|TN:Tennessee|TX:Texas|UT:Utah
+        VT:Vermont|VA:Virginia|WA:Washington|WV:West Virginia|WI:Wisconsin|WY:Wyoming|DC:D C""",
+    )
+)
+"""By the postal service's abbreviation."""
+STARTERS = word_set(
+    """
+    He She It They We I You The This That These Those But And So In On At For When If What Then There Here My His
+    Her Our Their Its No Yes A An Why How Who Where Which After Before While Since Although Though However Now Not
+    Please Let Do Did Is Are Was Can Could Will Would Some Many Most All Also As By To From With Our Your Once
+    Until Because One Two Three
+    """
+)
+"""Words that begin a sentence and seldom a name."""
+
 ACRONYMS = word_set(
     """
-    NASA NATO FBI CIA USA USB API IBM CEO CFO CTO UN EU UK HTML CSS SQL HTTP HTTPS JSON XML YAML URL PDF CPU GPU RAM
-    ROM OPEC ASAP UNESCO UNICEF AIDS SARS COVID LASER RADAR NAFTA FIFA UEFA IKEA LEGO NASDAQ NYSE IEEE ISO ANSI
-    ASCII JPEG GIF PNG BIOS CEOS APIS HIV DNA RNA PIN SIM ATM VIP TV PC HR PR IT QA UI UX AI ML GUI IDE SDK AWS GCP
-    IAEA OECD IMF
+    NASA NATO FBI CIA USA USB API IBM CEO CFO CTO UN EU UK HTML CSS SQL HTTP HTTPS JSON XML YAML URL PDF CPU GPU
+    RAM ROM OPEC ASAP UNESCO UNICEF AIDS SARS COVID LASER RADAR NAFTA FIFA UEFA IKEA LEGO NASDAQ NYSE IEEE ISO
+    ANSI ASCII JPEG GIF PNG BIOS CEOS APIS HIV DNA RNA PIN SIM ATM VIP TV PC HR PR IT QA UI UX AI ML GUI IDE SDK
+    AWS GCP IAEA OECD IMF
     """
 )
 """Not words, whatever stands beside them."""

@@ -5,19 +5,15 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from voxwire_server.text.reading.english import calendar, codes, measures, numerals
-from voxwire_server.text.reading.english.scan import LETTER, Said, Scan
+from voxwire_server.text.reading.english import abbreviations, amounts, calendar, codes, measures, numerals, roman
+from voxwire_server.text.reading.english.scan import LETTER, SENTENCE_START, Said, Scan
 from voxwire_server.text.reading.english.tables import (
     ABBREVIATIONS,
     ACRONYMS,
-    BEFORE_NUMBERS,
-    CHAPTERS,
     GREEK,
     MONTH_BY_NAME,
-    NEVER_ENDS,
-    NOT_ALONE,
-    RULERS,
     SPOKEN_CAPITALS,
+    STATES,
     STREETS,
     SUBSCRIPTS,
     SUPERSCRIPTS,
@@ -29,19 +25,25 @@ from voxwire_server.text.reading.english.tables import (
 )
 
 WORD = re.compile(rf"{LETTER}{{1,200}}(?:['’´`‘]{LETTER}{{1,40}}){{0,4}}")
-_ABBREVIATION = re.compile(r"(?:[A-Za-z]{1,7}\.){1,5}")
-_INITIALS = re.compile(r"(?:[A-Z]\.){2,6}|[a-z]\.[a-z]\.")
-_ROMAN = re.compile(r"[IVXLCDM]{1,12}(?![\w])")
+
+
 _AND_LETTERS = re.compile(r"([A-Z]{1,4})&([A-Z]{1,4})(?![A-Za-z\d])")
 _SLASHED = re.compile(r"[^\W\d_]{1,30}(?:['’][^\W\d_]{1,5})?(?:/[^\W\d_]{1,30}){1,4}(?![\w/])")
 _PLUS_NAME = re.compile(r"(?:C\+\+|[CFJ]#|Notepad\+\+|Google\+|Disney\+|c\+\+)(?!\w)")
 _APOSTROPHE = re.compile("[’´`‘]")
 _INCREMENT = re.compile(r"([A-Za-z_]\w{0,30})(\+\+|--)(?!\w)")
 _NAME_PLUS = re.compile(r"\+(?![\w+=])")
-_BETWEEN_MEASURES = re.compile(r"\d ?[a-z]{1,3} $")
+_BETWEEN_MEASURES = re.compile(r"\d ?(?:[a-z]{1,3})? $")
 _GRADE = re.compile(r"([A-F])([+-])(?=[ .,;:!?)\"'”]|$)")
 _POINTS = re.compile(r"\.\d{1,4}(?:\.\d{1,4}){0,3}(?!\w)")
 _SHORT_HUMP = re.compile(r"(?:^|[a-z])[A-Z][a-z]?(?=[A-Z])")
+_OPERATOR_BEHIND = re.compile(r" ?(?:[!=<>]=|[=<>+*/^×÷≤≥≠≈±²³]|&&|\|\|| [-−] [\w(])")
+_OPERATOR_BEFORE = re.compile(r"(?:[=<>+*/×÷≤≥≠≈±(]|&&|\|\|) ?$")
+_DIRECTORIES = word_set("src lib bin usr etc var opt tmp node_modules dist build docs assets public static api tests")
+
+
+_STREET_FORMS = frozenset(("Ave", "Blvd", "Rd", "Ln", "Hwy", "Pkwy", "St"))
+_STREET_NAME = re.compile(r"(?:\b[A-Z][a-z']+|\d(?:st|nd|rd|th)) $")
 _INDEX = re.compile(r"[₀-₉]{1,6}")
 _OR_PAIRS = word_set(
     """
@@ -57,9 +59,9 @@ _SLASH_WORDS = {
                 "he/him": "he him", "she/her": "she her", "they/them": "they them"}  # fmt: skip
 _FUNCTION_CAPITALS = word_set(
     """
-    IT US AM WHO AN AS AT BE BY DO GO HE IF IN IS ME MY NO OF ON OR SO TO UP WE AND ARE BUT CAN FOR HAD HAS HER HIM
-    HIS ITS NOT OUR OUT SHE THE THEY THIS THAT YOU YOUR WILL WITH WAS WERE WHAT WHEN ALL ANY NOW HOW WHY GET LET NEW
-    ONE TWO FROM HAVE JUST
+    IT US AM WHO AN AS AT BE BY DO GO HE IF IN IS ME MY NO OF ON OR SO TO UP WE AND ARE BUT CAN FOR HAD HAS HER
+    HIM HIS ITS NOT OUR OUT SHE THE THEY THIS THAT YOU YOUR WILL WITH WAS WERE WHAT WHEN ALL ANY NOW HOW WHY GET
+    LET NEW ONE TWO FROM HAVE JUST
     """
 )
 _DEPARTMENTS = word_set(
@@ -69,25 +71,6 @@ _DEPARTMENTS = word_set(
     """
 )
 _CAPITAL_WORD = re.compile(r"[A-Z]{2,}(?:'[A-Z]+)?")
-_STRONG_RULERS = word_set(
-    """
-    King Queen Pope Emperor Tsar Czar Emperor King's Prince Saint
-    """
-)
-_ROMAN_WORDS = word_set(
-    """
-    MIX MILD DIM CIVIL LIVID VIVID MD CD DC CV MC CC MM DI LI XL DVI CI CL ID MI LCD DVD DIV LID MID MIC VIM CIV MV
-    IV VI CM MCI DL ML DM XX LL CID CDC
-    """
-)
-_ROMAN_MEDICAL = frozenset(["iv", "fluids", "drip"])
-_CENTURIES = frozenset(["century", "centuries", "olympiad", "Olympiad", "Olympics", "Century"])
-_AFTER_FIRST = word_set(
-    """
-    of was and is ruled reigned died became the had
-    """
-)
-_SENTENCE_START = re.compile(r"(?:^|[.!?:\n\v]['\"”’)\]]*\s*)['\"“‘(\[]*$")
 
 
 def word(scan: Scan, at: int) -> Said:
@@ -97,8 +80,16 @@ def word(scan: Scan, at: int) -> Said:
     if found is None:  # a letter that is none to the pattern: a mark of another script
         return Said(at + 1, None)
     end, form = found.end(), found[0]
+    if scan.continues_number(at):
+        unit = measures.unit(scan, at, "", scan.tail(at).split()[-1:] == ["1"], None)
+        if unit is not None:
+            return Said(unit.end, (unit.text or "").strip())
+    if "\u00a0" in scan.text[at : at + 70] or scan.char(at - 1) == "\u00a0":
+        part = codes.marked(scan, at)
+        if part is not None:
+            return part
     follows = text[end : end + 1]
-    if follows and follows not in ' ,;!?)"”\n\v':
+    if follows and follows not in ' ,;!?"”\n\v':
         said = _glued(scan, at, form, end, follows)
         if said is not None:
             return said
@@ -131,6 +122,12 @@ def _glued(scan: Scan, at: int, form: str, end: int, follows: str) -> Said | Non
         return _with_stop(scan, at, form, end)
     if follows == "/":
         return _slashed(scan, at)
+    if follows in "+-":
+        chord = codes.keys(scan, at)
+        if chord is not None:
+            return chord
+    if follows == ")" and len(form) == 1 and form.isascii() and scan.starts_token(at) and scan.char(at - 1) != "(":
+        return Said(end, codes.letters(form))
     if follows in "-–—":
         return _hyphenated(scan, at, form)
     if follows == ":":
@@ -146,13 +143,13 @@ def _glued(scan: Scan, at: int, form: str, end: int, follows: str) -> Said | Non
     if follows == "_":
         return codes.email(scan, at) or codes.identifier(scan, at)
     if follows == "(":
-        called = codes._CALL.match(scan.text, end)
+        called = codes.CALL.match(scan.text, end)
         return None if called is None else Said(called.end(), codes.identifier_words(form))
     if follows == "&":
         both = _AND_LETTERS.match(scan.text, at)
         return None if both is None else Said(both.end(), f"{codes.letters(both[1])} and {codes.letters(both[2])}")
     if follows == "$":
-        return measures.money(scan, at) if form.isupper() else None
+        return amounts.money(scan, at) if form.isupper() else None
     if follows in "+#":
         return _signed_name(scan, at)
     if follows.isdecimal():
@@ -166,14 +163,14 @@ def _with_index(scan: Scan, at: int, form: str, end: int) -> Said | None:
     said = codes.formula(scan, at)
     if said is not None:
         return said
-    name = codes.LETTER_A if form in "aA" else GREEK.get(form, form)
+    name = codes.LETTER_A if form in "aA" else _greek(form) or form
     index = _INDEX.match(scan.text, end)
     if index is not None:
         digits = "".join(SUBSCRIPTS[char] for char in index[0])
         stop, power = measures.exponent(scan, index.end())
         return Said(stop, f"{name} sub {numerals.integer(digits)}{power}")
     if form in UNITS and scan.text[end] in "²³":
-        return Said(end + 1, measures._powered(UNITS[form][1], scan.text[end]))
+        return Said(end + 1, measures.powered(UNITS[form][1], scan.text[end]))
     stop, power = measures.exponent(scan, end)
     return Said(stop, name + power) if power else None
 
@@ -209,7 +206,7 @@ def _with_digits(scan: Scan, at: int, form: str, end: int) -> Said | None:
         run = re.compile(r"\d{1,4}(?![\w])").match(text, end)
         if run is not None:
             return Said(run.end(), f"version {numerals.integer(run[0])}")
-    money = measures.money(scan, at)
+    money = amounts.money(scan, at)
     if money is not None:
         return money
     for rule in (
@@ -272,7 +269,7 @@ def _month_range(scan: Scan, at: int, form: str) -> Said | None:
 def _slashed(scan: Scan, at: int) -> Said | None:
     """Reads "and/or", "he/she", "km/h", "w/"."""
     text = scan.text
-    if text.startswith(("w/ ", "w/\u00a0"), at):
+    if text.startswith(("w/ ", "w/\u00a0"), at) or text[at:] == "w/":
         return Said(at + 2, "with")
     found = _SLASHED.match(text, at)
     if found is None:
@@ -283,9 +280,19 @@ def _slashed(scan: Scan, at: int) -> Said | None:
         return Said(found.end(), _SLASH_WORDS[low])
     if low in _OR_PAIRS:
         return Said(found.end(), " or ".join(parts))
-    if len(parts) == 2 and parts[0] in UNITS and (parts[1] in UNITS or parts[1] in WORD_UNITS) and len(parts[0]) < 5:
+    if (
+        len(parts) == 2
+        and parts[0] in UNITS
+        and (parts[1] in UNITS or parts[1] in WORD_UNITS)
+        and len(parts[0]) < 5
+        and not found[0].isupper()
+    ):
         per = WORD_UNITS.get(parts[1]) or UNITS[parts[1]][0]
         return Said(found.end(), f"{UNITS[parts[0]][1]} per {per}")
+    if len(found[0]) == 3 and found[0].islower():
+        return Said(found.end(), " over ".join(_part(part) if part == "a" else part for part in parts))
+    if any(part in _DIRECTORIES for part in parts):
+        return Said(found.end(), " slash ".join(parts))
     if len(parts) == 2 and parts[1] in WORD_UNITS and re.search(r"\d ?$", scan.tail(at, 3)):
         return Said(found.end(), f"{parts[0]} per {WORD_UNITS[parts[1]]}")
     if any(part.lower() in WEEKDAY_BY_NAME for part in parts):
@@ -302,13 +309,16 @@ def _part(part: str) -> str:
 
 def _with_stop(scan: Scan, at: int, form: str, end: int) -> Said | None:
     text = scan.text
-    if form == "www" or form == "WWW":
+    money = amounts.money(scan, at) if form == "Rs" else None
+    if money is not None:
+        return money
+    if form in ("www", "WWW"):
         said = codes.url(scan, at)
         if said is not None:
             return said
     capital = form[0].isupper()
     if capital and form.lower() in MONTH_BY_NAME:
-        said = calendar.month(scan, at)
+        said = _month_range(scan, at, form) or calendar.month(scan, at)
         if said is not None:
             return said
     if capital and form.lower() in WEEKDAY_BY_NAME:
@@ -320,71 +330,18 @@ def _with_stop(scan: Scan, at: int, form: str, end: int) -> Said | None:
             said = rule(scan, at)
             if said is not None:
                 return said
-    return _abbreviation(scan, at)
-
-
-def _abbreviation(scan: Scan, at: int) -> Said | None:
-    found = _ABBREVIATION.match(scan.text, at)
-    if found is None:
-        return None
-    written, end = found[0], found.end()
-    name = written[:-1]
-    if scan.char(end).isalnum() and name.count(".") == 0:
-        glued = scan.char(end).isdecimal() and name in BEFORE_NUMBERS
-        if not glued:
-            return None
-    final = scan.ends_sentence(end)
-    after = scan.word_after(end)
-    numbered = scan.text[end : end + 2].strip(" \u00a0#")[:1].isdecimal()
-    if name in TITLES and after[:1].isupper() and not (name in STREETS and _is_street(scan, at, end)):
-        return Said(end, TITLES[name])
-    if name in BEFORE_NUMBERS and numbered:
-        words = {"p": "page", "pp": "pages", "v": "version", "c": "circa"}.get(name, ABBREVIATIONS[name])
-        return Said(end, words + (" " if scan.char(end).isdecimal() else ""))
-    initials = _INITIALS.match(scan.text, at)
-    if name in ABBREVIATIONS:
-        if name in STREETS:
-            if not _is_street(scan, at, end):
-                return None
-        elif (
-            name in NOT_ALONE
-            and not (numbered and name in ("fig", "Fig", "sec", "Sec"))
-            and (name not in ("est", "Est", "al", "ft", "oz", "lb") or final)
-        ):
-            return None
-        stop = end - 1 if final and not (name in NEVER_ENDS and scan.char(end)) else end
-        return Said(stop, ABBREVIATIONS[name])
-    if initials is not None and initials.end() == end:
-        spelled = name.replace(".", "")
-        if spelled.lower() in ("am", "pm"):
-            return Said(end - 1 if final else end, ".".join(spelled.upper()))
-        return Said(end - 1 if final else end, ".".join(spelled.upper())) if final or len(spelled) > 1 else None
-    return None
-
-
-def _is_street(scan: Scan, at: int, end: int) -> bool:
-    """Reads "Main St. is" and "5 Oak Dr.": a name before it; "on St. Paul" is a saint."""
-    before = scan.tail(at, 24).rstrip()
-    named = bool(re.search(r"(?:[A-Z][a-z]+|\d+(?:st|nd|rd|th))$", before)) and before.rpartition(" ")[2] not in (
-        "The", "And", "In", "At", "On", "To", "From",
-        "Near", "With", "But", "When", "Mr", "Saw", "Ask", "Call", "See", "If", "Is"
-    )  # fmt: skip
-    if not named:
-        return False
-    after = scan.word_after(end)
-    return (
-        not after[:1].isupper()
-        or (scan.ends_sentence(end) and scan.text[end : end + 1] in ("", ","))
-        or bool(re.search(r"\d[\w ]{1,20}$", before))
-    )
+    return abbreviations.abbreviation(scan, at)
 
 
 # -- alone -----------------------------------------------------------------------------------------------------------
 
 
 def _alone(scan: Scan, at: int, form: str, end: int) -> Said | None:
-    if form in GREEK and len(form) == 1:
-        return Said(end, GREEK[form])
+    if form in ("a", "A") and _letter_a(scan, at, form, end):
+        return Said(end, codes.LETTER_A)
+    greek = _greek(form)
+    if greek is not None:
+        return Said(end, greek)
     if not form[0].isupper():
         return _lower(scan, at, form, end)
     low = form.lower()
@@ -414,21 +371,58 @@ def _alone(scan: Scan, at: int, form: str, end: int) -> Said | None:
     ):
         after = scan.word_after(end)
         if after[:1].isupper() and scan.char(end) in (" ", "\u00a0"):
-            if form in STREETS and _is_street(scan, at, end):
+            if form in STREETS and abbreviations.is_street(scan, at, end):
                 return Said(end, ABBREVIATIONS[form])
             return Said(end, TITLES[form])
+    if form in _STREET_FORMS and _STREET_NAME.search(scan.tail(at, 24)) and not after_name(scan, end):
+        return Said(end, ABBREVIATIONS[form])
+    if form in abbreviations.COMPASS and scan.char(end) == " ":
+        compass = abbreviations.compass(scan, at, end)
+        if compass is not None:
+            return compass
     if form.isupper():
         return _capitals(scan, at, form, end)
     if form in SPOKEN_CAPITALS:
         return Said(end, SPOKEN_CAPITALS[form])
-    if form == "Am" and not _SENTENCE_START.search(scan.tail(at, 12)):
+    if form == "Am" and not SENTENCE_START.search(scan.tail(at, 12)):
         return Said(end, "am")
     if form in ("Jr", "Sr"):
         return Said(end, ABBREVIATIONS[form])
     if form in ("No", "Nos") and scan.text[end : end + 2].strip(" \u00a0").isdecimal() and scan.char(end) == " ":
         return None
-    money = measures.money(scan, at) if form == "Rs" else None
+    money = amounts.money(scan, at) if form == "Rs" else None
+    if any(map(str.isupper, form[1:])):
+        formula = codes.formula(scan, at)
+        if formula is not None and formula.end == end:
+            return formula
     return money or _camel(form, end)
+
+
+def _greek(form: str) -> str | None:
+    """The names of a Greek letter, or of letters in a formula ("πr"); None of a word."""
+    if form.isascii() or not any(char in GREEK for char in form) or (len(form) > 1 and not any(map(str.isascii, form))):
+        return None
+    return " ".join(GREEK.get(char) or codes.letters(char) for char in form if char.isalpha())
+
+
+def after_name(scan: Scan, end: int) -> bool:
+    """Whether a name follows: "St Paul" after another name is a saint."""
+    return scan.char(end) in (" ", "\u00a0") and scan.word_after(end)[:1].isupper() and len(scan.word_after(end)) > 2
+
+
+def _letter_a(scan: Scan, at: int, form: str, end: int) -> bool:
+    """Whether a single "a" is the letter: an operand, or a capital within a sentence ("Plan A works")."""
+    text = scan.text
+    if _OPERATOR_BEHIND.match(text, end) is not None or (
+        _OPERATOR_BEFORE.search(scan.tail(at, 4)) is not None and not text[end : end + 2].strip().isalpha()
+    ):
+        return True
+    return (
+        form == "A"
+        and not SENTENCE_START.search(scan.tail(at, 12))
+        and not (scan.char(end) in (" ", "\u00a0") and scan.word_after(end)[:1].isupper())
+        and scan.char(end) not in ("-", "'")
+    )
 
 
 def _lower(scan: Scan, at: int, form: str, end: int) -> Said | None:
@@ -437,7 +431,7 @@ def _lower(scan: Scan, at: int, form: str, end: int) -> Said | None:
     if (
         form == "x"
         and _BETWEEN_MEASURES.search(scan.tail(at, 12))
-        and scan.text[end : end + 3].lstrip()[:1].isdecimal()
+        and (scan.text[end : end + 3].lstrip()[:1].isdecimal() or end == len(scan.text))
     ):
         return Said(end, "by")
     return _camel(form, end)
@@ -447,7 +441,7 @@ def _camel(form: str, end: int) -> Said | None:
     """Reads "camelCase" and "HttpRequestHandler" as words; "iPhone" and "JavaScript" are known as they are."""
     if form.islower() or form[1:].islower() or not form.isascii() or "'" in form:
         return None
-    found = codes._CAMEL.match(form)
+    found = codes.CAMEL.match(form)
     if found is None or found.end() != len(form):
         return None
     humps = sum(char.isupper() for char in form)
@@ -459,15 +453,15 @@ def _camel(form: str, end: int) -> Said | None:
 def _capitals(scan: Scan, at: int, form: str, end: int) -> Said | None:
     if form in SPOKEN_CAPITALS:
         return Said(end, SPOKEN_CAPITALS[form])
+    if form in STATES and re.match(r",? \d{5}(?!\d)", scan.text[end : end + 8]):
+        return Said(end, STATES[form])
     if len(form) > 2 and scan.text.startswith((" ", "\u00a0"), end):
-        money = measures.money(scan, at)
+        money = amounts.money(scan, at)
         if money is not None:
             return money
-    numeral = _ROMAN.fullmatch(form)
-    if numeral is not None:
-        said = _roman(scan, at, form, end)
-        if said is not None:
-            return said
+    said = roman.numeral(scan, at, form, end)
+    if said is not None:
+        return said
     if form in _FUNCTION_CAPITALS and _among_capitals(scan, at, end):
         return Said(end, form.lower())
     return None
@@ -476,6 +470,8 @@ def _capitals(scan: Scan, at: int, form: str, end: int) -> Said | None:
 def _among_capitals(scan: Scan, at: int, end: int) -> bool:
     """Whether the words beside are in capitals, too, so that "IT" is "it"."""
     before, after = scan.word_before(at), scan.word_after(end)
+    if before.lower() in ("the", "our", "an") and scan.text[at:end] in ("US", "IT", "WHO"):
+        return False
     if after.lower() in _DEPARTMENTS and after != after.upper():
         return False
     return any(
@@ -483,54 +479,3 @@ def _among_capitals(scan: Scan, at: int, end: int) -> bool:
         or (word in _FUNCTION_CAPITALS and word != "IT" and word != "US")
         for word in (before, after)
     )
-
-
-def _roman(scan: Scan, at: int, form: str, end: int) -> Said | None:
-    value = numerals.roman(form)
-    if not value:
-        return None
-    before, after = scan.word_before(at), scan.word_after(end)
-    if after in _CENTURIES and form not in ("I",):
-        return Said(end, numerals.ordinal(value))
-    if before in RULERS and len(form) < 6:
-        return _ruler(scan, at, form, end, value)
-    if before.lower() in CHAPTERS and before.lower() != before.upper():
-        if len(form) == 1 and (form not in "IVX" or (form == "I" and not before[0].isupper())):
-            return None
-        if form == "I" and (
-            after.islower() and after not in _AFTER_FIRST and after not in ("in", "to", "that", "which")
-        ):
-            return None
-        return Said(end, numerals.cardinal(value))
-    if len(form) == 1 or (
-        form in _ROMAN_WORDS and not (form in ("IV", "VI") and before[:1].isupper() and len(before) > 2)
-    ):
-        return None
-    if (
-        before[:1].isupper()
-        and before[1:].islower()
-        and set(form) <= set("IVX")
-        and not _SENTENCE_START.search(scan.tail(at - len(before) - 1, 12))
-    ):
-        named = form in ("II", "III", "IV") and _two_names(scan, at)
-        return Said(end, f"the {numerals.ordinal(value)}" if named else numerals.cardinal(value))
-    if len(form) > 1 and set(form) <= set("IVX") and value < 40:
-        return Said(end, numerals.cardinal(value))
-    return None
-
-
-def _two_names(scan: Scan, at: int) -> bool:
-    return bool(re.search(r"[A-Z][a-z]+ [A-Z][a-z]+ ?$", scan.tail(at, 40)))
-
-
-def _ruler(scan: Scan, at: int, form: str, end: int, value: int) -> Said | None:
-    after = scan.word_after(end)
-    if form == "I" and after and scan.char(end) == " ":
-        titled = any(word.strip(".,").capitalize() in _STRONG_RULERS for word in scan.words_before(at, 3)[:-1])
-        if after not in _AFTER_FIRST - {"was", "had"} and not titled and not after[:1].isupper():
-            return None
-        if after in ("am", "think", "have", "will", "know"):
-            return None
-    if len(form) == 1 and form not in "IVX":
-        return None
-    return Said(end, f"the {numerals.ordinal(value)}")
