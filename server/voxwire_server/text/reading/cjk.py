@@ -84,6 +84,11 @@ def rule(pattern: str, say: Say | str) -> Rule:
     return Rule(re.compile(pattern), say if callable(say) else lambda _: say)
 
 
+def behind(before: str) -> str:
+    """The pattern of a place behind `before`, which is one character's pattern, or behind it and a space."""
+    return rf"(?:(?<={before})|(?<={before} ))"
+
+
 def plain(text: str) -> str:
     """`text` in the usual forms of letters, digits and signs; as long as it was."""
     if text.isascii():

@@ -21,6 +21,7 @@ from voxwire_server.text.reading.cjk import (
     Rule,
     Scanner,
     address,
+    behind,
     fraction_of,
     near,
     rule,
@@ -249,11 +250,6 @@ def _operator(match: re.Match[str]) -> str | None:
     return SIGNS[sign]
 
 
-def _behind(before: str) -> str:
-    """Where one of these characters stands before, or before a space."""
-    return rf"(?:(?<={before})|(?<={before} ))"
-
-
 _OPERAND = r"[\w)%²³]"
 _UP_TO = rf"\s?{DASH}\s?"
 _MONEY = Rule(
@@ -305,10 +301,10 @@ _RULES: list[Rule] = [
     rule(rf"(?<=[A-Za-z])-({NUMBER})", lambda match: f" {_plain(match[1])}"),
     rule(r"(?<![\d-])\d{1,8}(?:-\d{1,8}){2,6}(?![\d-])", lambda match: _telephone(match[0].split("-"))),
     # ranges, numbers
-    rule(rf"{_behind('[年月日時分秒週歳人円度℃%個本枚回階話章巻ページ]')}{JOIN}\s?(?=第?[-\d¥$€£])", _FROM),
-    rule(rf"{_behind(r':[0-5][0-9]')}{JOIN}\s?(?=\d{{1,2}}:)", _FROM),
-    rule(rf"{_behind(f'[0-9①-⑳{HAN}]')}~\s?(?=[{HAN}0-9①-⑳A-Z\u30a1-\u30fa])", _FROM),
-    rule(rf"{_behind('[0-9年月日時分秒歳人円度℃%個本枚回]')}~(?=で|です|$|[、。\s)\uff09])", _FROM),
+    rule(rf"{behind('[年月日時分秒週歳人円度℃%個本枚回階話章巻ページ]')}{JOIN}\s?(?=第?[-\d¥$€£])", _FROM),
+    rule(rf"{behind(r':[0-5][0-9]')}{JOIN}\s?(?=\d{{1,2}}:)", _FROM),
+    rule(rf"{behind(f'[0-9①-⑳{HAN}]')}~\s?(?=[{HAN}0-9①-⑳A-Z\u30a1-\u30fa])", _FROM),
+    rule(rf"{behind('[0-9年月日時分秒歳人円度℃%個本枚回]')}~(?=で|です|$|[、。\s)\uff09])", _FROM),
     rule(rf"({NUMBER})\s?({JOIN})\s?({NUMBER})(?!-\d)", _range),
     rule(rf"({NO_SIGN}[-+±])\s?({NUMBER})", _signed_number),
     rule(r"(?<![\d.,])8(個|回|階|分(?!の))", lambda match: _EIGHT[match[1]]),
@@ -316,10 +312,10 @@ _RULES: list[Rule] = [
     rule(r"\d{1,400}", lambda match: digits(match[0])),
     # signs
     rule(r"(?<=[0-9万億千百])\+(?![\w(])", "以上"),
-    rule(rf"{_behind(r'[A-Za-z0-9)%²³]')}([-/<>≥≤≠])\s?(?=[A-Za-z0-9(\-±√])", _operator),
-    rule(rf"{_behind(_OPERAND)}([+=×÷*])\s?(?=[\w(\-±√])", _operator),
+    rule(rf"{behind(r'[A-Za-z0-9)%²³]')}([-/<>≥≤≠])\s?(?=[A-Za-z0-9(\-±√])", _operator),
+    rule(rf"{behind(_OPERAND)}([+=×÷*])\s?(?=[\w(\-±√])", _operator),
     rule(r"([<>≥≤≈≠±])\s?(?=\d)", _operator),
-    rule(rf"{_behind(f'[A-Za-z0-9{HAN}]')}&\s?(?=[A-Za-z0-9{HAN}])", "アンド"),
+    rule(rf"{behind(f'[A-Za-z0-9{HAN}]')}&\s?(?=[A-Za-z0-9{HAN}])", "アンド"),
     rule(r"@(?=\w)", "アットマーク"),
     rule(r"#(?=\d)", "ナンバー"),
     rule("²", "の二乗"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from voxwire_server.text.reading.chinese_words import (
+    ADDRESS_SIGNS,
     CURRENCY_CODES,
     CURRENCY_SIGNS,
     GREEK,
@@ -33,6 +34,7 @@ from voxwire_server.text.reading.cjk import (
     Rule,
     Scanner,
     address,
+    behind,
     fraction_of,
     near,
     rule,
@@ -49,10 +51,6 @@ _DIGIT_RUN = re.compile("[0-9]{1,16}")
 _MEASURE = re.compile(rf"\s?(?:{MEASURES})")
 _TO = "到"
 _DIGITS = tuple("零一二三四五六七八九")
-_ADDRESS_SIGNS = {
-    ".": "点", "@": "艾特", "/": "斜杠", "-": "横杠", "_": "下划线", ":": "冒号", "?": "问号", "=": "等于", "&": "和",
-    "#": "井号", "%": "百分号", "~": "波浪号", "+": "加",
-}  # fmt: skip
 _UNIT = "|".join(sorted(map(re.escape, UNITS), key=len, reverse=True))
 _UNIT_PER = "|".join(sorted(map(re.escape, UNITS_PER), key=len, reverse=True))
 _SIGN = "|".join(sorted(map(re.escape, CURRENCY_SIGNS), key=len, reverse=True))
@@ -335,10 +333,6 @@ def _room(match: re.Match[str]) -> str:
     return digits(match[0], "幺")
 
 
-def _version(match: re.Match[str]) -> str:
-    return _version_words(match[0])
-
-
 def _version_words(text: str) -> str:
     parts = text.split(".")
     if len(parts) == 2:
@@ -347,7 +341,7 @@ def _version_words(text: str) -> str:
 
 
 def _address(match: re.Match[str]) -> str:
-    return address(match[0], _ADDRESS_SIGNS, _DIGITS)
+    return address(match[0], ADDRESS_SIGNS, _DIGITS)
 
 
 # -- signs ------------------------------------------------------------------------------------------------------------
@@ -364,13 +358,6 @@ def _operator(match: re.Match[str]) -> str | None:
 
 
 _OPERAND = r"[\w)%²³]"
-
-
-def _behind(before: str) -> str:
-    """Where one of these characters stands before, or before a space."""
-    return rf"(?:(?<={before})|(?<={before} ))"
-
-
 _UP_TO = rf"\s?{DASH}\s?"
 _MONEY = Rule(
     re.compile(
@@ -422,14 +409,14 @@ _RULES: list[Rule] = [
     rule(r"(?<![\d/])(?:(\d{1,3}) )?(\d{1,4})/(\d{1,4})(?![\d/=]|\s?=)", _fraction),
     rule(r"(\d{0,3}) ?([\u00bc-\u00be\u2150-\u215e])", _vulgar),
     # versions, codes
-    rule(r"\d{1,4}(?:\.\d{1,6}){2,5}(?!\d)", _version),
+    rule(r"\d{1,4}(?:\.\d{1,6}){2,5}(?!\d)", lambda match: _version_words(match[0])),
     rule(r"(?<=[A-Za-z])-?(\d{1,6}(?:\.\d{1,6}){0,4})(?![\d,])", _behind_letter),
     rule(rf"\d{{3,4}}{_ROOM}", _room),
     rule(r"(?<![\d-])\d{1,8}(?:-\d{1,8}){2,6}(?![\d-])", _groups),
     # ranges, numbers
-    rule(rf"{_behind('[年月日号號时時點点分秒天周页頁章节層层楼%‰度℃元]')}{JOIN}\s?(?=第?[-\d¥$€£])", _TO),
-    rule(rf"{_behind(r':[0-5][0-9]')}{JOIN}\s?(?=\d{{1,2}}:)", _TO),
-    rule(rf"{_behind('[周期][一二三四五六日天]')}{JOIN}\s?(?=周|星期|週)", _TO),
+    rule(rf"{behind('[年月日号號时時點点分秒天周页頁章节層层楼%‰度℃元]')}{JOIN}\s?(?=第?[-\d¥$€£])", _TO),
+    rule(rf"{behind(r':[0-5][0-9]')}{JOIN}\s?(?=\d{{1,2}}:)", _TO),
+    rule(rf"{behind('[周期][一二三四五六日天]')}{JOIN}\s?(?=周|星期|週)", _TO),
     rule(rf"({NUMBER})\s?({JOIN})\s?({NUMBER})(?!-\d)", _range),
     rule(rf"({NO_SIGN}[-+±])\s?({NUMBER})", _signed_number),
     rule(NUMBER, _plain_number),
@@ -438,10 +425,10 @@ _RULES: list[Rule] = [
     rule(r"(?<=[元块塊次个個人克升米度])/(?=[\u4e00-\u9fff])", "每"),
     rule(r"(?<=\d)\+(?=\s?(?:[个個名位家种種人次天年岁歲件款项項台只间間条條]))", "多"),
     rule(r"(?<=[0-9万亿千百萬億])\+(?![\w(])", "以上"),
-    rule(rf"{_behind(r'[A-Za-z0-9)%²³]')}([-×÷*/<>≥≤≠])\s?(?=[A-Za-z0-9(\-±√])", _operator),
-    rule(rf"{_behind(_OPERAND)}([+=])\s?(?=[\w(\-±√])", _operator),
+    rule(rf"{behind(r'[A-Za-z0-9)%²³]')}([-×÷*/<>≥≤≠])\s?(?=[A-Za-z0-9(\-±√])", _operator),
+    rule(rf"{behind(_OPERAND)}([+=])\s?(?=[\w(\-±√])", _operator),
     rule(r"([<>≥≤≈≠±])\s?(?=\d)", _operator),
-    rule(rf"{_behind(f'[A-Za-z0-9{HAN}]')}&\s?(?=[A-Za-z0-9{HAN}])", "和"),
+    rule(rf"{behind(f'[A-Za-z0-9{HAN}]')}&\s?(?=[A-Za-z0-9{HAN}])", "和"),
     rule(r"@(?=\w)", "艾特"),
     rule(r"#(?=\d)", "井号"),
     rule("²", "的平方"),
@@ -479,7 +466,7 @@ class MandarinNormaliser:
                 hour, f"{minute:02}", f"{second:02}" if second else None, half
             ),
             fraction=_fraction_words,
-            signs=_ADDRESS_SIGNS,
+            signs=ADDRESS_SIGNS,
             read=self._read,
             bleep="哔",
         )

@@ -17,8 +17,8 @@ AMERICAN, BRITISH, JAPANESE, MANDARIN = "en-us", "en-gb", "ja", "zh"
 _NEEDS = {
     AMERICAN: ("hibari",),
     BRITISH: ("hibari",),
-    JAPANESE: ("hibari", "misaki", "pyopenjtalk", "fugashi", "jaconv", "mojimoji", "wetext"),
-    MANDARIN: ("hibari", "jieba", "misaki", "wetext"),
+    JAPANESE: ("hibari", "misaki", "pyopenjtalk", "fugashi", "jaconv", "mojimoji"),
+    MANDARIN: ("hibari", "jieba", "misaki", "cn2an"),
 }
 _ESPEAK = ("es", "fr", "hi", "it", "pt-br")
 _ESPEAK_NEEDS = ("misaki", "phonemizer", "espeakng_loader")

@@ -24,6 +24,8 @@ _SENTENCE = re.compile(r"[^。！？!?\n]*(?:[。！？!?\n]+[」』）)”]*|$)
 _SYMBOL = "記号"
 _READ, _MARK = 6, 3  # misaki's kinds of words: one with a reading, a symbol
 _OPENING, _CLOSING = "「『«([“", "」』»]).,?!:;”"
+_JOINED_MAX = 8
+"""So many neighbours are looked up as one word: the time grows with the square of this."""
 _SPELLED = "フィラー"  # Open JTalk's name for a word that it does not know and spells
 
 
@@ -135,7 +137,8 @@ def _joined(nodes: Sequence[_Node]) -> list[_Node]:
             at += 1
             continue
         kind = (nodes[at].mark, False)
-        run = next((z for z in range(at + 1, len(nodes)) if (nodes[z].mark, nodes[z].english) != kind), len(nodes))
+        last = min(at + _JOINED_MAX, len(nodes))
+        run = next((z for z in range(at + 1, last) if (nodes[z].mark, nodes[z].english) != kind), last)
         end = next((z for z in range(run, at + 1, -1) if _surface(nodes[at:z]) in JA_WORDS), at + 1)
         joined.append(_Node(_surface(nodes[at:end]), "".join(n.sound for n in nodes[at:end]), nodes[at].mark))
         at = end
