@@ -80,6 +80,8 @@ _URL = re.compile(r"(?:https?://|www\.)[^\s<>\"]{0,2048}", re.IGNORECASE)
 _DOTTED = re.compile(r"[^\W_][\w-]{0,63}(?:\.[A-Za-z_][\w-]{0,63}){1,8}(?![\w@])")
 _WEB_PATH = re.compile(r"(?:/[\w~-][\w.~-]{0,60}(?<!\.)){1,8}/?")
 _PATH = re.compile(r"(?:~|\.{1,2})?(?:/[\w.~+@-]{1,80}){1,20}/?|/")
+_EXTENSION = re.compile(r"\.([A-Za-z][A-Za-z0-9]{0,5})(?![\w-]|\.\w)")
+_RELATIVE_PATH = re.compile(r"((?:[\w.-]{1,60}/){1,12}[\w-]{1,60})\.([A-Za-z][A-Za-z0-9]{0,5})(?![\w/-]|\.\w)")
 _WINDOWS_PATH = re.compile(r"[A-Za-z]:(?:\\[\w. ~+-]{1,60}?(?=[\\.,;:!?\s]|$)){1,20}\\?")
 _SNAKE = re.compile(r"_{0,2}[^\W_]{1,60}(?:_{1,2}[^\W_]{1,60}){1,20}_{0,2}|_{1,2}[^\W_]{1,60}_{0,2}")
 CAMEL = re.compile(r"(?:[a-z]{2,40}|[A-Z][a-z]{1,40})(?:[A-Z][a-z0-9]{0,40}){1,12}(?![\w])")
@@ -434,4 +436,17 @@ def identifier(scan: Scan, at: int) -> Said | None:
         return None
     end = found.end()
     called_ = CALL.match(text, end)
-    return Said(called_.end() if called_ else end, identifier_words(found[0]))
+    name = identifier_words(found[0])
+    extension = _EXTENSION.match(text, end)
+    if extension is not None and extension[1].lower() in EXTENSIONS:
+        return Said(extension.end(), f"{name} dot {ending(extension[1])}")
+    return Said(called_.end() if called_ else end, name)
+
+
+def relative_path(scan: Scan, at: int) -> Said | None:
+    """Reads "src/utils/helpers.ts": folders and a file whose ending is known."""
+    found = _RELATIVE_PATH.match(scan.text, at)
+    if found is None or found[2].lower() not in EXTENSIONS:
+        return None
+    folders = " slash ".join(" dot ".join(name_words(p) for p in part.split(".") if p) for part in found[1].split("/"))
+    return Said(found.end(), f"{folders} dot {ending(found[2])}")

@@ -29,6 +29,7 @@ from voxwire_server.text.reading.english.tables import (
     WORD_UNITS,
 )
 
+_DECIMAL_BEFORE = re.compile(r"\d\.\d{1,4}$")
 WORD_MAGNITUDE = re.compile(
     rf"{SP}?(hundred thousand|hundred million|thousand|million|billion|trillion|hundred)(?![A-Za-z])"
     r"|(bn|mn|tn)(?![A-Za-z\d])"
@@ -248,6 +249,8 @@ def _is_unit(scan: Scan, found: re.Match[str]) -> bool:
         "charger",
     ):
         return True
+    if unit == "s" and space == " ":
+        return _DECIMAL_BEFORE.search(scan.tail(found.start(), 6)) is not None
     if space == "-":
         return len(unit) > 1 and unit not in SPACED_UNITS_NOT and unit not in ("in", "st", "us")
     return unit not in (SPACED_UNITS_NOT if space else ATTACHED_UNITS_NOT)
@@ -271,6 +274,9 @@ def is_decade(scan: Scan, end: int, value: Amount) -> bool:
         "movies",
         "song",
         "songs",
+        "today",
+        "tonight",
+        "tomorrow",
         "hip",
         "nostalgia",
     ):

@@ -49,6 +49,7 @@ _MEASURED = re.compile(
     r"[ \u00a0](?:[a-z]{3,20} ){0,1}(?:people|men|women|children|feet"
     r"|(?!(?:is|was|has|this|as|plus|its|does|across|series|les|des)\b)[a-z]{2,20}[^s\W\d_']s)\b"
 )
+_QUARTER = re.compile(r"[QH][1-4]|FY")
 _YEAR_BEFORE = word_set(
     """
     in since from until till during around circa by of late early mid year summer winter spring fall autumn class
@@ -420,6 +421,8 @@ def _in_context(scan: Scan, at: int, value: Amount) -> str | None:
             or scan.char(value.end) not in (" ", "\u00a0")
         ):
             return numerals.pairs(digits, scan.british)
+    if _is_year(digits) and _QUARTER.fullmatch(scan.word_before(at)):
+        return numerals.year(int(digits), scan.british)
     if len(digits) == 5 and scan.word_before(at) in STATES:
         return numerals.each_digit(digits)
     placed = word in ROOM_CONTEXT or (len(word) == 2 and len(words) > 1 and words[-2] in ROOM_CONTEXT)

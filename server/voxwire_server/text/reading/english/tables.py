@@ -428,7 +428,7 @@ SPOKEN_CAPITALS = {
 
 NUMBER_CONTEXT_CODES = word_set(
     """
-    pin pins code codes zip zipcode passcode password otp account confirmation tracking serial isbn ssn
+    pin pins code codes zip zipcode passcode password otp account confirmation tracking serial isbn ssn ext extension
     """
 )
 ROOM_CONTEXT = word_set(

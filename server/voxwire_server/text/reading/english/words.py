@@ -37,12 +37,19 @@ _BETWEEN_MEASURES = re.compile(r"\d ?(?:[a-z]{1,3})? $")
 _GRADE = re.compile(r"([A-F])([+-])(?=[ .,;:!?)\"'”]|$)")
 _POINTS = re.compile(r"\.\d{1,4}(?:\.\d{1,4}){0,3}(?!\w)")
 _SHORT_HUMP = re.compile(r"(?:^|[a-z])[A-Z][a-z]?(?=[A-Z])")
-_OPERATOR_BEHIND = re.compile(r" ?(?:[!=<>]=|[=<>+*/^×÷≤≥≠≈±²³]|&&|\|\|| [-−] [\w(])")
+_OPERATOR_BEHIND = re.compile(
+    r"(?! [+±]\d+%?[ %.])(?! [~<>]\d) ?(?:[!=<>]=|[=<>+*/^×÷≤≥≠≈±²³]|&&|\|\|| [-−] [\w(]"
+    r"| (?:squared|cubed|sub|equals)\b| (?:plus|minus|times) (?:\w|\d{1,4})\b)"
+)
 _OPERATOR_BEFORE = re.compile(r"(?:[=<>+*/×÷≤≥≠≈±(]|&&|\|\|) ?$")
 _DIRECTORIES = word_set("src lib bin usr etc var opt tmp node_modules dist build docs assets public static api tests")
 
 
 _STREET_FORMS = frozenset(("Ave", "Blvd", "Rd", "Ln", "Hwy", "Pkwy", "St"))
+_CITY = re.compile(r"\b[A-Z][a-z]{2,20}, $")
+_STATE_WORDS = frozenset(("OK", "IN", "ME", "OR", "HI", "OH", "MA", "PA", "LA", "ID", "AL", "CO", "MS", "MD"))
+_PORT = re.compile(r":(\d{2,5})(?!\d)")
+_FUNCTION_OF = re.compile(r"\(([b-z])\)(?![\w(])")
 _STREET_NAME = re.compile(r"(?:\b[A-Z][a-z']+|\d(?:st|nd|rd|th)) $")
 _INDEX = re.compile(r"[₀-₉]{1,6}")
 _OR_PAIRS = word_set(
@@ -121,7 +128,7 @@ def _glued(scan: Scan, at: int, form: str, end: int, follows: str) -> Said | Non
     if follows == ".":
         return _with_stop(scan, at, form, end)
     if follows == "/":
-        return _slashed(scan, at)
+        return codes.relative_path(scan, at) or _slashed(scan, at)
     if follows in "+-":
         chord = codes.keys(scan, at)
         if chord is not None:
@@ -130,6 +137,9 @@ def _glued(scan: Scan, at: int, form: str, end: int, follows: str) -> Said | Non
         return Said(end, codes.letters(form))
     if follows in "-–—":
         return _hyphenated(scan, at, form)
+    port = _PORT.match(scan.text, end) if form == "localhost" else None
+    if port is not None:
+        return Said(port.end(), f"localhost colon {numerals.integer(port[1])}")
     if follows == ":":
         return (
             codes.url(scan, at)
@@ -143,6 +153,8 @@ def _glued(scan: Scan, at: int, form: str, end: int, follows: str) -> Said | Non
     if follows == "_":
         return codes.email(scan, at) or codes.identifier(scan, at)
     if follows == "(":
+        if form in "fgh" and (of := _FUNCTION_OF.match(scan.text, end)) is not None:
+            return Said(of.end(), f"{form} of {of[1]}")
         called = codes.CALL.match(scan.text, end)
         return None if called is None else Said(called.end(), codes.identifier_words(form))
     if follows == "&":
@@ -374,7 +386,8 @@ def _alone(scan: Scan, at: int, form: str, end: int) -> Said | None:
             if form in STREETS and abbreviations.is_street(scan, at, end):
                 return Said(end, ABBREVIATIONS[form])
             return Said(end, TITLES[form])
-    if form in _STREET_FORMS and _STREET_NAME.search(scan.tail(at, 24)) and not after_name(scan, end):
+    numbered = form == "Hwy" and scan.text[end : end + 2].strip().isdecimal()
+    if form in _STREET_FORMS and (numbered or _STREET_NAME.search(scan.tail(at, 24))) and not after_name(scan, end):
         return Said(end, ABBREVIATIONS[form])
     if form in abbreviations.COMPASS and scan.char(end) == " ":
         compass = abbreviations.compass(scan, at, end)
@@ -450,10 +463,16 @@ def _camel(form: str, end: int) -> Said | None:
     return Said(end, codes.identifier_words(form))
 
 
+def _in_city(scan: Scan, at: int, form: str) -> bool:
+    """Whether a state's letters stand behind a city: "Austin, TX"."""
+    return form not in _STATE_WORDS and _CITY.search(scan.tail(at, 24)) is not None
+
+
 def _capitals(scan: Scan, at: int, form: str, end: int) -> Said | None:
     if form in SPOKEN_CAPITALS:
         return Said(end, SPOKEN_CAPITALS[form])
-    if form in STATES and re.match(r",? \d{5}(?!\d)", scan.text[end : end + 8]):
+    state = form in STATES and (re.match(r",? \d{5}(?!\d)", scan.text[end : end + 8]) or _in_city(scan, at, form))
+    if state:
         return Said(end, STATES[form])
     if len(form) > 2 and scan.text.startswith((" ", "\u00a0"), end):
         money = amounts.money(scan, at)
