@@ -58,13 +58,17 @@ def test_marks_are_reached_within_the_audio_and_at_their_words(host):
     assert "".join(word.text for word in words) == "ThetableisbookedShallIcallyouwhenitisrdy"
 
 
-def test_captions_show_no_tags(host, tmp_path):
-    srt = tmp_path / "a.srt"
+def test_captions_show_no_tags_and_the_record_names_the_marks(host, tmp_path):
+    srt, record = tmp_path / "a.srt", tmp_path / "a.json"
     command = [sys.executable, "-m", "voxwire_server.cli", "say", "--ssml", TEXT, "--url", host.url, f"--srt={srt}"]
+    command.append(f"--json={record}")
     came = subprocess.run(command, capture_output=True, timeout=120)
     assert came.returncode == 0, came.stderr
     shown = " ".join(" ".join(cue.text.split()) for cue in read_subtitles(srt.read_text("utf-8")))
     assert shown == "The table is booked. Shall I call you when it is rdy?"
+    told = json.loads(record.read_text("utf-8"))
+    assert [mark["name"] for mark in told["marks"]] == ["table", "offer", "end"]
+    assert told["marks"][0]["pts"] == told["words"][1]["pts"]
 
 
 def test_a_billion_laughs_are_a_warning(host):

@@ -115,6 +115,11 @@ def test_there_is_a_pause_between_paragraphs_and_none_behind_the_last() -> None:
     assert pauses("<p>One here.</p>\n<p>Two here</p>") == [("One here.", 0.4), ("Two here.", 0.0)]
 
 
+@pytest.mark.parametrize("before", ["", "\n ", '<?xml version="1.0"?>\n', '<speak xml:lang="en-US">\n  ', "<p> </p>\n"])
+def test_there_is_no_pause_before_the_first_paragraph(before: str) -> None:
+    assert pauses(f"{before}<p>One here.</p>\n<p>Two here</p>") == [("One here.", 0.4), ("Two here.", 0.0)]
+
+
 # -- break (3.2.3) ----------------------------------------------------------------------------------------------------
 
 

@@ -30,6 +30,7 @@ class SpeechRecord:
     - `clauses`: `{text, chars, start, end, pts, end_pts}`; a clause ends where the next one begins
     - `words`: `{text, chars, start, end, pts, end_pts}`, `text` as the server sent it
     - `phonemes`: `{ipa, start, end, pts, end_pts}`
+    - `marks`: those of SSML, `{name, at, pts}`
     - `visemes`: keyframes, `{id, name, weight, at, pts}`; `name` is null for a shape that is not known here
     - `cues`: `{lines, chars, start, end, pts, end_pts}`, as in subtitles
     """
@@ -41,6 +42,7 @@ class SpeechRecord:
         self.words: list[m.WordTiming] = []
         self.phonemes: list[m.PhonemeTiming] = []
         self.visemes: list[m.VisemeTiming] = []
+        self.marks: list[m.Mark] = []
         self._cues: list[Cue] = []
         self._received_pts = 0
 
@@ -57,6 +59,8 @@ class SpeechRecord:
                 self.words += event.words
                 self.phonemes += event.phonemes
                 self.visemes += event.visemes
+            case m.Mark():
+                self.marks.append(event)
             case Reconnected(resumed=False, pts=int(pts), chars=int(chars)):
                 self._cut(pts, chars)
             case m.Done():
@@ -78,6 +82,7 @@ class SpeechRecord:
         self.words = [each for each in self.words if each.pts < pts and each.end_pts <= pts and each.chars[1] <= chars]
         self.phonemes = [each for each in self.phonemes if each.pts < pts]
         self.visemes = [each for each in self.visemes if each.pts < pts]
+        self.marks = [each for each in self.marks if each.pts < pts]
 
     def document(self, text: str) -> Entry:
         """The document; `text` is the context's text."""
@@ -99,6 +104,7 @@ class SpeechRecord:
                 {"text": each.text, "chars": each.chars, **_during(each.pts, each.end_pts, rate)} for each in self.words
             ],
             "phonemes": [{"ipa": each.ipa, **_during(each.pts, each.end_pts, rate)} for each in self.phonemes],
+            "marks": [{"name": each.name, "at": _seconds(each.pts, rate), "pts": each.pts} for each in self.marks],
             "visemes": [_keyframe(each, rate) for each in self.visemes],
             "cues": [_cue(each, rate) for each in self._cues],
         }

@@ -34,7 +34,7 @@ def add_file_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--json",
         metavar="FILE",
-        help="write text, words, phonemes, mouth shapes, clauses and captions with their times, when all is spoken",
+        help="write text, words, phonemes, marks, mouth shapes, clauses and captions with their times, at the end",
     )
 
 

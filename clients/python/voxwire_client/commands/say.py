@@ -42,12 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--play", action="store_true", help="play it (pip install 'voxwire[play]')")
     parser.add_argument("--voice", help="a name that `voxwire voices` lists")
-    parser.add_argument("--language", help="such as en or en-US")
+    parser.add_argument("--language", help="such as en or en-US; auto: each sentence's own")
     parser.add_argument("--speed", type=float, help="0.5 to 2.0")
     parser.add_argument("--rate", type=int, metavar="HZ", help="sample rate")
     parser.add_argument("--codec", choices=("pcm_s16le", "mulaw", "alaw"), help="what is sent; files are PCM always")
     parser.add_argument("--seed", type=int, help="the same seed sounds the same")
-    parser.add_argument("--ssml", action="store_true", help="the text is SSML")
+    parser.add_argument("--ssml", action="store_true", help="the text is SSML: pauses, marks, say-as and so on")
     parser.add_argument(
         "--timings",
         type=_timings,
@@ -168,6 +168,7 @@ def _outputs(args: argparse.Namespace, audio: m.AudioInfo, stack: contextlib.Exi
 def _timing_lines(record: SpeechRecord, sample_rate: int) -> list[str]:
     entries = [(word.pts, word.end_pts, word.text) for word in record.words]
     entries += [(phoneme.pts, phoneme.end_pts, f"  /{phoneme.ipa}/") for phoneme in record.phonemes]
+    entries += [(mark.pts, mark.pts, f"  mark {mark.name}") for mark in record.marks]
     entries += [(each.pts, each.pts, f"  mouth {each.id} ({each.weight:.2f})") for each in record.visemes]
     entries.sort(key=lambda entry: entry[0])
     return [f"{pts / sample_rate:8.3f} {end_pts / sample_rate:8.3f}  {text}" for pts, end_pts, text in entries]

@@ -130,7 +130,7 @@ class SsmlElements(SsmlOutput):
         if self._reading is not None:
             return
         self._end_sentence(at)
-        if name == "p" and (self.text or self.base):
+        if name == "p" and self._said:
             self._gap = True
 
     def _point(self, name: str, attributes: Mapping[str, str]) -> None:

@@ -55,6 +55,7 @@ class SsmlOutput(SpeakableText):
         self._style_due: int | None = None  # the style changes behind closing punctuation; the tag's end
         self._styled_at = -1  # output index of the last change of style or pause
         self._gap = False  # a paragraph has ended
+        self._said = False  # there has been something to say in this utterance
         self._reading: list[tuple[str, int]] | None = None  # characters of the reading that is open
         self._reading_at = 0  # which of the open elements it is of
         self._told: frozenset[str] = frozenset()
@@ -128,6 +129,7 @@ class SsmlOutput(SpeakableText):
         text, origins, ends = self._token[:count], self._origins[:count], self._ends
         self._token, self._origins = self._token[count:], self._origins[count:]
         self._ends = {i - count: end for i, end in ends.items() if i >= count} if ends else {}
+        self._said = self._said or _SPEAKABLE.search(text) is not None
         if not self._gap:
             self._emit_token(text, origins, ends)
             return
@@ -189,6 +191,7 @@ class SsmlOutput(SpeakableText):
 
     def _emit_reading(self, reading: Reading, text: str, origins: Sequence[int], end: int) -> None:
         self._give_gap(origins[0])
+        self._said = True
         at = self.base + len(self.text) + len(self._pause or "")
         self._emit(text.replace(" ", GLUE), list(origins))
         self.readings.append(replace(reading, start=at, end=self.base + len(self.text)))
