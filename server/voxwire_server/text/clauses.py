@@ -59,7 +59,8 @@ _BEFORE_NUMBER = re.compile(
 """Abbreviations after which a full stop is no sentence end if a number follows."""
 # What can't be told without the next word: "Jan" may be a month, "XXI" is "twenty-first" before "century".
 _OPEN_WORD = re.compile(rf"{_MONTH.title()}|[IVXLCDM]{{2,8}}|sq|cu|fl")
-SIGNS = frozenset("!=<>+*/\\^%&@~|#−×÷≠≤≥±≈→←")
+_FRACTIONS = frozenset("¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞")
+SIGNS = frozenset("!=<>+*/\\^%&@~#−×÷≠≤≥±≈→←")
 JUDGED_CHARS_MAX = 80
 _WORDS_JUDGED = 4
 _WEAK_CHARS_MAX = 5
@@ -359,7 +360,7 @@ def _belongs_together(text: str, at: int, next_char: str) -> bool:
 
     `next_char` is the first letter or digit after it, "" where that is not known.
     """
-    if _is_number(text[at - 1]) or _is_number(next_char):
+    if text[at - 1].isdigit() or next_char.isdigit() or text[at - 1] in _FRACTIONS or next_char in _FRACTIONS:
         return True
     if text[at - 1] in SIGNS or text[at + 1 : at + 2] in SIGNS:
         return True
@@ -369,11 +370,6 @@ def _belongs_together(text: str, at: int, next_char: str) -> bool:
         return _OPEN_WORD.fullmatch(word) is not None
     bare = word[:-1].lstrip("(\"'“‘[")
     return _TITLE.fullmatch(bare) is not None or (not next_char and _BEFORE_NUMBER.fullmatch(bare) is not None)
-
-
-def _is_number(char: str) -> bool:
-    """Whether it is a digit or a fraction, but no Chinese numeral."""
-    return char.isnumeric() and not char.isalpha()
 
 
 def _word_start(text: str) -> int:
