@@ -27,7 +27,7 @@ def ready_seconds(harness: CoreHarness, name: str) -> float:
 # -- text -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", ["a", "é", "ā", "字", "😀", "naïve" * 50, "字" * 1000, "a" * 999 + "😀"])
+@pytest.mark.parametrize("text", ["a", "ā", "字", "😀", "naïve" * 50, "字" * 1000, "a" * 999 + "😀"])
 def test_characters_are_counted_as_they_lie_in_memory(text):
     width = 4 if max(text) > "\uffff" else 2 if max(text) > "\xff" else 1
     assert text_bytes(text) == width * len(text)
