@@ -349,10 +349,10 @@ def test_a_pronunciation_dictionary_is_a_lexicon_of_the_server(lexicons):
 
 def test_an_unknown_pronunciation_dictionary_is_refused_over_http(lexicons):
     with pytest.raises(urllib.error.HTTPError) as refused:
-        speech_of(lexicons, **dictionaries("nobody"))
+        speech_of(lexicons, **dictionaries("missing"))
     detail = json.loads(refused.value.read())["detail"]
     assert (refused.value.code, detail["status"]) == (400, "pronunciation_dictionary_not_found")
-    assert "'nobody'" in detail["message"]
+    assert "'missing'" in detail["message"]
 
 
 @on_loop
@@ -368,6 +368,6 @@ async def test_pronunciation_dictionaries_come_with_the_first_message(lexicons, 
     assert await spoken(**dictionaries("names")) > 1.5 * await spoken()
     async with socket(lexicons, path) as ws:
         with contextlib.suppress(ConnectionClosed):
-            await send(ws, {"text": "Hello. ", **dictionaries("nobody")})
+            await send(ws, {"text": "Hello. ", **dictionaries("missing")})
         last, closed = await error_and_close(ws)
     assert (last["error"], closed.rcvd.code) == ("pronunciation_dictionary_not_found", 1008)

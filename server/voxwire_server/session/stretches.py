@@ -328,7 +328,7 @@ def _cut(text: str, span: _Span, most: int) -> Iterator[_Span]:
 def _texts(clause: ClauseText, spans: Sequence[_Span]) -> Iterator[tuple[ClauseText, ResolvedVoice]]:
     """The clauses of consecutive spans, those that one voice reads in one language joined.
 
-    A span without a letter or digit joins the next one, whoever speaks that.
+    A span without a letter or digit joins the next one, in whatever voice.
     """
     indexes: list[int] = []
     speaker: ResolvedVoice | None = None

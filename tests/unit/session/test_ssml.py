@@ -96,7 +96,7 @@ async def test_volume_and_speed_are_those_of_the_stretch():
 @on_loop
 async def test_voices_change_within_a_context():
     text = (
-        'One <voice name="tone-high">two</voice> <voice name="nobody">three</voice> <voice name="nobody">four</voice>'
+        'One <voice name="tone-high">two</voice> <voice name="missing">three</voice> <voice name="missing">four</voice>'
     )
     samples, events = await speak(text, voice="tone-low")
     expected = [tone("One", 0), tone("two", 1, voice="tone-high"), tone("three", 2), tone("four", 3)]
